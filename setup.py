@@ -1,0 +1,83 @@
+"""The extensions of fastpath. Metadata and tools are in pyproject.toml."""
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("FASTPATH_DEBUG") == "1"
+SANITIZE = os.environ.get("FASTPATH_SANITIZE", "")
+TRACE = os.environ.get("FASTPATH_TRACE") == "1"
+
+# pkg-config name -> what to install
+PACKAGES = {
+    "libhs": "apt install libhyperscan-dev | dnf install hyperscan-devel | brew install vectorscan",
+    "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
+}
+# what a module links against; every other module links nothing
+LINKS = {
+    "fastpath.dataplane.match.prefilter": ["libhs"],
+    "fastpath.dataplane.match.confirm": ["libpcre2-8"],
+}
+
+
+def flags_of(package):
+    """Compiler and linker flags of a library: FASTPATH_LIBHS_CFLAGS / _LIBS (and so on) first, then pkg-config."""
+    name = "FASTPATH_" + package.upper().replace("-", "_")
+    found = {}
+    for kind, option in (("CFLAGS", "--cflags"), ("LIBS", "--libs")):
+        text = os.environ.get(f"{name}_{kind}")
+        if text is None:
+            try:
+                text = subprocess.run(["pkg-config", option, package], check=True, capture_output=True, text=True).stdout
+            except FileNotFoundError:
+                sys.exit(f"fastpath needs pkg-config to find {package}: apt install pkg-config | dnf install pkgconf | brew install pkgconf")
+            except subprocess.CalledProcessError:
+                sys.exit(f"fastpath needs {package}, which pkg-config does not find.\n  {PACKAGES[package]}\n"
+                         f"  or set {name}_CFLAGS and {name}_LIBS")
+        found[kind] = shlex.split(text)
+    return found["CFLAGS"], found["LIBS"]
+
+
+def extension(path):
+    module = ".".join(path.relative_to("src").with_suffix("").parts)
+    compile_args = ["-g", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter",
+                    "-Wno-missing-field-initializers", "-Wno-cast-function-type", "-Wno-sign-compare"]
+    compile_args += ["-O1", "-fno-omit-frame-pointer"] if SANITIZE else ["-O0"] if DEBUG else ["-O3", "-DNDEBUG"]
+    macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
+    link_args = []
+    if DEBUG or SANITIZE:
+        compile_args.append("-UNDEBUG")
+        macros.append(("FASTPATH_DEBUG", "1"))
+    if TRACE:
+        macros.append(("CYTHON_TRACE_NOGIL", "1"))
+    if SANITIZE:
+        compile_args += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined"]
+        link_args.append(f"-fsanitize={SANITIZE}")
+    for package in LINKS.get(module, ()):
+        cflags, libs = flags_of(package)
+        compile_args += cflags
+        link_args += libs
+    return Extension(module, [str(path)], include_dirs=["src/fastpath/dataplane", numpy.get_include()], define_macros=macros,
+                     extra_compile_args=compile_args, extra_link_args=link_args,
+                     depends=[str(h) for h in Path("src/fastpath/dataplane").rglob("*.h")])
+
+
+sources = sorted(Path("src").rglob("*.pyx"))
+only = os.environ.get("FASTPATH_ONLY")     # a comma-separated list of module names, for building one room
+if only:
+    sources = [p for p in sources if p.stem in only.split(",")]
+setup(ext_modules=cythonize(
+    [extension(p) for p in sources],
+    include_path=["src"],
+    nthreads=int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1)) if len(sources) > 1 else 0,
+    annotate=DEBUG or os.environ.get("FASTPATH_ANNOTATE") == "1",
+    compiler_directives={
+        "language_level": 3, "boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG,
+        "cdivision": True, "linetrace": TRACE, "freethreading_compatible": False, "embedsignature": True,
+    },
+))

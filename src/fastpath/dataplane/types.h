@@ -1,0 +1,281 @@
+/* The structs that cross modules. Sizes are asserted: a field added is a decision, not an accident. */
+#ifndef FASTPATH_TYPES_H
+#define FASTPATH_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "events.h"
+
+enum {
+    BURST_MAX = 256,      /* wire packets taken in one go */
+    DEPTH_MAX = 7,        /* tunnels inside one wire packet */
+    ENTRIES_MAX = 2048,   /* BURST_MAX * (1 + DEPTH_MAX) */
+    EVENTS_MAX = 8192,    /* event notes of one burst; a note that does not fit is counted in burst.events_lost */
+    VLANS_MAX = 3,
+    BUCKETS_MAX = 128,
+    NO_INDEX = 0xffff,
+};
+
+/* ---- an entry: a wire packet, or a packet found inside one. One cache line. ---- */
+
+enum {                          /* packet_meta_t.flags */
+    PM_KEYED = 1 << 0,          /* has a flow key: a flow lookup is due */
+    PM_REVERSED = 1 << 1,       /* the source is endpoint 1 of the key */
+    PM_FRAGMENT = 1 << 2,       /* an IP fragment: no transport header is trusted, no flow */
+    PM_L3_CHECKSUM = 1 << 3,    /* the IPv4 header checksum is wrong */
+    PM_L4_CHECKSUM = 1 << 4,    /* the TCP, UDP, ICMP or SCTP checksum is wrong */
+    PM_CUT = 1 << 5,            /* caplen < wirelen: the capture cut it; not malformed */
+    PM_INVALID = 1 << 6,        /* malformed: some header could not be decoded; errored in the ledger */
+    PM_QUOTED = 1 << 7,         /* an ICMP error: the key is that of the packet it quotes */
+    PM_ROCE = 1 << 8,           /* RoCEv2: the payload begins with a base transport header */
+    PM_OUTER = 1 << 9,          /* carries another entry */
+    PM_TO_CLIENT = 1 << 10,     /* set by flow: against the initiator's direction */
+    PM_ESTABLISHED = 1 << 11,   /* set by flow: both directions have been seen */
+    PM_FLOW = 1 << 12,          /* set by flow: the entry belongs to a flow */
+    PM_PSEUDO = 1 << 13,        /* made by the engine, not read from the wire */
+    PM_REASSEMBLED = 1 << 14,   /* made by defrag */
+};
+
+enum { NET_NONE = 0, NET_IPV4 = 4, NET_IPV6 = 6, NET_ARP = 1 };   /* packet_meta_t.net */
+
+enum tunnel {                   /* packet_meta_t.tunnel and .carries */
+    TUNNEL_NONE, TUNNEL_IPIP, TUNNEL_6IN4, TUNNEL_4IN6, TUNNEL_6IN6, TUNNEL_GRE, TUNNEL_NVGRE, TUNNEL_ERSPAN,
+    TUNNEL_TEREDO, TUNNEL_VXLAN, TUNNEL_GENEVE, TUNNEL_GTPU, TUNNEL_MAX,
+};
+
+typedef struct packet_meta {
+    const uint8_t *frame;       /* first byte of this entry: link header of a wire packet, or the inner packet. Borrowed. */
+    uint64_t ts;                /* ns since 1970, as the capture says */
+    uint32_t caplen, wirelen;   /* bytes from frame: captured, and on the wire */
+    uint32_t hash;              /* of the flow key, symmetric */
+    uint32_t flags;             /* PM_* */
+    uint32_t tunnel_id;         /* VNI, TEID, GRE key or ERSPAN session of the tunnel that carried this entry */
+    uint16_t l3, l4;            /* offsets from frame; NO_INDEX where absent */
+    uint16_t payload;           /* offset of the transport payload from frame */
+    uint16_t payload_len;       /* its captured bytes, within what the IP header announces */
+    uint16_t packet;            /* index of the wire packet in the burst */
+    uint16_t parent;            /* index of the entry around this one; its own index for a wire packet */
+    uint16_t events;            /* first note in burst.notes, NO_INDEX for none */
+    uint16_t linktype;          /* LINKTYPE_* number of what frame points at (DLT_RAW 101 for a bare IP packet) */
+    uint8_t net;                /* NET_* */
+    uint8_t proto;              /* IP protocol after the extension headers */
+    uint8_t tcp_flags;
+    uint8_t depth;              /* 0 for a wire packet */
+    uint8_t tunnel;             /* what carried this entry */
+    uint8_t carries;            /* what this entry carries, for decap; TUNNEL_NONE for nothing */
+    uint16_t inner;             /* offset of the tunnel header (or, for IP in IP, of the inner packet) from frame */
+    uint8_t bucket;
+    uint8_t qfi;                /* GTP-U PDU session container */
+    uint8_t icmp_type, icmp_code;
+} packet_meta_t;
+_Static_assert(sizeof(packet_meta_t) == 64, "one cache line an entry");
+
+/* The normalised key: the lower (address, port) endpoint first. Compared and hashed as six words. */
+typedef struct flow_key {
+    uint8_t addr[2][16];        /* network order; an IPv4 address is in the first four bytes, the rest zero */
+    uint16_t port[2];           /* host order; port[i] belongs to addr[i]; ICMP: type and counter type */
+    uint16_t vlan[VLANS_MAX];   /* identifiers (12 bits), outermost first */
+    uint8_t proto;
+    uint8_t tunnel;             /* kind << 4 | depth */
+    uint8_t net;                /* NET_IPV4 or NET_IPV6 */
+    uint8_t vni[3];             /* zero unless the setting puts the VNI into the key */
+} flow_key_t;
+_Static_assert(sizeof(flow_key_t) == 48, "six words");
+
+typedef struct event_note {
+    uint16_t code;              /* enum event */
+    uint16_t next;              /* NO_INDEX ends the list of an entry */
+} event_note_t;
+
+/* ---- verdict ---- */
+
+/* ordered by severity: the verdict of a wire packet is the most severe of its entries' */
+enum action { ACTION_PASS, ACTION_DROP, ACTION_REJECT, ACTION_REJECT_DST, ACTION_REJECT_BOTH };
+
+#define FASTPATH_REASONS(X) \
+    X(REASON_NONE, "none") \
+    X(REASON_RULE, "rule") \
+    X(REASON_FLOW, "flow dropped") \
+    X(REASON_FLOW_PASS, "flow passed") \
+    X(REASON_OFFLOAD_DROP, "offloaded: drop") \
+    X(REASON_OFFLOAD_FORWARD, "offloaded: forward") \
+    X(REASON_MALFORMED, "malformed") \
+    X(REASON_FLOW_MEMCAP, "flow memcap") \
+    X(REASON_ISOLATED, "isolated")
+
+#define FASTPATH_ENUM(name, text) name,
+enum reason { FASTPATH_REASONS(FASTPATH_ENUM) REASON_MAX };
+
+enum ledger { LEDGER_INSPECTED, LEDGER_OFFLOADED, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_MAX };
+
+#define NO_RULE 0xffffffffu
+
+typedef struct verdict {
+    uint8_t action;             /* enum action */
+    uint8_t reason;             /* enum reason */
+    uint8_t ledger;             /* enum ledger */
+    uint8_t alerts;             /* raised by this entry, at most 255 counted */
+    uint32_t rule;              /* index in the rule set, NO_RULE for none */
+    uint64_t flow;              /* flow id, 0 for none */
+} verdict_t;
+_Static_assert(sizeof(verdict_t) == 16, "four a cache line");
+
+/* ---- burst ---- */
+
+typedef struct burst {
+    uint64_t first_ordinal;     /* of packet 0; wire packets count from 1 */
+    uint32_t packets;           /* wire packets: entries 0 .. packets-1 of meta, in order */
+    uint32_t entries;           /* with the inner ones, which follow */
+    uint32_t notes_used, events_lost;
+    packet_meta_t meta[ENTRIES_MAX] __attribute__((aligned(64)));
+    flow_key_t key[ENTRIES_MAX] __attribute__((aligned(64)));
+    uint64_t now[BURST_MAX];    /* engine time at each wire packet: the running maximum of stamps, ns */
+    event_note_t notes[EVENTS_MAX];
+} burst_t;
+
+/* ---- flow: two cache lines ---- */
+
+enum {                          /* flow_t.flags */
+    FLOW_REVERSED = 1 << 0,     /* the initiator is endpoint 1 of the key */
+    FLOW_SEEN_TO_CLIENT = 1 << 1,
+    FLOW_SEEN_TO_SERVER = 1 << 2,
+    FLOW_ALERTED = 1 << 3,
+    FLOW_DROP = 1 << 4,         /* every later packet is dropped */
+    FLOW_PASS = 1 << 5,         /* no later packet is inspected */
+    FLOW_BYPASS = 1 << 6,       /* a rule asked for this flow to be offloaded */
+    FLOW_OFFLOADED = 1 << 7,    /* has, or had, a session in the device */
+    FLOW_IPONLY_TO_SERVER = 1 << 8,     /* the rules without packet conditions have run for this direction */
+    FLOW_IPONLY_TO_CLIENT = 1 << 9,
+    FLOW_GROUPED_TO_SERVER = 1 << 10,   /* flow_t.group holds the rule group of this direction */
+    FLOW_GROUPED_TO_CLIENT = 1 << 11,
+    FLOW_FREE = 1 << 15,
+};
+
+enum flow_state { FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSED, FLOW_STATE_MAX };
+enum flow_end { END_TIMEOUT, END_FORCED, END_SHUTDOWN, END_REUSE, END_MAX };
+
+typedef struct flow {
+    flow_key_t key;
+    uint64_t last;              /* engine time of the latest packet, ns */
+    uint32_t pkts[2];           /* to server, to client */
+    /* second line */
+    uint64_t bytes[2];
+    uint64_t first_ordinal;
+    uint64_t first_ts;          /* stamp of the first packet, ns */
+    struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
+    uint32_t hash;
+    uint32_t wheel_next;
+    uint32_t rule;              /* that dropped or passed the flow */
+    uint16_t group[2];          /* rule group by direction, of epoch */
+    uint16_t flags;             /* FLOW_* */
+    uint8_t state;              /* enum flow_state */
+    uint8_t tcp_state;          /* enum tcp_state, belongs to stream */
+    uint8_t tcp_flags[2];       /* ORed, by direction */
+    uint8_t epoch;              /* low bits of the rule set epoch that group belongs to */
+    uint8_t reason;             /* why it is dropped or passed */
+} flow_t;
+_Static_assert(sizeof(flow_t) == 128, "two cache lines a flow");
+
+/* What few flows have. Bounded by the flow memcap of the bucket. */
+typedef struct flow_more {
+    uint64_t *bits;             /* flowbits, by interned number; NULL for none */
+    uint32_t bits_words;
+    uint32_t alerts;
+    uint32_t session;           /* index + 1 in the device, 0 for none */
+    uint32_t dropped_pkts;
+    uint64_t dropped_bytes;
+    uint64_t offloaded_bytes;
+    uint32_t offloaded_pkts;
+    uint32_t errored_pkts;
+    uint64_t errored_bytes;
+    uint64_t reserved;
+} flow_more_t;
+_Static_assert(sizeof(flow_more_t) == 64, "one cache line");
+
+/* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
+
+typedef struct alert_row {
+    uint64_t ordinal;           /* wire packet; 0 for a flush pseudo-packet */
+    uint64_t ts;                /* ns */
+    uint64_t flow;              /* flow id, 0 for none */
+    uint64_t flow_start;        /* ns */
+    uint64_t bytes[2];          /* of the flow so far */
+    uint32_t pkts[2];
+    flow_key_t key;
+    flow_key_t outer;           /* of the entry around, where depth > 0 */
+    uint32_t rule;              /* index in the rule set */
+    uint32_t tunnel_id;
+    uint16_t index;             /* order of the alert within its entry */
+    uint16_t entry;             /* order of the entry within its wire packet: 0 is the innermost */
+    uint16_t vlan_depth;
+    uint8_t action;             /* enum action: what was done */
+    uint8_t source;             /* 0 packet, 1 stream, 2 flush at the flow's end */
+    uint8_t to_client;
+    uint8_t reversed;           /* PM_REVERSED of the entry */
+    uint8_t outer_reversed;
+    uint8_t depth;
+    uint8_t icmp_type, icmp_code;
+    uint8_t net;                /* NET_* of the entry: NET_NONE has no addresses */
+    uint8_t has_flow;
+} alert_row_t;
+_Static_assert(sizeof(alert_row_t) == 176, "no padding");
+
+typedef struct flow_row {
+    uint64_t flow;
+    uint64_t first_ordinal;
+    uint64_t end_ordinal;       /* of the packet or tick that ended it */
+    uint64_t start, last;       /* ns */
+    uint64_t bytes[2];
+    uint32_t pkts[2];
+    flow_key_t key;
+    uint64_t offloaded_bytes, dropped_bytes, errored_bytes;
+    uint32_t offloaded_pkts, dropped_pkts, errored_pkts;
+    uint32_t alerts;
+    uint32_t rule;
+    uint16_t flags;
+    uint8_t state, end;         /* enum flow_state, flow_end */
+    uint8_t tcp_state;
+    uint8_t tcp_flags[2];
+    uint8_t reason;
+    uint32_t reserved;
+} flow_row_t;
+_Static_assert(sizeof(flow_row_t) == 168, "no padding");
+
+typedef struct event_row {
+    uint64_t ordinal;
+    uint64_t ts;
+    flow_key_t key;             /* zero where the packet had none */
+    uint16_t code;              /* enum event */
+    uint16_t entry;
+    uint8_t reversed, net;
+    uint16_t reserved;
+} event_row_t;
+_Static_assert(sizeof(event_row_t) == 72, "no padding");
+
+/* The same verdict for a run of packets is one row: the digest costs nothing where nothing happens. */
+typedef struct verdict_run {
+    uint64_t packets;
+    uint32_t rule;
+    uint8_t action, reason, ledger, reserved;
+} verdict_run_t;
+_Static_assert(sizeof(verdict_run_t) == 16, "no padding");
+
+/* Notes an event on an entry. Never fails: a note without room is counted. */
+static inline void note_event(burst_t *burst, uint32_t entry, uint16_t code)
+{
+    uint32_t at = burst->notes_used;
+    if (at >= EVENTS_MAX) {
+        burst->events_lost++;
+        return;
+    }
+    uint16_t *link = &burst->meta[entry].events;
+    while (*link != NO_INDEX)
+        link = &burst->notes[*link].next;
+    burst->notes[at].code = code;
+    burst->notes[at].next = NO_INDEX;
+    *link = (uint16_t)at;
+    burst->notes_used = at + 1;
+}
+
+#endif

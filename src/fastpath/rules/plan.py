@@ -1,0 +1,265 @@
+"""What a rule asks, decided: the form that the keyword table writes and the compiler reads.
+
+Everything textual is resolved here: variables are ranges, escapes are bytes, numbers are numbers. A plan is exact: a rule
+that cannot be honoured exactly has a refusal and no plan.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+#: A number, or the name of a variable that byte_extract or byte_math of the same rule sets.
+Value = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands; lines and columns count from 1."""
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a rule was not loaded. `malformed`: the text is broken; otherwise it is good but cannot be honoured exactly."""
+    place: Place
+    sid: int            # 0 where it could not be read
+    keyword: str        # "" where it is about the header or the whole rule
+    reason: str
+    malformed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSet:
+    """Sorted, disjoint, inclusive ranges of integers. `any` is the full range of both versions."""
+    v4: tuple[tuple[int, int], ...]
+    v6: tuple[tuple[int, int], ...]
+
+    @property
+    def is_any(self) -> bool:
+        return self.v4 == ((0, 2**32 - 1),) and self.v6 == ((0, 2**128 - 1),)
+
+
+@dataclass(frozen=True, slots=True)
+class PortSet:
+    """Sorted, disjoint, inclusive ranges."""
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def is_any(self) -> bool:
+        return self.ranges == ((0, 65535),)
+
+
+# ---- conditions on headers: no order among them ----
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A header number against one value or two. `field`: ttl ip.id seq ack window tcp.mss itype icode icmp_id icmp_seq
+    dsize ip_proto fragoffset ipv6_hopcount ... `ranges` are inclusive; negation is resolved into them."""
+    field: str
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """A header's flag bits. mode: "=" all and no others, "+" all of them, "*" any of them, "!" none of them.
+    `field`: tcp.flags, fragbits. Bits in `ignore` are masked away first."""
+    field: str
+    mode: Literal["=", "+", "*", "!"]
+    value: int
+    ignore: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Something that is there or not: `what` is "sameip", or "ipopts:rr", "ipopts:any" and so on."""
+    what: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HasEvent:
+    """decode-event (and, later, stream-event and app-layer-event): the full name, such as decoder.ipv4.pkt_too_small."""
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """The flow keyword. direction: "", "to_server", "to_client"; state: "", "established", "not_established", "stateless"."""
+    direction: str = ""
+    state: str = ""
+    stream: Literal["", "only_stream", "no_stream"] = ""
+    frag: Literal["", "only_frag", "no_frag"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flowbits:
+    """op: set unset toggle isset isnotset. Several names mean any of them (a|b)."""
+    op: str
+    names: tuple[str, ...]
+
+
+Condition = Number | Bits | Presence | HasEvent | FlowState | Flowbits
+
+
+# ---- steps over a buffer: run in order, with backtracking over relative ones ----
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    pattern: bytes
+    negated: bool = False
+    nocase: bool = False
+    offset: Value | None = None
+    depth: Value | None = None
+    distance: Value | None = None
+    within: Value | None = None
+    startswith: bool = False
+    endswith: bool = False
+    fast_pattern: bool = False                          # asked for by the rule
+    fast_pattern_chop: tuple[int, int] | None = None    # (offset, length)
+
+    @property
+    def relative(self) -> bool:
+        return self.distance is not None or self.within is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Pcre:
+    expression: bytes
+    options: str                # of i m s x A E G and R (relative); buffer letters are resolved into the buffer
+    negated: bool = False
+
+    @property
+    def relative(self) -> bool:
+        return "R" in self.options
+
+
+@dataclass(frozen=True, slots=True)
+class ByteTest:
+    nbytes: Value
+    op: str                     # < > = <= >= & ^
+    value: Value
+    offset: Value
+    negated: bool = False
+    relative: bool = False
+    endian: Literal["big", "little"] = "big"
+    base: Literal[0, 8, 10, 16] = 0     # 0: binary, else a number written in that base
+    bitmask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByteJump:
+    nbytes: Value
+    offset: Value
+    relative: bool = False
+    multiplier: int = 1
+    endian: Literal["big", "little"] = "big"
+    base: Literal[0, 8, 10, 16] = 0
+    align: bool = False
+    from_beginning: bool = False
+    from_end: bool = False
+    post_offset: Value = 0
+    bitmask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByteExtract:
+    nbytes: int
+    offset: int
+    name: str
+    relative: bool = False
+    multiplier: int = 1
+    endian: Literal["big", "little"] = "big"
+    base: Literal[0, 8, 10, 16] = 0
+    align: int = 0              # 0, 2 or 4
+
+
+@dataclass(frozen=True, slots=True)
+class ByteMath:
+    nbytes: Value
+    offset: int
+    oper: str                   # + - * / << >>
+    rvalue: Value
+    result: str
+    relative: bool = False
+    endian: Literal["big", "little"] = "big"
+    base: Literal[0, 8, 10, 16] = 0
+    bitmask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IsDataAt:
+    at: Value
+    negated: bool = False
+    relative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Base64Decode:
+    """Decodes from the payload; what follows under base64_data is a block of its own over the result."""
+    bytes: int = 0              # 0: all there is
+    offset: int = 0
+    relative: bool = False
+
+
+Step = Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt | Base64Decode
+
+
+@dataclass(slots=True)
+class Block:
+    """Steps over one inspect buffer. `buffer`: payload, ipv4.hdr, ipv6.hdr, tcp.hdr, udp.hdr, icmpv4.hdr, icmpv6.hdr,
+    base64_data; later the sticky buffers of the protocols."""
+    buffer: str
+    steps: list[Step] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """kind: limit threshold both (only hide alerts), detection_filter (a condition)."""
+    kind: Literal["limit", "threshold", "both", "detection_filter"]
+    track: Literal["by_src", "by_dst", "by_both", "by_rule", "by_flow"]
+    count: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    kind: Literal["session", "host"]
+    count: int
+    metric: Literal["packets", "seconds", "bytes"]
+    direction: str = ""         # src or dst, for host
+
+
+@dataclass(slots=True)
+class RulePlan:
+    place: Place
+    text: str                   # as written, for outputs
+    action: Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
+    proto: str                  # lower case: ip tcp udp icmp ... tcp-pkt tcp-stream pkthdr ipv4 ipv6 sctp
+    src: AddressSet
+    sport: PortSet
+    dst: AddressSet
+    dport: PortSet
+    bidirectional: bool
+    sid: int
+    gid: int = 1
+    rev: int = 0
+    msg: str = ""
+    classtype: str = ""
+    priority: int | None = None     # None: that of the classtype
+    references: list[tuple[str, str]] = field(default_factory=list)
+    metadata: list[tuple[str, str]] = field(default_factory=list)
+    target: Literal["", "src_ip", "dest_ip"] = ""
+    conditions: list[Condition] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    after: list[Flowbits] = field(default_factory=list)     # done when the rule matches
+    threshold: Threshold | None = None
+    detection_filter: Threshold | None = None
+    tag: Tag | None = None
+    noalert: bool = False
+    bypass: bool = False
+    order: int = 0              # of loading, from 0
