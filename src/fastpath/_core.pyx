@@ -49,8 +49,12 @@ from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malform
 cdef extern from *:
     void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
 
+cdef extern from "<stdlib.h>":
+    void *aligned_alloc(size_t alignment, size_t size) noexcept nogil
+
 cdef enum:
     SECOND = 1000000000
+    CACHE_LINE = 64
 
 
 # ---- worker: entry by entry ----
@@ -557,9 +561,10 @@ cdef class DataPlane:
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
         slots = SLOTS if engine.workers > 1 else 1
-        engine.slot = <slot_t *>calloc(slots, sizeof(slot_t))
+        engine.slot = <slot_t *>aligned_alloc(CACHE_LINE, slots * sizeof(slot_t))
         if engine.worker == NULL or engine.bucket == NULL or engine.device == NULL or engine.slot == NULL:
             raise MemoryError("no memory for the tables of the data plane")
+        memset(engine.slot, 0, slots * sizeof(slot_t))
         pthread_mutex_init(&engine.lock, NULL)
         pthread_cond_init(&engine.moved, NULL)
         open_rows(&engine.rows)
