@@ -37,8 +37,8 @@ def fresh(target: Path, source: Path) -> bool:
 def load(name: str):
     """The extension `name`, built first where its source is newer."""
     from setuptools import Extension
-    from setuptools.dist import Distribution
     from setuptools.command.build_ext import build_ext
+    from setuptools.dist import Distribution
 
     source, folder = HERE / SOURCES[name], cache() / "built"
     command = build_ext(Distribution({"name": name}))

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import numpy
-
 from build import HERE, cache
 
 ROOT = HERE.parent

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from captures import write_pcap
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,7 @@ CYTHON = (".pyx", ".pxd")
 
 def without_comments(text: str) -> str:
     """Cython or Python source with comments and strings blanked, line numbers kept."""
-    pattern = re.compile(r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#[^\n]*', re.S)
+    pattern = re.compile(r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#[^\n]*', re.DOTALL)
     return pattern.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 
@@ -28,7 +28,7 @@ def line_of(text: str, at: int) -> int:
 
 def cdef_functions(text: str):
     """(position, result and name, parameters, what follows the parameters) of each `cdef` function of blanked source."""
-    for found in re.finditer(r"^[ \t]*cdef\s+(?!class\b|extern\b|enum\b|struct\b|union\b)([^\n()=:]*?\w)\s*\(", text, re.M):
+    for found in re.finditer(r"^[ \t]*cdef\s+(?!class\b|extern\b|enum\b|struct\b|union\b)([^\n()=:]*?\w)\s*\(", text, re.MULTILINE):
         if found[1].rstrip().endswith("*"):         # a pointer to a function, not a function
             continue
         at = found.end()
@@ -50,11 +50,11 @@ def cimports(module: str, text: str):
             return name
         return ".".join(package[:len(package) - dots + 1] + ([name[dots:]] if name[dots:] else []))
 
-    for found in re.finditer(r"^[ \t]*from\s+([.\w]+)\s+cimport\s+(\([^)]*\)|[^\n]*)", text, re.M):
+    for found in re.finditer(r"^[ \t]*from\s+([.\w]+)\s+cimport\s+(\([^)]*\)|[^\n]*)", text, re.MULTILINE):
         base = absolute(found[1])
         for name in re.findall(r"(\w+|\*)(?:\s+as\s+\w+)?\s*(?:,|$)", found[2].strip("() \n").replace("\n", " ")):
             yield found.start(), f"{base}.{name}"
-    for found in re.finditer(r"^[ \t]*cimport\s+([^\n]*)", text, re.M):
+    for found in re.finditer(r"^[ \t]*cimport\s+([^\n]*)", text, re.MULTILINE):
         for name in found[1].split(","):
             yield found.start(), name.split(" as ")[0].strip()
 
@@ -132,14 +132,14 @@ def modules_hold_no_state(path: str, text: str) -> list[str]:
     if path.endswith(CYTHON):
         blank = without_comments(text)
         declared = re.finditer(r"^cdef\s+(?!class\b|extern\b|enum\b|struct\b|union\b|packed\b|fused\b|inline\b|const\b)([^\n(]*)$",
-                               blank, re.M)
+                               blank, re.MULTILINE)
         wrong = [found for found in declared if not found[1].rstrip().endswith(":") or found[1].strip() == ":"]
-        blocks = re.finditer(r"^cdef\s*:", blank, re.M)
+        blocks = re.finditer(r"^cdef\s*:", blank, re.MULTILINE)
         places = sorted({found.start() for found in [*wrong, *blocks]})
         return [f"{path}:{line_of(blank, at)}: mutable state of a module" for at in places]
     if path.endswith((".h", ".c")):
-        plain = re.sub(r"/\*.*?\*/|//[^\n]*", lambda found: "\n" * found[0].count("\n"), text, flags=re.S)
-        found = re.finditer(r"^[ \t]*(?:static|extern)\s+(?!inline\b|const\b|_Static_assert\b)[^\n(){}]*[;=]", plain, re.M)
+        plain = re.sub(r"/\*.*?\*/|//[^\n]*", lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL)
+        found = re.finditer(r"^[ \t]*(?:static|extern)\s+(?!inline\b|const\b|_Static_assert\b)[^\n(){}]*[;=]", plain, re.MULTILINE)
         return [f"{path}:{line_of(plain, one.start())}: mutable state of a module" for one in found]
     return []
 
@@ -163,7 +163,7 @@ def shared_structs_have_a_size(path: str, text: str) -> list[str]:
     """Rule 6."""
     if path != "dataplane/types.h":
         return []
-    names = re.findall(r"typedef struct \w+ \{.*?^\} (\w+);", text, re.S | re.M)
+    names = re.findall(r"typedef struct \w+ \{.*?^\} (\w+);", text, re.DOTALL | re.MULTILINE)
     return [f"{path}: no _Static_assert on sizeof({name})" for name in names if f"_Static_assert(sizeof({name}) ==" not in text]
 
 
@@ -189,10 +189,10 @@ def imports(module: str, text: str, cython: bool):
     package = module.split(".")[:-1]
     if cython:
         blank = without_comments(text)
-        for found in re.finditer(r"^[ \t]*from\s+(\.*)([\w.]*)\s+import\s+\(?\s*(\w+)", blank, re.M):
+        for found in re.finditer(r"^[ \t]*from\s+(\.*)([\w.]*)\s+import\s+\(?\s*(\w+)", blank, re.MULTILINE):
             base = package[:len(package) - len(found[1]) + 1] if found[1] else []
             yield line_of(blank, found.start()), ".".join([*base, *([found[2]] if found[2] else []), found[3]])
-        for found in re.finditer(r"^[ \t]*import\s+([\w.]+)", blank, re.M):
+        for found in re.finditer(r"^[ \t]*import\s+([\w.]+)", blank, re.MULTILINE):
             yield line_of(blank, found.start()), found[1]
         return
     for node in ast.walk(ast.parse(text)):
@@ -219,7 +219,7 @@ def is_short(path: str, text: str) -> list[str]:
 
 
 MACHINE = re.compile(r"(?<![\w.])/(?:home|root|Users|work|opt/venv)/[\w.]+|/tmp/\w*venv|[A-Z]:\\\\?Users")
-REGISTRY = re.compile(r"(?:--|PIP_|UV_)(?:extra-)?index[-_]url|index-url\s*=|https?://[^/\s\"']*(?:artifactory|nexus|registry|pypi-proxy|mirror)", re.I)
+REGISTRY = re.compile(r"(?:--|PIP_|UV_)(?:extra-)?index[-_]url|index-url\s*=|https?://[^/\s\"']*(?:artifactory|nexus|registry|pypi-proxy|mirror)", re.IGNORECASE)
 
 
 def names_no_machine(path: str, text: str) -> list[str]:
