@@ -10,8 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport same_key
 from fastpath.dataplane.types cimport (
-    FLOW_CLOSED, FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW,
-    PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
+    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
 )
 
 cdef enum:
@@ -29,8 +28,10 @@ cdef struct flow_config_t:
     uint64_t memcap             # bytes a bucket
     bint captured_bytes         # count captured bytes instead of those on the wire
 
-# Takes the row of a flow that has ended; `order` as in telemetry.pxd.
-ctypedef void (*flow_sink_t)(void *owner, const flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil
+cdef struct bucket_t
+
+# Told of every flow that ends, while it still stands; `order` as in telemetry.pxd.
+ctypedef void (*flow_sink_t)(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil
 
 cdef struct bucket_t:
     flow_t *flows
@@ -109,10 +110,11 @@ cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet
     if to_client:
         flow.flags |= FLOW_SEEN_TO_CLIENT
         meta.flags |= PM_FLOW | PM_TO_CLIENT
-        if flow.state == FLOW_NEW and flow.key.proto != 6:
-            flow.state = FLOW_ESTABLISHED
     else:
         flow.flags |= FLOW_SEEN_TO_SERVER
         meta.flags |= PM_FLOW
-    if flow.flags & FLOW_SEEN_TO_CLIENT and flow.flags & FLOW_SEEN_TO_SERVER:
+    # TCP is established by stream, and only for the packets after the handshake
+    if flow.key.proto != 6 and flow.state == FLOW_NEW and flow.flags & FLOW_SEEN_TO_CLIENT and flow.flags & FLOW_SEEN_TO_SERVER:
+        flow.state = FLOW_ESTABLISHED
+    if flow.state == FLOW_ESTABLISHED:
         meta.flags |= PM_ESTABLISHED

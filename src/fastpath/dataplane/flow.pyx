@@ -208,7 +208,7 @@ cdef void begin_flow(flow_t *flow, const packet_meta_t *meta, uint64_t now, uint
 cdef void end_flow(bucket_t *bucket, uint32_t flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil:
     """A flow that is out of the wheel already: its row, then back to the free list."""
     cdef flow_t *it = &bucket.flows[flow - 1]
-    bucket.sink(bucket.owner, it, end, ordinal, order)
+    bucket.sink(bucket, it, end, ordinal, order)
     bucket.ended[end] += 1
     remove_slot(bucket, flow)
     drop_more(bucket, it)
@@ -264,7 +264,7 @@ cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow
 
 cdef void restart_flow(bucket_t *bucket, flow_t *flow, const packet_meta_t *meta, uint64_t now, uint64_t ordinal, uint64_t order,
                        uint8_t end) noexcept nogil:
-    bucket.sink(bucket.owner, flow, end, ordinal, order)
+    bucket.sink(bucket, flow, end, ordinal, order)
     bucket.ended[end] += 1
     bucket.created += 1
     drop_more(bucket, flow)
@@ -294,12 +294,12 @@ cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept
                     n += 1
             qsort(order, n, 16, by_first_ordinal)
             for i in range(n):
-                bucket.sink(bucket.owner, &bucket.flows[order[2 * i + 1]], end, ordinal, 0)
+                bucket.sink(bucket, &bucket.flows[order[2 * i + 1]], end, ordinal, 0)
             free(order)
         else:
             for i in range(bucket.fresh):   # out of memory: the rows leave all the same, in table order
                 if not bucket.flows[i].flags & FLOW_FREE:
-                    bucket.sink(bucket.owner, &bucket.flows[i], end, ordinal, 0)
+                    bucket.sink(bucket, &bucket.flows[i], end, ordinal, 0)
         bucket.ended[end] += bucket.used
     for i in range(bucket.fresh):
         drop_more(bucket, &bucket.flows[i])

@@ -31,10 +31,10 @@ static inline int same_key(const flow_key_t *a, const flow_key_t *b)
     return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]) | (x[5] ^ y[5]));
 }
 
-/* A flow's name in every output: 53 bits, so that JSON readers keep it whole; never 0. */
-static inline uint64_t flow_id_of(const flow_key_t *key, uint64_t first_ordinal)
+/* A flow's name in every output: 53 bits, so that JSON readers keep it whole; never 0. `hash` is that of its key. */
+static inline uint64_t flow_id_of(uint32_t hash, uint64_t first_ordinal)
 {
-    return (fold_product(hash_key(key) ^ first_ordinal, 0xd6e8feb86659fd93u + first_ordinal * 2) >> 11) | 1;
+    return (fold_product(((uint64_t)hash << 32 ^ first_ordinal) + 0x9e3779b97f4a7c15u, 0xd6e8feb86659fd93u) >> 11) | 1;
 }
 
 #endif

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from fastpath.dataplane.hash cimport flow_id_of
+from fastpath.dataplane.hash cimport flow_id_of, hash_key
 from fastpath.dataplane.types cimport (
     FLOW_REVERSED, NO_INDEX, NO_RULE, PM_KEYED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t, flow_row_t, flow_t,
     packet_meta_t, verdict_run_t, verdict_t,
@@ -93,7 +93,7 @@ cdef void merge_rows(row_buffer_t *into, row_buffer_t **buffers, uint32_t n) noe
 
 
 cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil:
-    row.flow = flow_id_of(&flow.key, flow.first_ordinal)
+    row.flow = flow_id_of(<uint32_t>hash_key(&flow.key), flow.first_ordinal)
     row.first_ordinal = flow.first_ordinal
     row.end_ordinal = ordinal
     row.start = flow.first_ts
@@ -142,7 +142,7 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
         row.outer_reversed = (outer.flags & PM_REVERSED) != 0
     if flow != NULL:
         row.has_flow = 1
-        row.flow = flow_id_of(&flow.key, flow.first_ordinal)
+        row.flow = flow_id_of(meta.hash, flow.first_ordinal)
         row.flow_start = flow.first_ts
         row.to_client = (meta.flags & PM_TO_CLIENT) != 0
         memcpy(row.bytes, flow.bytes, sizeof(flow.bytes))
