@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SOURCES = {"plain": "micro/plain.pyx", "pcaploop": "peers/pcaploop.pyx"}
 LIBRARIES = {"pcaploop": "libpcap"}
-RECORDER = "micro/hsrecord.c"
+RECORDER = HERE / "micro/hsrecord.c"
 
 
 def cache() -> Path:
@@ -61,6 +61,17 @@ def load(name: str):
     return module
 
 
+def recorder() -> Path:
+    """The library to preload that notes and replays every hs_scan."""
+    target = cache() / "built" / "libhsrecord.so"
+    if not fresh(target, RECORDER):
+        target.parent.mkdir(exist_ok=True)
+        subprocess.run([os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", str(RECORDER), "-o", str(target),
+                        *flags("libhs"), "-ldl"], check=True)
+    return target
+
+
 if __name__ == "__main__":
     for one in sys.argv[1:] or SOURCES:
         print(load(one).__file__)
+    print(recorder())

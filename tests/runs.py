@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import fastpath as fp
@@ -35,11 +35,13 @@ def rules_of(text: str) -> fp.RuleSet:
     return rules
 
 
-def replay(paths: Path | str | Iterable[Path | str], rules: fp.RuleSet | str = "", *, engine: dict | None = None, **options) -> fp.Result:
-    """One run of a new engine. `engine` are its settings, `options` those of Engine.replay. The ledger is checked."""
+def replay(paths: Path | str | Iterable[Path | str], rules: fp.RuleSet | str = "", *, engine: dict | None = None, sets: Sequence[str] = (),
+           **options) -> fp.Result:
+    """One run of a new engine. `engine` are its arguments, `sets` settings as key=value, `options` those of Engine.replay.
+    The ledger is checked."""
     rules = rules_of(rules) if isinstance(rules, str) else rules
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    with fp.Engine(rules, **(engine or {})) as made:
+    with fp.Engine(rules, config=fp.Config.load(None, sets), **(engine or {})) as made:
         result = made.replay([str(path) for path in paths], **options)
     assert_ledger(result.stats)
     return result
