@@ -8,9 +8,9 @@ import pytest
 from fastpath.dataplane import rows
 
 HEADER = files("fastpath.dataplane").joinpath("types.h").read_text()
-STRUCTS = {"flow_key": rows.flow_key, "verdict": rows.verdict, "alert_row": rows.alert_row, "flow_row": rows.flow_row,
-           "event_row": rows.event_row, "verdict_run": rows.verdict_run}
-BASES = {"uint8_t": "u1", "uint16_t": "u2", "uint32_t": "u4", "uint64_t": "u8", "flow_key_t": rows.flow_key}
+STRUCTS = {"flow_key": rows.FLOW_KEY, "verdict": rows.VERDICT, "alert_row": rows.ALERT, "flow_row": rows.FLOW,
+           "event_row": rows.EVENT, "verdict_run": rows.RUN}
+BASES = {"uint8_t": "u1", "uint16_t": "u2", "uint32_t": "u4", "uint64_t": "u8", "flow_key_t": rows.FLOW_KEY}
 
 
 @pytest.mark.parametrize("name", STRUCTS)

@@ -338,7 +338,8 @@ class Config:
                    for name in ("teredo", "vxlan", "geneve")}
         return {
             "buckets": self.buckets,
-            "flow": {"memcap": self["flow.memcap"], "timeouts": timeouts},
+            "flow_memcap": self["flow.memcap"],
+            "flow_timeouts": timeouts,
             "vlan_tracking": self["vlan.use-for-tracking"],
             "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],

@@ -21,39 +21,39 @@ SOURCES = ("packet", "stream", "flush")
 TUNNELS = ("", "ipip", "6in4", "4in6", "6in6", "gre", "nvgre", "erspan", "teredo", "vxlan", "geneve", "gtpu")
 NET_NONE, NET_ARP, NET_IPV4, NET_IPV6 = 0, 1, 4, 6
 
-# flow_row.flags
+# the flags of a flow row
 FLOW_REVERSED, FLOW_ALERTED, FLOW_DROP, FLOW_PASS, FLOW_BYPASS, FLOW_OFFLOADED = 1 << 0, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
 
-flow_key = np.dtype([("addr", "u1", (2, 16)), ("port", "u2", 2), ("vlan", "u2", 3), ("proto", "u1"), ("tunnel", "u1"), ("net", "u1"),
+FLOW_KEY = np.dtype([("addr", "u1", (2, 16)), ("port", "u2", 2), ("vlan", "u2", 3), ("proto", "u1"), ("tunnel", "u1"), ("net", "u1"),
                      ("vni", "u1", 3)])
 
-verdict = np.dtype([("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1"), ("rule", "u4"), ("flow", "u8")])
+VERDICT = np.dtype([("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1"), ("rule", "u4"), ("flow", "u8")])
 
-verdict_run = np.dtype([("packets", "u8"), ("rule", "u4"), ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("reserved", "u1")])
+RUN = np.dtype([("packets", "u8"), ("rule", "u4"), ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("reserved", "u1")])
 
-alert_row = np.dtype([
+ALERT = np.dtype([
     ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("flow_start", "u8"), ("bytes", "u8", 2), ("pkts", "u4", 2),
-    ("key", flow_key), ("outer", flow_key), ("rule", "u4"), ("tunnel_id", "u4"), ("index", "u2"), ("entry", "u2"),
+    ("key", FLOW_KEY), ("outer", FLOW_KEY), ("rule", "u4"), ("tunnel_id", "u4"), ("index", "u2"), ("entry", "u2"),
     ("vlan_depth", "u2"), ("action", "u1"), ("source", "u1"), ("to_client", "u1"), ("reversed", "u1"), ("outer_reversed", "u1"),
     ("depth", "u1"), ("icmp_type", "u1"), ("icmp_code", "u1"), ("net", "u1"), ("has_flow", "u1"),
 ])
 
-flow_row = np.dtype([
+FLOW = np.dtype([
     ("flow", "u8"), ("first_ordinal", "u8"), ("end_ordinal", "u8"), ("start", "u8"), ("last", "u8"), ("bytes", "u8", 2),
-    ("pkts", "u4", 2), ("key", flow_key), ("offloaded_bytes", "u8"), ("dropped_bytes", "u8"), ("errored_bytes", "u8"),
+    ("pkts", "u4", 2), ("key", FLOW_KEY), ("offloaded_bytes", "u8"), ("dropped_bytes", "u8"), ("errored_bytes", "u8"),
     ("offloaded_pkts", "u4"), ("dropped_pkts", "u4"), ("errored_pkts", "u4"), ("alerts", "u4"), ("rule", "u4"), ("flags", "u2"),
     ("state", "u1"), ("end", "u1"), ("tcp_state", "u1"), ("tcp_flags", "u1", 2), ("reason", "u1"), ("reserved", "u4"),
 ])
 
-event_row = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("key", flow_key), ("code", "u2"), ("entry", "u2"), ("reversed", "u1"),
-                      ("net", "u1"), ("reserved", "u2")])
+EVENT = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("key", FLOW_KEY), ("code", "u2"), ("entry", "u2"), ("reversed", "u1"),
+                  ("net", "u1"), ("reserved", "u2")])
 
 #: One wire packet, on request: made for columns, not hashed.
-packet_row = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
-                       ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
+PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
+                   ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
 #: What DataPlane.rows() gives, by name.
-DTYPES = {"alerts": alert_row, "flows": flow_row, "events": event_row, "runs": verdict_run, "packets": packet_row}
+DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET}
 
 
 def _texts(header: str, prefix: str) -> tuple[str, ...]:
