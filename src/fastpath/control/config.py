@@ -264,13 +264,11 @@ class Config:
             return
         try:
             if key in LISTS:
-                given = setting.value if isinstance(setting.value, list) else [setting.value]
-                value: Any = [read(one) for one in given]
+                value: Any = [read(one) for one in (setting.value if isinstance(setting.value, list) else [setting.value])]
             else:
-                given = f"[{','.join(setting.value)}]" if isinstance(setting.value, list) else setting.value
-                value = read(given)
+                value = read(f"[{','.join(setting.value)}]" if isinstance(setting.value, list) else setting.value)
         except ValueError as error:
-            raise ConfigError(setting.place, f"{key}: {error}, found {given!r}") from None
+            raise ConfigError(setting.place, f"{key}: {error}, found {setting.value!r}") from None
         self.values[key] = value
         self.places[key] = setting.place
         (self.honoured if is_honoured(key) else self.unsupported).append(key)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,16 +28,26 @@ class Signature:
 
 
 class Signatures:
-    """Made from a RuleSet, or from None for no rules. Arrays have one element more than there are rules: for NO_RULE."""
+    """The rules of every rule set that an engine had, one after the other. Arrays have one element more than there are
+    rules: for NO_RULE."""
 
-    def __init__(self, rules=None):
-        self._rules = rules
-        plans = rules.plans if rules is not None else []
-        self.count = len(plans)
-        self.gid = np.array([plan.gid for plan in plans] + [0], "u4")
-        self.sid = np.array([plan.sid for plan in plans] + [0], "u4")
-        self.rev = np.array([plan.rev for plan in plans] + [0], "u4")
+    def __init__(self, rules: Any = None):
+        self.gid = self.sid = self.rev = np.zeros(1, "u4")
+        self._sets: list[tuple[int, Any]] = []       # (index of its first rule, RuleSet)
         self._made: dict[int, Signature] = {}
+        self.count = 0
+        if rules is not None:
+            self.extend(rules)
+
+    def extend(self, rules: Any) -> int:
+        """Takes one more RuleSet; returns what is to be added to its own rule indices."""
+        base = self.count
+        plans = rules.plans
+        for name in ("gid", "sid", "rev"):
+            setattr(self, name, np.concatenate([getattr(self, name)[:-1], np.array([getattr(p, name) for p in plans] + [0], "u4")]))
+        self._sets.append((base, rules))
+        self.count += len(plans)
+        return base
 
     def __len__(self) -> int:
         return self.count
@@ -51,13 +62,15 @@ class Signatures:
         if made is None:
             if rule == NO_RULE or not 0 <= rule < self.count:
                 raise IndexError(f"no rule {rule}")
-            plan = self._rules.plans[rule]
-            category, priority = self._rules.classifications.get(plan.classtype, ("", DEFAULT_PRIORITY))
+            base, rules = next(one for one in reversed(self._sets) if one[0] <= rule)
+            plan = rules.plans[rule - base]
+            category, priority = rules.classifications.get(plan.classtype, ("", DEFAULT_PRIORITY))
             made = self._made[rule] = Signature(
                 plan.gid, plan.sid, plan.rev, plan.msg, plan.action, category, priority if plan.priority is None else plan.priority,
                 tuple(plan.references), tuple(plan.metadata), plan.target)
         return made
 
-    def identity(self) -> bytes:
-        """What the digest takes of the rules: gid, sid and rev of each, in order."""
-        return np.stack([self.gid, self.sid, self.rev])[:, :self.count].T.tobytes()
+
+def identity(rules: Any) -> bytes:
+    """What the digest takes of a rule set: gid, sid and rev of each rule, in order."""
+    return np.array([(plan.gid, plan.sid, plan.rev) for plan in rules.plans], "u4").tobytes() if rules is not None else b""
