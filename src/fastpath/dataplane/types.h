@@ -164,8 +164,7 @@ typedef struct flow {
     uint64_t first_ordinal;
     uint64_t first_ts;          /* stamp of the first packet, ns */
     struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
-    uint32_t hash;
-    uint32_t wheel_next;
+    uint32_t wheel_next, wheel_prev;    /* belong to flow */
     uint32_t rule;              /* that dropped or passed the flow */
     uint16_t group[2];          /* rule group by direction, of epoch */
     uint16_t flags;             /* FLOW_* */
