@@ -362,7 +362,8 @@ cdef void judge_checksums(engine_t *engine, slot_t *slot) noexcept nogil:
         meta = &slot.burst.meta[i]
         at = engine.capture_packets + meta.packet
         if at < AUTO_SAMPLE:
-            engine.wrong_checksums += (meta.flags & (PM_L3_CHECKSUM | PM_L4_CHECKSUM)) != 0
+            if i < slot.burst.packets:
+                engine.wrong_checksums += (meta.flags & (PM_L3_CHECKSUM | PM_L4_CHECKSUM)) != 0
         elif engine.wrong_checksums > AUTO_SAMPLE // 10:
             meta.flags &= ~<uint32_t>(PM_L3_CHECKSUM | PM_L4_CHECKSUM)
     engine.capture_packets += slot.burst.packets
