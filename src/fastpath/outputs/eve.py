@@ -259,13 +259,11 @@ class EveWriter:
             for one in path:
                 at = at.setdefault(one, {})
             at[leaf] = count
-        ended = stats["flows"].get("ended", {})
         return {"timestamp": timestamp(self._latest), "event_type": "stats", "stats": {
             "uptime": int(stats["seconds"]),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
                         "event": events},
-            "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0),
-                     "end": {"reason": ended}},
+            "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
             "detect": {"alert": stats["alerts"]},
         }}
 
