@@ -207,7 +207,7 @@ def imports(module: str, text: str, cython: bool):
 
 def stages_are_cython(path: str, text: str, siblings: frozenset[str]) -> list[str]:
     """Rule 7: a C file stands only beside the .pyx that it was generated from."""
-    stem, dot, kind = path.rpartition(".")
+    stem, _, kind = path.rpartition(".")
     if kind in ("c", "cc", "cpp", "cxx") and f"{stem}.pyx" not in siblings:
         return [f"{path}: C is for headers; a stage is Cython"]
     return []
