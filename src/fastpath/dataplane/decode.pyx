@@ -1,0 +1,354 @@
+"""decode: from bytes to metadata and flow keys.
+
+A straight path takes what nearly every packet is; the walk over headers (wire/) takes the rest, header by header.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastpath.dataplane.events cimport *
+from fastpath.dataplane.types cimport *
+from fastpath.dataplane.wire.arp cimport walk_arp
+from fastpath.dataplane.wire.ethernet cimport *
+from fastpath.dataplane.wire.esp cimport PROTO_ESP, walk_esp
+from fastpath.dataplane.wire.icmp cimport PROTO_ICMP, walk_icmp
+from fastpath.dataplane.wire.icmpv6 cimport PROTO_ICMPV6, walk_icmpv6
+from fastpath.dataplane.wire.ipv4 cimport IPV4_LEN, walk_ipv4
+from fastpath.dataplane.wire.ipv6 cimport walk_ipv6
+from fastpath.dataplane.wire.llc_snap cimport walk_llc
+from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4
+from fastpath.dataplane.wire.load cimport be16, be32, prefetch, raw16, raw32
+from fastpath.dataplane.wire.mpls cimport walk_mpls
+from fastpath.dataplane.wire.null cimport walk_null, walk_raw
+from fastpath.dataplane.wire.ppp cimport walk_ppp
+from fastpath.dataplane.wire.pppoe cimport walk_pppoe_discovery, walk_pppoe_session
+from fastpath.dataplane.wire.sctp cimport PROTO_SCTP, walk_sctp
+from fastpath.dataplane.wire.sll cimport walk_chdlc, walk_sll, walk_sll2
+from fastpath.dataplane.wire.tcp cimport PROTO_TCP, TCP_LEN, tcp_only_timestamp, walk_tcp
+from fastpath.dataplane.wire.udp cimport PROTO_UDP, UDP_LEN, walk_udp
+from fastpath.dataplane.wire.vlan cimport walk_etag, walk_vlan, walk_vntag
+from fastpath.dataplane.wire.walk cimport *
+
+cdef enum:
+    PREFETCH_AHEAD = 6
+
+EVENT_NAMES = tuple([(<bytes>event_text(code)).decode("ascii") for code in range(EVENT_MAX)])    # index = event code
+
+
+cdef void decode_defaults(decode_config_t *config) noexcept nogil:
+    memset(config, 0, sizeof(decode_config_t))
+    config.checksums = True
+    config.vlan_tracking = True
+    config.max_depth = DEPTH_MAX
+    config.max_layers = 16
+    open_port(config, 3544, TUNNEL_TEREDO)
+    open_port(config, 4789, TUNNEL_VXLAN)
+    open_port(config, 6081, TUNNEL_GENEVE)
+    open_port(config, 2152, TUNNEL_GTPU)
+    open_port(config, 4791, PORT_ROCE)
+
+
+cdef void open_port(decode_config_t *config, uint16_t port, uint8_t kind) noexcept nogil:
+    """The caller has checked that there is room."""
+    config.ports[config.ports_used].port = port
+    config.ports[config.ports_used].kind = kind
+    config.ports_used += 1
+    config.port_hint[port & 0xff] = 1
+
+
+cdef int decode_settings(decode_config_t *config, dict settings) except -1:
+    cdef port_t kept[PORTS_MAX]
+    cdef uint32_t used, i
+    kinds = {"teredo": TUNNEL_TEREDO, "vxlan": TUNNEL_VXLAN, "geneve": TUNNEL_GENEVE, "gtpu": TUNNEL_GTPU, "roce": PORT_ROCE}
+    for name, value in settings.items():
+        if name == "checksums":
+            config.checksums = bool(value)
+        elif name == "compat":
+            config.compat = bool(value)
+        elif name == "vlan_tracking":
+            config.vlan_tracking = bool(value)
+        elif name == "vni_in_key":
+            config.vni_in_key = bool(value)
+        elif name == "erspan_type1":
+            config.erspan_type1 = bool(value)
+        elif name == "max_depth":
+            if not 0 <= value <= DEPTH_MAX:
+                raise ValueError(f"max_depth: 0 to {DEPTH_MAX}, not {value}")
+            config.max_depth = value
+        elif name == "max_layers":
+            if not 1 <= value <= 255:
+                raise ValueError(f"max_layers: 1 to 255, not {value}")
+            config.max_layers = value
+        elif name in kinds:
+            used = 0
+            for i in range(config.ports_used):
+                if config.ports[i].kind != kinds[name]:
+                    kept[used] = config.ports[i]
+                    used += 1
+            if used + len(value) > PORTS_MAX:
+                raise ValueError(f"{name}: at most {PORTS_MAX} tunnel ports in all")
+            config.ports_used = 0
+            memset(config.port_hint, 0, sizeof(config.port_hint))
+            for i in range(used):
+                open_port(config, kept[i].port, kept[i].kind)
+            for port in value:
+                if not 0 < port < 65536:
+                    raise ValueError(f"{name}: {port} is no UDP port")
+                open_port(config, port, kinds[name])
+        else:
+            raise ValueError(f"decode has no setting {name!r}")
+    return 0
+
+
+cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
+    cdef uint32_t entry, end = first + count, ahead
+    for entry in range(first, first + PREFETCH_AHEAD if count > PREFETCH_AHEAD else end):
+        prefetch(burst.meta[entry].frame)
+    for entry in range(first, end):
+        ahead = entry + PREFETCH_AHEAD
+        if ahead < end:
+            prefetch(burst.meta[ahead].frame)
+        if not decode_straight(config, &burst.meta[entry], &burst.key[entry]):
+            decode_entry(config, burst, entry)
+
+
+cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *meta, flow_key_t *key) noexcept nogil:
+    """Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not sound."""
+    cdef const uint8_t *frame = meta.frame
+    cdef const uint8_t *l4
+    cdef uint32_t words[12]
+    cdef uint32_t total, header, flags
+    cdef uint64_t a, b
+    cdef uint32_t source, destination
+    cdef uint16_t source_port, destination_port
+    cdef uint8_t proto
+    if meta.caplen < ETHERNET_LEN + IPV4_LEN + UDP_LEN or meta.linktype != LINKTYPE_ETHERNET or meta.depth:
+        return False
+    if be16(frame + 12) != TYPE_IPV4 or frame[14] != 0x45 or be16(frame + 20) & 0x3fff:
+        return False
+    total = be16(frame + 16)
+    if ETHERNET_LEN + total > meta.caplen:
+        return False
+    l4 = frame + ETHERNET_LEN + IPV4_LEN
+    proto = frame[23]
+    source_port = be16(l4)
+    destination_port = be16(l4 + 2)
+    if proto == PROTO_TCP:
+        if total < IPV4_LEN + TCP_LEN:
+            return False
+        header = (l4[12] >> 4) * 4
+        if header != TCP_LEN and not (header == TCP_LEN + 12 and total >= IPV4_LEN + TCP_LEN + 12
+                                      and tcp_only_timestamp(l4 + TCP_LEN, 12)):
+            return False
+    elif proto == PROTO_UDP:
+        header = UDP_LEN
+        if total < IPV4_LEN + UDP_LEN or be16(l4 + 4) != total - IPV4_LEN \
+                or config.port_hint[source_port & 0xff] | config.port_hint[destination_port & 0xff]:
+            return False
+    else:
+        return False
+
+    flags = PM_KEYED | meta.flags
+    if config.checksums:
+        if checksum_wrong(0, frame + ETHERNET_LEN, IPV4_LEN):
+            flags |= PM_L3_CHECKSUM
+        if (proto == PROTO_TCP or l4[6] | l4[7]) \
+                and checksum_wrong(pseudo_ipv4(frame + 26, proto, total - IPV4_LEN), l4, total - IPV4_LEN):
+            flags |= PM_L4_CHECKSUM
+    a = <uint64_t>be32(frame + 26) << 16 | source_port
+    b = <uint64_t>be32(frame + 30) << 16 | destination_port
+    source = raw32(frame + 26)
+    destination = raw32(frame + 30)
+    if a > b:
+        flags |= PM_REVERSED
+    words[0] = destination if a > b else source
+    words[1] = words[2] = words[3] = 0
+    words[4] = source if a > b else destination
+    words[5] = words[6] = words[7] = 0
+    words[8] = <uint32_t>destination_port | <uint32_t>source_port << 16 if a > b \
+        else <uint32_t>source_port | <uint32_t>destination_port << 16
+    words[9] = 0
+    words[10] = <uint32_t>proto << 16
+    words[11] = NET_IPV4
+    memcpy(key, words, 48)
+
+    meta.hash = 0
+    meta.flags = flags
+    meta.tunnel_id = 0
+    meta.l3 = ETHERNET_LEN
+    meta.l4 = ETHERNET_LEN + IPV4_LEN
+    meta.payload = <uint16_t>(ETHERNET_LEN + IPV4_LEN + header)
+    meta.payload_len = <uint16_t>(total - IPV4_LEN - header)
+    meta.net = NET_IPV4
+    meta.proto = proto
+    meta.tcp_flags = l4[13] if proto == PROTO_TCP else 0
+    meta.carries = TUNNEL_NONE
+    meta.inner = NO_INDEX
+    meta.bucket = 0
+    meta.qfi = 0
+    meta.icmp_type = 0
+    meta.icmp_code = 0
+    return True
+
+
+cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t entry) noexcept nogil:
+    """The whole walk, for what the straight path leaves."""
+    cdef walk_t walk
+    cdef packet_meta_t *meta = &burst.meta[entry]
+    cdef flow_key_t *key = &burst.key[entry]
+    cdef uint32_t i
+    memset(&walk, 0, sizeof(walk))
+    walk.config = config
+    walk.burst = burst
+    walk.entry = entry
+    walk.meta = meta
+    walk.key = key
+    walk.frame = meta.frame
+    walk.end = meta.caplen
+    walk.cut = meta.caplen < meta.wirelen
+    memset(key, 0, sizeof(flow_key_t))
+    meta.hash = 0
+    meta.l3 = meta.l4 = meta.payload = meta.inner = NO_INDEX
+    meta.payload_len = 0
+    meta.net = NET_NONE
+    meta.proto = meta.tcp_flags = meta.carries = meta.bucket = meta.icmp_type = meta.icmp_code = 0
+    if meta.depth:
+        key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth)
+        for i in range(VLANS_MAX):
+            key.vlan[i] = burst.key[meta.parent].vlan[i]
+            if key.vlan[i]:
+                walk.vlans = i + 1
+    else:
+        meta.tunnel_id = 0
+        meta.qfi = 0
+    walk.step = first_step(config, meta.linktype)
+    if walk.step == STEP_DONE:
+        note(&walk, EVENT_CAPTURE_LINKTYPE_UNSUPPORTED)
+    while walk.step != STEP_DONE:
+        walk.layers += 1
+        if walk.layers >= config.max_layers or walk.at > 0xff00:
+            malformed(&walk, EVENT_TOO_MANY_LAYERS)
+        elif walk.step == STEP_TYPE:
+            walk_type(&walk)
+        elif walk.step == STEP_ETHERNET:
+            walk_ethernet(&walk)
+        elif walk.step == STEP_IPV4:
+            walk_ipv4(&walk)
+        elif walk.step == STEP_IPV6:
+            walk_ipv6(&walk)
+        elif walk.step == STEP_TRANSPORT:
+            walk_transport(&walk)
+        elif walk.step == STEP_VLAN:
+            walk_vlan(&walk)
+        elif walk.step == STEP_MPLS:
+            walk_mpls(&walk)
+        elif walk.step == STEP_LLC:
+            walk_llc(&walk)
+        elif walk.step == STEP_8021AH:
+            walk_8021ah(&walk)
+        elif walk.step == STEP_VNTAG:
+            walk_vntag(&walk)
+        elif walk.step == STEP_ETAG:
+            walk_etag(&walk)
+        elif walk.step == STEP_DCE:
+            walk_dce(&walk)
+        elif walk.step == STEP_NULL:
+            walk_null(&walk)
+        elif walk.step == STEP_RAW:
+            walk_raw(&walk)
+        elif walk.step == STEP_SLL:
+            walk_sll(&walk)
+        elif walk.step == STEP_SLL2:
+            walk_sll2(&walk)
+        elif walk.step == STEP_CHDLC:
+            walk_chdlc(&walk)
+        elif walk.step == STEP_PPP:
+            walk_ppp(&walk)
+        elif walk.step == STEP_PPPOE_DISCOVERY:
+            walk_pppoe_discovery(&walk)
+        elif walk.step == STEP_PPPOE_SESSION:
+            walk_pppoe_session(&walk)
+        elif walk.step == STEP_ARP:
+            walk_arp(&walk)
+
+
+cdef inline uint32_t first_step(const decode_config_t *config, uint16_t linktype) noexcept nogil:
+    if linktype == LINKTYPE_ETHERNET:
+        return STEP_ETHERNET
+    if linktype in (LINKTYPE_RAW, LINKTYPE_DLT_RAW, LINKTYPE_DLT_RAW_OPENBSD, LINKTYPE_IPV4, LINKTYPE_IPV6):
+        return STEP_RAW
+    if linktype == LINKTYPE_LINUX_SLL:
+        return STEP_SLL
+    if linktype == LINKTYPE_NULL:
+        return STEP_NULL
+    if linktype == LINKTYPE_PPP or linktype == LINKTYPE_PPP_HDLC:
+        return STEP_PPP
+    if linktype == LINKTYPE_C_HDLC:
+        return STEP_CHDLC
+    if linktype == LINK_VLAN:
+        return STEP_VLAN
+    if linktype == LINK_MPLS:
+        return STEP_MPLS
+    if config.compat:
+        return STEP_DONE
+    if linktype == LINKTYPE_LINUX_SLL2:
+        return STEP_SLL2
+    if linktype == LINKTYPE_LOOP:
+        return STEP_NULL
+    if linktype == LINKTYPE_PPP_ETHER:
+        return STEP_PPPOE_SESSION
+    return STEP_DONE
+
+
+cdef inline void walk_type(walk_t *walk) noexcept nogil:
+    cdef uint16_t ethertype = walk.ethertype
+    if ethertype == TYPE_IPV4:
+        walk.step = STEP_IPV4
+    elif ethertype == TYPE_IPV6:
+        walk.step = STEP_IPV6
+    elif ethertype in (TYPE_VLAN, TYPE_QINQ, TYPE_QINQ_9100):
+        walk.step = STEP_VLAN
+    elif ethertype in (TYPE_QINQ_9200, TYPE_QINQ_9300) and not walk.config.compat:
+        walk.step = STEP_VLAN
+    elif ethertype in (TYPE_MPLS, TYPE_MPLS_MULTICAST):
+        walk.step = STEP_MPLS
+    elif ethertype == TYPE_ARP:
+        walk.step = STEP_ARP
+    elif ethertype == TYPE_PPPOE_SESSION:
+        walk.step = STEP_PPPOE_SESSION
+    elif ethertype == TYPE_PPPOE_DISCOVERY:
+        walk.step = STEP_PPPOE_DISCOVERY
+    elif ethertype == TYPE_8021AH:
+        walk.step = STEP_8021AH
+    elif ethertype == TYPE_VNTAG:
+        walk.step = STEP_VNTAG
+    elif ethertype == TYPE_ETAG and not walk.config.compat:
+        walk.step = STEP_ETAG
+    elif ethertype == TYPE_DCE:
+        walk.step = STEP_DCE
+    else:
+        walk.step = STEP_DONE
+        if walk.unknown_type != EVENTLESS:
+            malformed(walk, walk.unknown_type)
+
+
+cdef inline void walk_transport(walk_t *walk) noexcept nogil:
+    cdef uint8_t proto = walk.meta.proto
+    walk.step = STEP_DONE
+    if proto == PROTO_TCP:
+        walk_tcp(walk)
+    elif proto == PROTO_UDP:
+        walk_udp(walk)
+    elif proto == PROTO_ICMP:
+        if walk.meta.net == NET_IPV4:
+            walk_icmp(walk)
+        else:
+            note(walk, EVENT_IPV6_ICMPV4)
+    elif proto == PROTO_ICMPV6:
+        if walk.meta.net == NET_IPV6:
+            walk_icmpv6(walk)
+        else:
+            note(walk, EVENT_IPV4_ICMPV6)
+    elif proto == PROTO_SCTP:
+        walk_sctp(walk)
+    elif proto == PROTO_ESP:
+        walk_esp(walk)

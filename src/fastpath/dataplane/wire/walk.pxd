@@ -1,0 +1,182 @@
+# The walk over the headers of one entry: where it stands, how far it may read, which header comes next.
+# Every header file has `walk_<header>(walk_t *)`: one length check, its events, then the next step.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT
+from fastpath.dataplane.types cimport (
+    NET_IPV4, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
+)
+from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4, pseudo_ipv6
+from fastpath.dataplane.wire.load cimport be32, be64
+
+cdef enum:
+    PORTS_MAX = 16              # UDP ports that open a tunnel or RoCE
+
+cdef enum:                      # what a UDP port of decode_config_t opens; beside the TUNNEL_* kinds
+    PORT_ROCE = 32
+
+ctypedef struct port_t:
+    uint16_t port
+    uint8_t kind                # TUNNEL_TEREDO, _VXLAN, _GENEVE, _GTPU or PORT_ROCE
+
+ctypedef struct decode_config_t:
+    bint checksums              # verify them; a wrong one sets PM_L3_CHECKSUM or PM_L4_CHECKSUM
+    bint compat                 # decode only what Suricata 7 decodes, and as it does
+    bint vlan_tracking          # VLAN identifiers are part of the flow key
+    bint vni_in_key             # the 24 bits of VXLAN, GENEVE and NVGRE are part of the key of inner flows
+    bint erspan_type1           # take GRE ERSPAN without a sequence number as type I
+    uint32_t max_depth          # tunnels inside a wire packet that are opened, at most DEPTH_MAX
+    uint32_t max_layers         # headers of a wire packet, as decoder.max-layers of a suricata.yaml
+    uint32_t ports_used
+    port_t ports[16]
+    uint8_t port_hint[256]      # 1 where a port with this low byte is in `ports`
+
+cdef enum:                      # link types of inner entries that LINKTYPE_* has no number for
+    LINK_VLAN = 0xff01          # begins with the VLAN tag
+    LINK_MPLS = 0xff02
+
+cdef enum:
+    LINKTYPE_NULL = 0
+    LINKTYPE_ETHERNET = 1
+    LINKTYPE_PPP = 9
+    LINKTYPE_DLT_RAW = 12       # what BSD systems write for raw IP
+    LINKTYPE_DLT_RAW_OPENBSD = 14
+    LINKTYPE_PPP_HDLC = 50
+    LINKTYPE_PPP_ETHER = 51
+    LINKTYPE_RAW = 101
+    LINKTYPE_C_HDLC = 104
+    LINKTYPE_LOOP = 108
+    LINKTYPE_LINUX_SLL = 113
+    LINKTYPE_IPV4 = 228
+    LINKTYPE_IPV6 = 229
+    LINKTYPE_LINUX_SLL2 = 276
+
+cdef enum:
+    EVENTLESS = 0xffff          # walk_t.unknown_type: an unknown type is nothing odd
+
+cdef enum:                      # walk_t.step
+    STEP_DONE
+    STEP_ETHERNET
+    STEP_TYPE                   # what walk_t.ethertype names
+    STEP_LLC
+    STEP_VLAN
+    STEP_MPLS
+    STEP_8021AH
+    STEP_VNTAG
+    STEP_ETAG
+    STEP_DCE
+    STEP_NSH
+    STEP_NULL
+    STEP_RAW
+    STEP_SLL
+    STEP_SLL2
+    STEP_CHDLC
+    STEP_PPP
+    STEP_PPPOE_DISCOVERY
+    STEP_PPPOE_SESSION
+    STEP_ARP
+    STEP_IPV4
+    STEP_IPV6
+    STEP_TRANSPORT              # what packet_meta_t.proto names
+
+ctypedef struct walk_t:
+    const decode_config_t *config
+    burst_t *burst
+    packet_meta_t *meta
+    flow_key_t *key
+    const uint8_t *frame
+    const uint8_t *source       # IP addresses, where meta.net says so
+    const uint8_t *destination
+    uint32_t entry
+    uint32_t step
+    uint32_t at                 # offset of the header to read next
+    uint32_t end                # offset behind the last byte that may be read
+    uint32_t layers
+    uint32_t vlans
+    uint16_t ethertype
+    uint16_t unknown_type       # the event if ethertype is unknown
+    bint cut                    # what would follow `end` is missing because the capture cut it
+    bint failed                 # a header could not be read
+
+
+cdef inline void note(walk_t *walk, uint16_t event) noexcept nogil:
+    """Odd, but decoding goes on."""
+    note_event(walk.burst, walk.entry, event)
+
+
+cdef inline void malformed(walk_t *walk, uint16_t event) noexcept nogil:
+    """Decoding ends here: a header says what cannot be."""
+    note_event(walk.burst, walk.entry, event)
+    walk.meta.flags |= PM_INVALID
+    walk.failed = True
+    walk.step = STEP_DONE
+
+
+cdef inline void too_short(walk_t *walk, uint16_t event) noexcept nogil:
+    """Decoding ends here: bytes are missing. If it was the capture that cut them, the packet is not to blame."""
+    if walk.cut:
+        note_event(walk.burst, walk.entry, event if walk.config.compat else <uint16_t>EVENT_CAPTURE_HEADER_CUT)
+    else:
+        note_event(walk.burst, walk.entry, event)
+        walk.meta.flags |= PM_INVALID
+    walk.failed = True
+    walk.step = STEP_DONE
+
+
+cdef inline void to_type(walk_t *walk, uint16_t ethertype, uint16_t unknown_type) noexcept nogil:
+    walk.ethertype = ethertype
+    walk.unknown_type = unknown_type
+    walk.step = STEP_TYPE
+
+
+cdef inline void set_payload(walk_t *walk, uint32_t at, uint32_t end) noexcept nogil:
+    walk.meta.payload = <uint16_t>at
+    walk.meta.payload_len = <uint16_t>(end - at if end - at < 0xffff else 0xffff)
+
+
+cdef inline void tag_vlan(walk_t *walk, uint16_t identifier) noexcept nogil:
+    """The caller has checked that there is room."""
+    if walk.config.vlan_tracking:
+        walk.key.vlan[walk.vlans] = identifier
+    walk.vlans += 1
+
+
+cdef inline void set_key(walk_t *walk, uint8_t net, uint8_t proto, const uint8_t *source, const uint8_t *destination,
+                         uint16_t source_port, uint16_t destination_port) noexcept nogil:
+    """The normalised flow key: the lower (address, port) first. VLANs, tunnel and VNI have been written before."""
+    cdef flow_key_t *key = walk.key
+    cdef uint64_t a, b
+    cdef bint reversed
+    if net == NET_IPV4:
+        a = be32(source)
+        b = be32(destination)
+        reversed = (a << 16 | source_port) > (b << 16 | destination_port)
+    else:
+        a = be64(source)
+        b = be64(destination)
+        if a == b:
+            a = be64(source + 8)
+            b = be64(destination + 8)
+        reversed = a > b or (a == b and source_port > destination_port)
+    cdef uint32_t size = 4 if net == NET_IPV4 else 16
+    memcpy(key.addr[reversed], source, size)
+    memcpy(key.addr[not reversed], destination, size)
+    key.port[reversed] = source_port
+    key.port[not reversed] = destination_port
+    key.proto = proto
+    key.net = net
+    walk.meta.flags |= PM_KEYED | (PM_REVERSED if reversed else 0)
+
+
+cdef inline void verify_transport(walk_t *walk, const uint8_t *at, uint32_t length, uint8_t proto) noexcept nogil:
+    """The checksum of TCP, UDP and ICMPv6, over `length` bytes as the headers say. Of a cut packet nothing can be said."""
+    cdef uint64_t pseudo
+    if not walk.config.checksums or walk.cut or length > walk.end - walk.at:
+        return
+    if walk.meta.net == NET_IPV4:
+        pseudo = pseudo_ipv4(walk.source, proto, length)
+    else:
+        pseudo = pseudo_ipv6(walk.source, walk.destination, proto, length)
+    if checksum_wrong(pseudo, at, length):
+        walk.meta.flags |= PM_L4_CHECKSUM
