@@ -26,6 +26,7 @@ LINKS = {
     "fastpath.dataplane.match.prefilter": ["libhs"],
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.confirm": ["libpcre2-8"],
+    "fastpath.dataplane.trial": ["libhs"],
 }
 
 

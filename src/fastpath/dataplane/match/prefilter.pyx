@@ -144,6 +144,7 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
         if group.database != NOTHING and meta.payload_len >= group.shortest:
             scratch.hit_count = 0
             scratch.hit_room = group.patterns.count
+            scratch.scanning = group.database
             scratch.scans += 1
             scratch.scanned += meta.payload_len
             hs_scan(<hs_database_t *> rules.databases[group.database], <const char *> meta.frame + meta.payload,

@@ -319,7 +319,8 @@ typedef struct match_scratch {  /* one per worker and rule set */
     uint32_t steps;             /* taken by the block at work, held against step_limit */
     uint32_t cursor;            /* where the step before ended: what relative means */
     uint32_t give_up;           /* no further occurrence can help this block */
-    uint32_t scans;             /* buffers given to Hyperscan */
+    uint32_t scanning;          /* database of the latest scan */
+    uint64_t scans;             /* buffers given to Hyperscan */
     uint64_t scanned;           /* their bytes */
     uint64_t limits_hit;        /* PCRE2 or recursion limits that ended an inspection */
 } match_scratch_t;

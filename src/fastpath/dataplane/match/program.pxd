@@ -217,5 +217,5 @@ cdef extern from "match/program.h" nogil:
         uint64_t *match_hits
         uint64_t values[32]
         uint8_t *decoded
-        uint32_t decoded_length, steps, cursor, give_up, scans
-        uint64_t scanned, limits_hit
+        uint32_t decoded_length, steps, cursor, give_up, scanning
+        uint64_t scans, scanned, limits_hit
