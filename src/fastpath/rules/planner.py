@@ -77,6 +77,8 @@ def _read(draft: Draft, option: Option) -> None:
         text, at = _value(draft, row, option)
         if row.reason:
             draft.refuse(option.at, row.reason)
+            if draft.room is not None and not row.kind:
+                draft.room.used = True
         row.setup(draft, text, at)
     except RuleError as error:
         error.keyword = error.keyword or option.name
@@ -111,11 +113,11 @@ def _check(draft: Draft, ast: RuleAst) -> None:
     end = len(ast.source.text)
     if draft.sid is None:
         raise RuleError(end, "found no sid, which every rule has")
-    if draft.room is not None and not draft.room.steps and draft.room.buffer != "base64_data":
-        raise RuleError(draft.room.at, f"nothing looks at the buffer {draft.room.buffer}", draft.room.buffer)
-    if draft.needs_packet and (draft.needs_stream or draft.proto == "tcp-stream"):
-        raise RuleError(end, f"{draft.needs_packet} is about packets, {draft.needs_stream or 'tcp-stream'} about the stream alone",
-                        draft.needs_packet)
+    draft.leave()
+    by_packet = draft.needs_packet or ("tcp-pkt" if draft.proto == "tcp-pkt" else "")
+    by_stream = draft.needs_stream or ("tcp-stream" if draft.proto == "tcp-stream" else "")
+    if by_packet and by_stream:
+        raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone", draft.needs_packet or draft.needs_stream)
     if draft.dsize is not None:
         for room in draft.rooms:
             if room.buffer == "payload":
@@ -124,10 +126,19 @@ def _check(draft: Draft, ast: RuleAst) -> None:
 
 def _fits(longest: int, payload: Room) -> None:
     """dsize: whether a payload of the longest size allowed has room for the contents."""
+    end, after_content = 0, False
     for step in payload.steps:
-        if isinstance(step, Pattern) and not step.negated and len(step.pattern) > longest:
-            raise RuleError(step.at, f"a content of {len(step.pattern)} bytes does not fit into a payload of at most {longest} (dsize)",
-                            "content")
+        if not isinstance(step, Pattern):
+            after_content = False
+        elif not step.negated:
+            start = step.offset or 0
+            if step.relative:
+                start = end + step.distance if after_content and isinstance(step.distance, int) else 0
+            end = (start if isinstance(start, int) else 0) + len(step.pattern)
+            after_content = True
+            if end > longest:
+                raise RuleError(step.at, f"a payload of at most {longest} bytes (dsize) has no room for a content that ends at {end}",
+                                "content")
 
 
 def _text(text: str) -> str:

@@ -37,8 +37,8 @@ def flow(draft: Draft, text: str, at: int) -> None:
         state = replace(state, **{field: value})
         if value == "only_stream":
             draft.needs_stream = "flow:only_stream"
-        elif value in ("no_stream", "only_frag", "no_frag"):
-            draft.needs_packet = f"flow:{value}"
+        elif value == "no_stream":
+            draft.needs_packet = "flow:no_stream"
     draft.flow = state
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 
 from ..draft import Draft, number, words
+from ..events import engine_events
 from ..lexer import RuleError
 from ..plan import Bits, Condition, HasEvent, Number, Presence
 from .protocols import PROTOCOLS
@@ -11,6 +12,8 @@ from .table import keyword
 
 _UNSIGNED = re.compile(r"(?P<op>!|<=|>=|<|>|=)?\s*(?P<low>[0-9]+)(?P<unit>[kKmMgG][bB]?)?"
                        r"(?:\s*(?:<>|-)\s*(?P<high>[0-9]+)(?P<unit2>[kKmMgG][bB]?)?)?\Z")
+_FRAGOFFSET = re.compile(r"([<>])?\s*([0-9]+)")
+_IP_PROTO = re.compile(r"([<>!])?\s*(\S+)")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 Ranges = tuple[tuple[int, int], ...]
@@ -66,13 +69,13 @@ _equality("tcp.window", "window", 65535, "window", negatable=True)
 def tos(draft: Draft, text: str, at: int) -> None:
     negated = text.startswith("!")
     body = text[negated:].strip()
-    value = number("0" + body if body[:1] in "xX" else body, at, 0, 255)
+    value = number("0" + body, at, 0, 255, 16) if body[:1] in ("x", "X") else number(body, at, 0, 255)
     _packet(draft, Number("tos", _one(value, negated, 255)))
 
 
 @keyword("fragoffset", "header", note="in units of eight bytes, as in the header")
 def fragoffset(draft: Draft, text: str, at: int) -> None:
-    form = re.fullmatch(r"([<>])?\s*([0-9]+)", text)
+    form = _FRAGOFFSET.fullmatch(text)
     if form is None:
         raise RuleError(at, f"found {text!r} where N, <N or >N was expected")
     value = number(form[2], at, 0, 65535)
@@ -84,16 +87,18 @@ def fragoffset(draft: Draft, text: str, at: int) -> None:
 
 @keyword("ip_proto", "header", quotes="optional")
 def ip_proto(draft: Draft, text: str, at: int) -> None:
-    form = re.fullmatch(r"([<>!])?\s*(\S+)", text)
+    form = _IP_PROTO.fullmatch(text)
     if form is None:
         raise RuleError(at, f"found {text!r} where a protocol, !N, <N or >N was expected")
     op, name = form[1] or "", form[2]
     value = PROTOCOLS.get(name.lower())
     if value is None:
         value = number(name, at, 0, 255)
-    if any(isinstance(one, Number) and one.field == "ip_proto" and one.ranges == ((one.ranges[0][0],) * 2,) for one in draft.conditions) \
-            and not op:
-        raise RuleError(at, "a rule names at most one protocol")
+    if draft.proto not in ("ip", "ip4", "ip6", "ipv4", "ipv6", "pkthdr"):
+        raise RuleError(at, f"a rule for {draft.proto} has its protocol already; ip_proto stands with ip")
+    if draft.ip_protos and (not op or op != "!" and op in draft.ip_protos or "" in draft.ip_protos):
+        raise RuleError(at, "cannot stand beside the ip_proto before it")
+    draft.ip_protos += (op,)
     ranges = {"<": ((0, value - 1),), ">": ((value + 1, 255),)}.get(op) or _one(value, op == "!", 255)
     if ranges[0][0] > ranges[0][1]:
         draft.refuse(at, f"{text!r} is never true")
@@ -151,7 +156,7 @@ def engine_event(draft: Draft, text: str, at: int) -> None:
 
 
 def _event(draft: Draft, name: str, at: int) -> None:
-    if draft.event_names is None or name not in draft.event_names:
+    if name not in (engine_events() if draft.event_names is None else draft.event_names):
         draft.refuse(at, f"the engine has no event {name}")
     draft.conditions.append(HasEvent(name))
 
