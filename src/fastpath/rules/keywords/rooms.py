@@ -14,7 +14,7 @@ from .table import Keyword, Setup, add
 
 _ROOMS = {
     "http": """
-        """ | http_cookie modifier>http.cookie | http.cookie sticky | http_method modifier>http.method | http.method sticky
+        http_cookie modifier>http.cookie | http.cookie sticky | http_method modifier>http.method | http.method sticky
         http.protocol http_protocol sticky | http.start http_start sticky | urilen
         http_client_body modifier>http.request_body | http.request_body sticky | http_server_body modifier>http.response_body
         http.response_body sticky | http_header modifier>http.header | http.header sticky
