@@ -55,6 +55,11 @@ class Planner:
         sport = self._groups.ports(ast.sport.text, ast.sport.at)
         dst = self._groups.addresses(ast.dst.text, ast.dst.at)
         dport = self._groups.ports(ast.dport.text, ast.dport.at)
+        for option in ast.options:      # a rule for another Suricata may hold keywords that this one does not know
+            if option.name == "requires":
+                _read(draft, option)
+                if draft.refusal is not None and draft.refusal.keyword == "requires":
+                    raise draft.refusal
         for option in ast.options:
             _read(draft, option)
         _check(draft, ast)

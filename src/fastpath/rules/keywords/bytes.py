@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import re
 
-from ..draft import Draft, number, words
+from ..draft import Draft, Pattern, number, words
 from ..lexer import RuleError
-from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest
+from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, IsDataAt, Pcre
 from .table import keyword
 
 _U16, _U32, _U64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
@@ -195,6 +195,9 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     offset = number(*said["offset"], -_U16, _U16)
     rvalue = draft.value(*said["rvalue"], 0, _U32)
     result = _name(*said["result"])
+    if options.relative and not any(isinstance(step, Pattern | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt)
+                                    for step in draft.steps()):
+        raise RuleError(at, "relative needs a match before it")
     if oper == "/" and rvalue == 0:
         draft.refuse(said["rvalue"][1], "divides by zero")
     draft.steps().append(ByteMath(nbytes, offset, oper, rvalue, result, options.relative, options.endian, options.base,
