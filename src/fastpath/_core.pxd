@@ -6,7 +6,7 @@
 # this is one thread and one slot.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.decode cimport decode_config_t
+from fastpath.dataplane.wire.walk cimport decode_config_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.match.program cimport match_scratch_t, ruleset_t
@@ -54,6 +54,8 @@ cdef struct engine_t:
     uint8_t malformed_action, memcap_action
     bint keep_packets
     bint stopping
+    bint checksums_auto
+    uint64_t capture_packets, wrong_checksums   # of the capture being read
     decode_config_t decode
     flow_config_t flow
     steering_t *identity

@@ -11,7 +11,7 @@ from fastpath.dataplane import rows as row_types
 from fastpath.dataplane.decode import EVENT_NAMES
 
 from fastpath.dataplane.decap cimport decap_burst
-from fastpath.dataplane.decode cimport configure_decode, decode_burst
+from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.device cimport (
     OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
 )
@@ -40,11 +40,13 @@ from fastpath.dataplane.threads cimport (
 from fastpath.dataplane.types cimport (
     ACTION_DROP, ACTION_PASS, BURST_MAX, ENTRIES_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, FLOW_ALERTED, FLOW_BYPASS, FLOW_CLOSED,
     FLOW_DROP, FLOW_OFFLOADED, FLOW_PASS, FLOW_REVERSED, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_INSPECTED, LEDGER_OFFLOADED,
-    NO_INDEX, NO_RULE, PM_INVALID, PM_KEYED, PM_QUOTED, PM_REVERSED, REASON_FLOW_MEMCAP, REASON_NONE, REASON_OFFLOAD_DROP,
+    NO_INDEX, NO_RULE, PM_INVALID, PM_KEYED, PM_L3_CHECKSUM, PM_L4_CHECKSUM, PM_QUOTED, REASON_FLOW_MEMCAP, REASON_OFFLOAD_DROP,
     REASON_OFFLOAD_FORWARD, alert_row_t, burst_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t,
     verdict_t,
 )
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
+
+DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
 
 cdef extern from *:
     void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
@@ -55,6 +57,7 @@ cdef extern from "<stdlib.h>":
 cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
+    AUTO_SAMPLE = 1000
 
 
 # ---- worker: entry by entry ----
@@ -349,6 +352,23 @@ cdef void advance_time(engine_t *engine, slot_t *slot) noexcept nogil:
     slot.bytes = total
 
 
+cdef void judge_checksums(engine_t *engine, slot_t *slot) noexcept nogil:
+    """Checksum mode auto, as Suricata decides it: where more than a tenth of a capture's first 1,000 packets are wrong, the
+    machine that captured left them to its network card, and from then on none is held wrong."""
+    cdef uint32_t i
+    cdef uint64_t at
+    cdef packet_meta_t *meta
+    for i in range(slot.burst.entries):
+        meta = &slot.burst.meta[i]
+        at = engine.capture_packets + meta.packet
+        if at < AUTO_SAMPLE:
+            if i < slot.burst.packets:
+                engine.wrong_checksums += (meta.flags & (PM_L3_CHECKSUM | PM_L4_CHECKSUM)) != 0
+        elif engine.wrong_checksums > AUTO_SAMPLE // 10:
+            meta.flags &= ~<uint32_t>(PM_L3_CHECKSUM | PM_L4_CHECKSUM)
+    engine.capture_packets += slot.burst.packets
+
+
 cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil:
     """Takes one burst through rx, decode, decap and steer; 0 when the source has nothing for now."""
     cdef uint64_t t0 = clock_ns()
@@ -370,6 +390,8 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
         count = decap_burst(&engine.decode, &slot.burst, first - count, count)
         t3 += clock_ns() - t2
     t2 = clock_ns()
+    if engine.checksums_auto:
+        judge_checksums(engine, slot)
     advance_time(engine, slot)
     steer_burst(&slot.steering, &slot.burst)
     t4 = clock_ns()
@@ -555,7 +577,11 @@ cdef class DataPlane:
         engine.keep_packets = settings.get("keep_packets", False)
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
-        configure_decode(&engine.decode, settings)
+        decode_defaults(&engine.decode)
+        decode_settings(&engine.decode, {name: settings[name] for name in DECODE_SETTINGS if name in settings}
+                        | {"checksums": settings["checksums"] != "none"}
+                        | {name: ports or [] for name, ports in settings["tunnels"].items()})
+        engine.checksums_auto = settings["checksums"] == "auto"
         self._configure_flow(settings)
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
@@ -688,6 +714,11 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = scratch[i]
         self.database = database
         self.engine.rules = database.ruleset
+
+    def begin_capture(self):
+        """A capture begins: checksum mode auto judges anew."""
+        self.engine.capture_packets = 0
+        self.engine.wrong_checksums = 0
 
     def step(self, Source source not None, uint32_t bursts=256):
         """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
