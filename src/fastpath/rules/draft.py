@@ -75,7 +75,8 @@ class Draft:
     room: Room | None = None                            # the sticky buffer in force; None: payload
     pattern: Pattern | None = None                      # the latest content, wherever it is
     names: set[str] = field(default_factory=set)        # that byte_extract and byte_math have set
-    dsize: tuple[tuple[int, int], ...] | None = None
+    longest: int | None = None                          # dsize: the payload that the contents must fit into
+    decoded: bool = False                               # a base64_decode waits for its base64_data
     ip_protos: tuple[str, ...] = ()                     # the operators of ip_proto so far
     threshold: Threshold | None = None
     detection_filter: Threshold | None = None

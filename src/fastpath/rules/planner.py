@@ -123,27 +123,28 @@ def _check(draft: Draft, ast: RuleAst) -> None:
     by_stream = draft.needs_stream or ("tcp-stream" if draft.proto == "tcp-stream" else "")
     if by_packet and by_stream:
         raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone", draft.needs_packet or draft.needs_stream)
-    if draft.dsize is not None:
+    if draft.longest is not None:
         for room in draft.rooms:
             if room.buffer == "payload":
-                _fits(draft.dsize[-1][1], room)
+                _fits(draft.longest, room)
 
 
 def _fits(longest: int, payload: Room) -> None:
-    """dsize: whether a payload of the longest size allowed has room for the contents."""
-    end, after_content = 0, False
-    for step in payload.steps:
-        if not isinstance(step, Pattern):
-            after_content = False
-        elif not step.negated:
-            start = step.offset or 0
-            if step.relative:
-                start = end + step.distance if after_content and isinstance(step.distance, int) else 0
-            end = (start if isinstance(start, int) else 0) + len(step.pattern)
-            after_content = True
-            if end > longest:
-                raise RuleError(step.at, f"a payload of at most {longest} bytes (dsize) has no room for a content that ends at {end}",
-                                "content")
+    """dsize: whether a payload has room for the contents, by Suricata 7.0.10's reckoning: the first content counts from its
+    offset, then those that are relative to one another; a negated one counts up to where it is looked for."""
+    end = furthest = 0
+    for index, step in enumerate(step for step in payload.steps if isinstance(step, Pattern)):
+        distance = step.distance if isinstance(step.distance, int) else 0
+        needed = end + distance
+        if step.relative and step.negated:
+            furthest = max(furthest, needed + (step.within if isinstance(step.within, int) else 0))
+        elif step.relative:
+            end = needed + len(step.pattern)
+        elif index == 0:
+            end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
+    furthest = max(furthest, end)
+    if furthest > longest:
+        raise RuleError(0, f"a payload of {longest} bytes (dsize) has no room for contents that end at {furthest}", "dsize")
 
 
 def _text(text: str) -> str:

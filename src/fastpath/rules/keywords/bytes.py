@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import re
 
-from ..draft import Draft, Pattern, number, words
+from ..draft import Draft, number, words
 from ..lexer import RuleError
-from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, IsDataAt, Pcre
+from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest
 from .table import keyword
 
 _U16, _U32, _U64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
@@ -195,8 +195,7 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     offset = number(*said["offset"], -_U16, _U16)
     rvalue = draft.value(*said["rvalue"], 0, _U32)
     result = _name(*said["result"])
-    if options.relative and not any(isinstance(step, Pattern | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt)
-                                    for step in draft.steps()):
+    if options.relative and draft.room is not None and not draft.room.steps:
         raise RuleError(at, "relative needs a match before it")
     if oper == "/" and rvalue == 0:
         draft.refuse(said["rvalue"][1], "divides by zero")
@@ -218,15 +217,17 @@ def base64_decode(draft: Draft, text: str, at: int) -> None:
             relative = True
         else:
             raise RuleError(where, f"found {word!r} where bytes, offset or relative was expected")
+    if draft.room is not None and draft.room.buffer == "base64_data":
+        draft.refuse(at, "what was decoded is not decoded again")
     draft.steps().append(Base64Decode(nbytes, offset, relative))
+    draft.decoded = True
 
 
 @keyword("base64_data", "payload", value="none")
 def base64_data(draft: Draft, text: str, at: int) -> None:
-    if draft.room is not None and draft.room.buffer == "base64_data":
-        raise RuleError(at, "base64_data is in force already")
-    if not any(isinstance(step, Base64Decode) for room in draft.rooms for step in room.steps):
+    if not draft.decoded:
         raise RuleError(at, "there is no base64_decode before it")
+    draft.decoded = False
     draft.room = draft.base64_data()
 
 

@@ -10,7 +10,7 @@ from ..plan import Bits, Condition, HasEvent, Number, Presence
 from .protocols import PROTOCOLS
 from .table import keyword
 
-_UNSIGNED = re.compile(r"(?P<op>!|<=|>=|<|>|=)?\s*(?P<low>[0-9]+)(?P<unit>[kKmMgG][bB]?)?"
+_UNSIGNED = re.compile(r"(?P<op>!=?|<=|>=|<|>|=)?\s*(?P<low>[0-9]+)(?P<unit>[kKmMgG][bB]?)?"
                        r"(?:\s*(?:<>|-)\s*(?P<high>[0-9]+)(?P<unit2>[kKmMgG][bB]?)?)?\Z")
 _FRAGOFFSET = re.compile(r"([<>])?\s*([0-9]+)")
 _IP_PROTO = re.compile(r"([<>!])?\s*(\S+)")
@@ -20,7 +20,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 def unsigned(text: str, at: int, highest: int) -> Ranges:
-    """`N =N !N <N <=N >N >=N N-M N<>M` as inclusive ranges. Between two numbers neither end counts. RuleError for what is
+    """`N =N !N !=N <N <=N >N >=N N-M N<>M` as inclusive ranges. Between two numbers neither end counts. RuleError for what is
     malformed, never true or always true."""
     form = _UNSIGNED.match(text)
     if form is None or (form["high"] and form["op"]) or (form["unit"] and highest < 65535):
@@ -32,7 +32,7 @@ def unsigned(text: str, at: int, highest: int) -> Ranges:
             raise RuleError(at, f"found {high + 1} where a number up to {highest} was expected")
         ranges: Ranges = ((low, high),)
     else:
-        bounds = {"=": ((low, low),), "!": ((0, low - 1), (low + 1, highest)), "<": ((0, low - 1),), "<=": ((0, low),),
+        bounds = {"=": ((low, low),), "!": _one(low, True, highest), "!=": _one(low, True, highest), "<": ((0, low - 1),), "<=": ((0, low),),
                   ">": ((low + 1, highest),), ">=": ((low, highest),)}
         ranges = tuple((first, last) for first, last in bounds[op] if first <= last)
     if low > highest or ranges and ranges[-1][0] > highest:
@@ -91,7 +91,7 @@ def ip_proto(draft: Draft, text: str, at: int) -> None:
     if form is None:
         raise RuleError(at, f"found {text!r} where a protocol, !N, <N or >N was expected")
     op, name = form[1] or "", form[2]
-    value = PROTOCOLS.get(name.lower())
+    value = PROTOCOLS.get(name)
     if value is None:
         value = number(name, at, 0, 255)
     if draft.proto not in ("ip", "ip4", "ip6", "ipv4", "ipv6", "pkthdr"):

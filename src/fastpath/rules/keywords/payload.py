@@ -133,11 +133,22 @@ def isdataat(draft: Draft, text: str, at: int) -> None:
 
 @keyword("dsize", "payload")
 def dsize(draft: Draft, text: str, at: int) -> None:
-    if draft.dsize is not None:
+    if any(isinstance(one, Number) and one.field == "dsize" for one in draft.conditions):
         raise RuleError(at, "dsize stands at most once in a rule")
-    draft.dsize = unsigned(text, at, _U16)
+    ranges = unsigned(text, at, _U16)
     draft.needs_packet = "dsize"
-    draft.conditions.append(Number("dsize", draft.dsize))
+    draft.conditions.append(Number("dsize", ranges))
+    draft.longest = _longest(text, ranges)
+
+
+def _longest(text: str, ranges: tuple[tuple[int, int], ...]) -> int | None:
+    """The payload for which Suricata 7.0.10 checks that the contents have room: the number compared with, the upper one of
+    two; none for > >= <=."""
+    if text[0] == "!":
+        return ranges[0][1] + 1 if ranges[0][0] == 0 else 0
+    if text[0] == ">" or text.startswith("<="):
+        return None
+    return ranges[0][1] + (text[0] == "<" or "-" in text or "<>" in text)
 
 
 @keyword("pkt_data", "payload", value="none")

@@ -12,7 +12,7 @@ from ..plan import Pcre
 from .table import keyword
 
 # the last slash that is not behind a single backslash ends the expression
-_FORM = re.compile(r'\s*/(?P<expression>.*(?<!(?<!\\)\\))/(?P<options>[A-Za-z]*)(?P<captures>\s*,[^"]*)?\Z', re.DOTALL)
+_FORM = re.compile(r'(?P<before>[^/]*)/(?P<expression>.*(?<!(?<!\\)\\))/(?P<options>[A-Za-z]*)(?P<captures>\s*,[^"]*)?\Z', re.DOTALL)
 
 #: Letters that name the buffer of an application protocol.
 BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": "http.response_body", "H": "http.header",
@@ -27,6 +27,8 @@ def pcre(draft: Draft, text: str, at: int) -> None:
     form = _FORM.match(text)
     if form is None:
         raise RuleError(at, "found no /expression/options")
+    if form["before"].strip():
+        draft.refuse(at, f"found {form['before']!r} before the expression, which nothing is done with")
     options, where, buffer = form["options"], at + form.start("options"), ""
     kept = ""
     for letter in options:
