@@ -74,7 +74,7 @@ class Draft:
     rooms: list[Room] = field(default_factory=list)
     room: Room | None = None                            # the sticky buffer in force; None: payload
     pattern: Pattern | None = None                      # the latest content, wherever it is
-    names: set[str] = field(default_factory=set)        # that byte_extract and byte_math have set
+    names: dict[str, Room] = field(default_factory=dict)    # set by byte_extract and byte_math, and where
     longest: int | None = None                          # dsize: the payload that the contents must fit into
     decoded: bool = False                               # a base64_decode waits for its base64_data
     ip_protos: tuple[str, ...] = ()                     # the operators of ip_proto so far
@@ -146,14 +146,27 @@ class Draft:
         if text[:1].isalpha():
             if text not in self.names:
                 raise RuleError(at, f"found {text!r} where a number or a name set by byte_extract or byte_math before was expected")
+            if self._rank(self.names[text]) > self._rank(self.room or self.payload()):
+                self.refuse(at, f"{text} is not set yet: headers are looked at before payload, and payload before what is decoded")
             return text
         return number(text, at, low, high, base)
+
+    def name(self, text: str, at: int) -> None:
+        """byte_extract or byte_math sets a variable."""
+        if text in self.names:
+            self.refuse(at, f"{text} is set a second time")
+        self.names[text] = self.room or self.payload()
+
+    def _rank(self, room: Room) -> int:
+        """When a buffer is looked at: headers in the order of the rule, payload, decoded data."""
+        last = {"payload": len(self.rooms), "base64_data": len(self.rooms) + 1}
+        return last[room.buffer] if room.buffer in last else next(i for i, each in enumerate(self.rooms) if each is room)
 
     # ---- for the planner ----
 
     def blocks(self) -> list[Block]:
         return [Block(room.buffer, [step.step() if isinstance(step, Pattern) else step for step in room.steps])
-                for room in self.rooms if room.steps]
+                for room in sorted(self.rooms, key=self._rank) if room.steps]
 
     def fill(self, plan: RulePlan) -> None:
         """Writes all that keywords have said into the plan."""

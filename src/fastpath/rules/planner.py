@@ -43,6 +43,11 @@ class Planner:
             return Refusal(source.place(error.at), sid, error.keyword, error.reason, error.malformed)
 
     def _planned(self, ast: RuleAst, draft: Draft) -> RulePlan:
+        for option in ast.options:      # a rule for another Suricata may hold what this one does not know
+            if option.name == "requires":
+                _read(draft, option)
+        if draft.refusal is not None:
+            raise draft.refusal
         proto = draft.proto
         if proto in APPLICATION_PROTOCOLS:
             draft.refuse(ast.proto.at, f"needs the {proto} application layer")
@@ -55,11 +60,6 @@ class Planner:
         sport = self._groups.ports(ast.sport.text, ast.sport.at)
         dst = self._groups.addresses(ast.dst.text, ast.dst.at)
         dport = self._groups.ports(ast.dport.text, ast.dport.at)
-        for option in ast.options:      # a rule for another Suricata may hold keywords that this one does not know
-            if option.name == "requires":
-                _read(draft, option)
-                if draft.refusal is not None and draft.refusal.keyword == "requires":
-                    raise draft.refusal
         for option in ast.options:
             _read(draft, option)
         _check(draft, ast)

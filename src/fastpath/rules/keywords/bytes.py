@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import re
 
-from ..draft import Draft, number, words
+from ..draft import Draft, Pattern, number, words
 from ..lexer import RuleError
-from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest
+from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Pcre
 from .table import keyword
 
 _U16, _U32, _U64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
@@ -80,7 +80,9 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
     op = op[negated:].strip() or "="
     if op not in ("<", ">", "=", "<=", ">=", "&", "^"):
         raise RuleError(where, f"found {parts[1][0]!r} where one of < > = <= >= & ^, or ! before it, was expected")
-    value = draft.value(*parts[2], 0, _U64, base=0)
+    value = draft.value(*parts[2], -_U64, _U64, base=0)
+    if isinstance(value, int):
+        value &= _U64       # a negative number counts from the top of 64 bits
     offset = draft.value(*parts[3], -2**31, 2**31 - 1)
     options = _Options(draft)
     for word, where in parts[4:]:
@@ -152,7 +154,7 @@ def byte_extract(draft: Draft, text: str, at: int) -> None:
     if nbytes == 0:
         draft.refuse(at, "nothing is extracted from 0 bytes")
     draft.steps().append(ByteExtract(nbytes, offset, name, options.relative, multiplier, options.endian, options.base, align))
-    draft.names.add(name)
+    draft.name(name, at)
 
 
 @keyword("byte_math", "payload", note="dce is refused")
@@ -195,13 +197,13 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     offset = number(*said["offset"], -_U16, _U16)
     rvalue = draft.value(*said["rvalue"], 0, _U32)
     result = _name(*said["result"])
-    if options.relative and draft.room is not None and not draft.room.steps:
-        raise RuleError(at, "relative needs a match before it")
+    if options.relative and draft.room is not None and not any(isinstance(step, Pattern | Pcre) for step in draft.room.steps):
+        raise RuleError(at, "relative needs a content or an expression before it")
     if oper == "/" and rvalue == 0:
         draft.refuse(said["rvalue"][1], "divides by zero")
     draft.steps().append(ByteMath(nbytes, offset, oper, rvalue, result, options.relative, options.endian, options.base,
                                   options.bitmask))
-    draft.names.add(result)
+    draft.name(result, at)
 
 
 @keyword("base64_decode", "payload", value="optional")

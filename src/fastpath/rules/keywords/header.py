@@ -122,6 +122,7 @@ def ipopts(draft: Draft, text: str, at: int) -> None:
 
 
 _FLAGS = {"F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, "A": 0x10, "U": 0x20, "E": 0x40, "2": 0x40, "C": 0x80, "1": 0x80, "0": 0}
+_SYN, _OPEN_OR_CLOSE, _UNUSUAL = 0x02, 0x07, 0xe0
 _FRAGBITS = {"R": 0x8000, "D": 0x4000, "M": 0x2000}
 
 
@@ -136,12 +137,37 @@ def flags(draft: Draft, text: str, at: int) -> None:
         if letter not in _FLAGS or letter == "0":
             raise RuleError(parts[1][1], f"found {letter!r} where a flag to ignore was expected (F S R P A U C E 1 2)")
         ignore |= _FLAGS[letter]
-    _packet(draft, Bits("tcp.flags", mode, value & ~ignore, ignore))
+    _flags(draft, mode, value, ignore)
 
 
-@keyword("fragbits", "header")
+def _flags(draft: Draft, mode: str, value: int, ignore: int) -> None:
+    """What Suricata 7.0.10 makes of flags: without a bit to look for, all bits count; rules that name bits which open or
+    close a connection, or unusual ones, see only packets with such a bit; those that name SYN only packets with SYN."""
+    if value == 0:
+        if mode == "*":
+            draft.refuse(0, "any of no flags is never true")
+        _packet(draft, Bits("tcp.flags", "*", 0xff) if mode == "!" else Bits("tcp.flags", "=", 0))
+        return
+    _packet(draft, Bits("tcp.flags", mode, value, ignore))
+    if mode in "*!":
+        if mode == "*" and value & _SYN:
+            _packet(draft, Bits("tcp.flags", "+", _SYN))
+        elif value & _OPEN_OR_CLOSE:
+            _packet(draft, Bits("tcp.flags", "*", _OPEN_OR_CLOSE))
+        if value & _UNUSUAL:
+            _packet(draft, Bits("tcp.flags", "*", _UNUSUAL))
+
+
+@keyword("fragbits", "header", note="the mode stands before the letters; + asks for one more bit besides")
 def fragbits(draft: Draft, text: str, at: int) -> None:
+    if text[-1] in "+*!":
+        raise RuleError(at, f"found {text!r} where the mode was expected before the letters", malformed=text[0] in "+*!")
     mode, value = _bits((text, at), _FRAGBITS)
+    if mode == "+":     # with at least one more
+        others = sum(_FRAGBITS.values()) & ~value
+        if not others:
+            draft.refuse(at, f"{text!r} is never true: there is no other bit")
+        _packet(draft, Bits("fragbits", "*", others))
     _packet(draft, Bits("fragbits", mode, value))
 
 

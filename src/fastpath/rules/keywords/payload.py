@@ -36,6 +36,8 @@ def nocase(draft: Draft, text: str, at: int) -> None:
 def rawbytes(draft: Draft, text: str, at: int) -> None:
     pattern = draft.last(at)
     _once(pattern.rawbytes, at)
+    if draft.room is not None:
+        raise RuleError(at, f"raw bytes are those of the payload, not of {draft.room.buffer}")
     pattern.rawbytes = True
 
 
@@ -137,8 +139,10 @@ def dsize(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, "dsize stands at most once in a rule")
     ranges = unsigned(text, at, _U16)
     draft.needs_packet = "dsize"
-    draft.conditions.append(Number("dsize", ranges))
     draft.longest = _longest(text, ranges)
+    if text[0] == "!":      # an empty payload is never another size
+        ranges = tuple((max(low, 1), high) for low, high in ranges if high)
+    draft.conditions.append(Number("dsize", ranges))
 
 
 def _longest(text: str, ranges: tuple[tuple[int, int], ...]) -> int | None:
