@@ -327,20 +327,21 @@ class Config:
 
     def settings(self) -> dict[str, Any]:
         """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in
-        seconds. `decode` is what decode takes: a tunnel that is off has an empty list of ports."""
+        seconds, a tunnel that is off has an empty list of ports."""
         timeouts: dict[str, dict[str, int]] = {}
         for name in ("default", "tcp", "udp", "icmp"):
             timeouts[name] = {state: self.get(f"flow-timeouts.{name}.{state}", self[f"flow-timeouts.default.{state}"])
                               for state in ("new", "established", "closed")}
-        decode: dict[str, Any] = {name: self.ports(f"decoder.{name}.ports") if self[f"decoder.{name}.enabled"] else []
-                                  for name in ("teredo", "vxlan", "geneve")}
-        decode["vlan_tracking"] = self["vlan.use-for-tracking"]
-        decode["max_layers"] = self["decoder.max-layers"]
+        tunnels = {name: self.ports(f"decoder.{name}.ports") if self[f"decoder.{name}.enabled"] else []
+                   for name in ("teredo", "vxlan", "geneve")}
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
             "flow_timeouts": timeouts,
-            "decode": decode,
+            "checksums": self["pcap-file.checksum-checks"],
+            "vlan_tracking": self["vlan.use-for-tracking"],
+            "max_layers": self["decoder.max-layers"],
+            "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],
             "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
         }

@@ -100,8 +100,8 @@ class Engine:
         settings = self.config.settings()
         settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
                      "device": device.settings() if device is not None else None}
-        # nothing depends on a wrong checksum yet, so "auto" saves the work
-        settings["decode"] |= {"compat": compat, "checksums": (checksums or self.config["pcap-file.checksum-checks"]) == "all"}
+        if checksums is not None:
+            settings["checksums"] = checksums
         self._settings = settings
         self._pid = os.getpid()
         self._busy = threading.Lock()
@@ -235,6 +235,7 @@ class Engine:
         for source in sources:
             if not continuous and run.captures.all:
                 yield from self._flush(plane, run)
+            plane.begin_capture()
             run.capture = run.captures.begin(source.name, plane.next_ordinal)
             more = True
             while more:
