@@ -92,7 +92,8 @@ def _rules(counted: dict[str, Any], run: Any) -> list[dict[str, Any]]:
     made = []
     for rule in indices:
         signature = run.signatures[rule]
-        one = {"gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "alerts": run.matches.get(rule, 0)}
+        one = {"gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "category": signature.category,
+               "severity": signature.severity, "action": signature.action, "alerts": run.matches.get(rule, 0)}
         if rule >= run.base:
             one |= {name: int(values[rule - run.base]) for name, values in costs.items() if rule - run.base < len(values)}
         made.append(one)
