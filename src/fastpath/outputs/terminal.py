@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fastpath.control.result import Result
+from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import visible
 
 ALERTS = 40         # rules that the table shows
@@ -74,7 +75,7 @@ def print_summary(out: Console, result: Result) -> None:
         shown = ", ".join(f"{count:,} {plain(name)}" for name, count in most[:5])
         out.print(f"[bold]events[/]  {shown}" + (f", and {len(most) - 5} kinds more" if len(most) > 5 else ""))
     if stats["exceptions"]:
-        out.print("[bold yellow]limits[/]  " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in stats["exceptions"].items()))
+        out.print("[bold yellow]limits[/]  " + ", ".join(f"{count:,} {EXCEPTIONS[name]}" for name, count in stats["exceptions"].items()))
     out.print(f"[bold]rates[/]   {scaled(stats['rates']['packets_per_second'], 'packets/s')}, "
               f"{scaled(stats['rates']['bits_per_second'], 'bit/s')}, {stats['seconds']:.3f} s inspecting, "
               f"{stats['load_seconds']:.3f} s loading rules; {stats['flows']['rows']:,} flows")
