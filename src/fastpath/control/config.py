@@ -169,13 +169,14 @@ def _leaves(path: Path, base: Path, root: bool = True, depth: int = 0) -> Iterat
             raise ConfigError(place(node.start_mark), f"cannot include {node.value}: no such file")
         return target
 
-    def walk(node, key: str) -> Iterator[tuple[str, Setting]]:
+    def walk(node, key: str, after=None) -> Iterator[tuple[str, Setting]]:
+        """`after`: where the key ends, for a value that is not there."""
         if isinstance(node, nodes.ScalarNode):
             if str(node.tag) == "!include":
                 for inner, setting in _leaves(included(node), base, False, depth + 1):
                     yield f"{key}.{inner}", setting
             else:
-                yield key, Setting(str(node.value), place(node.start_mark))
+                yield key, Setting(str(node.value), place(node.start_mark if node.value else after or node.start_mark))
         elif isinstance(node, nodes.SequenceNode):
             if all(isinstance(one, nodes.ScalarNode) for one in node.value):
                 yield key, Setting([str(one.value) for one in node.value], place(node.start_mark))
@@ -190,7 +191,7 @@ def _leaves(path: Path, base: Path, root: bool = True, depth: int = 0) -> Iterat
                     for one in value.value if isinstance(value, nodes.SequenceNode) else [value]:
                         yield from _leaves(included(one), base, True, depth + 1)
                 else:
-                    yield from walk(value, f"{key}.{name.value}" if key else str(name.value))
+                    yield from walk(value, f"{key}.{name.value}" if key else str(name.value), name.end_mark)
 
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
