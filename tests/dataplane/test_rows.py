@@ -21,8 +21,8 @@ def test_size_is_the_one_asserted(name):
 
 @pytest.mark.parametrize("name", STRUCTS)
 def test_fields_are_those_of_the_struct(name):
-    body = re.search(rf"typedef struct {name} {{(.*?)}} {name}_t;", HEADER, re.S).group(1)
-    body = re.sub(r"/\*.*?\*/", "", body, flags=re.S).replace("VLANS_MAX", "3")
+    body = re.search(rf"typedef struct {name} {{(.*?)}} {name}_t;", HEADER, re.DOTALL).group(1)
+    body = re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL).replace("VLANS_MAX", "3")
     declared = []
     for base, names in re.findall(r"(\w+) ([^;]+);", body):
         for one in names.split(","):
@@ -43,7 +43,7 @@ def test_rows_have_no_padding(dtype):
 
 def test_names_cover_the_enums():
     def members(kind):
-        return re.search(rf"enum {kind} {{(.*?)}};", HEADER, re.S).group(1).split(",")
+        return re.search(rf"enum {kind} {{(.*?)}};", HEADER, re.DOTALL).group(1).split(",")
     assert len(rows.ACTIONS) == len(members("action"))
     assert len(rows.LEDGER) == len(members("ledger")) - 1
     assert len(rows.FLOW_STATES) == len(members("flow_state")) - 1

@@ -37,7 +37,7 @@ def anonymous():
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("Anonymous:"))
 
 class Watch:
-    """Looks at the memory while the run goes on."""
+    # looks at the memory while the run goes on
     most = 0
 
     def __call__(self, progress):

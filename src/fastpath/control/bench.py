@@ -203,8 +203,8 @@ def dpkt_read(path: Path, most: int) -> tuple[int, int]:
 
 def scapy_read(path: Path, most: int) -> tuple[int, int]:
     """scapy: read, parse. (packets, bytes) read."""
+    import scapy.layers.all  # noqa: F401  binds the layers
     from scapy.utils import PcapReader
-    import scapy.layers.all      # noqa: F401  binds the layers
     packets = size = 0
     with PcapReader(str(path)) as reader:
         for packet in islice(reader, most):
