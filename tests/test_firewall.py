@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from netns import command, ip, join, namespaces
 
 FIREWALL = Path(__file__).resolve().parents[1] / "examples/firewall.py"

@@ -32,10 +32,9 @@ def tell(console: Console | None = None) -> Result:
     out.width = min(out.width, WIDTH)
     rules = RuleSet.load(rule_files())
     with Engine(rules, mode="ips", device=Device(sessions=1024)) as engine:
-        out.print(Panel(Text.assemble(
-            ("fastpath", "bold"), "  the inspection stage of a DPU, in software\n",
-            (f"{rules.exact} rules in Suricata's language, compiled in {engine.load_seconds * 1e3:.0f} ms; inline: what a rule drops "
-             f"goes no further", "dim")), border_style="cyan"))
+        loaded = f"{rules.exact} rules in Suricata's language, compiled in {engine.load_seconds * 1e3:.0f} ms; inline: drop means drop"
+        out.print(Panel(Text.assemble(("fastpath", "bold"), "  the inspection stage of a DPU, in software\n", (loaded, "dim")),
+                        border_style="cyan"))
         benign(out, engine)
         attack(out, engine, {plan.sid: plan for plan in rules.plans})
         tunnels(out, engine)
