@@ -102,6 +102,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "decoder.vxlan.ports": text_of,
     "decoder.geneve.enabled": boolean,
     "decoder.geneve.ports": text_of,
+    "decoder.max-layers": integer(1, 255),
     "pcre.match-limit": integer(1, (1 << 32) - 1),
     "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
     "flow.memcap": size,
@@ -305,7 +306,7 @@ class Config:
         return count
 
     def ports(self, key: str) -> list[int]:
-        """The UDP ports of a tunnel: "4789", "[8472,4789]", "$VXLAN_PORTS", "any" (all: an empty list)."""
+        """The UDP ports of a tunnel: "4789", "[8472,4789]", "$VXLAN_PORTS"."""
         place = self.places[key]
         groups = self._group("vars.port-groups.")
 
@@ -322,27 +323,26 @@ class Config:
                 else:
                     raise ConfigError(place, f"{key}: expected ports such as [8472,4789], found {one!r}")
 
-        text = self.values[key]
-        return [] if text.strip().lower() == "any" else list(dict.fromkeys(expand(text, ())))
+        return list(dict.fromkeys(expand(self.values[key], ())))
 
     def settings(self) -> dict[str, Any]:
         """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in
-        seconds. A tunnel that is off is None; an empty list of ports means any."""
+        seconds. `decode` is what decode takes: a tunnel that is off has an empty list of ports."""
         timeouts: dict[str, dict[str, int]] = {}
         for name in ("default", "tcp", "udp", "icmp"):
             timeouts[name] = {state: self.get(f"flow-timeouts.{name}.{state}", self[f"flow-timeouts.default.{state}"])
                               for state in ("new", "established", "closed")}
-        tunnels = {name: self.ports(f"decoder.{name}.ports") if self[f"decoder.{name}.enabled"] else None
-                   for name in ("teredo", "vxlan", "geneve")}
+        decode: dict[str, Any] = {name: self.ports(f"decoder.{name}.ports") if self[f"decoder.{name}.enabled"] else []
+                                  for name in ("teredo", "vxlan", "geneve")}
+        decode["vlan_tracking"] = self["vlan.use-for-tracking"]
+        decode["max_layers"] = self["decoder.max-layers"]
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
             "flow_timeouts": timeouts,
-            "vlan_tracking": self["vlan.use-for-tracking"],
-            "tunnels": tunnels,
+            "decode": decode,
             "packet_alert_max": self["packet-alert-max"],
             "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
-            "checksums": self["pcap-file.checksum-checks"],
         }
 
     def summary(self) -> str:

@@ -100,8 +100,8 @@ class Engine:
         settings = self.config.settings()
         settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
                      "device": device.settings() if device is not None else None}
-        if checksums is not None:
-            settings["checksums"] = checksums
+        # nothing depends on a wrong checksum yet, so "auto" saves the work
+        settings["decode"] |= {"compat": compat, "checksums": (checksums or self.config["pcap-file.checksum-checks"]) == "all"}
         self._settings = settings
         self._pid = os.getpid()
         self._busy = threading.Lock()
