@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def survives(target: Callable[[bytes], object], seeds: Sequence[bytes], *, seed:
             try:
                 print(f"{fuzz(target, seeds, seed=seed, runs=runs, seconds=seconds, note=note)} calls", flush=True)
                 code = 0
-            except BaseException:
+            except Exception:
                 traceback.print_exc()
             finally:
                 os._exit(code)
@@ -85,7 +86,7 @@ def survives(target: Callable[[bytes], object], seeds: Sequence[bytes], *, seed:
             return True
         keep.mkdir(parents=True, exist_ok=True)
         data = last[8:8 + int.from_bytes(last[:8], "little")]
-        path = keep / f"{Path(sys.argv[0]).stem}-{seed}-{abs(hash(data)) & 0xFFFFFFFF:08x}"
+        path = keep / f"{Path(sys.argv[0]).stem}-{seed}-{zlib.crc32(data):08x}"
         path.write_bytes(data)
         print(f"status {status}: input in {path}")
         return False
