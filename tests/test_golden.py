@@ -2,8 +2,7 @@
 
 expected.tsv has a line per (sid, where, action): sid, where, count, action. `where` is the ordinal of the packet, or 0 for the
 flush at a flow's end. args.json may have "engine" (arguments of Engine), "set" (settings, key=value) and "replay".
-golden/make.py writes the captures; `python tests/golden/make.py --expected` writes what the engine says now, to be read with
-care before it is committed, and `--oracle` holds it against Suricata.
+golden/make.py writes the captures and, where Suricata is installed, what is expected: its alerts, not ours.
 """
 from __future__ import annotations
 
