@@ -63,6 +63,7 @@ ctypedef struct rx_t:
     # the bytes that can be read now
     const uint8_t *at
     const uint8_t *end
+    const uint8_t *fetched      # how far the lines ahead are asked for
     uint64_t end_offset         # of `end` in the uncompressed capture
     uint32_t need               # bytes from `at` without which there is no next step
     uint32_t budget             # blocks and rejected packets that one burst may still pass over
