@@ -94,6 +94,7 @@ ctypedef struct rx_t:
     const uint8_t *map
     const uint8_t *map_end
     const uint8_t *released     # pages before it are given back
+    int fd                      # of the mapped file, -1 for none
     bint populate               # the kernel has MADV_POPULATE_READ
     # batch
     const uint8_t *buffer
@@ -121,6 +122,7 @@ cdef class Source:
 
 cdef class FileSource(Source):
     cdef readonly uint64_t size
+    cdef void unmap(self) noexcept
 
 
 cdef class StreamSource(Source):

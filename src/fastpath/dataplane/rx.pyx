@@ -15,6 +15,8 @@ from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 from posix.mman cimport MADV_DONTNEED, MADV_SEQUENTIAL, MADV_WILLNEED, MAP_FAILED, MAP_PRIVATE, PROT_READ, madvise, mmap, munmap
+from posix.stat cimport fstat, struct_stat
+from posix.unistd cimport close
 
 from fastpath.dataplane.bpf cimport BPF_PROGRAM_MAX, bpf_insn_t, bpf_run, bpf_valid
 from fastpath.dataplane.formats.pcap cimport MAGIC_MODIFIED, MAGIC_NS, MAGIC_US, open_pcap, read_pcap
@@ -63,6 +65,7 @@ cdef enum:
     BUDGET = 65536          # blocks and rejected packets before a burst returns, so that Ctrl-C is heard
     WINDOW = 8388608        # bytes of a mapped file made present at a time
     PAGE = 4096
+    FAULT_AROUND = 65536    # bytes that Linux maps around a page, where they are cached
 
 
 # ---- a batch from Python ----
@@ -129,29 +132,35 @@ cdef void finish(rx_t *rx) noexcept nogil:
 
 
 cdef void open_window(rx_t *rx) noexcept nogil:
-    """Makes the next window of a mapped file present in one call instead of a fault every few pages, and gives back those
-    behind, so that a capture of any size keeps a small resident set. Pages given back are still valid to read."""
+    """Makes the next window of a mapped file readable without faults, and gives back those behind, so that a capture of any
+    size keeps a small resident set. Pages given back are still valid to read.
+
+    Asking for one page of each block lets the kernel map the whole block around it, which is cheaper than asking for all.
+    """
     cdef const uint8_t *start = rx.end
-    cdef const uint8_t *end = rx.map_end if <size_t>(rx.map_end - start) <= WINDOW else start + WINDOW
-    cdef const uint8_t *behind
-    if rx.populate and madvise(<void *>start, end - start, MADV_POPULATE_READ) != 0:
-        if errno == EFAULT:
-            # the file has shrunk, or its device fails: the readable pages are all there is
-            end = start
-            while madvise(<void *>end, PAGE, MADV_POPULATE_READ) == 0:
-                end += PAGE
-            rx.map_end = end
-            rx.broken = DAMAGE_READ
-        else:
-            rx.populate = False
+    cdef const uint8_t *end
+    cdef const uint8_t *block
+    cdef struct_stat now
+    if fstat(rx.fd, &now) == 0 and now.st_size < rx.map_end - rx.map:
+        rx.map_end = max(start, rx.map + now.st_size)
+        rx.broken = DAMAGE_READ
+    end = rx.map_end if rx.map_end - start <= WINDOW else start + WINDOW
+    block = start
+    while rx.populate and block < end:
+        if madvise(<void *>block, PAGE, MADV_POPULATE_READ) != 0:
+            if errno == EFAULT:         # reading the file failed
+                end = rx.map_end = block
+                rx.broken = DAMAGE_READ
+            else:
+                rx.populate = False     # a kernel without it: pages are mapped when they are touched
+        block += FAULT_AROUND
     rx.end_offset += end - start
     rx.end = end
     if end < rx.map_end:
-        madvise(<void *>end, min(<size_t>(rx.map_end - end), <size_t>WINDOW), MADV_WILLNEED)
-    behind = rx.released + WINDOW
-    if rx.at > behind + WINDOW:
+        madvise(<void *>end, WINDOW if rx.map_end - end > WINDOW else rx.map_end - end, MADV_WILLNEED)
+    if rx.at > rx.released + 2 * WINDOW:
         madvise(<void *>rx.released, WINDOW, MADV_DONTNEED)
-        rx.released = behind
+        rx.released += WINDOW
 
 
 cdef bint grow_carry(rx_t *rx, uint64_t size) noexcept nogil:
@@ -272,6 +281,7 @@ cdef class Source:
     def __cinit__(self, *args, **kwargs):
         self.rx.status = RX_END
         self.rx.wants = -1
+        self.rx.fd = -1
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -289,7 +299,6 @@ cdef class Source:
             self.rx.status = RX_END
         self.rx.end_offset -= self.rx.end - self.rx.at
         self.rx.at = self.rx.end = self.rx.chunk = self.rx.chunk_end = NULL
-        self.rx.map = self.rx.map_end = NULL
         self.rx.count = self.rx.next
 
     def __enter__(self):
@@ -413,19 +422,16 @@ cdef class FileSource(Source):
 
     def __cinit__(self, path):
         cdef void *map
-        cdef int fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            status = os.fstat(fd)
-            if not S_ISREG(status.st_mode):
-                raise ValueError(f"{os.fsdecode(path)}: not a regular file")
-            if status.st_size == 0:
-                raise ValueError(f"{os.fsdecode(path)}: the file is empty")
-            self.size = status.st_size
-            map = mmap(NULL, self.size, PROT_READ, MAP_PRIVATE, fd, 0)
-            if map == MAP_FAILED:
-                raise OSError(errno, os.strerror(errno), path)
-        finally:
-            os.close(fd)
+        self.rx.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        status = os.fstat(self.rx.fd)
+        if not S_ISREG(status.st_mode):
+            raise ValueError(f"{os.fsdecode(path)}: not a regular file")
+        if status.st_size == 0:
+            raise ValueError(f"{os.fsdecode(path)}: the file is empty")
+        self.size = status.st_size
+        map = mmap(NULL, self.size, PROT_READ, MAP_PRIVATE, self.rx.fd, 0)
+        if map == MAP_FAILED:
+            raise OSError(errno, os.strerror(errno), path)
         madvise(map, self.size, MADV_SEQUENTIAL)
         self.rx.map = self.rx.at = self.rx.end = self.rx.released = <const uint8_t *>map
         self.rx.map_end = self.rx.map + self.size
@@ -433,15 +439,20 @@ cdef class FileSource(Source):
         self.rx.last = True
         self.rx.status = RX_MORE
 
-    def close(self):
-        cdef const uint8_t *map = self.rx.map
-        Source.close(self)
-        if map != NULL:
-            munmap(<void *>map, self.size)
-
-    def __dealloc__(self):
+    cdef void unmap(self) noexcept:
         if self.rx.map != NULL:
             munmap(<void *>self.rx.map, self.size)
+            self.rx.map = self.rx.map_end = NULL
+        if self.rx.fd >= 0:
+            close(self.rx.fd)
+            self.rx.fd = -1
+
+    def close(self):
+        Source.close(self)
+        self.unmap()
+
+    def __dealloc__(self):
+        self.unmap()
 
 
 cdef class StreamSource(Source):
