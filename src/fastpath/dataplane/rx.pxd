@@ -63,6 +63,7 @@ ctypedef struct rx_t:
     # the bytes that can be read now
     const uint8_t *at
     const uint8_t *end
+    const uint8_t *fetched      # how far the lines ahead are asked for
     uint64_t end_offset         # of `end` in the uncompressed capture
     uint32_t need               # bytes from `at` without which there is no next step
     uint32_t budget             # blocks and rejected packets that one burst may still pass over
@@ -93,6 +94,7 @@ ctypedef struct rx_t:
     const uint8_t *map
     const uint8_t *map_end
     const uint8_t *released     # pages before it are given back
+    int fd                      # of the mapped file, -1 for none
     bint populate               # the kernel has MADV_POPULATE_READ
     # batch
     const uint8_t *buffer
@@ -120,6 +122,7 @@ cdef class Source:
 
 cdef class FileSource(Source):
     cdef readonly uint64_t size
+    cdef void unmap(self) noexcept
 
 
 cdef class StreamSource(Source):
