@@ -16,7 +16,7 @@ from fastpath.dataplane.device cimport (
     OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
 )
 from fastpath.dataplane.flow cimport (
-    close_bucket, count_on_flow, create_flow, find_flow, flow_slot_t, flush_bucket, more_of, open_bucket, rearm_flow, restart_flow,
+    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flow_slot_t, flush_bucket, more_of, open_bucket, rearm_flow, restart_flow,
     tick_bucket, timeout_of,
 )
 from fastpath.dataplane.hash cimport flow_id_of
@@ -58,6 +58,7 @@ cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
     AUTO_SAMPLE = 1000
+    FLOWS_AHEAD = 64            # flows fetched before their turn: enough to hide memory, few enough to stay in the cache
 
 
 # ---- worker: entry by entry ----
@@ -263,13 +264,24 @@ cdef void tick_worker(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
         i += engine.workers
 
 
+cdef inline void prefetch_flow(const engine_t *engine, const packet_meta_t *meta) noexcept nogil:
+    """Both lines of the flow that stands where the hash points, so that they are there when its turn comes."""
+    cdef const bucket_t *bucket
+    cdef const flow_slot_t *index
+    if meta.flags & PM_KEYED:
+        bucket = &engine.bucket[meta.bucket]
+        index = &bucket.slots[meta.hash & bucket.mask]
+        if index.flow:
+            prefetch(&bucket.flows[index.flow - 1])
+            prefetch(<const char *>&bucket.flows[index.flow - 1] + CACHE_LINE)
+
+
 cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot) noexcept nogil:
     """A worker's way through a burst: it takes the entries of its own buckets, in order, and ticks between them."""
     cdef uint16_t[2048] mine
     cdef uint32_t i, n = 0, tick = 0
     cdef uint16_t entry
     cdef const packet_meta_t *meta
-    cdef const flow_slot_t *index
     cdef bucket_t *bucket
     cdef bint sample = slot.number % SAMPLE == 0
     cdef uint64_t started = clock_ns()
@@ -283,15 +295,11 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot) noexcept n
         if meta.flags & PM_KEYED:
             bucket = &engine.bucket[meta.bucket]
             prefetch(&bucket.slots[meta.hash & bucket.mask])
+    for i in range(FLOWS_AHEAD if FLOWS_AHEAD < n else n):
+        prefetch_flow(engine, &slot.burst.meta[mine[i]])
     for i in range(n):
-        meta = &slot.burst.meta[mine[i]]
-        if meta.flags & PM_KEYED:
-            bucket = &engine.bucket[meta.bucket]
-            index = &bucket.slots[meta.hash & bucket.mask]
-            if index.flow:
-                prefetch(&bucket.flows[index.flow - 1])
-                prefetch(<const char *>&bucket.flows[index.flow - 1] + 64)
-    for i in range(n):
+        if i + FLOWS_AHEAD < n:
+            prefetch_flow(engine, &slot.burst.meta[mine[i + FLOWS_AHEAD]])
         entry = mine[i]
         while tick < slot.ticks and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
             tick_worker(engine, worker, slot, slot.tick_at[tick])
@@ -625,6 +633,8 @@ cdef class DataPlane:
     def _configure_flow(self, settings):
         cdef uint32_t i, j
         self.engine.flow.memcap = settings["flow_memcap"] // self.engine.buckets
+        for protocol, flow_class in ((6, CLASS_TCP), (17, CLASS_UDP), (1, CLASS_ICMP), (58, CLASS_ICMP)):
+            self.engine.flow.class_of[protocol] = flow_class
         self.engine.flow.captured_bytes = settings.get("compat", False)
         for i, name in enumerate(("default", "tcp", "udp", "icmp")):
             for j, state in enumerate(("new", "established", "closed")):

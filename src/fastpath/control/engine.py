@@ -100,8 +100,8 @@ class Engine:
         settings = self.config.settings()
         settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
                      "device": device.settings() if device is not None else None}
-        # nothing depends on a wrong checksum yet, so "auto" saves the work
-        settings["decode"] |= {"compat": compat, "checksums": (checksums or self.config["pcap-file.checksum-checks"]) == "all"}
+        if checksums is not None:
+            settings["checksums"] = checksums
         self._settings = settings
         self._pid = os.getpid()
         self._busy = threading.Lock()
@@ -110,6 +110,7 @@ class Engine:
         self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
         self._run = Run(frozenset(), 0, ())
         self._live_rules: Any = None
+        self._batch_source: Any = None
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken
         check_matcher()
         started = time.perf_counter()
@@ -235,6 +236,7 @@ class Engine:
         for source in sources:
             if not continuous and run.captures.all:
                 yield from self._flush(plane, run)
+            plane.begin_capture()
             run.capture = run.captures.begin(source.name, plane.next_ordinal)
             more = True
             while more:
@@ -296,8 +298,9 @@ class Engine:
             return self._inspect(plane, run, batch, linktype, out)
 
     def _inspect(self, plane: Any, run: Run, batch: PacketBatch, linktype: int, out: np.ndarray) -> Verdicts:
-        from fastpath.control.captures import batch_source
-        plane.inspect(batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype), out)
+        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns())
+        plane.inspect(source, out)
+        source.close()
         alerts = run.columns("alerts")
         if out["alerts"].any() or plane.next_ordinal - self._taken > TAKE:
             taken = run.take(plane.rows())
@@ -320,6 +323,8 @@ class Engine:
     def _live(self) -> tuple[Any, Run]:
         """The data plane of inspect and tick, made with the first packet; with new rules where there are some."""
         if self._plane is None:
+            from fastpath.dataplane.rx import BatchSource
+            self._batch_source = BatchSource
             self._plane = self._new_plane(self._run)
             self._live_rules = self._rules
         elif self._live_rules is not self._rules:

@@ -1,5 +1,5 @@
 # See flow.pxd.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memset
 
@@ -19,17 +19,26 @@ cdef extern from "<sys/mman.h>" nogil:
 
 cdef enum:
     FIRST_SLOTS = 4096
+    LARGE_PAGE = 1 << 21
     SECOND = 1000000000
     WHEEL_HEAD = 1 << 31        # in wheel_prev: the first of a second's list; the low bits name the second
 
 
 cdef void *map_pages(size_t length) noexcept nogil:
+    """Address space that becomes memory as it is touched; NULL where there is none."""
     cdef void *pages = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-    if pages == MAP_FAILED:
-        return NULL
-    # 100,000 flows span thousands of small pages: without large ones every lookup also misses the TLB. A hint only.
-    madvise(pages, length, MADV_HUGEPAGE)
-    return pages
+    return NULL if pages == MAP_FAILED else pages
+
+
+cdef int map_flows(bucket_t *bucket) noexcept nogil:
+    """The flows begin on a large page: spread over thousands of small ones, every lookup would miss the TLB as well."""
+    bucket.region_size = <size_t>bucket.limit * sizeof(flow_t) + LARGE_PAGE
+    bucket.region = map_pages(bucket.region_size)
+    if bucket.region == NULL:
+        return -1
+    bucket.flows = <flow_t *>((<uintptr_t>bucket.region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
+    madvise(bucket.flows, bucket.region_size - LARGE_PAGE, MADV_HUGEPAGE)     # a hint only
+    return 0
 
 
 cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number) noexcept nogil:
@@ -41,10 +50,9 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
     bucket.limit = <uint32_t>(config.memcap // (sizeof(flow_t) + 2 * sizeof(flow_slot_t)))
     if bucket.limit == 0:
         bucket.limit = 1
-    bucket.flows = <flow_t *>map_pages(<size_t>bucket.limit * sizeof(flow_t))
     bucket.slots = <flow_slot_t *>map_pages(FIRST_SLOTS * sizeof(flow_slot_t))
     bucket.mask = FIRST_SLOTS - 1
-    if bucket.flows == NULL or bucket.slots == NULL:
+    if bucket.slots == NULL or map_flows(bucket):
         close_bucket(bucket)
         return -1
     return 0
@@ -52,14 +60,13 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
 
 cdef void close_bucket(bucket_t *bucket) noexcept nogil:
     cdef uint32_t i
-    if bucket.flows != NULL:
-        for i in range(bucket.fresh):
-            drop_more(bucket, &bucket.flows[i])
-        munmap(bucket.flows, <size_t>bucket.limit * sizeof(flow_t))
+    for i in range(bucket.fresh):
+        drop_more(bucket, &bucket.flows[i])
+    if bucket.region != NULL:
+        munmap(bucket.region, bucket.region_size)
     if bucket.slots != NULL:
         munmap(bucket.slots, (<size_t>bucket.mask + 1) * sizeof(flow_slot_t))
-    bucket.flows = NULL
-    bucket.slots = NULL
+    memset(bucket, 0, sizeof(bucket_t))
 
 
 # ---- the index ----

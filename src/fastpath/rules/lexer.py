@@ -136,7 +136,7 @@ def unquote(option: Option, mandatory: bool = True) -> tuple[str, int]:
 def pattern_bytes(text: str, at: int, keyword: str) -> bytes:
     """The bytes that a content pattern stands for: |41 42| is hex, and : ; \\ " may be escaped by a backslash.
     `at` is the offset of the text, for errors."""
-    if "|" not in text and "\\" not in text:
+    if "|" not in text and "\\" not in text and '"' not in text:
         return text.encode("latin-1")
     out = bytearray()
     parts = text.split("|")
@@ -145,7 +145,7 @@ def pattern_bytes(text: str, at: int, keyword: str) -> bytes:
     for index, part in enumerate(parts):
         if index % 2:
             out += _hex_bytes(part, at, keyword)
-        elif "\\" in part:
+        elif "\\" in part or '"' in part:
             out += _unescaped(part, at, keyword)
         else:
             out += part.encode("latin-1")
@@ -174,6 +174,8 @@ def _unescaped(part: str, at: int, keyword: str) -> bytes:
                 found = "the end" if index == len(part) else repr(part[index])
                 raise RuleError(at + index - 1, f"found {found} after a backslash where one of : ; \\ \" was expected", keyword)
             char = part[index]
+        elif char == '"':
+            raise RuleError(at + index, "found '\"' without a backslash before it", keyword)
         out.append(ord(char))
         index += 1
     return bytes(out)

@@ -49,9 +49,11 @@ def parse_rule(source: RuleText) -> RuleAst:
         at += 1
     if at == len(text):
         raise RuleError(at, "found the end of the rule where '(' and options were expected")
-    if text[at] != "(":
-        raise RuleError(at, f"found {text[at]!r} where '(' was expected")
-    return RuleAst(source, action, proto, src, sport, arrow, dst, dport, split_options(text, at + 1))
+    if text[at] != "(" or text[at - 1] not in _BLANK:
+        raise RuleError(at, f"found {text[at]!r} where {'a blank before the options' if text[at] == '(' else repr('(')} was expected")
+    while at < len(text) and text[at] in "( \t\r\n\f\v":
+        at += 1
+    return RuleAst(source, action, proto, src, sport, arrow, dst, dport, split_options(text, at))
 
 
 def _word(text: str, at: int, expected: str) -> tuple[Word, int]:

@@ -43,6 +43,11 @@ class Planner:
             return Refusal(source.place(error.at), sid, error.keyword, error.reason, error.malformed)
 
     def _planned(self, ast: RuleAst, draft: Draft) -> RulePlan:
+        for option in ast.options:      # a rule for another Suricata may hold what this one does not know
+            if option.name == "requires":
+                _read(draft, option)
+        if draft.refusal is not None:
+            raise draft.refusal
         proto = draft.proto
         if proto in APPLICATION_PROTOCOLS:
             draft.refuse(ast.proto.at, f"needs the {proto} application layer")
@@ -77,6 +82,8 @@ def _read(draft: Draft, option: Option) -> None:
         text, at = _value(draft, row, option)
         if row.reason:
             draft.refuse(option.at, row.reason)
+            if draft.room is not None and not row.kind:
+                draft.room.used = True
         row.setup(draft, text, at)
     except RuleError as error:
         error.keyword = error.keyword or option.name
@@ -111,23 +118,33 @@ def _check(draft: Draft, ast: RuleAst) -> None:
     end = len(ast.source.text)
     if draft.sid is None:
         raise RuleError(end, "found no sid, which every rule has")
-    if draft.room is not None and not draft.room.steps and draft.room.buffer != "base64_data":
-        raise RuleError(draft.room.at, f"nothing looks at the buffer {draft.room.buffer}", draft.room.buffer)
-    if draft.needs_packet and (draft.needs_stream or draft.proto == "tcp-stream"):
-        raise RuleError(end, f"{draft.needs_packet} is about packets, {draft.needs_stream or 'tcp-stream'} about the stream alone",
-                        draft.needs_packet)
-    if draft.dsize is not None:
+    draft.leave()
+    by_packet = draft.needs_packet or ("tcp-pkt" if draft.proto == "tcp-pkt" else "")
+    by_stream = draft.needs_stream or ("tcp-stream" if draft.proto == "tcp-stream" else "")
+    if by_packet and by_stream:
+        raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone", draft.needs_packet or draft.needs_stream)
+    if draft.longest is not None:
         for room in draft.rooms:
             if room.buffer == "payload":
-                _fits(draft.dsize[-1][1], room)
+                _fits(draft.longest, room)
 
 
 def _fits(longest: int, payload: Room) -> None:
-    """dsize: whether a payload of the longest size allowed has room for the contents."""
-    for step in payload.steps:
-        if isinstance(step, Pattern) and not step.negated and len(step.pattern) > longest:
-            raise RuleError(step.at, f"a content of {len(step.pattern)} bytes does not fit into a payload of at most {longest} (dsize)",
-                            "content")
+    """dsize: whether a payload has room for the contents, by Suricata 7.0.10's reckoning: the first content counts from its
+    offset, then those that are relative to one another; a negated one counts up to where it is looked for."""
+    end = furthest = 0
+    for index, step in enumerate(step for step in payload.steps if isinstance(step, Pattern)):
+        distance = step.distance if isinstance(step.distance, int) else 0
+        needed = end + distance
+        if step.relative and step.negated:
+            furthest = max(furthest, needed + (step.within if isinstance(step.within, int) else 0))
+        elif step.relative:
+            end = needed + len(step.pattern)
+        elif index == 0:
+            end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
+    furthest = max(furthest, end)
+    if furthest > longest:
+        raise RuleError(0, f"a payload of {longest} bytes (dsize) has no room for contents that end at {furthest}", "dsize")
 
 
 def _text(text: str) -> str:

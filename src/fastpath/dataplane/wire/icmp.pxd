@@ -45,9 +45,9 @@ cdef inline int icmp_code_max(uint8_t kind) noexcept nogil:
         return 3
     if kind == ICMP_TIME_EXCEEDED:
         return 1
-    if kind == ICMP_PARAMETER_PROBLEM:
-        return 2
-    if kind in (ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH, ICMP_ECHO, ICMP_ROUTER_ADVERTISEMENT, ICMP_ROUTER_SOLICITATION) \
+    if kind == ICMP_ROUTER_ADVERTISEMENT:
+        return 255
+    if kind in (ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH, ICMP_ECHO, ICMP_PARAMETER_PROBLEM) \
             or (kind >= ICMP_TIMESTAMP and kind <= ICMP_ADDRESS_REPLY):
         return 0
     return -1

@@ -155,7 +155,11 @@ cdef inline void walk_ipv6(walk_t *walk) noexcept nogil:
     cdef const uint8_t *at = walk.frame + walk.at
     cdef uint32_t left = walk.end - walk.at, total
     if left < IPV6_LEN:
-        too_short(walk, EVENT_IPV6_PKT_TOO_SMALL)
+        if walk.config.compat:          # has the event, never sets it
+            walk.failed = True
+            walk.step = STEP_DONE
+        else:
+            too_short(walk, EVENT_IPV6_PKT_TOO_SMALL)
         return
     if at[IPV6_VERSION_AT] >> 4 != 6:
         malformed(walk, EVENT_IPV6_WRONG_IP_VERSION)

@@ -24,12 +24,16 @@ def flow(draft: Draft, text: str, at: int) -> None:
     parts = words(text, at)
     if len(parts) > _WORDS_AT_MOST:
         raise RuleError(parts[_WORDS_AT_MOST][1], f"found a fourth word where at most {_WORDS_AT_MOST} were expected")
+    if draft.flow is not None and draft.flow != FlowState(draft.flow.direction):
+        raise RuleError(at, "a rule has one flow keyword")
     state, said = draft.flow or FlowState(), set()
     for word, where in parts:
         field, value = WORDS.get(word.lower(), ("", ""))
         if not field:
             raise RuleError(where, f"found {word!r} where one of {', '.join(WORDS)} was expected")
-        if field in said:
+        if field in said and {state.state, value} == {"stateless", "not_established"}:
+            draft.refuse(where, f"{word} contradicts {state.state}")
+        elif field in said:
             raise RuleError(where, f"{word} says again, or contradicts, what stands before it")
         said.add(field)
         if getattr(state, field) not in ("", value):
@@ -37,8 +41,8 @@ def flow(draft: Draft, text: str, at: int) -> None:
         state = replace(state, **{field: value})
         if value == "only_stream":
             draft.needs_stream = "flow:only_stream"
-        elif value in ("no_stream", "only_frag", "no_frag"):
-            draft.needs_packet = f"flow:{value}"
+        elif value == "no_stream":
+            draft.needs_packet = "flow:no_stream"
     draft.flow = state
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 import re
 
 from ..draft import Draft, number, words
+from ..events import engine_events
 from ..lexer import RuleError
 from ..plan import Bits, Condition, HasEvent, Number, Presence
 from .protocols import PROTOCOLS
 from .table import keyword
 
-_UNSIGNED = re.compile(r"(?P<op>!|<=|>=|<|>|=)?\s*(?P<low>[0-9]+)(?P<unit>[kKmMgG][bB]?)?"
+_UNSIGNED = re.compile(r"(?P<op>!=?|<=|>=|<|>|=)?\s*(?P<low>[0-9]+)(?P<unit>[kKmMgG][bB]?)?"
                        r"(?:\s*(?:<>|-)\s*(?P<high>[0-9]+)(?P<unit2>[kKmMgG][bB]?)?)?\Z")
+_FRAGOFFSET = re.compile(r"([<>])?\s*([0-9]+)")
+_IP_PROTO = re.compile(r"([<>!])?\s*(\S+)")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 Ranges = tuple[tuple[int, int], ...]
 
 
 def unsigned(text: str, at: int, highest: int) -> Ranges:
-    """`N =N !N <N <=N >N >=N N-M N<>M` as inclusive ranges. Between two numbers neither end counts. RuleError for what is
+    """`N =N !N !=N <N <=N >N >=N N-M N<>M` as inclusive ranges. Between two numbers neither end counts. RuleError for what is
     malformed, never true or always true."""
     form = _UNSIGNED.match(text)
     if form is None or (form["high"] and form["op"]) or (form["unit"] and highest < 65535):
@@ -29,7 +32,7 @@ def unsigned(text: str, at: int, highest: int) -> Ranges:
             raise RuleError(at, f"found {high + 1} where a number up to {highest} was expected")
         ranges: Ranges = ((low, high),)
     else:
-        bounds = {"=": ((low, low),), "!": ((0, low - 1), (low + 1, highest)), "<": ((0, low - 1),), "<=": ((0, low),),
+        bounds = {"=": ((low, low),), "!": _one(low, True, highest), "!=": _one(low, True, highest), "<": ((0, low - 1),), "<=": ((0, low),),
                   ">": ((low + 1, highest),), ">=": ((low, highest),)}
         ranges = tuple((first, last) for first, last in bounds[op] if first <= last)
     if low > highest or ranges and ranges[-1][0] > highest:
@@ -66,13 +69,13 @@ _equality("tcp.window", "window", 65535, "window", negatable=True)
 def tos(draft: Draft, text: str, at: int) -> None:
     negated = text.startswith("!")
     body = text[negated:].strip()
-    value = number("0" + body if body[:1] in "xX" else body, at, 0, 255)
+    value = number("0" + body, at, 0, 255, 16) if body[:1] in ("x", "X") else number(body, at, 0, 255)
     _packet(draft, Number("tos", _one(value, negated, 255)))
 
 
 @keyword("fragoffset", "header", note="in units of eight bytes, as in the header")
 def fragoffset(draft: Draft, text: str, at: int) -> None:
-    form = re.fullmatch(r"([<>])?\s*([0-9]+)", text)
+    form = _FRAGOFFSET.fullmatch(text)
     if form is None:
         raise RuleError(at, f"found {text!r} where N, <N or >N was expected")
     value = number(form[2], at, 0, 65535)
@@ -84,16 +87,18 @@ def fragoffset(draft: Draft, text: str, at: int) -> None:
 
 @keyword("ip_proto", "header", quotes="optional")
 def ip_proto(draft: Draft, text: str, at: int) -> None:
-    form = re.fullmatch(r"([<>!])?\s*(\S+)", text)
+    form = _IP_PROTO.fullmatch(text)
     if form is None:
         raise RuleError(at, f"found {text!r} where a protocol, !N, <N or >N was expected")
     op, name = form[1] or "", form[2]
-    value = PROTOCOLS.get(name.lower())
+    value = PROTOCOLS.get(name)
     if value is None:
         value = number(name, at, 0, 255)
-    if any(isinstance(one, Number) and one.field == "ip_proto" and one.ranges == ((one.ranges[0][0],) * 2,) for one in draft.conditions) \
-            and not op:
-        raise RuleError(at, "a rule names at most one protocol")
+    if draft.proto not in ("ip", "ip4", "ip6", "ipv4", "ipv6", "pkthdr"):
+        raise RuleError(at, f"a rule for {draft.proto} has its protocol already; ip_proto stands with ip")
+    if draft.ip_protos and (not op or op != "!" and op in draft.ip_protos or "" in draft.ip_protos):
+        raise RuleError(at, "cannot stand beside the ip_proto before it")
+    draft.ip_protos += (op,)
     ranges = {"<": ((0, value - 1),), ">": ((value + 1, 255),)}.get(op) or _one(value, op == "!", 255)
     if ranges[0][0] > ranges[0][1]:
         draft.refuse(at, f"{text!r} is never true")
@@ -117,6 +122,7 @@ def ipopts(draft: Draft, text: str, at: int) -> None:
 
 
 _FLAGS = {"F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, "A": 0x10, "U": 0x20, "E": 0x40, "2": 0x40, "C": 0x80, "1": 0x80, "0": 0}
+_SYN, _OPEN_OR_CLOSE, _UNUSUAL = 0x02, 0x07, 0xe0
 _FRAGBITS = {"R": 0x8000, "D": 0x4000, "M": 0x2000}
 
 
@@ -131,12 +137,37 @@ def flags(draft: Draft, text: str, at: int) -> None:
         if letter not in _FLAGS or letter == "0":
             raise RuleError(parts[1][1], f"found {letter!r} where a flag to ignore was expected (F S R P A U C E 1 2)")
         ignore |= _FLAGS[letter]
-    _packet(draft, Bits("tcp.flags", mode, value & ~ignore, ignore))
+    _flags(draft, mode, value, ignore)
 
 
-@keyword("fragbits", "header")
+def _flags(draft: Draft, mode: str, value: int, ignore: int) -> None:
+    """What Suricata 7.0.10 makes of flags: without a bit to look for, all bits count; rules that name bits which open or
+    close a connection, or unusual ones, see only packets with such a bit; those that name SYN only packets with SYN."""
+    if value == 0:
+        if mode == "*":
+            draft.refuse(0, "any of no flags is never true")
+        _packet(draft, Bits("tcp.flags", "*", 0xff) if mode == "!" else Bits("tcp.flags", "=", 0))
+        return
+    _packet(draft, Bits("tcp.flags", mode, value, ignore))
+    if mode in "*!":
+        if mode == "*" and value & _SYN:
+            _packet(draft, Bits("tcp.flags", "+", _SYN))
+        elif value & _OPEN_OR_CLOSE:
+            _packet(draft, Bits("tcp.flags", "*", _OPEN_OR_CLOSE))
+        if value & _UNUSUAL:
+            _packet(draft, Bits("tcp.flags", "*", _UNUSUAL))
+
+
+@keyword("fragbits", "header", note="the mode stands before the letters; + asks for one more bit besides")
 def fragbits(draft: Draft, text: str, at: int) -> None:
+    if text[-1] in "+*!":
+        raise RuleError(at, f"found {text!r} where the mode was expected before the letters", malformed=text[0] in "+*!")
     mode, value = _bits((text, at), _FRAGBITS)
+    if mode == "+":     # with at least one more
+        others = sum(_FRAGBITS.values()) & ~value
+        if not others:
+            draft.refuse(at, f"{text!r} is never true: there is no other bit")
+        _packet(draft, Bits("fragbits", "*", others))
     _packet(draft, Bits("fragbits", mode, value))
 
 
@@ -151,7 +182,7 @@ def engine_event(draft: Draft, text: str, at: int) -> None:
 
 
 def _event(draft: Draft, name: str, at: int) -> None:
-    if draft.event_names is None or name not in draft.event_names:
+    if name not in (engine_events() if draft.event_names is None else draft.event_names):
         draft.refuse(at, f"the engine has no event {name}")
     draft.conditions.append(HasEvent(name))
 

@@ -16,7 +16,9 @@ def threshold(draft: Draft, text: str, at: int) -> None:
     said = _parts(text, at, ("type", "track", "count", "seconds", "multiplier"))
     if "multiplier" in said:
         draft.refuse(said["multiplier"][1], "multiplier is not known")
-    kind = _choice(said, at, "type", ("limit", "threshold", "both"))
+    kind = _choice(said, at, "type", ("limit", "threshold", "both", "backoff"))
+    if kind == "backoff":
+        raise RuleError(said["type"][1], "thresholds that back off are not known", malformed=False)
     track = _choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule"))
     draft.threshold = Threshold(kind, track, _number(said, at, "count", 0), _number(said, at, "seconds", 0))
 

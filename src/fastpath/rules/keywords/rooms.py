@@ -1,29 +1,33 @@
 """The keywords that wait for their room: known, checked for form, and refused. A room that is built takes its rows from here.
 
-Each row: name and aliases, and what it is: nothing for a plain keyword, or `sticky` (a buffer for what follows), `modifier`
-(a buffer for the content before it), `transform` (of the buffer before it), `content` (a content of its own); `=` behind these
+Each row: name and aliases, and what it is: nothing for a plain keyword, or `sticky` (a buffer for what follows), `modifier>buffer`
+(for the content before it), `transform` (of the buffer before it), `content>buffer` (a content of its own); `=` behind these
 where they take a value; `!` for a plain one that takes none, `?` where it may.
 Names: Suricata 7.0.10, `suricata --list-keywords`.
 """
 from __future__ import annotations
 
 from ..draft import Draft
+from ..lexer import RuleError
 from .payload import content
 from .table import Keyword, Setup, add
 
 _ROOMS = {
     "http": """
-        http_cookie modifier | http.cookie sticky | http_method modifier | http.method sticky | http.protocol http_protocol sticky
-        http.start http_start sticky | urilen | http_client_body modifier | http.request_body sticky | http_server_body modifier
-        http.response_body sticky | http_header modifier | http.header sticky | http.header_names http_header_names sticky
-        http.accept http_accept sticky | http.accept_lang http_accept_lang sticky | http.accept_enc http_accept_enc sticky
-        http.connection http_connection sticky | http.content_len http_content_len sticky
-        http.content_type http_content_type sticky | http.location sticky | http.server sticky | http.referer http_referer sticky
-        http_raw_header modifier | http.header.raw sticky | http_uri modifier | http.uri sticky | http.uri.raw sticky
-        http_raw_uri modifier | http_stat_msg modifier | http.stat_msg sticky | http_stat_code modifier | http.stat_code sticky
-        http_user_agent modifier | http.user_agent sticky | http_host modifier | http.host sticky | http_raw_host modifier
+        http_cookie modifier>http.cookie | http.cookie sticky | http_method modifier>http.method | http.method sticky
+        http.protocol http_protocol sticky | http.start http_start sticky | urilen
+        http_client_body modifier>http.request_body | http.request_body sticky | http_server_body modifier>http.response_body
+        http.response_body sticky | http_header modifier>http.header | http.header sticky
+        http.header_names http_header_names sticky | http.accept http_accept sticky | http.accept_lang http_accept_lang sticky
+        http.accept_enc http_accept_enc sticky | http.connection http_connection sticky
+        http.content_len http_content_len sticky | http.content_type http_content_type sticky | http.location sticky
+        http.server sticky | http.referer http_referer sticky | http_raw_header modifier>http.header.raw
+        http.header.raw sticky | http_uri modifier>http.uri | http.uri sticky | http.uri.raw sticky
+        http_raw_uri modifier>http.uri.raw | http_stat_msg modifier>http.stat_msg | http.stat_msg sticky
+        http_stat_code modifier>http.stat_code | http.stat_code sticky | http_user_agent modifier>http.user_agent
+        http.user_agent sticky | http_host modifier>http.host | http.host sticky | http_raw_host modifier>http.host.raw
         http.host.raw sticky | http.request_line http_request_line sticky | http.response_line http_response_line sticky
-        uricontent content | http.request_header sticky | http.response_header sticky""",
+        uricontent content>http.uri | http.request_header sticky | http.response_header sticky""",
     "http2": """
         http2.frametype | http2.errorcode | http2.priority | http2.window | http2.size_update | http2.settings
         http2.header_name sticky""",
@@ -98,7 +102,12 @@ def _sticky(buffer: str) -> Setup:
 
 def _modifier(buffer: str) -> Setup:
     def setup(draft: Draft, text: str, at: int) -> None:
-        draft.move(draft.last(at), buffer)
+        pattern = draft.last(at)
+        if draft.room is not None or pattern not in draft.payload().steps:
+            raise RuleError(at, "there is no content before it that has no buffer yet")
+        if pattern.rawbytes:
+            raise RuleError(at, "raw bytes are those of the payload")
+        draft.move(pattern, buffer)
     return setup
 
 
@@ -118,9 +127,9 @@ def _enter_rows() -> None:
         reason = _REASONS.get(family, f"needs the {family} room")
         for row in table.replace("|", "\n").strip().splitlines():
             names = row.split()
-            kind = names.pop() if names[-1] in _KINDS else ""
+            kind, _, buffer = names.pop().partition(">") if names[-1].partition(">")[0] in _KINDS else ("", "", "")
             value, make = _KINDS[kind]
-            setup = make(names[0]) if make else _plain
+            setup = make(buffer or names[0]) if make else _plain
             quoted = kind == "content"
             add(Keyword(names[0], family, value, setup, "must" if quoted else "optional", True, reason=reason,
                         kind=kind.rstrip("=")), *names[1:])
