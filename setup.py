@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("FASTPATH_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTPATH_SANITIZE", "")
 TRACE = os.environ.get("FASTPATH_TRACE") == "1"
+ANNOTATE = DEBUG or os.environ.get("FASTPATH_ANNOTATE") == "1"
+JOBS = int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1))
 
 # pkg-config name -> what to install
 PACKAGES = {
@@ -21,7 +24,9 @@ PACKAGES = {
 # what a module links against; every other module links nothing
 LINKS = {
     "fastpath.dataplane.match.prefilter": ["libhs"],
+    "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.confirm": ["libpcre2-8"],
+    "fastpath.dataplane.trial": ["libhs"],
 }
 
 
@@ -67,17 +72,43 @@ def extension(path):
                      depends=[str(h) for h in Path("src/fastpath/dataplane").rglob("*.h")])
 
 
-sources = sorted(Path("src").rglob("*.pyx"))
-only = os.environ.get("FASTPATH_ONLY")     # a comma-separated list of module names, for building one room
-if only:
-    sources = [p for p in sources if p.stem in only.split(",")]
-setup(ext_modules=cythonize(
-    [extension(p) for p in sources],
-    include_path=["src"],
-    nthreads=int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1)) if len(sources) > 1 else 0,
-    annotate=DEBUG or os.environ.get("FASTPATH_ANNOTATE") == "1",
-    compiler_directives={
-        "language_level": 3, "boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG,
-        "cdivision": True, "linetrace": TRACE, "freethreading_compatible": False, "embedsignature": True,
-    },
-))
+class BuildExt(build_ext):
+    """build_ext that compiles everything anew when the last build was made with other settings: files cannot tell that."""
+    stamp = Path("build/settings")
+    settings = f"{DEBUG=} {TRACE=} {ANNOTATE=}"
+
+    @classmethod
+    def changed(cls):
+        return cls.stamp.exists() and cls.stamp.read_text() != cls.settings
+
+    def run(self):
+        self.force = self.force or self.changed()
+        super().run()
+        self.stamp.parent.mkdir(exist_ok=True)
+        self.stamp.write_text(self.settings)
+
+
+def main():
+    sources = sorted(Path("src").rglob("*.pyx"))
+    only = os.environ.get("FASTPATH_ONLY")     # a comma-separated list of module names, for building one room
+    if only:
+        sources = [p for p in sources if p.stem in only.split(",")]
+    setup(
+        ext_modules=cythonize(
+            [extension(p) for p in sources],
+            include_path=["src"],
+            nthreads=JOBS if len(sources) > 1 else 0,
+            force=BuildExt.changed() or None,
+            annotate=ANNOTATE,
+            compiler_directives={
+                "language_level": 3, "boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG,
+                "cdivision": True, "linetrace": TRACE, "freethreading_compatible": False, "embedsignature": True,
+            },
+        ),
+        cmdclass={"build_ext": BuildExt},
+        options={"build_ext": {"parallel": JOBS}},
+    )
+
+
+if __name__ == "__main__":      # cythonize's processes import this file where they are spawned
+    main()

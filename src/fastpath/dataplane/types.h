@@ -87,6 +87,7 @@ typedef struct event_note {
     uint16_t code;              /* enum event */
     uint16_t next;              /* NO_INDEX ends the list of an entry */
 } event_note_t;
+_Static_assert(sizeof(event_note_t) == 4, "no padding");
 
 /* ---- verdict ---- */
 
@@ -133,6 +134,7 @@ typedef struct burst {
     uint64_t now[BURST_MAX];    /* engine time at each wire packet: the running maximum of stamps, ns */
     event_note_t notes[EVENTS_MAX];
 } burst_t;
+_Static_assert(sizeof(burst_t) == 64 + ENTRIES_MAX * (64 + 48) + BURST_MAX * 8 + EVENTS_MAX * 4, "fits the L2 cache");
 
 /* ---- flow: two cache lines ---- */
 
@@ -164,8 +166,7 @@ typedef struct flow {
     uint64_t first_ordinal;
     uint64_t first_ts;          /* stamp of the first packet, ns */
     struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
-    uint32_t hash;
-    uint32_t wheel_next;
+    uint32_t wheel_next, wheel_prev;    /* belong to flow */
     uint32_t rule;              /* that dropped or passed the flow */
     uint16_t group[2];          /* rule group by direction, of epoch */
     uint16_t flags;             /* FLOW_* */
@@ -192,6 +193,12 @@ typedef struct flow_more {
     uint64_t reserved;
 } flow_more_t;
 _Static_assert(sizeof(flow_more_t) == 64, "one cache line");
+
+/* What flow_more_t and all that hangs on it take of a bucket's memory; refused, and counted, at the cap. */
+typedef struct more_pool {
+    uint64_t used, cap;         /* bytes */
+    uint64_t refused;
+} more_pool_t;
 
 /* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
 

@@ -69,6 +69,9 @@ cdef extern from "types.h" nogil:
         uint32_t offloaded_pkts, errored_pkts
         uint64_t errored_bytes
 
+    ctypedef struct more_pool_t:
+        uint64_t used, cap, refused
+
     ctypedef struct flow_t:
         flow_key_t key
         uint64_t last
@@ -76,7 +79,7 @@ cdef extern from "types.h" nogil:
         uint64_t bytes[2]
         uint64_t first_ordinal, first_ts
         flow_more_t *more
-        uint32_t hash, wheel_next, rule
+        uint32_t wheel_next, wheel_prev, rule
         uint16_t group[2]
         uint16_t flags
         uint8_t state, tcp_state

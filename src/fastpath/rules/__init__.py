@@ -1,0 +1,4 @@
+"""Suricata's rule language: text -> AST -> plan -> compiled database."""
+from .ruleset import RuleSet
+
+__all__ = ["RuleSet"]

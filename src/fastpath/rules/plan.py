@@ -66,8 +66,9 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """A header's flag bits. mode: "=" all and no others, "+" all of them, "*" any of them, "!" none of them.
-    `field`: tcp.flags, fragbits. Bits in `ignore` are masked away first."""
+    """A header's flag bits. mode: "=" all and no others, "+" all of them, "*" any of them, "!" not all of them.
+    `field`: tcp.flags, or fragbits (of the 16-bit field of the header: 0x8000, 0x4000 DF, 0x2000 MF). Bits in `ignore` are
+    masked away from the packet's first, not from `value`."""
     field: str
     mode: Literal["=", "+", "*", "!"]
     value: int
@@ -212,7 +213,9 @@ Step = Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt 
 @dataclass(slots=True)
 class Block:
     """Steps over one inspect buffer. `buffer`: payload, ipv4.hdr, ipv6.hdr, tcp.hdr, udp.hdr, icmpv4.hdr, icmpv6.hdr,
-    base64_data; later the sticky buffers of the protocols."""
+    base64_data; later the sticky buffers of the protocols. A plan has at most one block a buffer: headers in the order in
+    which they are written, then payload, then base64_data. They are looked at in this order, which decides what a variable
+    holds."""
     buffer: str
     steps: list[Step] = field(default_factory=list)
 

@@ -1,0 +1,261 @@
+"""The speed table: everything in one process, on one core, page cache warm, median of five rounds in turn.
+
+    python bench/run.py [--rounds 5] [--only NAME,...] [--no-record] [--against RECORD]
+
+Writes bench/record/<cpu>/<date>.json. Exit code 1 when a definition's expected counts do not hold, 3 with --against when
+something got slower. A missed target is printed as such and is no error: it is a measurement.
+"""
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import mmap
+import os
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import build
+import numpy as np
+from peers import pythonhyperscan
+from traces import trace
+
+import fastpath as fp
+from fastpath.control.bench import (
+    SLOWER,
+    Work,
+    compare,
+    interleave,
+    peer_works,
+    print_table,
+    read_record,
+    record_of,
+    slug,
+    timed,
+)
+from fastpath.dataplane import rows
+
+HERE = Path(__file__).resolve().parent
+DEFINITIONS = HERE / "definitions"
+SLOTS = 1 << 18             # of the plain loop's flow table
+PEERS = {"mixed": ("dpkt", "scapy", "suricata"), "small": ("dpkt",)}
+PAYLOADS = 50_000           # for python-hyperscan
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A line of the table: a rate as part of another, and the least it should be. No target: reported only."""
+    work: str
+    beside: str
+    ratio: float
+    least: float | None
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.least is None else self.ratio >= self.least
+
+
+class Bench:
+    """The works of the chosen definitions, and the lines of the table that they make."""
+
+    def __init__(self) -> None:
+        self.works: dict[str, Work] = {}
+        self.targets: list[Callable[[], Target]] = []
+        self.wrong: list[str] = []
+        self.absent: list[str] = []
+        self.engines: list[fp.Engine] = []
+
+    def add(self, work: Work) -> Work:
+        return self.works.setdefault(work.name, work)
+
+    def engine(self, rules: str | None) -> fp.Engine:
+        loaded = fp.RuleSet.load([str(DEFINITIONS / rules)]) if rules else fp.RuleSet.parse("")
+        if loaded.refusals:
+            raise ValueError(f"{rules}: {len(loaded.refusals)} rules are refused; {loaded.refusals[0].place}: {loaded.refusals[0].reason}")
+        self.engines.append(fp.Engine(loaded, checksums="none"))
+        return self.engines[-1]
+
+    def expect(self, name: str, expected: dict[str, int], stats: dict) -> None:
+        counted = {"packets": stats["packets"], "bytes": stats["bytes"], "alerts": stats["alerts"], "flows": stats["flows"]["rows"]}
+        self.wrong += [f"{name}: expected {value} {what}, counted {counted[what]}" for what, value in expected.items()
+                       if what in counted and counted[what] != value]
+
+    def compare_rates(self, work: Work, beside: Work, least: float | None) -> None:
+        self.targets.append(lambda: Target(work.name, beside.name, work.pps / beside.pps, least))
+
+    def replay(self, trace_name: str, rules: str | None, expected: dict[str, int]) -> Work:
+        name = f"replay {trace_name}, {rules or 'no rules'}"
+        if name in self.works:
+            return self.works[name]
+        engine, path = self.engine(rules), str(trace(trace_name))
+        stats = engine.replay(path, keep=()).stats
+        self.expect(name, expected, stats)
+        return self.add(Work(name, timed(lambda: engine.replay(path, keep=())), stats["packets"], stats["bytes"]))
+
+
+def no_rules(bench: Bench, name: str, definition: dict) -> None:
+    """The engine without rules beside libpcap's loop and the plain one; peers that parse beside them."""
+    path = trace(definition["trace"])
+    work = bench.replay(definition["trace"], None, definition["expected"])
+    pcaploop, plain = build.load("pcaploop"), build.load("plain")
+
+    def count_plainly() -> None:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            plain.run(mapped, SLOTS)
+    libpcap = bench.add(Work(f"libpcap's loop, {name}", timed(lambda: pcaploop.run(str(path))), work.packets, work.bytes))
+    yardstick = bench.add(Work(f"plain loop, {name}", timed(count_plainly), work.packets, work.bytes))
+    bench.compare_rates(work, libpcap, definition["libpcap"])
+    bench.compare_rates(work, yardstick, definition["plain"])
+    beside, absent = peer_works(PEERS.get(name, ()), [path], work.packets, work.bytes)
+    bench.absent += absent
+    for peer in beside:
+        peer.name = f"{peer.name}, {name}"
+        bench.compare_rates(work, bench.add(peer), None)
+
+
+def packet_batches(path: Path, size: int) -> list[fp.PacketBatch]:
+    """A little-endian microsecond pcap as batches of packets that lie in the mapped file."""
+    mapped = np.memmap(path, np.uint8, "r")
+    header = np.dtype([("seconds", "<u4"), ("micros", "<u4"), ("caplen", "<u4"), ("wirelen", "<u4")])
+    data, at, offsets = memoryview(mapped), 24, []
+    while at + 16 <= len(mapped):
+        offsets.append(at)
+        at += 16 + int.from_bytes(data[at + 8:at + 12], "little")
+    offsets = np.array(offsets, np.uint64)
+    records = np.stack([mapped[offsets + np.uint64(byte)] for byte in range(16)], 1).view(header).ravel()
+    stamps = records["seconds"].astype(np.uint64) * 1_000_000_000 + records["micros"].astype(np.uint64) * 1000
+    lengths = records["caplen"].astype(np.uint32)
+    return [fp.PacketBatch(mapped, offsets[first:first + size] + np.uint64(16), lengths[first:first + size], stamps[first:first + size])
+            for first in range(0, len(offsets), size)]
+
+
+def inspect(bench: Bench, name: str, definition: dict) -> None:
+    """engine.inspect beside replay of the same packets with the same rules."""
+    path = trace(definition["trace"])
+    for each in definition["batches"]:
+        rules, size = each.get("rules"), each["size"]
+        replayed = bench.replay(definition["trace"], rules, definition["expected"])
+        batches, out = packet_batches(path, size), np.empty(size, rows.VERDICT)
+        work = bench.add(Work(f"inspect {definition['trace']}, {rules or 'no rules'}, batches of {size}",
+                              lambda rules=rules, batches=batches, out=out: inspect_once(bench, rules, batches, out),
+                              replayed.packets, sum(int(batch.lengths.sum()) for batch in batches)))
+        bench.compare_rates(work, replayed, definition["replay"])
+    size, most = definition["batches"][0]["size"], definition["list_packets"]
+    lists = [[batch.packet(at) for at in range(len(batch))] for batch in packet_batches(path, size)[:most // size]]
+    work = bench.add(Work(f"inspect {definition['trace']}, no rules, lists of {size} bytes objects",
+                          lambda: inspect_once(bench, None, lists, None), sum(map(len, lists)), sum(len(one) for part in lists for one in part)))
+    bench.compare_rates(work, bench.replay(definition["trace"], None, definition["expected"]), None)
+
+
+def inspect_once(bench: Bench, rules: str | None, batches: list, out: np.ndarray | None) -> float:
+    """Seconds of one pass by a new engine: its making and closing are not measured."""
+    engine = bench.engine(rules)
+    bench.engines.pop()
+    with engine:
+        engine.inspect([b""])       # the data plane is made with the first packet
+        if out is None:
+            return timed(lambda: [engine.inspect(batch, ts=0) for batch in batches])()
+        return timed(lambda: [engine.inspect(batch, out=out[:len(batch)]) for batch in batches])()
+
+
+def literal_rules(bench: Bench, name: str, definition: dict) -> None:
+    """The engine with rules beside what Hyperscan alone would take, plus the run without rules."""
+    rules = definition["rules"]
+    work = bench.replay(definition["trace"], rules, definition["expected"])
+    without = bench.replay(definition["trace"], None, {})
+    recorder = ctypes.CDLL(None)
+    recorder.hsrecord_replay.restype = ctypes.c_uint64
+    recorder.hsrecord_scans.restype = recorder.hsrecord_bytes.restype = ctypes.c_size_t
+    engine = bench.engine(rules)
+    recorder.hsrecord_start()
+    engine.replay(str(trace(definition["trace"])), keep=())
+    recorder.hsrecord_stop()
+    scans, scanned = recorder.hsrecord_scans(), recorder.hsrecord_bytes()
+    if not scans:
+        raise RuntimeError("no hs_scan was recorded: the recorder is not preloaded, or libhs is linked statically")
+
+    def scan() -> float:
+        taken = recorder.hsrecord_replay()
+        if not taken:
+            raise RuntimeError("hs_scan failed over its own log")
+        return taken * 1e-9
+    bare = bench.add(Work(f"bare hs_scan, {name}", scan, scans, scanned))
+    bench.targets.append(lambda: Target(work.name, "bare hs_scan + no rules", (bare.median + without.median) / work.median, definition["hs_scan"]))
+    bench.add(python_hyperscan(trace(definition["trace"]), DEFINITIONS / rules, name))
+
+
+def python_hyperscan(path: Path, rules: Path, name: str) -> Work:
+    payloads = []
+    for batch in packet_batches(path, PAYLOADS)[:1]:
+        for at in range(len(batch)):
+            packet = batch.packet(at)
+            payloads.append(packet[54:] or b"\0")     # Ethernet, IPv4 and TCP without options: near enough for a rate
+    scan = pythonhyperscan.scanner(rules)
+    return Work(f"python-hyperscan, {name}", timed(lambda: scan(payloads)), len(payloads), sum(map(len, payloads)))
+
+
+KINDS = {"inspect": inspect, "literals": literal_rules}
+
+
+def table(targets: list[Target], works: dict[str, Work]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    shown = Table(title="against the targets", title_justify="left")
+    for column in ("work", "Mpps", "Gbps", "beside", "ratio", "at least", ""):
+        shown.add_column(column, justify="left" if column in ("work", "beside", "") else "right")
+    for target in targets:
+        work = works[target.work]
+        shown.add_row(target.work, f"{work.pps / 1e6:.2f}", f"{work.gbps:.1f}", target.beside, f"{target.ratio:.2f}",
+                      "" if target.least is None else f"{target.least:.2f}", {True: "met", False: "MISSED", None: ""}[target.met])
+    Console(width=170 if not sys.stdout.isatty() else None).print(shown)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", help="definitions, comma-separated: " + ", ".join(sorted(path.stem for path in DEFINITIONS.glob("*.toml"))))
+    parser.add_argument("--no-record", action="store_true")
+    parser.add_argument("--against", type=Path)
+    options = parser.parse_args()
+    before = read_record(options.against) if options.against else None
+    preload = str(build.recorder())
+    if preload not in os.environ.get("LD_PRELOAD", ""):
+        os.environ["LD_PRELOAD"] = ":".join(filter(None, [preload, os.environ.get("LD_PRELOAD")]))
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    definitions = {path.stem: tomllib.loads(path.read_text()) for path in sorted(DEFINITIONS.glob("*.toml"))}
+    bench = Bench()
+    for name, definition in definitions.items():
+        if options.only and name not in options.only.split(","):
+            continue
+        try:
+            trace(definition["trace"])
+        except FileNotFoundError as missing:
+            bench.absent.append(f"{name}: {missing}")
+            continue
+        KINDS.get(name, no_rules)(bench, name, definition)
+    if not bench.works:
+        print("nothing to measure:", *bench.absent, sep="\n", file=sys.stderr)
+        return 1
+    interleave(list(bench.works.values()), options.rounds, lambda name: print(f"\r\033[K{name}", end="", file=sys.stderr) if sys.stderr.isatty() else None)
+    targets = [make() for make in bench.targets]
+    record = record_of(list(bench.works.values()), targets=[asdict(target) | {"met": target.met} for target in targets], absent=bench.absent)
+    changes = compare(record, before) if before else []
+    print_table(list(bench.works.values()), changes, bench.absent)
+    table(targets, bench.works)
+    if not options.no_record:
+        folder = HERE / "record" / slug(record["machine"])
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{record['date'][:10]}.json"
+        path.write_text(json.dumps(record, indent=1) + "\n")
+        print(path.relative_to(HERE.parent))
+    for line in bench.wrong:
+        print(line, file=sys.stderr)
+    return 1 if bench.wrong else SLOWER if any(change.slower for change in changes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+# The door of the data plane: the engine's memory, the ingest loop and the worker loop. The one module that knows the order
+# of the stages.
+#
+# Ingest fills a slot with one burst (rx, decode, decap, steer); every worker walks through every slot and takes the entries
+# of its own buckets; when all have passed, the slot retires: rows are merged, verdicts become runs. With one worker all of
+# this is one thread and one slot.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath.dataplane.wire.walk cimport decode_config_t
+from fastpath.dataplane.device cimport device_t
+from fastpath.dataplane.flow cimport bucket_t, flow_config_t
+from fastpath.dataplane.match.program cimport match_scratch_t, ruleset_t
+from fastpath.dataplane.match.threshold cimport threshold_table_t
+from fastpath.dataplane.rx cimport rx_t
+from fastpath.dataplane.steer cimport steering_t
+from fastpath.dataplane.telemetry cimport row_buffer_t, rows_t
+from fastpath.dataplane.threads cimport pthread_cond_t, pthread_mutex_t, pthread_t
+from fastpath.dataplane.types cimport burst_t, verdict_t
+
+cdef enum:
+    WORKERS_MAX = 64
+    SLOTS = 32                  # bursts in flight with several workers
+    SAMPLE = 16                 # of so many bursts one has its match stage timed entry by entry
+
+cdef struct slot_t:
+    burst_t burst
+    steering_t steering
+    verdict_t verdict[2048]     # by entry; all alike but where a worker set `eventful`
+    uint16_t ticks              # wire packets before which engine time crosses a second
+    uint16_t tick_at[256]
+    uint64_t bytes              # of the wire packets
+    uint64_t number
+    const ruleset_t *rules      # the epoch of this burst
+    rows_t *rows                # one a worker
+    uint8_t *eventful           # one a worker: its verdicts are not all the plain one
+
+cdef struct worker_t:
+    engine_t *engine
+    uint32_t number
+    pthread_t thread
+    rows_t *rows                # where rows go now: the slot's, or the engine's own
+    match_scratch_t *scratch
+    uint64_t order              # of what is going on, for rows (telemetry.pxd)
+    uint64_t ordinal
+    uint64_t passed             # slots passed; read by ingest
+    uint64_t turn               # (ordinal << 8 | rank) below which this worker touches no shared state
+    uint64_t events[1024]       # by code
+    uint64_t match_ns, match_sampled_ns, burst_ns, sampled_bursts
+    uint64_t flow_failed        # entries whose flow the memcap refused
+
+cdef struct engine_t:
+    uint32_t workers, burst, buckets
+    uint8_t inline_mode         # ips
+    uint8_t malformed_action, memcap_action
+    bint keep_packets
+    bint stopping
+    bint checksums_auto
+    uint64_t capture_packets, wrong_checksums   # of the capture being read
+    decode_config_t decode
+    flow_config_t flow
+    steering_t *identity
+    bucket_t *bucket
+    device_t *device            # one slice a bucket
+    worker_t *worker
+    slot_t *slot                # SLOTS of them, or one
+    rows_t rows                 # retired, waiting to be taken
+    row_buffer_t runs, packets
+    threshold_table_t *thresholds
+    const ruleset_t *rules
+    uint64_t next_ordinal
+    uint64_t time               # the running maximum of stamps, ns
+    uint64_t second             # of the latest tick
+    uint64_t published, retired # slots
+    pthread_mutex_t lock
+    pthread_cond_t moved
+    verdict_t *verdicts_out     # of inspect: one a wire packet
+    uint64_t verdicts_room
+    uint64_t ledger_packets[4]
+    uint64_t ledger_bytes[4]
+    uint64_t read_packets, read_bytes, entries, events_lost
+    uint64_t rx_ns, decode_ns, decap_ns, steer_ns, retire_ns, run_ns

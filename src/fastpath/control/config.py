@@ -1,0 +1,353 @@
+"""The settings of an engine: Suricata's stock ones, then a suricata.yaml, then `--set key=value`.
+
+A key is honoured (HONOURED names it and how its value is read), or accepted and without effect because fastpath has no such
+thing to set (INERT), or not supported. Nothing is dropped unseen: Config lists all three. Values are kept with their place,
+so that an error names file, line and column. `!include FILE` as a value and `include: FILE` (or a list) at the top are
+followed, from the folder of the main file. A suricata.yaml changes what it names; the rest stays stock.
+
+Source: Suricata User Guide 7.0, Configuration (suricata.yaml, include directives).
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastpath.rules.plan import Place
+
+INCLUDE_DEPTH = 16
+BUCKETS_MAX = 128
+BUCKET_SHARE = 8 << 20      # bytes: no memory cap is cut into smaller shares
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be read; the message begins with its place."""
+
+    def __init__(self, place: Place, message: str):
+        super().__init__(f"{place}: {message}")
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value as written: text, or a list of texts."""
+    value: str | list[str]
+    place: Place
+
+
+# ---- how values are read: each takes the text and raises ValueError saying what was expected ----
+
+def boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "yes", "true", "on"):
+        return True
+    if word in ("0", "no", "false", "off"):
+        return False
+    raise ValueError("expected yes or no")
+
+
+def size(text: str) -> int:
+    """Bytes: "64mb", "32 kb", "1gb", "4096". A kilobyte has 1024 bytes."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(kb|mb|gb|kib|mib|gib)?\s*", text, re.IGNORECASE)
+    if not found:
+        raise ValueError("expected a size such as 64mb")
+    unit = (found[2] or "").lower().replace("i", "")
+    return int(float(found[1]) * {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}[unit])
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\s*\d+\s*", text) or not low <= int(text) <= high:
+            raise ValueError(f"expected a number from {low} to {high}")
+        return int(text)
+    return read
+
+
+def checksums(text: str) -> str:
+    """The checksum mode: all, none or auto."""
+    word = text.strip().lower()
+    if word in ("auto", "all", "none"):
+        return word
+    try:
+        return "all" if boolean(word) else "none"
+    except ValueError:
+        raise ValueError("expected yes, no or auto") from None
+
+
+def text_of(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected a value")
+    return text.strip()
+
+
+seconds = integer(0, 1 << 31)
+#: Key -> how it is read. `*` stands for one name.
+HONOURED: dict[str, Callable[[str], Any]] = {
+    "vars.address-groups.*": text_of,
+    "vars.port-groups.*": text_of,
+    "default-rule-path": text_of,
+    "rule-files": text_of,
+    "classification-file": text_of,
+    "reference-config-file": text_of,
+    "packet-alert-max": integer(1, 255),
+    "pcap-file.checksum-checks": checksums,
+    "vlan.use-for-tracking": boolean,
+    "decoder.teredo.enabled": boolean,
+    "decoder.teredo.ports": text_of,
+    "decoder.vxlan.enabled": boolean,
+    "decoder.vxlan.ports": text_of,
+    "decoder.geneve.enabled": boolean,
+    "decoder.geneve.ports": text_of,
+    "decoder.max-layers": integer(1, 255),
+    "pcre.match-limit": integer(1, (1 << 32) - 1),
+    "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
+    "flow.memcap": size,
+    "flow-timeouts.default.new": seconds,
+    "flow-timeouts.default.established": seconds,
+    "flow-timeouts.default.closed": seconds,
+    "flow-timeouts.tcp.new": seconds,
+    "flow-timeouts.tcp.established": seconds,
+    "flow-timeouts.tcp.closed": seconds,
+    "flow-timeouts.udp.new": seconds,
+    "flow-timeouts.udp.established": seconds,
+    "flow-timeouts.icmp.new": seconds,
+    "flow-timeouts.icmp.established": seconds,
+}
+#: Read only to divide flows into buckets: the stages that own these caps are not there yet.
+SHARES: dict[str, Callable[[str], Any]] = {"stream.memcap": size, "stream.reassembly.memcap": size}
+LISTS = ("rule-files",)
+
+#: Accepted, and change nothing: they choose how Suricata runs or what it writes, not what it finds.
+INERT = (
+    "suricata-version", "default-log-dir", "stats", "plugins", "outputs", "logging", "af-packet", "af-xdp", "dpdk", "pcap", "netmap",
+    "pfring", "ipfw", "napatech", "nfq", "nflog", "capture", "runmode", "autofp-scheduler", "run-as", "security", "coredump",
+    "unix-command", "magic-file", "pid-file", "daemon-directory", "umask", "max-pending-packets", "default-packet-size",
+    "engine-analysis", "mpm-algo", "spm-algo", "threading", "luajit", "profiling", "livedev", "sensor-name", "legacy", "cuda",
+    "windivert", "device", "flow.hash-size", "flow.prealloc", "defrag.hash-size", "defrag.prealloc", "host.hash-size", "host.prealloc",
+    "ippair.hash-size", "ippair.prealloc", "detect.sgh-mpm-context", "detect.profile", "detect.custom-values", "detect.prefilter",
+    "detect.grouping", "detect.profiling", "stream.reassembly.randomize-chunk-size", "stream.reassembly.randomize-chunk-range",
+    "stream.reassembly.segment-prealloc", "stream.prealloc-sessions", "pcre.match-limit-jit",
+)
+
+
+def _reader(key: str) -> Callable[[str], Any] | None:
+    if key in HONOURED:
+        return HONOURED[key]
+    if key in SHARES:
+        return SHARES[key]
+    return next((read for pattern, read in HONOURED.items()
+                 if "*" in pattern and fnmatchcase(key, pattern) and key.count(".") == pattern.count(".")), None)
+
+
+def is_honoured(key: str) -> bool:
+    return key not in SHARES and _reader(key) is not None
+
+
+def is_inert(key: str) -> bool:
+    return any(key == name or key.startswith(name + ".") for name in INERT)
+
+
+# ---- YAML, with places ----
+
+def _leaves(path: Path, base: Path, root: bool = True, depth: int = 0) -> Iterator[tuple[str, Setting]]:
+    """(dotted key, setting) of every leaf of a YAML file, in its order. A list of plain values is one leaf."""
+    from ruamel.yaml import YAML, nodes
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    def place(mark) -> Place:
+        return Place(str(path), mark.line + 1, mark.column + 1)
+
+    def included(node) -> Path:
+        if depth >= INCLUDE_DEPTH:
+            raise ConfigError(place(node.start_mark), f"includes nest deeper than {INCLUDE_DEPTH}")
+        target = base / node.value
+        if not target.is_file():
+            raise ConfigError(place(node.start_mark), f"cannot include {node.value}: no such file")
+        return target
+
+    def walk(node, key: str, after=None) -> Iterator[tuple[str, Setting]]:
+        """`after`: where the key ends, for a value that is not there."""
+        if isinstance(node, nodes.ScalarNode):
+            if str(node.tag) == "!include":
+                for inner, setting in _leaves(included(node), base, False, depth + 1):
+                    yield f"{key}.{inner}", setting
+            else:
+                yield key, Setting(str(node.value), place(node.start_mark if node.value else after or node.start_mark))
+        elif isinstance(node, nodes.SequenceNode):
+            if all(isinstance(one, nodes.ScalarNode) for one in node.value):
+                yield key, Setting([str(one.value) for one in node.value], place(node.start_mark))
+            else:
+                for at, one in enumerate(node.value):
+                    yield from walk(one, f"{key}.{at}")
+        else:
+            for name, value in node.value:
+                if not isinstance(name, nodes.ScalarNode):
+                    raise ConfigError(place(name.start_mark), "expected a plain key")
+                if root and not key and name.value == "include":
+                    for one in value.value if isinstance(value, nodes.SequenceNode) else [value]:
+                        yield from _leaves(included(one), base, True, depth + 1)
+                else:
+                    yield from walk(value, f"{key}.{name.value}" if key else str(name.value), name.end_mark)
+
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            top = YAML(typ="safe", pure=True).compose(stream)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = place(mark) if mark else Place(str(path), 1, 1)
+        raise ConfigError(where, f"not YAML: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise ConfigError(Place(str(path), 1, 1), f"not YAML: {str(error).splitlines()[0]}") from None
+    if top is None:
+        return
+    if not isinstance(top, nodes.MappingNode):
+        raise ConfigError(place(top.start_mark), "expected keys and values")
+    yield from walk(top, "")
+
+
+@dataclass(slots=True)
+class Config:
+    """Settings by dotted key. Config() is stock; `read` and `set` change it."""
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    honoured: list[str] = field(default_factory=list)       # keys that were given and count
+    inert: list[str] = field(default_factory=list)          # given, accepted, without effect
+    unsupported: list[str] = field(default_factory=list)    # given, and not supported
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            path = Path(str(files("fastpath.control").joinpath("defaults.yaml")))
+            for key, setting in _leaves(path, path.parent):
+                self._take(key, setting)
+            self.honoured.clear()
+            self.unsupported.clear()
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, sets: list[str] | tuple[str, ...] = ()) -> Config:
+        """Stock, then the file, then each `key=value`. Raises ConfigError, or OSError where the file cannot be read."""
+        config = cls()
+        if path is not None:
+            config.read(path)
+        for text in sets:
+            config.set(text)
+        return config
+
+    def read(self, path: str | Path) -> None:
+        """Takes every setting of a suricata.yaml."""
+        path = Path(path)
+        for key, setting in _leaves(path, path.parent):
+            self._take(key, setting)
+
+    def set(self, text: str) -> None:
+        """Takes one `key=value`, as `--set` gives it. `key.N=value` changes the N-th of a list."""
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        place = Place("--set", 1, 1)
+        if not equals or not key:
+            raise ConfigError(place, f"expected key=value, found {text!r}")
+        name, _, at = key.rpartition(".")
+        if name in LISTS and at.isdigit():
+            items = list(self.values.get(name, ()))
+            if int(at) > len(items):
+                raise ConfigError(place, f"{key}: {name} has {len(items)} entries")
+            items[int(at):int(at) + 1] = [value]
+            self._take(name, Setting(items, place))
+        else:
+            self._take(key, Setting(value.strip(), Place("--set", 1, len(text) - len(value) + 1)))
+
+    def _take(self, key: str, setting: Setting) -> None:
+        read = _reader(key)
+        if read is None:
+            (self.inert if is_inert(key) else self.unsupported).append(key)
+            return
+        try:
+            if key in LISTS:
+                value: Any = [read(one) for one in (setting.value if isinstance(setting.value, list) else [setting.value])]
+            else:
+                value = read(f"[{','.join(setting.value)}]" if isinstance(setting.value, list) else setting.value)
+        except ValueError as error:
+            raise ConfigError(setting.place, f"{key}: {error}, found {setting.value!r}") from None
+        self.values[key] = value
+        self.places[key] = setting.place
+        (self.honoured if is_honoured(key) else self.unsupported).append(key)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    # ---- what the rest of fastpath asks for ----
+
+    def _group(self, prefix: str) -> dict[str, str]:
+        return {key[len(prefix):]: value for key, value in self.values.items() if key.startswith(prefix)}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Address and port groups, as rules name them (without the $)."""
+        return self._group("vars.address-groups.") | self._group("vars.port-groups.")
+
+    @property
+    def rule_files(self) -> list[Path]:
+        """The rule files, below default-rule-path unless absolute."""
+        base = Path(self.get("default-rule-path", "."))
+        return [base / name for name in self.get("rule-files", ())]
+
+    @property
+    def buckets(self) -> int:
+        """The largest power of two, up to 128, for which every memory cap's share is 8 MiB or more."""
+        least = min(self["flow.memcap"], self["stream.memcap"], self["stream.reassembly.memcap"])
+        count = 1
+        while count < BUCKETS_MAX and least // (count * 2) >= BUCKET_SHARE:
+            count *= 2
+        return count
+
+    def ports(self, key: str) -> list[int]:
+        """The UDP ports of a tunnel: "4789", "[8472,4789]", "$VXLAN_PORTS"."""
+        place = self.places[key]
+        groups = self._group("vars.port-groups.")
+
+        def expand(text: str, seen: tuple[str, ...]) -> Iterator[int]:
+            for one in text.strip().strip("[]").split(","):
+                one = one.strip()
+                if one.startswith("$"):
+                    name = one[1:]
+                    if name in seen or name not in groups:
+                        raise ConfigError(place, f"{key}: {one} is {'defined by itself' if name in seen else 'not defined'}")
+                    yield from expand(groups[name], (*seen, name))
+                elif one.isdigit() and int(one) <= 65535:
+                    yield int(one)
+                else:
+                    raise ConfigError(place, f"{key}: expected ports such as [8472,4789], found {one!r}")
+
+        return list(dict.fromkeys(expand(self.values[key], ())))
+
+    def settings(self) -> dict[str, Any]:
+        """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in
+        seconds, a tunnel that is off has an empty list of ports."""
+        timeouts: dict[str, dict[str, int]] = {}
+        for name in ("default", "tcp", "udp", "icmp"):
+            timeouts[name] = {state: self.get(f"flow-timeouts.{name}.{state}", self[f"flow-timeouts.default.{state}"])
+                              for state in ("new", "established", "closed")}
+        tunnels = {name: self.ports(f"decoder.{name}.ports") if self[f"decoder.{name}.enabled"] else []
+                   for name in ("teredo", "vxlan", "geneve")}
+        return {
+            "buckets": self.buckets,
+            "flow_memcap": self["flow.memcap"],
+            "flow_timeouts": timeouts,
+            "checksums": self["pcap-file.checksum-checks"],
+            "vlan_tracking": self["vlan.use-for-tracking"],
+            "max_layers": self["decoder.max-layers"],
+            "tunnels": tunnels,
+            "packet_alert_max": self["packet-alert-max"],
+            "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
+        }
+
+    def summary(self) -> str:
+        """One line on what became of the settings that were given."""
+        return (f"{len(set(self.honoured))} settings honoured, {len(set(self.inert))} without effect here, "
+                f"{len(set(self.unsupported))} not supported")

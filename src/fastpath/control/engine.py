@@ -1,0 +1,393 @@
+"""The engine: rules, settings and a device on one side, packets on the other.
+
+Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload` is the
+exception: any thread may call it, and a running replay takes the new rules before its next step. Engines share nothing, so
+several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
+Free-threaded CPython: the extensions ask for the GIL; the data plane itself runs without it on every build.
+"""
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from fastpath.control import stats as stats_of
+from fastpath.control.columns import Columns
+from fastpath.control.config import Config
+from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
+from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
+from fastpath.dataplane import rows
+
+BURST = 128
+STEP = 1 << 15          # packets between two looks at the rest of the world
+TAKE = 1 << 16          # packets of inspect calls without alerts after which their rows are taken
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The emulated DPU: a session table. sessions: how many it holds; idle_timeout: seconds of packet time."""
+    sessions: int = 1_000_000
+    idle_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sessions, int) or self.sessions < 0:
+            raise ValueError(f"sessions must be a number from 0, not {self.sessions!r}")
+        if not self.idle_timeout > 0:
+            raise ValueError(f"idle_timeout must be above 0 seconds, not {self.idle_timeout!r}")
+
+    def settings(self) -> dict[str, int]:
+        return {"capacity": self.sessions, "timeout": round(self.idle_timeout * 1_000_000_000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a replay stands. fraction is None where the size of the input is not known."""
+    capture: str
+    packets: int
+    bytes: int
+    alerts: int
+    seconds: float
+    fraction: float | None
+
+
+@cache
+def check_matcher() -> None:
+    """Puts the Hyperscan library in use through known answers, once a process; raises where it fails them."""
+    from fastpath.dataplane.match import known_answers
+    known_answers.verify()
+
+
+class Engine:
+    """An inspection engine.
+
+    rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
+    what rules say. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
+    checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
+
+    Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
+    Hyperscan library fails its known answers.
+    """
+
+    def __init__(self, rules: Any = None, *, config: Config | None = None, device: Device | None = None, mode: str = "ids",
+                 workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False):
+        if rules is not None and not (hasattr(rules, "plans") and hasattr(rules, "compile")):
+            raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
+        if device is not None and not isinstance(device, Device):
+            raise TypeError(f"device must be a Device, not {type(device).__name__}")
+        if config is not None and not isinstance(config, Config):
+            raise TypeError(f"config must be a Config, not {type(config).__name__}")
+        if mode not in ("ids", "ips"):
+            raise ValueError(f"mode must be 'ids' or 'ips', not {mode!r}")
+        if checksums not in (None, "all", "none", "auto"):
+            raise ValueError(f"checksums must be 'all', 'none' or 'auto', not {checksums!r}")
+        for name, value, most in (("workers", workers, 64), ("burst", burst, 256)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+            if not 1 <= value <= most:
+                raise ValueError(f"{name} must lie between 1 and {most}, not {value}")
+        self.config = config if config is not None else Config()
+        self.mode = mode
+        self.device = device
+        settings = self.config.settings()
+        settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
+                     "device": device.settings() if device is not None else None}
+        if checksums is not None:
+            settings["checksums"] = checksums
+        self._settings = settings
+        self._pid = os.getpid()
+        self._busy = threading.Lock()
+        self._swap = threading.Lock()       # guards the rules
+        self._closed = False
+        self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
+        self._run = Run(frozenset(), 0, ())
+        self._live_rules: Any = None
+        self._batch_source: Any = None
+        self._taken = 0                     # ordinal up to which the rows of inspect have been taken
+        check_matcher()
+        started = time.perf_counter()
+        self._rules = rules
+        self._database = rules.compile() if rules is not None else None
+        self.load_seconds = time.perf_counter() - started
+
+    # ---- life ----
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the engine; closing twice is allowed. Everything else raises afterwards."""
+        if self._closed or os.getpid() != self._pid:
+            return
+        with self._inside():
+            self._closed = True
+            plane, self._plane = self._plane, None
+            if plane is not None:
+                plane.close()
+                stats_of.check_ledger(plane.stats())
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        """One call at a time, in the process that made the engine, while it is open."""
+        self._check_open()
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("the engine is busy with another call; an engine serves one call at a time")
+        try:
+            self._check_open()
+            yield
+        finally:
+            self._busy.release()
+
+    def _check_open(self) -> None:
+        if os.getpid() != self._pid:
+            raise RuntimeError("the engine was made in another process; make one after the fork")
+        if self._closed:
+            raise ValueError("the engine is closed")
+
+    # ---- captures ----
+
+    def replay(self, paths: Any, bpf: str | None = None, *, keep: Iterable[str] = ("alerts", "flows"), limit: int = KEPT,
+               sinks: Sequence[Sink] = (), continuous: bool = False, progress: Callable[[Progress], None] | None = None) -> Result:
+        """Inspects captures, one after the other, and gives a Result.
+
+        paths: a file, a folder, a glob, "-" for standard input, or several of them. bpf: a filter; packets that it refuses
+        are not read. keep: what of "alerts", "flows", "events", "packets" the Result holds, up to `limit` rows each. sinks:
+        take the rows as they retire (see result.Sink). continuous: the captures are one stream; otherwise every flow ends
+        and detection starts anew with each. progress is called between steps, in this thread.
+
+        Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
+        holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
+        """
+        with self._inside():
+            run = Run(check_keep(keep), limit, sinks)
+            plane = self._new_plane(run)
+            damages: list[Damage] = []
+            partial = False
+            try:
+                with _Interrupts() as interrupts:
+                    try:
+                        for _ in self._steps(plane, run, self._sources(paths, bpf), damages, continuous, progress, interrupts):
+                            pass
+                    except KeyboardInterrupt:
+                        partial = True
+                        for _ in self._flush(plane, run):
+                            pass
+                    return self._finish(plane, run, damages, partial)
+            finally:
+                plane.close()
+
+    def stream(self, paths: Any, bpf: str | None = None, *, what: str = "alerts", rows: int = 65536,
+               continuous: bool = False) -> Iterator[Columns]:
+        """Inspects captures and yields their rows of one kind while it goes on, as Columns (Arrow through
+        `__arrow_c_stream__`) of at most that many rows. The engine is busy until the iterator is exhausted or closed."""
+        check_keep((what,))
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, not {rows}")
+        with self._inside():
+            run = Run(frozenset((what,)) if what == "packets" else frozenset(), 0, ())
+            plane = self._new_plane(run)
+            try:
+                for batch in self._steps(plane, run, self._sources(paths, bpf), [], continuous, None, None):
+                    columns = batch.columns(what)
+                    for start in range(0, len(columns), rows):
+                        yield columns[start:start + rows]
+                self._finish(plane, run, [], False)
+            finally:
+                plane.close()
+
+    def _sources(self, paths: Any, bpf: str | None) -> Iterator[Any]:
+        from fastpath.control.captures import open_captures
+        if isinstance(paths, (str, Path)):
+            paths = [paths]
+        if bpf is not None and not isinstance(bpf, str):
+            raise TypeError(f"bpf must be a str, not {type(bpf).__name__}")
+        return open_captures(paths, bpf)
+
+    def _new_plane(self, run: Run) -> Any:
+        from fastpath._core import DataPlane
+        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets})
+        self._load(plane, run)
+        return plane
+
+    def _load(self, plane: Any, run: Run) -> None:
+        with self._swap:
+            rules, database = self._rules, self._database
+        if database is not None:
+            plane.load(database)
+        run.use(rules, plane.next_ordinal)
+
+    def _steps(self, plane: Any, run: Run, sources: Iterator[Any], damages: list[Damage], continuous: bool,
+               progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
+        """Reads the sources to their end, step by step; yields the batches of rows."""
+        bursts = max(1, STEP // self._settings["burst"])
+        started = time.perf_counter()
+        rules = self._rules
+        for source in sources:
+            if not continuous and run.captures.all:
+                yield from self._flush(plane, run)
+            plane.begin_capture()
+            run.capture = run.captures.begin(source.name, plane.next_ordinal)
+            more = True
+            while more:
+                if rules is not self._rules:
+                    yield run.take(plane.rows())
+                    self._load(plane, run)
+                    rules = self._rules
+                more = plane.step(source, bursts)
+                if interrupts is not None:
+                    with interrupts.held():
+                        batch = run.take(plane.rows())
+                else:
+                    batch = run.take(plane.rows())
+                yield batch
+                if progress is not None:
+                    counted = plane.stats()
+                    progress(Progress(source.name, counted["packets"], counted["bytes"], run.counts["alerts"],
+                                      time.perf_counter() - started, source.fraction))
+            if source.damage is not None:
+                damages.append(Damage(source.name, *source.damage))
+            source.close()
+        yield from self._flush(plane, run)
+
+    def _flush(self, plane: Any, run: Run) -> Iterator[Batch]:
+        """Ends every flow, bucket by bucket."""
+        more = True
+        while more:
+            more = plane.flush()
+            yield run.take(plane.rows())
+
+    def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
+        run.take(_only_runs(plane.last_run()))
+        counted = plane.stats()
+        stats_of.check_ledger(counted)
+        stats = stats_of.build(counted, run, self.load_seconds, partial)
+        for sink in run.sinks:
+            sink.close(stats)
+        return Result(run, stats, partial, damages)
+
+    # ---- packets from Python ----
+
+    def inspect(self, packets: Any, *, linktype: int = ETHERNET, ts: Any = None, out: np.ndarray | None = None) -> Verdicts:
+        """Inspects packets now and gives their verdicts.
+
+        packets: a PacketBatch (nothing is copied), or any iterable of buffers, of (ts, buffer) pairs as dpkt gives them, or of
+        scapy packets. linktype: a LINKTYPE_* number. ts: the packets' time, one for all or one a packet: int is ns, float
+        seconds; None takes the stamps of the packets, or now. out: an array of rows.VERDICT to write into, one element a
+        packet; Verdicts.array is then this array. Flows and detection state go on from call to call.
+        """
+        with self._inside():
+            batch = as_batch(packets, ts)
+            if out is None:
+                out = np.empty(len(batch), rows.VERDICT)
+            elif not isinstance(out, np.ndarray) or out.dtype != rows.VERDICT:
+                raise TypeError("out must be a numpy array of fastpath.dataplane.rows.VERDICT")
+            elif out.shape != (len(batch),) or not out.flags.c_contiguous or not out.flags.writeable:
+                raise ValueError(f"out must be contiguous, writeable and of length {len(batch)}, not {out.shape}")
+            plane, run = self._live()
+            return self._inspect(plane, run, batch, linktype, out)
+
+    def _inspect(self, plane: Any, run: Run, batch: PacketBatch, linktype: int, out: np.ndarray) -> Verdicts:
+        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns())
+        plane.inspect(source, out)
+        source.close()
+        alerts = run.columns("alerts")
+        if out["alerts"].any() or plane.next_ordinal - self._taken > TAKE:
+            taken = run.take(plane.rows())
+            self._taken = plane.next_ordinal
+            alerts = taken.columns("alerts")
+        if run.base:
+            rule = out["rule"]
+            rule[rule != rows.NO_RULE] += run.base
+        return Verdicts(out, run.signatures, alerts, batch, linktype)
+
+    def tick(self, now: Any = None) -> Columns:
+        """Moves engine time on (int ns or float seconds; None for the clock): what has timed out ends. Gives the flows that
+        ended since the last tick."""
+        from fastpath.control.packets import nanoseconds
+        with self._inside():
+            plane, run = self._live()
+            plane.tick(time.time_ns() if now is None else nanoseconds(now, "now"))
+            return run.take(plane.rows()).columns("flows")
+
+    def _live(self) -> tuple[Any, Run]:
+        """The data plane of inspect and tick, made with the first packet; with new rules where there are some."""
+        if self._plane is None:
+            from fastpath.dataplane.rx import BatchSource
+            self._batch_source = BatchSource
+            self._plane = self._new_plane(self._run)
+            self._live_rules = self._rules
+        elif self._live_rules is not self._rules:
+            self._run.take(self._plane.rows())
+            self._load(self._plane, self._run)
+            self._live_rules = self._rules
+        return self._plane, self._run
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Statistics of everything that `inspect` saw so far, as in Result.stats."""
+        with self._inside():
+            plane, run = self._live()
+            run.take(plane.rows())
+            return stats_of.build(plane.stats(), run, self.load_seconds, True)
+
+    # ---- rules ----
+
+    def reload(self, rules: Any) -> None:
+        """Swaps the rule set: compiled here, in force from the next step or call on. The old set stays on any error."""
+        if not (hasattr(rules, "plans") and hasattr(rules, "compile")):
+            raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
+        self._check_open()
+        started = time.perf_counter()
+        database = rules.compile()
+        with self._swap:
+            self._rules, self._database = rules, database
+            self.load_seconds = time.perf_counter() - started
+
+
+class _Interrupts:
+    """Ctrl-C while a replay goes on: at once, but never between taking rows and writing them."""
+
+    def __init__(self) -> None:
+        self._holding = False
+        self._pending = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, number: int, frame: object) -> None:
+        if not self._holding:
+            raise KeyboardInterrupt
+        self._pending = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._pending:
+            self._pending = False
+            raise KeyboardInterrupt
+
+
+def _only_runs(runs: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: np.empty(0, dtype) for name, dtype in rows.DTYPES.items()} | {"runs": runs}

@@ -1,0 +1,242 @@
+"""What comes out of a run: rows batch by batch to sinks, and at its end a Result."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastpath.control import packets as packets_of
+from fastpath.control import signatures as signatures_of
+from fastpath.control.columns import Capture, Captures, Columns
+from fastpath.control.digest import Digest
+from fastpath.control.replies import Reply, replies_to
+from fastpath.control.signatures import Signatures
+from fastpath.control.stats import Throughput
+from fastpath.dataplane import rows
+
+KINDS = ("alerts", "flows", "events", "packets")
+#: Rows of one kind that a Result holds at most, unless told otherwise.
+KEPT = 1_000_000
+
+
+class Action(IntEnum):
+    """What happens to a packet, by rising severity."""
+    PASS = 0
+    DROP = 1
+    REJECT = 2
+    REJECT_DST = 3
+    REJECT_BOTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A capture that could not be read to its end: where it broke (byte offset) and why."""
+    name: str
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason} at byte {self.offset}"
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows that retired together, in global order. `rows` maps "alerts", "flows", "events", "runs" and "packets" to structured
+    arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read."""
+    rows: dict[str, np.ndarray]
+    signatures: Signatures
+    captures: Captures
+    capture: Capture | None
+
+    def columns(self, kind: str) -> Columns:
+        return Columns(kind, [self.rows[kind]], self.signatures, self.captures)
+
+
+class Sink(Protocol):
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of packets."""
+    wants: frozenset[str]
+
+    def write(self, batch: Batch) -> None:
+        """Takes the next batch."""
+
+    def close(self, stats: dict[str, Any]) -> None:
+        """The run is over; these are its statistics. Called once, after an interruption too."""
+
+
+@dataclass(slots=True)
+class Run:
+    """The side of a run that takes rows: digest, counts, sinks and what is kept."""
+    keep: frozenset[str]
+    limit: int
+    sinks: Sequence[Sink]
+    signatures: Signatures = field(default_factory=Signatures)
+    captures: Captures = field(default_factory=Captures)
+    capture: Capture | None = None
+    digest: Digest = field(default_factory=Digest)
+    throughput: Throughput = field(default_factory=Throughput)
+    kept: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
+    matches: dict[int, int] = field(default_factory=dict)
+    base: int = 0               # of the present rule set's indices
+
+    @property
+    def wants_packets(self) -> bool:
+        return "packets" in self.keep or any("packets" in sink.wants for sink in self.sinks)
+
+    def use(self, rules: Any, first_ordinal: int) -> None:
+        """This rule set holds from that packet on."""
+        self.digest.rules(first_ordinal, signatures_of.identity(rules))
+        if rules is not None:
+            self.base = self.signatures.extend(rules)
+
+    def take(self, taken: dict[str, np.ndarray]) -> Batch:
+        """The next rows, as DataPlane.rows() gives them."""
+        self.digest.add(taken)
+        if self.base:
+            for kind in ("alerts", "flows", "runs", "packets"):
+                rule = taken[kind]["rule"]
+                rule[rule != rows.NO_RULE] += self.base
+        batch = Batch(taken, self.signatures, self.captures, self.capture)
+        self._count(taken)
+        for kind in self.keep:
+            room = self.limit - sum(map(len, self.kept[kind]))
+            if room > 0 and len(taken[kind]):
+                self.kept[kind].append(taken[kind][:room])
+        for sink in self.sinks:
+            sink.write(batch)
+        return batch
+
+    def _count(self, taken: dict[str, np.ndarray]) -> None:
+        for kind in KINDS:
+            self.counts[kind] += len(taken[kind])
+        if len(taken["packets"]):
+            self.throughput.add(taken["packets"])
+        reasons = rows.reasons()
+        for packets, action, reason in taken["runs"][["packets", "action", "reason"]].tolist():
+            key = (rows.ACTIONS[action], reasons[reason])
+            self.verdicts[key] = self.verdicts.get(key, 0) + packets
+        if len(taken["alerts"]):
+            for rule, count in zip(*(one.tolist() for one in np.unique(taken["alerts"]["rule"], return_counts=True)), strict=True):
+                self.matches[rule] = self.matches.get(rule, 0) + count
+
+    def columns(self, kind: str) -> Columns:
+        return Columns(kind, self.kept[kind], self.signatures, self.captures)
+
+
+class Result:
+    """The outcome of a replay.
+
+    alerts, flows, events, packets: Columns (numpy by name, dicts by iteration, Arrow through `__arrow_c_stream__`), as far as
+    they were kept: asking for what was not is a LookupError. stats: a plain dict. digest: "v1:" and hex. partial: the run was
+    interrupted; everything inspected until then is in here. truncated: kind -> rows beyond the limit that are not held.
+    damages: captures that broke off.
+    """
+
+    def __init__(self, run: Run, stats: dict[str, Any], partial: bool, damages: list[Damage]):
+        self._run = run
+        self.stats = stats
+        self.digest = run.digest.value()
+        self.partial = partial
+        self.damages = damages
+        self.captures = [capture.name for capture in run.captures.all]
+        self.truncated = {kind: over for kind in run.keep
+                          if (over := run.counts[kind] - sum(map(len, run.kept[kind]))) > 0}
+
+    def _columns(self, kind: str) -> Columns:
+        if kind not in self._run.keep:
+            raise LookupError(f"{kind} were not kept: ask for them with keep=({kind!r}, ...)")
+        return self._run.columns(kind)
+
+    @property
+    def alerts(self) -> Columns:
+        return self._columns("alerts")
+
+    @property
+    def flows(self) -> Columns:
+        return self._columns("flows")
+
+    @property
+    def events(self) -> Columns:
+        return self._columns("events")
+
+    @property
+    def packets(self) -> Columns:
+        return self._columns("packets")
+
+    def __repr__(self) -> str:
+        counts = self._run.counts
+        return (f"<Result{' (partial)' if self.partial else ''}: {self.stats['packets']} packets, {counts['alerts']} alerts, "
+                f"{counts['flows']} flows, {self.digest}>")
+
+
+class Verdicts:
+    """The verdicts of one call of `inspect`: numpy arrays, one element a packet, in order.
+
+    action: compare with Action. reason: index into `reasons`. rule: the sid that decided, -1 for none. flow: the id of the
+    flow, 0 for none. raised: alerts by packet, at most 255 counted. alerts: the alerts themselves, as Columns. replies: resets
+    and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
+    """
+
+    __slots__ = ("_batch", "_linktype", "_signatures", "alerts", "array")
+
+    def __init__(self, array: np.ndarray, signatures: Signatures, alerts: Columns, batch: packets_of.PacketBatch, linktype: int):
+        self.array = array
+        self.alerts = alerts
+        self._signatures = signatures
+        self._batch = batch
+        self._linktype = linktype
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    @property
+    def action(self) -> np.ndarray:
+        return self.array["action"]
+
+    @property
+    def reason(self) -> np.ndarray:
+        return self.array["reason"]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return rows.reasons()
+
+    @property
+    def rule(self) -> np.ndarray:
+        rule = self.array["rule"]
+        return np.where(rule == rows.NO_RULE, -1, self._signatures.sid[self._signatures.at(rule)].astype("i8"))
+
+    @property
+    def flow(self) -> np.ndarray:
+        return self.array["flow"]
+
+    @property
+    def raised(self) -> np.ndarray:
+        return self.array["alerts"]
+
+    @property
+    def replies(self) -> list[Reply]:
+        """Made when asked for, from the packets of the batch: read it before the buffer is used again."""
+        made: list[Reply] = []
+        for index in np.flatnonzero(self.array["action"] >= Action.REJECT).tolist():
+            action = self.array["action"][index]
+            made += replies_to(self._batch.packet(index), index, self._linktype, to_src=action != Action.REJECT_DST,
+                               to_dst=action != Action.REJECT)
+        return made
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.array["action"], minlength=len(Action))
+        return f"<Verdicts of {len(self)}: {', '.join(f'{n} {a.name}' for a, n in zip(Action, counts, strict=False) if n)}>"
+
+
+def check_keep(keep: Iterable[str]) -> frozenset[str]:
+    if isinstance(keep, str):
+        raise TypeError("keep must be a collection of names, not a string")
+    unknown = set(keep) - set(KINDS)
+    if unknown:
+        raise ValueError(f"keep names {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(KINDS)}")
+    return frozenset(keep)

@@ -1,0 +1,76 @@
+"""The rules of an engine as its outputs name them: by index, as rows give it, to gid, sid, rev, text and class."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastpath.dataplane.rows import NO_RULE
+
+#: Severity of a rule without classtype and priority.
+DEFAULT_PRIORITY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What an alert says of its rule."""
+    gid: int
+    sid: int
+    rev: int
+    msg: str
+    action: str
+    category: str               # description of the class, "" for none
+    severity: int
+    references: tuple[tuple[str, str], ...]
+    metadata: tuple[tuple[str, str], ...]
+    target: str                 # "", "src_ip", "dest_ip"
+
+
+class Signatures:
+    """The rules of every rule set that an engine had, one after the other. Arrays have one element more than there are
+    rules: for NO_RULE."""
+
+    def __init__(self, rules: Any = None):
+        self.gid = self.sid = self.rev = np.zeros(1, "u4")
+        self._sets: list[tuple[int, Any]] = []       # (index of its first rule, RuleSet)
+        self._made: dict[int, Signature] = {}
+        self.count = 0
+        if rules is not None:
+            self.extend(rules)
+
+    def extend(self, rules: Any) -> int:
+        """Takes one more RuleSet; returns what is to be added to its own rule indices."""
+        base = self.count
+        plans = rules.plans
+        for name in ("gid", "sid", "rev"):
+            setattr(self, name, np.concatenate([getattr(self, name)[:-1], np.array([getattr(p, name) for p in plans] + [0], "u4")]))
+        self._sets.append((base, rules))
+        self.count += len(plans)
+        return base
+
+    def __len__(self) -> int:
+        return self.count
+
+    def at(self, rule: np.ndarray) -> np.ndarray:
+        """Indices into the arrays of this class, for the rule field of rows."""
+        return np.minimum(rule, self.count)
+
+    def __getitem__(self, rule: int) -> Signature:
+        """The signature of one rule index. IndexError for NO_RULE and for what is not there."""
+        made = self._made.get(rule)
+        if made is None:
+            if rule == NO_RULE or not 0 <= rule < self.count:
+                raise IndexError(f"no rule {rule}")
+            base, rules = next(one for one in reversed(self._sets) if one[0] <= rule)
+            plan = rules.plans[rule - base]
+            category, priority = rules.classifications.get(plan.classtype, ("", DEFAULT_PRIORITY))
+            made = self._made[rule] = Signature(
+                plan.gid, plan.sid, plan.rev, plan.msg, plan.action, category, priority if plan.priority is None else plan.priority,
+                tuple(plan.references), tuple(plan.metadata), plan.target)
+        return made
+
+
+def identity(rules: Any) -> bytes:
+    """What the digest takes of a rule set: gid, sid and rev of each rule, in order."""
+    return np.array([(plan.gid, plan.sid, plan.rev) for plan in rules.plans], "u4").tobytes() if rules is not None else b""

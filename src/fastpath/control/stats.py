@@ -1,0 +1,109 @@
+"""Statistics of a run as a plain dict, and throughput over packet time."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+#: Bins of Throughput at most; when they are used up, neighbours are joined and each bin covers twice the time.
+BINS = 512
+SECOND = 1_000_000_000
+
+
+class Throughput:
+    """Packets and bytes by second of packet time, in a bounded number of bins of equal width."""
+
+    def __init__(self) -> None:
+        self.width = 1              # seconds
+        self._first = 0             # of the first bin
+        self._bins = np.zeros((0, 3), "u8")     # packets, bytes, packets that were dropped
+
+    def add(self, packets: np.ndarray) -> None:
+        """Counts rows of packets (rows.PACKET)."""
+        seconds = packets["ts"] // SECOND
+        low, high = int(seconds.min()), int(seconds.max())
+        if len(self._bins):
+            low, high = min(low, self._first), max(high, self._first + len(self._bins) * self.width - 1)
+        width = self.width
+        while high // width - low // width >= BINS:
+            width *= 2
+        first = low // width * width
+        bins = np.zeros((high // width - low // width + 1, 3), "u8")
+        if len(self._bins):
+            at = (self._first + np.arange(len(self._bins)) * self.width - first) // width
+            np.add.at(bins, at, self._bins)
+        at = ((seconds - np.uint64(first)) // np.uint64(width)).astype("i8")
+        for column, weights in enumerate((None, packets["wirelen"], packets["action"] > 0)):
+            bins[:, column] += np.bincount(at, weights, len(bins)).astype("u8")
+        self.width, self._first, self._bins = width, first, bins
+
+    def bins(self) -> list[dict[str, int]]:
+        """One dict a bin: second (since 1970, its start), width, packets, bytes, dropped."""
+        return [{"second": self._first + at * self.width, "width": self.width, "packets": packets, "bytes": size, "dropped": dropped}
+                for at, (packets, size, dropped) in enumerate(self._bins.tolist())]
+
+
+#: What the limits did, in words.
+EXCEPTIONS = {
+    "forced": "flows ended early at the flow memcap",
+    "memcap_hits": "requests for memory that the flow memcap refused",
+    "flow_failed": "packets that could have no flow",
+    "events_lost": "events beyond the room of a burst",
+    "rows_lost": "rows for which there was no memory",
+}
+
+
+class InternalError(RuntimeError):
+    """A promise of fastpath itself is broken: a bug, whatever the input was."""
+
+
+def check_ledger(counted: dict[str, Any]) -> None:
+    """Every packet read stands once in the ledger, in packets and in bytes."""
+    for unit in ("packets", "bytes"):
+        total = sum(entry[unit] for entry in counted["ledger"].values())
+        if total != counted[unit]:
+            raise InternalError(f"the ledger does not close: {total} {unit} accounted for, {counted[unit]} read")
+
+
+def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool) -> dict[str, Any]:
+    """The statistics of a run from the counters of the data plane and of the run's rows.
+
+    packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
+    verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
+    (what a memory cap or the lack of memory did); throughput (by packet time, where rows of packets were asked for).
+    """
+    seconds = counted["run_ns"] / SECOND
+    verdicts: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    for (action, reason), packets in run.verdicts.items():
+        verdicts[action] = verdicts.get(action, 0) + packets
+        reasons[reason] = reasons.get(reason, 0) + packets
+    return {
+        "packets": counted["packets"], "bytes": counted["bytes"], "entries": counted["entries"],
+        "seconds": seconds, "load_seconds": load_seconds, "partial": partial,
+        "rates": {"packets_per_second": counted["packets"] / seconds if seconds else 0.0,
+                  "bits_per_second": counted["bytes"] * 8 / seconds if seconds else 0.0},
+        "ledger": counted["ledger"],
+        "alerts": run.counts["alerts"], "flows": counted["flows"] | {"rows": run.counts["flows"]},
+        "verdicts": verdicts, "reasons": reasons,
+        "stages": counted["stages"], "rules": _rules(counted, run), "events": counted["events"],
+        "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name))},
+        "device": counted["device"], "throughput": run.throughput.bins(),
+    }
+
+
+def _rules(counted: dict[str, Any], run: Any) -> list[dict[str, Any]]:
+    """The rules that raised alerts or cost something, most alerts first."""
+    costs = counted.get("rules", {})
+    indices = set(run.matches)
+    for values in costs.values():
+        indices.update((np.flatnonzero(values) + run.base).tolist())
+    made = []
+    for rule in indices:
+        signature = run.signatures[rule]
+        one = {"gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "category": signature.category,
+               "severity": signature.severity, "action": signature.action, "alerts": run.matches.get(rule, 0)}
+        if rule >= run.base:
+            one |= {name: int(values[rule - run.base]) for name, values in costs.items() if rule - run.base < len(values)}
+        made.append(one)
+    return sorted(made, key=lambda one: (-one["alerts"], one["gid"], one["sid"]))

@@ -1,0 +1,106 @@
+# flow: the table of flows. A bucket owns its flows, its index and its timer wheel; buckets share nothing.
+#
+# Flows lie flat in address space that is reserved for the bucket's share of flow.memcap and becomes memory as it is used.
+# The index is open addressing over (hash, flow number), doubled when it is three quarters full. A flow sits in the wheel at
+# the second when it may time out; the wheel looks at it then and moves it on if packets came since, so that a packet costs
+# the wheel nothing.
+#
+# Errors: none. At the memcap the flow nearest to its timeout is ended (END_FORCED) and counted in `forced`.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath.dataplane.hash cimport same_key
+from fastpath.dataplane.types cimport (
+    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
+)
+
+cdef enum:
+    WHEEL = 1024                # seconds; later timeouts are looked at again after that
+
+cdef enum flow_class:
+    CLASS_DEFAULT, CLASS_TCP, CLASS_UDP, CLASS_ICMP, CLASS_MAX
+
+cdef struct flow_slot_t:
+    uint32_t hash
+    uint32_t flow               # number + 1; 0: empty
+
+cdef struct flow_config_t:
+    uint64_t timeout[4][3]      # ns, by flow_class and flow_state
+    uint8_t class_of[256]       # flow_class by IP protocol
+    uint64_t memcap             # bytes a bucket
+    bint captured_bytes         # count captured bytes instead of those on the wire
+
+cdef struct bucket_t
+
+# Told of every flow that ends, while it still stands; `order` as in telemetry.pxd.
+ctypedef void (*flow_sink_t)(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil
+
+cdef struct bucket_t:
+    void *region                # of the flows, reserved
+    size_t region_size
+    flow_t *flows
+    flow_slot_t *slots
+    uint32_t mask               # slots - 1
+    uint32_t used               # flows alive
+    uint32_t fresh              # flows ever taken from the region
+    uint32_t limit              # flows that fit under the memcap
+    uint32_t free               # number + 1 of the first flow given back, linked by wheel_next
+    uint32_t number             # of the bucket
+    more_pool_t pool            # of flow_more_t and what hangs on it
+    uint64_t second             # that the wheel has reached
+    uint32_t wheel[1024]
+    const flow_config_t *config
+    flow_sink_t sink
+    void *owner
+    uint64_t created, forced, memcap_hits
+    uint64_t ended[4]           # by flow_end
+
+cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number) noexcept nogil
+cdef void close_bucket(bucket_t *bucket) noexcept nogil
+
+# A flow for this key, whose first packet this is. NULL only when the memcap leaves no room for a single flow.
+cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow_key_t *key, uint64_t now, uint64_t ordinal,
+                         uint64_t order) noexcept nogil
+
+# Ends the flow where it stands and begins a new one with the same key.
+cdef void restart_flow(bucket_t *bucket, flow_t *flow, const packet_meta_t *meta, uint64_t now, uint64_t ordinal, uint64_t order,
+                       uint8_t end) noexcept nogil
+
+# To be called when the state of a flow, and so its timeout, has changed for a shorter one.
+cdef void rearm_flow(bucket_t *bucket, flow_t *flow) noexcept nogil
+
+# Ends what has timed out at this second (engine time); rows go to the sink under this ordinal.
+cdef void tick_bucket(bucket_t *bucket, uint64_t second, uint64_t ordinal, uint64_t order) noexcept nogil
+
+# Ends every flow, in the order of first ordinals, and leaves the bucket empty.
+cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept nogil
+
+
+cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow) noexcept nogil:
+    return config.timeout[config.class_of[flow.key.proto]][flow.state]
+
+
+cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_key_t *key) noexcept nogil:
+    cdef uint32_t at = hash & bucket.mask
+    cdef flow_t *flow
+    while bucket.slots[at].flow:
+        if bucket.slots[at].hash == hash:
+            flow = &bucket.flows[bucket.slots[at].flow - 1]
+            if same_key(&flow.key, key):
+                return flow
+        at = (at + 1) & bucket.mask
+    return NULL
+
+
+# Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
+# processor, so the direction is an index, never a branch.
+cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
+    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & 1
+    flow.last = now
+    flow.pkts[to_client] += 1
+    flow.bytes[to_client] += meta.caplen if config.captured_bytes else meta.wirelen
+    flow.flags |= <uint16_t>(FLOW_SEEN_TO_SERVER >> to_client)
+    # TCP is established by stream, and only for the packets after the handshake
+    if (flow.state == FLOW_NEW and flow.key.proto != 6
+            and flow.flags & (FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER) == FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER):
+        flow.state = FLOW_ESTABLISHED
+    meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state == FLOW_ESTABLISHED) * PM_ESTABLISHED

@@ -1,0 +1,9 @@
+# The hash of a flow key, see hash.h.
+from libc.stdint cimport uint32_t, uint64_t
+
+from fastpath.dataplane.types cimport flow_key_t
+
+cdef extern from "hash.h" nogil:
+    uint64_t hash_key(const flow_key_t *key) noexcept
+    bint same_key(const flow_key_t *a, const flow_key_t *b) noexcept
+    uint64_t flow_id_of(uint32_t hash, uint64_t first_ordinal) noexcept

@@ -1,0 +1,73 @@
+"""The rows that leave the data plane, as numpy dtypes: the structs of types.h, field by field, native byte order.
+
+What a field means is said in types.h. The names of actions, ends, tunnels and so on are indexed by their number there;
+the texts of reasons and events are read from the headers themselves, so that each is written once.
+"""
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+NO_RULE = 0xFFFFFFFF
+
+ACTIONS = ("pass", "drop", "reject", "reject_dst", "reject_both")
+LEDGER = ("inspected", "offloaded", "dropped", "errored")
+FLOW_STATES = ("new", "established", "closed")
+FLOW_ENDS = ("timeout", "forced", "shutdown", "reuse")
+SOURCES = ("packet", "stream", "flush")
+TUNNELS = ("", "ipip", "6in4", "4in6", "6in6", "gre", "nvgre", "erspan", "teredo", "vxlan", "geneve", "gtpu")
+NET_NONE, NET_ARP, NET_IPV4, NET_IPV6 = 0, 1, 4, 6
+
+# the flags of a flow row
+FLOW_REVERSED, FLOW_ALERTED, FLOW_DROP, FLOW_PASS, FLOW_BYPASS, FLOW_OFFLOADED = 1 << 0, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
+
+FLOW_KEY = np.dtype([("addr", "u1", (2, 16)), ("port", "u2", 2), ("vlan", "u2", 3), ("proto", "u1"), ("tunnel", "u1"), ("net", "u1"),
+                     ("vni", "u1", 3)])
+
+VERDICT = np.dtype([("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1"), ("rule", "u4"), ("flow", "u8")])
+
+RUN = np.dtype([("packets", "u8"), ("rule", "u4"), ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("reserved", "u1")])
+
+ALERT = np.dtype([
+    ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("flow_start", "u8"), ("bytes", "u8", 2), ("pkts", "u4", 2),
+    ("key", FLOW_KEY), ("outer", FLOW_KEY), ("rule", "u4"), ("tunnel_id", "u4"), ("index", "u2"), ("entry", "u2"),
+    ("vlan_depth", "u2"), ("action", "u1"), ("source", "u1"), ("to_client", "u1"), ("reversed", "u1"), ("outer_reversed", "u1"),
+    ("depth", "u1"), ("icmp_type", "u1"), ("icmp_code", "u1"), ("net", "u1"), ("has_flow", "u1"),
+])
+
+FLOW = np.dtype([
+    ("flow", "u8"), ("first_ordinal", "u8"), ("end_ordinal", "u8"), ("start", "u8"), ("last", "u8"), ("bytes", "u8", 2),
+    ("pkts", "u4", 2), ("key", FLOW_KEY), ("offloaded_bytes", "u8"), ("dropped_bytes", "u8"), ("errored_bytes", "u8"),
+    ("offloaded_pkts", "u4"), ("dropped_pkts", "u4"), ("errored_pkts", "u4"), ("alerts", "u4"), ("rule", "u4"), ("flags", "u2"),
+    ("state", "u1"), ("end", "u1"), ("tcp_state", "u1"), ("tcp_flags", "u1", 2), ("reason", "u1"), ("reserved", "u4"),
+])
+
+EVENT = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("key", FLOW_KEY), ("code", "u2"), ("entry", "u2"), ("reversed", "u1"),
+                  ("net", "u1"), ("reserved", "u2")])
+
+#: One wire packet, on request: made for columns, not hashed.
+PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
+                   ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
+
+#: What DataPlane.rows() gives, by name.
+DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET}
+
+
+def _texts(header: str, prefix: str) -> tuple[str, ...]:
+    text = files("fastpath.dataplane").joinpath(header).read_text()
+    return tuple(re.findall(rf'X\({prefix}\w+,\s*"([^"]+)"\)', text))
+
+
+@cache
+def reasons() -> tuple[str, ...]:
+    """The text of each enum reason, by its number."""
+    return _texts("types.h", "REASON_")
+
+
+@cache
+def events() -> tuple[str, ...]:
+    """The name of each enum event, by its number."""
+    return _texts("events.h", "EVENT_")

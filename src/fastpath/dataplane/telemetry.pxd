@@ -1,0 +1,51 @@
+# telemetry: rows that leave the data plane, and their order.
+#
+# A worker writes rows into a buffer of its own, each with an order key; when a burst retires, the buffers of the workers are
+# merged by that key, so that the number of workers shows nowhere. Keys, within a burst:
+#     packet index << 16 | bucket                  what a tick before this packet ends
+#     packet index << 16 | 1 << 15 | entry rank    what an entry of this packet does
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath.dataplane.types cimport (
+    alert_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
+)
+
+cdef struct row_buffer_t:
+    char *rows
+    uint64_t *order
+    uint32_t size               # of a row, bytes
+    uint32_t used, room         # rows
+    uint64_t lost               # for want of memory
+
+cdef struct rows_t:
+    row_buffer_t alerts, flows, events
+
+cdef struct packet_row_t:       # mirrored by rows.PACKET
+    uint64_t ordinal, ts, flow
+    uint32_t rule, caplen, wirelen
+    uint8_t action, reason, ledger, alerts
+
+cdef inline uint64_t entry_order(uint32_t packet, uint32_t rank) noexcept nogil:
+    return <uint64_t>packet << 16 | 1 << 15 | rank
+
+cdef inline uint64_t tick_order(uint32_t packet, uint32_t bucket) noexcept nogil:
+    return <uint64_t>packet << 16 | bucket
+
+cdef void open_buffer(row_buffer_t *buffer, uint32_t size) noexcept nogil
+cdef void close_buffer(row_buffer_t *buffer) noexcept nogil
+cdef void open_rows(rows_t *rows) noexcept nogil
+cdef void close_rows(rows_t *rows) noexcept nogil
+
+# Room for one more row, zeroed; NULL (and counted as lost) when memory is lacking.
+cdef void *add_row(row_buffer_t *buffer, uint64_t order) noexcept nogil
+
+# Moves the rows of n buffers to the end of another, in order; each buffer's own rows are in order already.
+cdef void merge_rows(row_buffer_t *into, row_buffer_t **buffers, uint32_t n) noexcept nogil
+
+cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil
+cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow, uint32_t rule,
+                          uint32_t index, uint8_t action) noexcept nogil
+cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank, uint64_t *counts) noexcept nogil
+
+# Adds n packets with this verdict to the runs: the last run is lengthened where the verdict is the same.
+cdef void add_run(row_buffer_t *runs, const verdict_t *verdict, uint64_t n) noexcept nogil

@@ -1,0 +1,185 @@
+# See telemetry.pxd.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
+
+from fastpath.dataplane.hash cimport flow_id_of, hash_key
+from fastpath.dataplane.types cimport (
+    FLOW_REVERSED, NO_INDEX, NO_RULE, PM_KEYED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t, flow_row_t, flow_t,
+    packet_meta_t, verdict_run_t, verdict_t,
+)
+
+
+cdef void open_buffer(row_buffer_t *buffer, uint32_t size) noexcept nogil:
+    memset(buffer, 0, sizeof(row_buffer_t))
+    buffer.size = size
+
+
+cdef void close_buffer(row_buffer_t *buffer) noexcept nogil:
+    free(buffer.rows)
+    free(buffer.order)
+    open_buffer(buffer, buffer.size)
+
+
+cdef void open_rows(rows_t *rows) noexcept nogil:
+    open_buffer(&rows.alerts, sizeof(alert_row_t))
+    open_buffer(&rows.flows, sizeof(flow_row_t))
+    open_buffer(&rows.events, sizeof(event_row_t))
+
+
+cdef void close_rows(rows_t *rows) noexcept nogil:
+    close_buffer(&rows.alerts)
+    close_buffer(&rows.flows)
+    close_buffer(&rows.events)
+
+
+cdef bint make_room(row_buffer_t *buffer, uint32_t more) noexcept nogil:
+    cdef uint32_t room = buffer.room if buffer.room else 64
+    cdef void *rows
+    cdef void *order
+    while room < buffer.used + more:
+        room *= 2
+    if room == buffer.room:
+        return True
+    rows = realloc(buffer.rows, <size_t>room * buffer.size)
+    if rows == NULL:
+        return False
+    buffer.rows = <char *>rows
+    order = realloc(buffer.order, <size_t>room * sizeof(uint64_t))
+    if order == NULL:
+        return False
+    buffer.order = <uint64_t *>order
+    buffer.room = room
+    return True
+
+
+cdef void *add_row(row_buffer_t *buffer, uint64_t order) noexcept nogil:
+    cdef void *row
+    if buffer.used == buffer.room and not make_room(buffer, 1):
+        buffer.lost += 1
+        return NULL
+    row = buffer.rows + <size_t>buffer.used * buffer.size
+    memset(row, 0, buffer.size)
+    buffer.order[buffer.used] = order
+    buffer.used += 1
+    return row
+
+
+cdef void merge_rows(row_buffer_t *into, row_buffer_t **buffers, uint32_t n) noexcept nogil:
+    cdef uint32_t[64] at
+    cdef uint32_t i, best, total = 0
+    for i in range(n):
+        at[i] = 0
+        total += buffers[i].used
+        into.lost += buffers[i].lost
+        buffers[i].lost = 0
+    if total == 0:
+        return
+    if not make_room(into, total):
+        into.lost += total
+    else:
+        while total:
+            best = n
+            for i in range(n):
+                if at[i] < buffers[i].used and (best == n or buffers[i].order[at[i]] < buffers[best].order[at[best]]):
+                    best = i
+            memcpy(into.rows + <size_t>into.used * into.size, buffers[best].rows + <size_t>at[best] * into.size, into.size)
+            into.order[into.used] = buffers[best].order[at[best]]
+            into.used += 1
+            at[best] += 1
+            total -= 1
+    for i in range(n):
+        buffers[i].used = 0
+
+
+cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil:
+    row.flow = flow_id_of(<uint32_t>hash_key(&flow.key), flow.first_ordinal)
+    row.first_ordinal = flow.first_ordinal
+    row.end_ordinal = ordinal
+    row.start = flow.first_ts
+    row.last = flow.last
+    memcpy(row.bytes, flow.bytes, sizeof(flow.bytes))
+    memcpy(row.pkts, flow.pkts, sizeof(flow.pkts))
+    row.key = flow.key
+    row.rule = flow.rule
+    row.flags = flow.flags
+    row.state = flow.state
+    row.end = end
+    row.tcp_state = flow.tcp_state
+    row.tcp_flags[0] = flow.tcp_flags[0]
+    row.tcp_flags[1] = flow.tcp_flags[1]
+    row.reason = flow.reason
+    if flow.more != NULL:
+        row.alerts = flow.more.alerts
+        row.offloaded_bytes = flow.more.offloaded_bytes
+        row.offloaded_pkts = flow.more.offloaded_pkts
+        row.dropped_bytes = flow.more.dropped_bytes
+        row.dropped_pkts = flow.more.dropped_pkts
+        row.errored_bytes = flow.more.errored_bytes
+        row.errored_pkts = flow.more.errored_pkts
+
+
+cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow, uint32_t rule,
+                          uint32_t index, uint8_t action) noexcept nogil:
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef const packet_meta_t *outer = &burst.meta[meta.parent]
+    row.ordinal = burst.first_ordinal + meta.packet
+    row.ts = meta.ts
+    row.rule = rule
+    row.index = <uint16_t>index
+    row.entry = <uint16_t>rank
+    row.action = action
+    row.net = meta.net
+    row.depth = meta.depth
+    row.tunnel_id = meta.tunnel_id
+    row.icmp_type = meta.icmp_type
+    row.icmp_code = meta.icmp_code
+    if meta.net:
+        row.key = burst.key[entry]
+        row.reversed = (meta.flags & PM_REVERSED) != 0
+    if meta.depth:
+        row.outer = burst.key[meta.parent]
+        row.outer_reversed = (outer.flags & PM_REVERSED) != 0
+    if flow != NULL:
+        row.has_flow = 1
+        row.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        row.flow_start = flow.first_ts
+        row.to_client = (meta.flags & PM_TO_CLIENT) != 0
+        memcpy(row.bytes, flow.bytes, sizeof(flow.bytes))
+        memcpy(row.pkts, flow.pkts, sizeof(flow.pkts))
+
+
+cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank, uint64_t *counts) noexcept nogil:
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef uint16_t note = meta.events
+    cdef event_row_t *row
+    while note != NO_INDEX:
+        counts[burst.notes[note].code] += 1
+        row = <event_row_t *>add_row(buffer, entry_order(meta.packet, rank))
+        if row != NULL:
+            row.ordinal = burst.first_ordinal + meta.packet
+            row.ts = meta.ts
+            row.code = burst.notes[note].code
+            row.entry = <uint16_t>rank
+            row.net = meta.net
+            if meta.net:
+                row.key = burst.key[entry]
+                row.reversed = (meta.flags & PM_REVERSED) != 0
+        note = burst.notes[note].next
+
+
+cdef void add_run(row_buffer_t *runs, const verdict_t *verdict, uint64_t n) noexcept nogil:
+    cdef verdict_run_t *run
+    if runs.used:
+        run = <verdict_run_t *>(runs.rows + <size_t>(runs.used - 1) * runs.size)
+        if (run.rule == verdict.rule and run.action == verdict.action and run.reason == verdict.reason
+                and run.ledger == verdict.ledger):
+            run.packets += n
+            return
+    run = <verdict_run_t *>add_row(runs, 0)
+    if run != NULL:
+        run.packets = n
+        run.rule = verdict.rule
+        run.action = verdict.action
+        run.reason = verdict.reason
+        run.ledger = verdict.ledger

@@ -1,0 +1,19 @@
+/* What the worker threads need of the machine: ordered loads and stores, a clock, a pause. */
+#ifndef FASTPATH_THREADS_H
+#define FASTPATH_THREADS_H
+
+#include <sched.h>
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t load_acquire(const uint64_t *from) { return __atomic_load_n(from, __ATOMIC_ACQUIRE); }
+static inline void store_release(uint64_t *to, uint64_t value) { __atomic_store_n(to, value, __ATOMIC_RELEASE); }
+
+static inline uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+#endif

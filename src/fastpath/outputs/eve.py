@@ -1,0 +1,324 @@
+"""EVE: one JSON object a line for each alert, flow and anomaly, and one with statistics at the end.
+
+Fields and spelling are those of Suricata 7.0's EVE output (User Guide, Eve JSON Format; the schema etc/schema.json); times
+are UTC. `flow_id` is fastpath's own. What fastpath does not know yet (the application protocol) is absent.
+"""
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+
+from fastpath.control.result import Batch
+from fastpath.dataplane import rows
+from fastpath.outputs.community_id import WITH_PORTS, identify
+from fastpath.outputs.protocols import PROTOCOLS
+
+#: Event types, by the names of `--events`.
+EVENTS = ("alert", "anomaly", "flow", "stats")
+
+WITH_L4_PORTS = frozenset((6, 17, 132))
+ICMP = frozenset((1, 58))
+SECOND = 1_000_000_000
+
+#: How an inner packet was found, in Suricata's words where it has that tunnel.
+PACKET_SOURCES = {"": "wire/pcap", "ipip": "ipv4 tunnel", "6in4": "ipv4 tunnel", "4in6": "ipv6 tunnel", "6in6": "ipv6 tunnel",
+                  "gre": "gre tunnel", "nvgre": "gre tunnel", "erspan": "gre tunnel", "teredo": "teredo tunnel",
+                  "vxlan": "vxlan encapsulation", "geneve": "geneve encapsulation", "gtpu": "gtpu tunnel"}
+STREAM_SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)"}
+TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "closing", "closed")
+TCP_FLAGS = ((0x02, "syn"), (0x01, "fin"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"), (0x40, "ecn"), (0x80, "cwr"))
+FLOW_REASONS = {"reuse": "tcp_reuse"}
+REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
+
+
+def check_events(names: Iterable[str]) -> frozenset[str]:
+    """The event types that names stand for; "all" is every one. ValueError for a name that there is not."""
+    asked = {name.strip() for name in names}
+    unknown = asked - set(EVENTS) - {"all"}
+    if unknown:
+        raise ValueError(f"no events named {', '.join(sorted(unknown))}; there are {', '.join(EVENTS)} and all")
+    return frozenset(EVENTS if "all" in asked else asked)
+
+
+@lru_cache(4096)
+def _clock(second: int) -> str:
+    return str(np.datetime64(second, "s"))
+
+
+def timestamp(ns: int) -> str:
+    """As EVE writes it: microseconds, cut, and the offset of UTC."""
+    return f"{_clock(ns // SECOND)}.{ns % SECOND // 1000:06d}+0000"
+
+
+@lru_cache(65536)
+def address(net: int, raw: bytes) -> str:
+    """As EVE writes it: IPv6 in full."""
+    if net == rows.NET_IPV4:
+        return str(ipaddress.IPv4Address(raw[:4]))
+    return ipaddress.IPv6Address(raw).exploded
+
+
+@lru_cache(65536)
+def _community_id(key: bytes, seed: int) -> str:
+    """Of the bytes of a flow key."""
+    it = np.frombuffer(key, rows.FLOW_KEY)[0]
+    size = 4 if it["net"] == rows.NET_IPV4 else 16
+    first, second = (one.tobytes()[:size] for one in it["addr"])
+    ports = it["port"].tolist() if it["proto"] in WITH_PORTS else (None, None)
+    return identify(first, second, int(it["proto"]), ports[0], ports[1], seed)
+
+
+class Ends:
+    """Source and destination of rows, from keys and directions, as plain values by row."""
+
+    def __init__(self, keys: np.ndarray, net: np.ndarray, second: np.ndarray):
+        """second: where true, the source is endpoint 1."""
+        at = (second != 0).astype("u1")
+        each = np.arange(len(keys))
+        self.net = net.tolist()
+        self.source = np.ascontiguousarray(keys["addr"][each, at]).view("V16").ravel().tolist()
+        self.destination = np.ascontiguousarray(keys["addr"][each, 1 - at]).view("V16").ravel().tolist()
+        self.sport = keys["port"][each, at].tolist()
+        self.dport = keys["port"][each, 1 - at].tolist()
+        self.proto = keys["proto"].tolist()
+        self.vlan = keys["vlan"].tolist()
+        self.keys = np.ascontiguousarray(keys).view(f"V{rows.FLOW_KEY.itemsize}").ravel().tolist()
+
+    def put(self, i: int, event: dict[str, Any], ports: bool, proto: int | None = None) -> None:
+        """Addresses, ports and protocol of row i, in EVE's order; nothing for what is not IP."""
+        net = self.net[i]
+        if net not in (rows.NET_IPV4, rows.NET_IPV6):
+            return
+        proto = self.proto[i] if proto is None else proto
+        event["src_ip"] = address(net, self.source[i])
+        if ports:
+            event["src_port"] = self.sport[i]
+        event["dest_ip"] = address(net, self.destination[i])
+        if ports:
+            event["dest_port"] = self.dport[i]
+        event["proto"] = PROTOCOLS[proto]
+
+    def vlans(self, i: int) -> list[int]:
+        return [one for one in self.vlan[i] if one]
+
+
+class EveWriter:
+    """A sink that writes EVE lines, a batch at a time.
+
+    out: a binary stream. events: which types. mode: "ips" adds `verdict`. seed: of the community ID. Closing the writer
+    flushes the stream and leaves it open.
+    """
+
+    wants: frozenset[str] = frozenset()
+
+    def __init__(self, out: IO[bytes], events: Iterable[str] = ("alert",), mode: str = "ids", seed: int = 0):
+        self.events = check_events(events)
+        self.lines = 0
+        self._out = out
+        self._mode = mode
+        self._seed = seed
+        self._encode = msgspec.json.Encoder().encode_lines
+        self._latest = 0
+
+    def write(self, batch: Batch) -> None:
+        lines: list[dict[str, Any]] = []
+        for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows)):
+            if name in self.events:
+                lines.extend(make(batch))
+        if lines:
+            self._out.write(self._encode(lines))
+            self.lines += len(lines)
+
+    def close(self, stats: dict[str, Any]) -> None:
+        if "stats" in self.events:
+            self._out.write(self._encode([self._stats(stats)]))
+            self.lines += 1
+        self._out.flush()
+
+    # ---- one kind each ----
+
+    def _alerts(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        taken = batch.rows["alerts"]
+        if not len(taken):
+            return
+        ends = Ends(taken["key"], taken["net"], taken["reversed"])
+        outer = Ends(taken["outer"], taken["outer"]["net"], taken["outer_reversed"])
+        fields = ("ordinal", "ts", "flow", "flow_start", "rule", "action", "source", "to_client", "depth", "icmp_type", "icmp_code",
+                  "has_flow", "bytes", "pkts")
+        tunnels = taken["key"]["tunnel"].tolist()
+        for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets) in \
+                enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+            signature = batch.signatures[rule]
+            number = batch.captures.of(ordinal)
+            proto = ends.proto[i]
+            # an ICMP error bears the key of what it quotes
+            is_icmp = proto in ICMP or icmp_type or icmp_code
+            ports = proto in WITH_L4_PORTS and not is_icmp
+            tunnel = rows.TUNNELS[tunnels[i] >> 4]
+            event: dict[str, Any] = {"timestamp": timestamp(ts)}
+            if has_flow:
+                event["flow_id"] = flow
+            if number is not None and not depth and not source:
+                event["pcap_cnt"] = number[1]
+            event["event_type"] = "alert"
+            vlans = ends.vlans(i)
+            if vlans:
+                event["vlan"] = vlans
+            ends.put(i, event, ports, (1 if ends.net[i] == rows.NET_IPV4 else 58) if is_icmp else None)
+            if is_icmp:
+                event["icmp_type"], event["icmp_code"] = icmp_type, icmp_code
+            event["pkt_src"] = STREAM_SOURCES.get(source) or PACKET_SOURCES[tunnel]
+            if has_flow:
+                event["community_id"] = _community_id(ends.keys[i], self._seed)
+            event["alert"] = _alert(signature, action, event, ports)
+            if depth:
+                event["tunnel"] = _tunnel(outer, i, depth, number, source)
+            if has_flow:
+                event["direction"] = "to_client" if to_client else "to_server"
+                event["flow"] = _flow_so_far(event, size, packets, start, to_client)
+            if self._mode == "ips":
+                event["verdict"] = _verdict(action)
+            if number is not None or batch.capture is not None:
+                event["pcap_filename"] = number[0].name if number is not None else batch.capture.name  # type: ignore[union-attr]
+            yield event
+
+    def _anomalies(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        taken = batch.rows["events"]
+        if not len(taken):
+            return
+        names = rows.events()
+        ends = Ends(taken["key"], taken["net"], taken["reversed"])
+        tunnels = taken["key"]["tunnel"].tolist()
+        for i, (ordinal, ts, code) in enumerate(zip(*(taken[name].tolist() for name in ("ordinal", "ts", "code")), strict=True)):
+            number = batch.captures.of(ordinal)
+            event: dict[str, Any] = {"timestamp": timestamp(ts)}
+            if number is not None:
+                event["pcap_cnt"] = number[1]
+            event["event_type"] = "anomaly"
+            vlans = ends.vlans(i)
+            if vlans:
+                event["vlan"] = vlans
+            ends.put(i, event, ends.proto[i] in WITH_L4_PORTS)
+            event["pkt_src"] = PACKET_SOURCES[rows.TUNNELS[tunnels[i] >> 4]]
+            event["anomaly"] = {"type": "decode", "event": names[code]}
+            if number is not None:
+                event["pcap_filename"] = number[0].name
+            yield event
+
+    def _flows(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        taken = batch.rows["flows"]
+        if not len(taken):
+            return
+        ends = Ends(taken["key"], taken["key"]["net"], taken["flags"] & rows.FLOW_REVERSED)
+        fields = ("flow", "first_ordinal", "start", "last", "bytes", "pkts", "flags", "state", "end", "tcp_state", "tcp_flags")
+        for i, (flow, first, start, last, size, packets, flags, state, end, tcp_state, tcp_flags) in \
+                enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+            proto = ends.proto[i]
+            event: dict[str, Any] = {"timestamp": timestamp(last), "flow_id": flow, "event_type": "flow"}
+            vlans = ends.vlans(i)
+            if vlans:
+                event["vlan"] = vlans
+            ends.put(i, event, proto in WITH_L4_PORTS)
+            if proto in ICMP:
+                event["icmp_type"] = ends.sport[i]
+                if packets[1]:
+                    event["response_icmp_type"] = ends.dport[i]
+            bypassed = flags & (rows.FLOW_BYPASS | rows.FLOW_OFFLOADED)
+            reason = rows.FLOW_ENDS[end]
+            event["flow"] = {
+                "pkts_toserver": packets[0], "pkts_toclient": packets[1], "bytes_toserver": size[0], "bytes_toclient": size[1],
+                "start": timestamp(start), "end": timestamp(last), "age": last // SECOND - start // SECOND,
+                "state": "bypassed" if bypassed else rows.FLOW_STATES[state], "reason": FLOW_REASONS.get(reason, reason),
+                "alerted": bool(flags & rows.FLOW_ALERTED),
+            }
+            if bypassed:
+                event["flow"]["bypass"] = "capture" if flags & rows.FLOW_OFFLOADED else "local"
+            if flags & (rows.FLOW_DROP | rows.FLOW_PASS):
+                event["flow"]["action"] = "drop" if flags & rows.FLOW_DROP else "pass"
+            event["community_id"] = _community_id(ends.keys[i], self._seed)
+            if proto == 6:
+                event["tcp"] = _tcp(tcp_flags, tcp_state)
+            number = batch.captures.of(first)
+            if number is not None:
+                event["pcap_filename"] = number[0].name
+            self._latest = max(self._latest, last)
+            yield event
+
+    def _stats(self, stats: dict[str, Any]) -> dict[str, Any]:
+        """Suricata's counters, as far as fastpath has them."""
+        events: dict[str, Any] = {}
+        for name, count in stats["events"].items():
+            _, _, rest = name.partition("decoder.")
+            at = events
+            *path, leaf = (rest or name).split(".")
+            for one in path:
+                at = at.setdefault(one, {})
+            at[leaf] = count
+        return {"timestamp": timestamp(self._latest), "event_type": "stats", "stats": {
+            "uptime": int(stats["seconds"]),
+            "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
+                        "event": events},
+            "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
+            "detect": {"alert": stats["alerts"]},
+        }}
+
+
+def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> dict[str, Any]:
+    alert: dict[str, Any] = {
+        "action": "blocked" if action else "allowed", "gid": signature.gid, "signature_id": signature.sid, "rev": signature.rev,
+        "signature": signature.msg, "category": signature.category, "severity": signature.severity,
+    }
+    if signature.target and "src_ip" in event:
+        sides = ("src", "dest") if signature.target == "dest_ip" else ("dest", "src")
+        for name, side in zip(("source", "target"), sides, strict=True):
+            alert[name] = {"ip": event[side + "_ip"]}
+            if ports:
+                alert[name]["port"] = event[side + "_port"]
+    if signature.metadata:
+        metadata: dict[str, list[str]] = {}
+        for name, value in signature.metadata:
+            metadata.setdefault(name, []).append(value)
+        alert["metadata"] = metadata
+    return alert
+
+
+def _tunnel(outer: Ends, i: int, depth: int, number: Any, source: int) -> dict[str, Any]:
+    tunnel: dict[str, Any] = {}
+    outer.put(i, tunnel, True)
+    tunnel["depth"] = depth
+    if number is not None and not source:
+        tunnel["pcap_cnt"] = number[1]
+    tunnel["pkt_src"] = "wire/pcap"
+    return tunnel
+
+
+def _flow_so_far(event: dict[str, Any], size: list[int], packets: list[int], start: int, to_client: int) -> dict[str, Any]:
+    flow = {"pkts_toserver": packets[0], "pkts_toclient": packets[1], "bytes_toserver": size[0], "bytes_toclient": size[1],
+            "start": timestamp(start)}
+    source, destination = ("dest", "src") if to_client else ("src", "dest")
+    for field in ("ip", "port"):
+        if f"src_{field}" in event:
+            flow[f"src_{field}"], flow[f"dest_{field}"] = event[f"{source}_{field}"], event[f"{destination}_{field}"]
+    return flow
+
+
+def _verdict(action: int) -> dict[str, Any]:
+    verdict: dict[str, Any] = {"action": "drop" if action else "alert"}
+    if action in REJECT_TARGETS:
+        verdict["reject-target"] = REJECT_TARGETS[action]
+    return verdict
+
+
+def _tcp(flags: list[int], state: int) -> dict[str, Any]:
+    both = flags[0] | flags[1]
+    tcp: dict[str, Any] = {"tcp_flags": f"{both:02x}", "tcp_flags_ts": f"{flags[0]:02x}", "tcp_flags_tc": f"{flags[1]:02x}"}
+    for bit, name in TCP_FLAGS:
+        if both & bit:
+            tcp[name] = True
+    tcp["state"] = TCP_STATES[state] if state < len(TCP_STATES) else "unknown"
+    return tcp

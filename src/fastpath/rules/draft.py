@@ -1,0 +1,202 @@
+"""A rule while its keywords are read: what the keyword table writes into, and what becomes the plan."""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .lexer import RuleError
+from .plan import Block, Condition, Content, Flowbits, FlowState, RulePlan, Step, Tag, Threshold, Value
+
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}\Z")
+_HEX = re.compile(r"0[xX][0-9a-fA-F]{1,32}\Z")
+
+
+@dataclass(slots=True)
+class Pattern:
+    """A content while its modifiers are read. `at` is the offset of the keyword."""
+    pattern: bytes
+    at: int
+    negated: bool = False
+    nocase: bool = False
+    offset: Value | None = None
+    depth: Value | None = None
+    distance: Value | None = None
+    within: Value | None = None
+    startswith: bool = False
+    endswith: bool = False
+    rawbytes: bool = False
+    fast_pattern: bool = False
+    only: bool = False                              # fast_pattern:only
+    chop: tuple[int, int] | None = None
+
+    @property
+    def relative(self) -> bool:
+        return self.distance is not None or self.within is not None
+
+    def step(self) -> Content:
+        return Content(self.pattern, self.negated, self.nocase, self.offset, self.depth, self.distance, self.within,
+                       self.startswith, self.endswith, self.fast_pattern, self.chop)
+
+
+DraftStep = Pattern | Step
+
+
+@dataclass(slots=True)
+class Room:
+    """A buffer and the steps over it. `at` is the offset of the keyword that chose it."""
+    buffer: str
+    at: int
+    steps: list[DraftStep] = field(default_factory=list)
+    used: bool = False                                  # a keyword other than a step looks at it
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is known of a rule so far. Keywords write into it in the order in which they are written."""
+    proto: str
+    event_names: frozenset[str] | None                  # None: those of the engine
+
+    keyword: str = ""                                   # that is being read
+    negated: bool = False                               # a "!" stood before its quoted value
+    refusal: RuleError | None = None                    # the first reason why the rule cannot be honoured
+    sid: int | None = None
+    gid: int = 1
+    rev: int | None = None
+    msg: str | None = None
+    classtype: str = ""
+    priority: int | None = None
+    references: list[tuple[str, str]] = field(default_factory=list)
+    metadata: list[tuple[str, str]] = field(default_factory=list)
+    target: str = ""
+    conditions: list[Condition] = field(default_factory=list)
+    flow: FlowState | None = None
+    after: list[Flowbits] = field(default_factory=list)
+    rooms: list[Room] = field(default_factory=list)
+    room: Room | None = None                            # the sticky buffer in force; None: payload
+    pattern: Pattern | None = None                      # the latest content, wherever it is
+    names: dict[str, Room] = field(default_factory=dict)    # set by byte_extract and byte_math, and where
+    longest: int | None = None                          # dsize: the payload that the contents must fit into
+    decoded: bool = False                               # a base64_decode waits for its base64_data
+    ip_protos: tuple[str, ...] = ()                     # the operators of ip_proto so far
+    threshold: Threshold | None = None
+    detection_filter: Threshold | None = None
+    tag: Tag | None = None
+    noalert: bool = False
+    bypass: bool = False
+    needs_packet: str = ""                              # the keyword that can only be answered packet by packet
+    needs_stream: str = ""                              # the one that asks for stream data alone
+
+    # ---- for keywords ----
+
+    def refuse(self, at: int, reason: str) -> None:
+        """Notes that the rule is good but cannot be honoured; its text is still read to the end."""
+        if self.refusal is None:
+            self.refusal = RuleError(at, reason, self.keyword, malformed=False)
+
+    def steps(self) -> list[DraftStep]:
+        """The steps of the buffer in force."""
+        return (self.room or self.payload()).steps
+
+    def payload(self) -> Room:
+        """The one room of the payload."""
+        return self._named("payload")
+
+    def base64_data(self) -> Room:
+        return self._named("base64_data")
+
+    def _named(self, buffer: str) -> Room:
+        for room in self.rooms:
+            if room.buffer == buffer:
+                return room
+        self.rooms.append(Room(buffer, 0))
+        return self.rooms[-1]
+
+    def enter(self, buffer: str, at: int) -> None:
+        """A sticky buffer: what follows looks at it."""
+        if self.room is not None and self.room.buffer == "base64_data":
+            raise RuleError(at, "after base64_data no other buffer can follow")
+        self.leave()
+        for room in self.rooms:
+            if room.buffer == buffer:
+                self.room = room
+                return
+        self.room = Room(buffer, at)
+        self.rooms.append(self.room)
+
+    def leave(self) -> None:
+        """Checks that something looks at the sticky buffer in force."""
+        room = self.room
+        if room is not None and not room.steps and not room.used and room.buffer != "base64_data":
+            raise RuleError(room.at, f"nothing looks at the buffer {room.buffer}", room.buffer)
+
+    def move(self, pattern: Pattern, buffer: str) -> None:
+        """A content modifier that names a buffer: the content, which was of the payload, belongs there."""
+        steps = self.payload().steps
+        steps[:] = [step for step in steps if step is not pattern]
+        self._named(buffer).steps.append(pattern)
+
+    def last(self, at: int) -> Pattern:
+        """The content that a modifier is about."""
+        if self.pattern is None:
+            raise RuleError(at, "there is no content before it")
+        return self.pattern
+
+    def value(self, text: str, at: int, low: int, high: int, base: int = 10) -> Value:
+        """A number within bounds, or the name of a variable that was set before; such a name begins with a letter."""
+        if text[:1].isalpha():
+            if text not in self.names:
+                raise RuleError(at, f"found {text!r} where a number or a name set by byte_extract or byte_math before was expected")
+            if self._rank(self.names[text]) > self._rank(self.room or self.payload()):
+                self.refuse(at, f"{text} is not set yet: headers are looked at before payload, and payload before what is decoded")
+            return text
+        return number(text, at, low, high, base)
+
+    def name(self, text: str, at: int) -> None:
+        """byte_extract or byte_math sets a variable."""
+        if text in self.names:
+            self.refuse(at, f"{text} is set a second time")
+        self.names[text] = self.room or self.payload()
+
+    def _rank(self, room: Room) -> int:
+        """When a buffer is looked at: headers in the order of the rule, payload, decoded data."""
+        last = {"payload": len(self.rooms), "base64_data": len(self.rooms) + 1}
+        return last[room.buffer] if room.buffer in last else next(i for i, each in enumerate(self.rooms) if each is room)
+
+    # ---- for the planner ----
+
+    def blocks(self) -> list[Block]:
+        return [Block(room.buffer, [step.step() if isinstance(step, Pattern) else step for step in room.steps])
+                for room in sorted(self.rooms, key=self._rank) if room.steps]
+
+    def fill(self, plan: RulePlan) -> None:
+        """Writes all that keywords have said into the plan."""
+        plan.gid, plan.rev, plan.msg = self.gid, self.rev or 0, self.msg or ""
+        plan.classtype, plan.priority = self.classtype, self.priority
+        plan.references, plan.metadata, plan.target = self.references, self.metadata, self.target
+        plan.conditions = ([self.flow] if self.flow else []) + self.conditions
+        plan.blocks, plan.after = self.blocks(), self.after
+        plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter, self.tag
+        plan.noalert, plan.bypass = self.noalert, self.bypass
+
+
+def number(text: str, at: int, low: int, high: int, base: int = 10) -> int:
+    """A number within bounds. base: 10, 16 for 0x..., 0 for either."""
+    if base != 16 and _DECIMAL.match(text):
+        value = int(text)
+    elif base != 10 and _HEX.match(text):
+        value = int(text, 16)
+    else:
+        raise RuleError(at, f"found {text!r} where a {'hex ' if base == 16 else ''}number was expected")
+    if not low <= value <= high:
+        raise RuleError(at, f"found {value} where a number from {low} to {high} was expected")
+    return value
+
+
+def words(text: str, at: int) -> list[tuple[str, int]]:
+    """The comma-separated words of a value, trimmed, each with its offset."""
+    out = []
+    for part in text.split(","):
+        word = part.strip()
+        out.append((word, at + (part.find(word) if word else 0)))
+        at += len(part) + 1
+    return out

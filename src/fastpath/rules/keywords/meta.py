@@ -1,0 +1,109 @@
+"""Keywords about the rule, not about traffic. User guide, "Meta Keywords"."""
+from __future__ import annotations
+
+import re
+
+from ..draft import Draft, number, words
+from ..lexer import RuleError
+from ..requirements import unmet
+from .table import TABLE, keyword
+
+_U32 = 2**32 - 1
+
+
+@keyword("sid", "meta")
+def sid(draft: Draft, text: str, at: int) -> None:
+    if draft.sid is not None:
+        raise RuleError(at, "stands once in a rule")
+    draft.sid = number(text, at, 1, _U32 - 1)
+
+
+@keyword("gid", "meta")
+def gid(draft: Draft, text: str, at: int) -> None:
+    draft.gid = number(text, at, 0, _U32 - 1)
+
+
+@keyword("rev", "meta")
+def rev(draft: Draft, text: str, at: int) -> None:
+    if draft.rev is not None:
+        raise RuleError(at, "stands once in a rule")
+    draft.rev = number(text, at, 1, _U32 - 1)
+
+
+@keyword("msg", "meta", quotes="must")
+def msg(draft: Draft, text: str, at: int) -> None:
+    if draft.msg is not None:
+        raise RuleError(at, "stands once in a rule")
+    if not text:
+        raise RuleError(at, "found nothing where a text was expected")
+    draft.msg = re.sub(r'\\([:;"\\])', r"\1", text) if "\\" in text else text
+
+
+@keyword("classtype", "meta")
+def classtype(draft: Draft, text: str, at: int) -> None:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text):
+        raise RuleError(at, f"found {text!r} where the name of a classification was expected")
+    if draft.classtype and draft.classtype != text:
+        draft.refuse(at, "a second classtype is not known")
+    draft.classtype = text
+
+
+@keyword("priority", "meta")
+def priority(draft: Draft, text: str, at: int) -> None:
+    value = number(text, at, 0, _U32)
+    if draft.priority not in (None, value):
+        draft.refuse(at, "a second priority is not known")
+    draft.priority = value
+
+
+@keyword("reference", "meta")
+def reference(draft: Draft, text: str, at: int) -> None:
+    system, comma, key = (part.strip() for part in text.partition(","))
+    if not comma or not system or not key:
+        raise RuleError(at, f"found {text!r} where a system and an identifier, parted by a comma, were expected")
+    draft.references.append((system.lower(), key))
+
+
+@keyword("metadata", "meta")
+def metadata(draft: Draft, text: str, at: int) -> None:
+    for part in text.split(","):
+        key, _, value = part.strip().partition(" ")
+        if key:
+            draft.metadata.append((key, value.strip()))
+
+
+@keyword("target", "meta")
+def target(draft: Draft, text: str, at: int) -> None:
+    if text not in ("src_ip", "dest_ip"):
+        raise RuleError(at, f"found {text!r} where src_ip or dest_ip was expected")
+    if draft.target not in ("", text):
+        raise RuleError(at, "contradicts the target before it")
+    draft.target = text
+
+
+@keyword("requires", "meta")
+def requires(draft: Draft, text: str, at: int) -> None:
+    for part, where in words(text, at):
+        reason = unmet(part, where, TABLE)
+        if reason:
+            draft.refuse(where, reason)
+
+
+@keyword("noalert", "meta", value="none")
+def noalert(draft: Draft, text: str, at: int) -> None:
+    draft.noalert = True
+
+
+@keyword("alert", "meta", value="none", note="takes noalert back")
+def alert(draft: Draft, text: str, at: int) -> None:
+    draft.noalert = False
+
+
+@keyword("bypass", "meta", value="none", note="asks for the flow to be offloaded")
+def bypass(draft: Draft, text: str, at: int) -> None:
+    draft.bypass = True
+
+
+@keyword("prefilter", "meta", value="none", note="which keyword is looked at first changes no result")
+def prefilter(draft: Draft, text: str, at: int) -> None:
+    """Suricata would rather start with the condition before it; the order in which a rule is checked is decided elsewhere."""

@@ -1,0 +1,164 @@
+"""A rule's parts into its plan: header, keywords one by one, then what can only be checked when all is read."""
+from __future__ import annotations
+
+from typing import cast
+
+from .draft import Draft, Pattern, Room
+from .keywords import TABLE, Keyword
+from .lexer import Option, RuleError, RuleText, unquote
+from .parser import RuleAst, parse_rule
+from .plan import Refusal, RulePlan
+from .variables import Groups
+
+#: Protocols that a packet's headers tell.
+PACKET_PROTOCOLS = ("ip", "ip4", "ip6", "ipv4", "ipv6", "tcp", "tcp-pkt", "tcp-stream", "udp", "icmp", "icmpv4", "icmpv6", "sctp", "pkthdr")
+
+#: Protocols of the application layer, which wait for their rooms. Names: Suricata 7.0.10.
+APPLICATION_PROTOCOLS = ("bittorrent-dht", "dcerpc", "dhcp", "dnp3", "dns", "enip", "ftp", "ftp-data", "http", "http1", "http2", "ike",
+                         "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip", "smb", "smtp",
+                         "snmp", "ssh", "telnet", "template", "tftp", "tls")
+
+_SAME = {"ip4": "ipv4", "ip6": "ipv6"}
+
+
+class Planner:
+    """Plans rules with one set of variables and known names.
+
+    groups: addresses and ports. event_names: full names of the events that the engine raises, None for none.
+    """
+
+    def __init__(self, groups: Groups, event_names: frozenset[str] | None = None):
+        self._groups = groups
+        self._event_names = event_names
+
+    def plan(self, source: RuleText) -> RulePlan | Refusal:
+        """The plan of a rule, or why there is none."""
+        draft = None
+        try:
+            ast = parse_rule(source)
+            draft = Draft(ast.proto.text.lower(), self._event_names)
+            return self._planned(ast, draft)
+        except RuleError as error:
+            sid = draft.sid if draft is not None and draft.sid is not None else _sid_in(source)
+            return Refusal(source.place(error.at), sid, error.keyword, error.reason, error.malformed)
+
+    def _planned(self, ast: RuleAst, draft: Draft) -> RulePlan:
+        for option in ast.options:      # a rule for another Suricata may hold what this one does not know
+            if option.name == "requires":
+                _read(draft, option)
+        if draft.refusal is not None:
+            raise draft.refusal
+        proto = draft.proto
+        if proto in APPLICATION_PROTOCOLS:
+            draft.refuse(ast.proto.at, f"needs the {proto} application layer")
+        elif proto not in PACKET_PROTOCOLS:
+            raise RuleError(ast.proto.at, f"found {ast.proto.text!r} where a protocol was expected")
+        action = ast.action.text.lower()
+        if action == "config":
+            draft.refuse(ast.action.at, "rules do not change settings")
+        src = self._groups.addresses(ast.src.text, ast.src.at)
+        sport = self._groups.ports(ast.sport.text, ast.sport.at)
+        dst = self._groups.addresses(ast.dst.text, ast.dst.at)
+        dport = self._groups.ports(ast.dport.text, ast.dport.at)
+        for option in ast.options:
+            _read(draft, option)
+        _check(draft, ast)
+        if draft.refusal is not None:
+            raise draft.refusal
+        plan = RulePlan(ast.source.place(0), _text(ast.source.text), action, _SAME.get(proto, proto), src, sport, dst, dport,
+                        ast.arrow.text == "<>", cast(int, draft.sid))
+        draft.fill(plan)
+        return plan
+
+
+def _read(draft: Draft, option: Option) -> None:
+    """One option through the keyword table."""
+    draft.keyword = option.name
+    row = TABLE.get(option.name) or TABLE.get(option.name.lower())
+    if row is None:
+        raise RuleError(option.at, f"found {option.name!r}, which is no keyword" if option.name
+                        else "found nothing where a keyword was expected", option.name)
+    try:
+        text, at = _value(draft, row, option)
+        if row.reason:
+            draft.refuse(option.at, row.reason)
+            if draft.room is not None and not row.kind:
+                draft.room.used = True
+        row.setup(draft, text, at)
+    except RuleError as error:
+        error.keyword = error.keyword or option.name
+        raise
+
+
+def _value(draft: Draft, row: Keyword, option: Option) -> tuple[str, int]:
+    """The value that a keyword's row asks for, out of its quotes, and its offset."""
+    draft.negated = False
+    value = option.value
+    if row.value == "none":
+        if value:
+            raise RuleError(option.value_at, f"found {value!r} where no value was expected")
+        return "", option.at
+    if not value:
+        if row.value == "needed":
+            raise RuleError(option.value_at, "found no value where one was expected")
+        return "", option.at
+    if row.quotes == "no":
+        if value[0] == '"':
+            raise RuleError(option.value_at, f"found {value!r} where a value without quotes was expected")
+        return value, option.value_at
+    if row.negatable and value[0] == "!":
+        draft.negated = True
+        rest = value[1:].lstrip()
+        option = Option(option.name, rest, option.at, option.value_at + len(value) - len(rest))
+    return unquote(option, row.quotes == "must")
+
+
+def _check(draft: Draft, ast: RuleAst) -> None:
+    """What holds for a rule as a whole. The order is that of the causes: a broken text before what cannot be honoured."""
+    end = len(ast.source.text)
+    if draft.sid is None:
+        raise RuleError(end, "found no sid, which every rule has")
+    draft.leave()
+    by_packet = draft.needs_packet or ("tcp-pkt" if draft.proto == "tcp-pkt" else "")
+    by_stream = draft.needs_stream or ("tcp-stream" if draft.proto == "tcp-stream" else "")
+    if by_packet and by_stream:
+        raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone", draft.needs_packet or draft.needs_stream)
+    if draft.longest is not None:
+        for room in draft.rooms:
+            if room.buffer == "payload":
+                _fits(draft.longest, room)
+
+
+def _fits(longest: int, payload: Room) -> None:
+    """dsize: whether a payload has room for the contents, by Suricata 7.0.10's reckoning: the first content counts from its
+    offset, then those that are relative to one another; a negated one counts up to where it is looked for."""
+    end = furthest = 0
+    for index, step in enumerate(step for step in payload.steps if isinstance(step, Pattern)):
+        distance = step.distance if isinstance(step.distance, int) else 0
+        needed = end + distance
+        if step.relative and step.negated:
+            furthest = max(furthest, needed + (step.within if isinstance(step.within, int) else 0))
+        elif step.relative:
+            end = needed + len(step.pattern)
+        elif index == 0:
+            end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
+    furthest = max(furthest, end)
+    if furthest > longest:
+        raise RuleError(0, f"a payload of {longest} bytes (dsize) has no room for contents that end at {furthest}", "dsize")
+
+
+def _text(text: str) -> str:
+    """Text for people: what the bytes say as UTF-8, or as latin-1 where they say nothing."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return text
+
+
+def _sid_in(source: RuleText) -> int:
+    """The sid of a rule that could not be read, as far as it can be seen."""
+    _, found, rest = source.text.rpartition("sid:")
+    digits = rest[:10].split(";")[0].strip()
+    return int(digits) if found and digits.isdecimal() else 0

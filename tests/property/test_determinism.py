@@ -1,0 +1,74 @@
+"""The same input, rules and settings give the same digest, whatever the burst size, the number of workers and the split."""
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from captures import write_pcap
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from property.strategies import traffic
+from runs import MIXED_RULES, replay, rules_of
+
+BURSTS, WORKERS = (1, 7, 32, 256), (1, 2, 4)
+quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def rules():
+    return rules_of(MIXED_RULES)
+
+
+def digests(paths, rules, *, mode="ids", **options):
+    return {(burst, workers): replay(paths, rules, engine={"burst": burst, "workers": workers, "mode": mode}, **options).digest
+            for burst, workers in [(256, 1), *((burst, 1) for burst in BURSTS[:-1]), *((256, workers) for workers in WORKERS[1:]), (7, 2)]}
+
+
+@quiet
+@given(packets=traffic(), mode=st.sampled_from(["ids", "ips"]))
+def test_bursts_and_workers_change_nothing(rules, packets, mode):
+    with tempfile.TemporaryDirectory() as folder:
+        found = digests(write_pcap(Path(folder) / "a.pcap", packets), rules, mode=mode)
+    assert set(found.values()) == {found[256, 1]}, found
+
+
+@quiet
+@given(packets=traffic(), data=st.data())
+def test_split_points_change_nothing(rules, packets, data):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(packets)), min_size=1, max_size=3)))
+    with tempfile.TemporaryDirectory() as folder:
+        whole = write_pcap(Path(folder) / "whole.pcap", packets)
+        parts = [write_pcap(Path(folder) / f"part{number}.pcap", packets[low:high])
+                 for number, (low, high) in enumerate(zip([0, *cuts], [*cuts, len(packets)], strict=True))]
+        one = replay(whole, rules, continuous=True).digest
+        assert replay(parts, rules, continuous=True).digest == one
+        assert replay(parts, rules, engine={"burst": 7, "workers": 2}, continuous=True).digest == one
+
+
+@quiet
+@given(packets=traffic())
+def test_without_continuous_captures_know_nothing_of_one_another(rules, packets):
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = (write_pcap(Path(folder) / name, packets) for name in ("one.pcap", "two.pcap"))
+        alone, both = replay(one, rules), replay([one, two], rules)
+    assert sorted([*alone.alerts["sid"].tolist()] * 2) == sorted(both.alerts["sid"].tolist())
+    assert len(both.flows) == 2 * len(alone.flows)
+
+
+def test_the_digest_tells_runs_apart(rules, capture):
+    from captures import udp
+    one, two = capture([udp(b"a")]), capture([udp(b"a"), udp(b"a")])
+    assert replay(one, rules).digest != replay(two, rules).digest
+    assert replay(one, rules).digest.startswith("v1:")
+    assert replay(one, rules).digest == replay(one, rules).digest
+
+
+@pytest.mark.parametrize("folder", ["zeek", "tcpdump", "ndpi", "gopacket"])
+def test_real_captures(rules, corpus, folder):
+    """A few captures of each folder; replay_corpus.py takes them all."""
+    found = sorted(path for path in (corpus / "pcaps" / folder).rglob("*.pcap") if path.stat().st_size < 300_000)
+    assert found
+    some = found[::max(1, len(found) // 8)][:8]
+    seen = digests(some, rules)
+    assert set(seen.values()) == {seen[256, 1]}, seen
