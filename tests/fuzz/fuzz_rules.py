@@ -16,8 +16,7 @@ SEEDS = [
     b'alert pkthdr any any -> any any (decode-event:ipv4.pkt_too_small; threshold:type limit, track by_src, count 1, seconds 60; sid:5;)',
     b'alert icmp fe80::/16 any -> [::1,2001:db8::1-2001:db8::f] any (itype:>3; icode:!1; ttl:<9; fragbits:+D; ip_proto:!6; sid:6;)',
     b'alert tcp any any -> any any (base64_decode:bytes 8,offset 1,relative; base64_data; content:"q"; tcp.hdr; content:"|00|"; sid:7;)',
-    b'alert tcp any any -> any any (byte_math:bytes 2,offset 0,oper <<,rvalue 3,result r; content:"a"; distance:r; tag:host,5,seconds,src; '
-    b'sid:8;)',
+    b'alert tcp any any -> any any (byte_math:bytes 2,offset 0,oper <<,rvalue 3,result r; content:"a"; distance:r; tag:session; sid:8;)',
     b'alert http any any -> any any (http.uri; content:"/a"; fast_pattern:0,1; bsize:<9; requires:version >= 7.0.3 < 8 | > 9; sid:9;)',
     b'#alert tcp any any -> any any (sid:10;)\n alert tcp \\\r\n any any -> any any (reference:url,a.b/c; metadata:k v, w x; \\\n sid:11;)\r\n',
 ]
