@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fastpath.rules.plan import Place
+from fastpath.rules.stock import STOCK_VARIABLES
 
 INCLUDE_DEPTH = 16
 BUCKETS_MAX = 128
@@ -103,8 +104,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "decoder.geneve.enabled": boolean,
     "decoder.geneve.ports": text_of,
     "decoder.max-layers": integer(1, 255),
-    "pcre.match-limit": integer(1, (1 << 32) - 1),
-    "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
+    "detect.inspection-recursion-limit": integer(1, (1 << 31) - 1),
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -220,6 +220,8 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.values:
+            for name, groups in STOCK_VARIABLES.items():        # Suricata's stock port groups are those named so
+                self.values[f"vars.{'port' if name.endswith('_PORTS') else 'address'}-groups.{name}"] = groups
             path = Path(str(files("fastpath.control").joinpath("defaults.yaml")))
             for key, setting in _leaves(path, path.parent):
                 self._take(key, setting)
@@ -344,7 +346,6 @@ class Config:
             "max_layers": self["decoder.max-layers"],
             "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],
-            "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
         }
 
     def summary(self) -> str:

@@ -115,7 +115,7 @@ class Engine:
         check_matcher()
         started = time.perf_counter()
         self._rules = rules
-        self._database = rules.compile() if rules is not None else None
+        self._database = self._compile(rules, ()) if rules is not None else None
         self.load_seconds = time.perf_counter() - started
 
     # ---- life ----
@@ -349,10 +349,17 @@ class Engine:
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         self._check_open()
         started = time.perf_counter()
-        database = rules.compile()
+        database = self._compile(rules, self._database.names if self._database is not None else ())
         with self._swap:
             self._rules, self._database = rules, database
             self.load_seconds = time.perf_counter() - started
+
+
+    def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
+        """The compiled form of a rule set; flowbits that have numbers keep them."""
+        priorities = {name: priority for name, (_, priority) in rules.classifications.items()}
+        return rules.compile({name: code for code, name in enumerate(rows.events())}, priorities=priorities, flowbits=flowbits,
+                             step_limit=self.config["detect.inspection-recursion-limit"])
 
 
 class _Interrupts:
