@@ -86,7 +86,12 @@ class Plane:
 
 
 def source(name: str, packets: int, interrupt_at: int = 0, damage=None):
-    return SimpleNamespace(name=name, left=packets, interrupt_at=interrupt_at, damage=damage, fraction=None, close=lambda: None)
+    them = SimpleNamespace(left=packets, interrupt_at=interrupt_at, status="end")
+    return SimpleNamespace(source=them, path=name, damage=damage, bytes_total=packets * 100, bytes_done=packets * 50)
+
+
+class Opened(list):
+    bytes_total = 5000
 
 
 class Rules:
@@ -107,9 +112,10 @@ class Rules:
 def double(monkeypatch):
     Plane.made = []
     monkeypatch.setitem(sys.modules, "fastpath._core", SimpleNamespace(DataPlane=Plane))
-    monkeypatch.setitem(sys.modules, "fastpath.dataplane.rx", SimpleNamespace(BatchSource=lambda *them: SimpleNamespace(close=lambda: None)))
+    monkeypatch.setitem(sys.modules, "fastpath.dataplane.rx",
+                        SimpleNamespace(BatchSource=lambda *them: SimpleNamespace(close=lambda: None), RX_NEED="need"))
+    monkeypatch.setitem(sys.modules, "fastpath.control.captures", SimpleNamespace(open_captures=lambda paths, bpf: Opened(paths)))
     monkeypatch.setattr(engine_module, "check_matcher", lambda: None)
-    monkeypatch.setattr(engine_module.Engine, "_sources", lambda self, paths, bpf: iter(paths))
 
 
 def test_replay():
@@ -189,7 +195,7 @@ def test_progress():
     seen = []
     with fp.Engine(Rules()) as engine:
         engine.replay([source("a", 25)], progress=seen.append)
-    assert [(at.capture, at.packets, at.alerts) for at in seen] == [("a", 10, 1), ("a", 20, 2), ("a", 25, 2)]
+    assert [(at.capture, at.packets, at.alerts, at.fraction) for at in seen] == [("a", 10, 1, 0.25), ("a", 20, 2, 0.25), ("a", 25, 2, 0.25)]
 
 
 def test_reload_during_a_replay_holds_from_the_next_step():
