@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ IT = key("10.0.0.1", 1234, "192.0.2.9", 80)
 class Plane:
     """A data plane of two buckets: every packet of a source passes; every tenth raises alert 0; one flow a capture."""
 
-    made: list[Plane] = []
+    made: ClassVar[list[Plane]] = []
     lie = 0                     # bytes by which the ledger is wrong
 
     def __init__(self, settings):
@@ -87,11 +88,23 @@ class Plane:
 
 def source(name: str, packets: int, interrupt_at: int = 0, damage=None):
     them = SimpleNamespace(left=packets, interrupt_at=interrupt_at, status="end")
-    return SimpleNamespace(source=them, path=name, damage=damage, bytes_total=packets * 100, bytes_done=packets * 50)
+    return Capture(source=them, path=name, damage=damage, bytes_total=packets * 100, bytes_done=packets * 50)
 
 
-class Opened(list):
-    bytes_total = 5000
+class Capture(SimpleNamespace):
+    """An open capture; a string in its place is a file that cannot be opened."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.source = None
+
+
+def opened(capture, bpf):
+    if isinstance(capture, str):
+        raise OSError(f"{capture}: no")
+    return capture
 
 
 class Rules:
@@ -114,7 +127,8 @@ def double(monkeypatch):
     monkeypatch.setitem(sys.modules, "fastpath._core", SimpleNamespace(DataPlane=Plane))
     monkeypatch.setitem(sys.modules, "fastpath.dataplane.rx",
                         SimpleNamespace(BatchSource=lambda *them: SimpleNamespace(close=lambda: None), RX_NEED="need"))
-    monkeypatch.setitem(sys.modules, "fastpath.control.captures", SimpleNamespace(open_captures=lambda paths, bpf: Opened(paths)))
+    monkeypatch.setitem(sys.modules, "fastpath.control.captures", SimpleNamespace(
+        open_captures=lambda paths, bpf: SimpleNamespace(paths=paths, bpf=bpf, bytes_total=5000), Capture=opened, CaptureError=OSError))
     monkeypatch.setattr(engine_module, "check_matcher", lambda: None)
 
 
@@ -175,8 +189,8 @@ def test_ctrl_c_gives_a_partial_result():
 
 def test_a_damaged_capture_is_told():
     with fp.Engine() as engine:
-        result = engine.replay([source("a", 5, damage=(77, "cut")), source("b", 4)])
-    assert [str(damage) for damage in result.damages] == ["a: cut at byte 77"] and result.stats["packets"] == 9
+        result = engine.replay([source("a", 5, damage=(77, "cut")), "locked", source("b", 4)])
+    assert [str(damage) for damage in result.damages] == ["a: cut at byte 77", "locked: no"] and result.stats["packets"] == 9
 
 
 def test_stream_is_bounded():

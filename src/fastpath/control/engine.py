@@ -228,7 +228,7 @@ class Engine:
         started = time.perf_counter()
         rules = self._rules
         done = 0        # bytes of the captures before this one
-        for capture in captures:
+        for capture in _opened(captures, damages):
             if not continuous and run.captures.all:
                 yield from self._flush(plane, run)
             plane.begin_capture()
@@ -249,8 +249,7 @@ class Engine:
                                       time.perf_counter() - started,
                                       (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
                 if not more and capture.source.status == RX_NEED:
-                    capture.more()
-                    more = True
+                    more = _fed(capture, run, damages)
             if capture.damage is not None:
                 damages.append(Damage(capture.path, *capture.damage))
             done += capture.bytes_total or 0
@@ -395,6 +394,32 @@ class _Interrupts:
 def _listed(paths: Any) -> list[Any]:
     """One path, or several, as a list."""
     return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+
+
+def _opened(captures: Any, damages: list[Damage]) -> Iterator[Any]:
+    """Each capture while it is open; one that cannot be opened is noted and passed over."""
+    from fastpath.control.captures import Capture, CaptureError
+    for path in captures.paths:
+        try:
+            capture = Capture(path, captures.bpf)
+        except CaptureError as error:
+            damages.append(Damage(path, None, str(error)))
+            continue
+        with capture:
+            yield capture
+
+
+def _fed(capture: Any, run: Run, damages: list[Damage]) -> bool:
+    """Gives a capture what it waits for. A filter that does not fit its link type ends it, and the run if it is the first."""
+    from fastpath.control.bpf import FilterError
+    try:
+        capture.more()
+    except FilterError as error:
+        if len(run.captures.all) == 1:
+            raise
+        damages.append(Damage(capture.path, None, f"{capture.path}: {error}"))
+        return False
+    return True
 
 
 def _only_runs(runs: np.ndarray) -> dict[str, np.ndarray]:
