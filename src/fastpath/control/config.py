@@ -104,6 +104,8 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "decoder.geneve.enabled": boolean,
     "decoder.geneve.ports": text_of,
     "decoder.max-layers": integer(1, 255),
+    "pcre.match-limit": integer(1, (1 << 32) - 1),
+    "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
     "detect.inspection-recursion-limit": integer(1, (1 << 31) - 1),
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
@@ -346,6 +348,7 @@ class Config:
             "max_layers": self["decoder.max-layers"],
             "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],
+            "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
         }
 
     def summary(self) -> str:
