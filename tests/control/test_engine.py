@@ -126,7 +126,7 @@ def double(monkeypatch):
     Plane.made = []
     monkeypatch.setitem(sys.modules, "fastpath._core", SimpleNamespace(DataPlane=Plane))
     monkeypatch.setitem(sys.modules, "fastpath.dataplane.rx",
-                        SimpleNamespace(BatchSource=lambda *them: SimpleNamespace(close=lambda: None), RX_NEED="need"))
+                        SimpleNamespace(BatchSource=lambda *them: SimpleNamespace(close=lambda: None), Status=SimpleNamespace(NEED="need")))
     monkeypatch.setitem(sys.modules, "fastpath.control.captures", SimpleNamespace(
         open_captures=lambda paths, bpf: SimpleNamespace(paths=paths, bpf=bpf, bytes_total=5000), Capture=opened, CaptureError=OSError))
     monkeypatch.setattr(engine_module, "check_matcher", lambda: None)

@@ -223,7 +223,7 @@ class Engine:
     def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
                progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
         """Reads the captures to their end, step by step; yields the batches of rows."""
-        from fastpath.dataplane.rx import RX_NEED
+        from fastpath.dataplane.rx import Status
         bursts = max(1, STEP // self._settings["burst"])
         started = time.perf_counter()
         rules = self._rules
@@ -248,7 +248,7 @@ class Engine:
                     progress(Progress(capture.path, counted["packets"], counted["bytes"], run.counts["alerts"],
                                       time.perf_counter() - started,
                                       (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
-                if not more and capture.source.status == RX_NEED:
+                if not more and capture.source.status == Status.NEED:
                     more = _fed(capture, run, damages)
             if capture.damage is not None:
                 damages.append(Damage(capture.path, *capture.damage))
