@@ -24,7 +24,9 @@ PACKAGES = {
 # what a module links against; every other module links nothing
 LINKS = {
     "fastpath.dataplane.match.prefilter": ["libhs"],
+    "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.confirm": ["libpcre2-8"],
+    "fastpath.dataplane.trial": ["libhs"],
 }
 
 

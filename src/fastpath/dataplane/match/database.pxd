@@ -1,0 +1,28 @@
+from libc.stdint cimport uint32_t
+
+from fastpath.dataplane.match.program cimport match_scratch_t, op_t, ruleset_t, span_t
+
+
+cdef class Database:
+    cdef ruleset_t rules
+    cdef readonly Py_ssize_t size           # bytes of the blob
+    cdef readonly tuple names               # of flowbits, by number
+    cdef unsigned char *blob
+    cdef unsigned int database_count, expression_count
+    cdef open_sections(self)
+    cdef uint32_t count(self, uint32_t section) noexcept
+    cdef rule_list(self, span_t span, what)
+    cdef check_tables(self)
+    cdef check_rules(self)
+    cdef bint program_holds(self, uint32_t at, bint after) noexcept
+    cdef bint condition_holds(self, const op_t *op) noexcept
+    cdef bint block_holds(self, uint32_t at, bint nest) noexcept
+    cdef bint step_holds(self, const op_t *op) noexcept
+    cdef load_databases(self)
+    cdef load_expressions(self)
+    cdef (uint32_t, size_t) rooms(self)
+
+
+cdef class Scratch:
+    cdef match_scratch_t at
+    cdef readonly Database database         # kept alive

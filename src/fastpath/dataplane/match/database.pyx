@@ -1,0 +1,433 @@
+"""A compiled rule set in memory, and the working memory of one worker for it.
+
+A blob is copied into aligned memory and every offset, index and operand in it is checked once, here; the stages that run it
+check nothing again. What is wrong with a blob is said by a ValueError.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, memset
+from posix.stdlib cimport posix_memalign
+
+from fastpath.dataplane.hyperscan cimport (
+    HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
+)
+from fastpath.dataplane.pcre2 cimport (
+    PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
+    PCRE2_UNGREEDY, pcre2_code, pcre2_code_free, pcre2_compile, pcre2_get_error_message, pcre2_jit_compile,
+    pcre2_match_context, pcre2_match_context_create, pcre2_match_context_free, pcre2_match_data, pcre2_match_data_create,
+    pcre2_match_data_free, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
+)
+from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.types cimport ACTION_REJECT_BOTH, ENTRIES_MAX
+
+import numpy as np
+
+cdef uint32_t *WIDTHS = [
+    sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
+    sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
+    sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
+]
+
+
+cdef bint within(span_t span, uint32_t count) noexcept nogil:
+    return span.first <= count and span.count <= count - span.first
+
+
+cdef bint below(const uint32_t *list, span_t span, uint32_t limit, bint rising) noexcept nogil:
+    """Are all numbers of this part of SECTION_LISTS under the limit and, if asked, in rising order?"""
+    cdef uint32_t i
+    for i in range(span.count):
+        if list[span.first + i] >= limit or (rising and i and list[span.first + i] <= list[span.first + i - 1]):
+            return False
+    return True
+
+
+cdef class Database:
+    """A compiled rule set, ready to match.
+
+    blob: what `fastpath.rules.compile` wrote: bytes or any buffer. It is copied.
+    names: flowbit names by number, kept for the engine to intern.
+    Raises ValueError for a blob that is broken, of another version, or whose databases this Hyperscan does not accept.
+    """
+
+    def __cinit__(self, blob, *, names=()):
+        cdef const uint8_t[::1] view = memoryview(blob).cast("B")
+        self.size = view.shape[0]
+        if <size_t> self.size < sizeof(program_header_t):
+            raise ValueError(f"rule database: {self.size} bytes are too few for a header")
+        if posix_memalign(<void **> &self.blob, 64, self.size) != 0:
+            raise MemoryError
+        memcpy(self.blob, &view[0], self.size)
+        self.open_sections()
+        self.check_tables()
+        self.check_rules()
+        self.load_databases()
+        self.load_expressions()
+        self.names = tuple(names)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.rules.databases != NULL:
+            for i in range(self.database_count):
+                hs_free_database(<hs_database_t *> self.rules.databases[i])
+            free(self.rules.databases)
+        if self.rules.expressions != NULL:
+            for i in range(self.expression_count):
+                pcre2_code_free(<pcre2_code *> self.rules.expressions[i])
+            free(self.rules.expressions)
+        free(self.blob)
+
+    @property
+    def plans(self):
+        """Rules as loaded; their indices are the ones in matches and counters."""
+        return self.rules.header.plans
+
+    @property
+    def rule_count(self):
+        """Compiled rules: one that goes both ways counts twice."""
+        return self.rules.rule_count
+
+    @property
+    def flowbits(self):
+        """Flowbit numbers in use are below this."""
+        return self.rules.header.flowbits
+
+    @property
+    def groups(self):
+        return self.rules.header.section[SECTION_GROUPS].count
+
+    @property
+    def databases(self):
+        """Distinct Hyperscan databases."""
+        return self.database_count
+
+    def set_epoch(self, unsigned char epoch):
+        """Stamps the rule set: flows grouped under another epoch are grouped anew."""
+        self.rules.epoch = epoch
+
+    cdef open_sections(self):
+        cdef const program_header_t *header = <const program_header_t *> self.blob
+        cdef const section_t *section
+        cdef const uint8_t *at[SECTION_MAX]
+        cdef uint32_t i
+        if memcmp(header.magic, PROGRAM_MAGIC, 8) != 0:
+            raise ValueError("rule database: not one (its first bytes are others)")
+        if header.version != PROGRAM_VERSION or header.sections != SECTION_MAX:
+            raise ValueError(f"rule database: version {header.version}, but this fastpath reads {PROGRAM_VERSION}")
+        if header.size != <uint64_t> self.size:
+            raise ValueError(f"rule database: {self.size} bytes, but {header.size} were written")
+        for i in range(SECTION_MAX):
+            section = &header.section[i]
+            if (section.width != WIDTHS[i] or section.offset % 64 or section.offset > header.size
+                    or <uint64_t> section.count * section.width > header.size - section.offset):
+                raise ValueError(f"rule database: section {i} does not lie within the blob")
+            at[i] = self.blob + section.offset
+        self.rules.header = header
+        self.rules.rules = <const rule_t *> at[SECTION_RULES]
+        self.rules.rule_count = header.section[SECTION_RULES].count
+        self.rules.ops = <const op_t *> at[SECTION_OPS]
+        self.rules.bytes = at[SECTION_BYTES]
+        self.rules.sets = <const address_set_t *> at[SECTION_SETS]
+        self.rules.v4 = <const range4_t *> at[SECTION_V4]
+        self.rules.v6 = <const range6_t *> at[SECTION_V6]
+        self.rules.port_sets = <const span_t *> at[SECTION_PORT_SETS]
+        self.rules.port_ranges = <const port_range_t *> at[SECTION_PORT_RANGES]
+        self.rules.numbers = <const number_range_t *> at[SECTION_NUMBERS]
+        self.rules.lists = <const uint32_t *> at[SECTION_LISTS]
+        self.rules.groups = <const group_t *> at[SECTION_GROUPS]
+        self.rules.protos = <const uint16_t *> at[SECTION_PROTOS]
+        self.rules.port_tables = <const uint16_t *> at[SECTION_PORT_TABLES]
+        self.rules.patterns = <const span_t *> at[SECTION_PATTERNS]
+        self.rules.thresholds = <const threshold_t *> at[SECTION_THRESHOLDS]
+        self.rules.iponly = <const iponly_t *> at[SECTION_IPONLY]
+        self.rules.has_iponly = header.section[SECTION_IPONLY].count > 0 or header.iponly_anywhere.count > 0
+
+    cdef uint32_t count(self, uint32_t section) noexcept:
+        return self.rules.header.section[section].count
+
+    cdef rule_list(self, span_t span, what):
+        if not within(span, self.count(SECTION_LISTS)) or not below(self.rules.lists, span, self.rules.rule_count, True):
+            raise ValueError(f"rule database: the rules of {what} are not a rising list of rules")
+
+    cdef check_tables(self):
+        cdef uint32_t i, n = self.count(SECTION_GROUPS), lists = self.count(SECTION_LISTS)
+        cdef const group_t *group
+        cdef const iponly_t *entry
+        cdef span_t span
+        for i in range(self.count(SECTION_SETS)):
+            if (not within(self.rules.sets[i].v4, self.count(SECTION_V4))
+                    or not within(self.rules.sets[i].v6, self.count(SECTION_V6))):
+                raise ValueError(f"rule database: address set {i} lies outside its section")
+        for i in range(self.count(SECTION_PORT_SETS)):
+            if not within(self.rules.port_sets[i], self.count(SECTION_PORT_RANGES)):
+                raise ValueError(f"rule database: port set {i} lies outside its section")
+        if n < 2:
+            raise ValueError("rule database: groups 0 and 1 are missing")
+        if self.count(SECTION_PROTOS) != 2 * 256 or self.count(SECTION_PORT_TABLES) != 4 * PORTS:
+            raise ValueError("rule database: a table of groups is not whole")
+        for i in range(2 * 256):
+            if self.rules.protos[i] >= n:
+                raise ValueError("rule database: a protocol names no group")
+        for i in range(4 * PORTS):
+            if self.rules.port_tables[i] >= n:
+                raise ValueError("rule database: a port names no group")
+        for i in range(self.count(SECTION_PATTERNS)):
+            self.rule_list(self.rules.patterns[i], f"pattern {i}")
+        for i in range(n):
+            group = &self.rules.groups[i]
+            self.rule_list(group.bare, f"group {i}")
+            self.rule_list(group.payload, f"group {i}")
+            self.rule_list(group.event, f"group {i}")
+            if not within(group.patterns, self.count(SECTION_PATTERNS)):
+                raise ValueError(f"rule database: the patterns of group {i} lie outside their section")
+            if group.database != NOTHING and (group.database >= self.count(SECTION_DATABASES) or not group.patterns.count):
+                raise ValueError(f"rule database: group {i} names no database")
+        for i in range(self.count(SECTION_DATABASES)):
+            span = (<const span_t *> (self.blob + self.rules.header.section[SECTION_DATABASES].offset))[i]
+            if not within(span, self.count(SECTION_SERIALIZED)):
+                raise ValueError(f"rule database: Hyperscan database {i} lies outside its section")
+        for i in range(self.count(SECTION_THRESHOLDS)):
+            if self.rules.thresholds[i].kind >= THRESHOLD_KINDS or self.rules.thresholds[i].track >= TRACKS:
+                raise ValueError(f"rule database: threshold {i} is of no known kind")
+        for i in range(4):
+            if not within(self.rules.header.iponly[i], self.count(SECTION_IPONLY)):
+                raise ValueError("rule database: a table of IP-only rules lies outside its section")
+        self.rule_list(self.rules.header.iponly_anywhere, "no address")
+        for i in range(self.count(SECTION_IPONLY)):
+            self.rule_list(self.rules.iponly[i].rules, f"address entry {i}")
+
+    cdef check_rules(self):
+        cdef uint32_t i
+        cdef const rule_t *rule
+        for i in range(self.rules.rule_count):
+            rule = &self.rules.rules[i]
+            if (rule.plan >= self.rules.header.plans or rule.kind > KIND_ALERT or rule.action > ACTION_REJECT_BOTH
+                    or (rule.src != NOTHING and rule.src >= self.count(SECTION_SETS))
+                    or (rule.dst != NOTHING and rule.dst >= self.count(SECTION_SETS))
+                    or (rule.sport != NOTHING and rule.sport >= self.count(SECTION_PORT_SETS))
+                    or (rule.dport != NOTHING and rule.dport >= self.count(SECTION_PORT_SETS))
+                    or (rule.threshold != NOTHING and rule.threshold >= self.count(SECTION_THRESHOLDS))
+                    or (rule.detection_filter != NOTHING and rule.detection_filter >= self.count(SECTION_THRESHOLDS))
+                    or not self.program_holds(rule.ops, False) or not self.program_holds(rule.after, True)):
+                raise ValueError(f"rule database: rule {i} points outside the blob")
+
+    cdef bint program_holds(self, uint32_t at, bint after) noexcept:
+        """Is this a whole program, up to OP_MATCH, with every operand within bounds?"""
+        cdef uint32_t end = self.count(SECTION_OPS)
+        cdef const op_t *op
+        cdef const block_op_t *block
+        while at < end:
+            op = &self.rules.ops[at]
+            if op.code == OP_MATCH:
+                return True
+            if after and op.code != OP_FLOWBITS:
+                return False
+            if op.code == OP_BLOCK:
+                block = <const block_op_t *> op
+                if block.buffer >= BUFFER_BASE64_DATA or not self.block_holds(at, True):
+                    return False
+                at = block.next
+            elif self.condition_holds(op):
+                at += 1
+            else:
+                return False
+        return False
+
+    cdef bint condition_holds(self, const op_t *op) noexcept:
+        cdef const number_op_t *number = <const number_op_t *> op
+        cdef const bits_op_t *bits = <const bits_op_t *> op
+        cdef const flowbits_op_t *flowbits = <const flowbits_op_t *> op
+        if op.code == OP_NUMBER:
+            return number.field < FIELD_MAX and within(number.ranges, self.count(SECTION_NUMBERS))
+        if op.code == OP_BITS:
+            return bits.field < FIELD_MAX and bits.mode < BITS_MODES
+        if op.code == OP_FLOWBITS:
+            return (flowbits.what < FLOWBITS_OPS and within(flowbits.bits, self.count(SECTION_LISTS))
+                    and below(self.rules.lists, flowbits.bits, self.rules.header.flowbits, False))
+        if op.code == OP_FLOW:
+            return (<const plain_op_t *> op).value <= STATE_MASK
+        return op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_EVENT
+
+    cdef bint block_holds(self, uint32_t at, bint nest) noexcept:
+        """Is this an OP_BLOCK whose steps are sound and end with OP_END, right before its `next`? A block over what
+        base64_decode gave may not decode again."""
+        cdef uint32_t end = self.count(SECTION_OPS)
+        cdef const block_op_t *block = <const block_op_t *> &self.rules.ops[at]
+        cdef const base64_op_t *base64
+        if block.next <= at or block.next > end:
+            return False
+        for at in range(at + 1, block.next - 1):
+            if not self.step_holds(&self.rules.ops[at]):
+                return False
+            if self.rules.ops[at].code == OP_BASE64:
+                base64 = <const base64_op_t *> &self.rules.ops[at]
+                if not nest:
+                    return False
+                if base64.block != NOTHING and (
+                        base64.block >= end or self.rules.ops[base64.block].code != OP_BLOCK
+                        or (<const block_op_t *> &self.rules.ops[base64.block]).buffer != BUFFER_BASE64_DATA
+                        or not self.block_holds(base64.block, False)):
+                    return False
+        return self.rules.ops[block.next - 1].code == OP_END
+
+    cdef bint step_holds(self, const op_t *op) noexcept:
+        cdef const content_op_t *content = <const content_op_t *> op
+        cdef const byte_op_t *byte = <const byte_op_t *> op
+        cdef span_t text
+        if op.code == OP_CONTENT:
+            text.first, text.count = content.at, content.length
+            return (content.length > 0 and within(text, self.count(SECTION_BYTES))
+                    and (not op.flags & OFFSET_VAR or <uint32_t> content.offset < VALUES_MAX)
+                    and (not op.flags & DEPTH_VAR or <uint32_t> content.depth < VALUES_MAX)
+                    and (not op.flags & DISTANCE_VAR or <uint32_t> content.distance < VALUES_MAX)
+                    and (not op.flags & WITHIN_VAR or <uint32_t> content.within < VALUES_MAX))
+        if op.code == OP_PCRE:
+            return (<const pcre_op_t *> op).expression < self.count(SECTION_EXPRESSIONS)
+        if op.code == OP_ISDATAAT:
+            return not op.flags & VALUE_VAR or (<const isdataat_op_t *> op).at < VALUES_MAX
+        if op.code == OP_BASE64:
+            return True
+        if op.code != OP_BYTE_TEST and op.code != OP_BYTE_JUMP and op.code != OP_BYTE_EXTRACT and op.code != OP_BYTE_MATH:
+            return False
+        if op.flags & NBYTES_VAR:
+            if byte.nbytes >= VALUES_MAX:
+                return False
+        elif byte.nbytes > (NUMERAL_MAX if byte.base else 8):
+            return False
+        if byte.base not in (0, 8, 10, 16) or byte.result >= VALUES_MAX:
+            return False
+        if op.flags & BYTE_OFFSET_VAR and <uint32_t> byte.offset >= VALUES_MAX:
+            return False
+        if op.flags & VALUE_VAR:
+            if op.code == OP_BYTE_JUMP:
+                if <uint32_t> byte.post >= VALUES_MAX:
+                    return False
+            elif byte.value >= VALUES_MAX:
+                return False
+        if op.code == OP_BYTE_TEST:
+            return byte.what < TESTS
+        return op.code != OP_BYTE_MATH or byte.what < MATHS
+
+    cdef load_databases(self):
+        cdef uint32_t i, n = self.count(SECTION_DATABASES)
+        cdef const span_t *spans = <const span_t *> (self.blob + self.rules.header.section[SECTION_DATABASES].offset)
+        cdef const char *serialized = <const char *> (self.blob + self.rules.header.section[SECTION_SERIALIZED].offset)
+        cdef int status
+        self.rules.databases = <void **> calloc(n + 1, sizeof(void *))
+        if self.rules.databases == NULL:
+            raise MemoryError
+        for i in range(n):
+            status = hs_deserialize_database(serialized + spans[i].first, spans[i].count,
+                                             <hs_database_t **> &self.rules.databases[i])
+            if status != HS_SUCCESS:
+                raise ValueError(f"rule database: Hyperscan refuses database {i} (error {status}): damaged, or made by another "
+                                 "version or for another processor")
+            self.database_count = i + 1
+
+    cdef load_expressions(self):
+        cdef uint32_t i, n = self.count(SECTION_EXPRESSIONS), options
+        cdef const expression_t *known = <const expression_t *> (
+            self.blob + self.rules.header.section[SECTION_EXPRESSIONS].offset)
+        cdef span_t text
+        cdef int error
+        cdef size_t offset
+        cdef uint8_t message[256]
+        self.rules.expressions = <void **> calloc(n + 1, sizeof(void *))
+        if self.rules.expressions == NULL:
+            raise MemoryError
+        for i in range(n):
+            text.first, text.count = known[i].at, known[i].length
+            if not within(text, self.count(SECTION_BYTES)):
+                raise ValueError(f"rule database: expression {i} lies outside its section")
+            options = known[i].options
+            self.rules.expressions[i] = pcre2_compile(
+                self.rules.bytes + text.first, text.count,
+                (PCRE2_CASELESS if options & EXPRESSION_CASELESS else 0)
+                | (PCRE2_MULTILINE if options & EXPRESSION_MULTILINE else 0)
+                | (PCRE2_DOTALL if options & EXPRESSION_DOTALL else 0)
+                | (PCRE2_EXTENDED if options & EXPRESSION_EXTENDED else 0)
+                | (PCRE2_ANCHORED if options & EXPRESSION_ANCHORED else 0)
+                | (PCRE2_DOLLAR_ENDONLY if options & EXPRESSION_DOLLAR_ENDONLY else 0)
+                | (PCRE2_UNGREEDY if options & EXPRESSION_UNGREEDY else 0),
+                &error, &offset, NULL)
+            if self.rules.expressions[i] == NULL:
+                pcre2_get_error_message(error, message, sizeof(message))
+                raise ValueError(f"expression {i}, offset {offset}: {(<const char *> message).decode()}")
+            self.expression_count = i + 1
+            # where there is no just-in-time compiler the interpreter runs the same expression
+            pcre2_jit_compile(<pcre2_code *> self.rules.expressions[i], PCRE2_JIT_COMPLETE)
+
+    cdef (uint32_t, size_t) rooms(self):
+        """The most patterns that one scan can find, and the most candidates that one entry can have."""
+        cdef uint32_t i, k, patterns = 1, by_address = 0
+        cdef uint64_t rules = 1, total
+        cdef const group_t *group
+        for i in range(self.count(SECTION_GROUPS)):
+            group = &self.rules.groups[i]
+            patterns = max(patterns, group.patterns.count)
+            total = <uint64_t> group.bare.count + group.payload.count + group.event.count
+            for k in range(group.patterns.count):
+                total += self.rules.patterns[group.patterns.first + k].count
+            rules = max(rules, total)
+        for i in range(self.count(SECTION_IPONLY)):
+            by_address = max(by_address, self.rules.iponly[i].rules.count)
+        rules += 2 * <uint64_t> by_address + self.rules.header.iponly_anywhere.count
+        if rules > 1 << 26:
+            raise ValueError("rule database: one group has more candidates than any rule set would")
+        return patterns, rules
+
+
+cdef class Scratch:
+    """The working memory of one worker for one Database: never shared between threads.
+
+    match_limit, depth_limit, heap_limit: of PCRE2, the last in KiB; an expression that meets one does not match.
+    """
+
+    def __cinit__(self, Database database not None, *, uint32_t match_limit=3500, uint32_t depth_limit=1500,
+                  uint32_t heap_limit=20000):
+        cdef match_scratch_t *at = &self.at
+        cdef uint32_t i, patterns, plans = database.rules.header.plans + 1
+        cdef size_t rules
+        self.database = database
+        patterns, rules = database.rooms()
+        for i in range(database.database_count):
+            if hs_alloc_scratch(<hs_database_t *> database.rules.databases[i], <hs_scratch_t **> &at.hyperscan) != HS_SUCCESS:
+                raise MemoryError("Hyperscan scratch")
+        at.hits = <uint32_t *> malloc(patterns * sizeof(uint32_t))
+        at.candidates = <uint32_t *> malloc(rules * sizeof(uint32_t))
+        at.merged = <uint32_t *> malloc(rules * sizeof(uint32_t))
+        at.matches = <match_t *> malloc(rules * sizeof(match_t))
+        at.checks = <uint64_t *> calloc(plans, 3 * sizeof(uint64_t))
+        at.decoded = <uint8_t *> malloc(BASE64_MAX)
+        at.match_data = pcre2_match_data_create(1, NULL)
+        at.match_context = pcre2_match_context_create(NULL)
+        if (at.hits == NULL or at.candidates == NULL or at.merged == NULL or at.matches == NULL or at.checks == NULL
+                or at.decoded == NULL or at.match_data == NULL or at.match_context == NULL):
+            raise MemoryError
+        at.candidate_hits = at.checks + plans
+        at.match_hits = at.candidate_hits + plans
+        pcre2_set_match_limit(<pcre2_match_context *> at.match_context, match_limit)
+        pcre2_set_depth_limit(<pcre2_match_context *> at.match_context, depth_limit)
+        pcre2_set_heap_limit(<pcre2_match_context *> at.match_context, heap_limit)
+
+    def __dealloc__(self):
+        hs_free_scratch(<hs_scratch_t *> self.at.hyperscan)
+        pcre2_match_data_free(<pcre2_match_data *> self.at.match_data)
+        pcre2_match_context_free(<pcre2_match_context *> self.at.match_context)
+        free(self.at.hits)
+        free(self.at.candidates)
+        free(self.at.merged)
+        free(self.at.matches)
+        free(self.at.checks)
+        free(self.at.decoded)
+
+    def counters(self):
+        """Per rule as loaded, uint64 [3][rules]: times confirmed, times found by its pattern, matches."""
+        cdef uint32_t plans = self.database.rules.header.plans
+        counts = np.empty((3, plans), np.uint64)
+        cdef uint64_t[:, ::1] view = counts
+        if plans:
+            memcpy(&view[0, 0], self.at.checks, plans * sizeof(uint64_t))
+            memcpy(&view[1, 0], self.at.candidate_hits, plans * sizeof(uint64_t))
+            memcpy(&view[2, 0], self.at.match_hits, plans * sizeof(uint64_t))
+        return counts

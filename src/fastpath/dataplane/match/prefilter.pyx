@@ -1,0 +1,246 @@
+"""Which rules may match an entry: those of its group whose fast pattern Hyperscan finds in the payload, those of its group
+that have none, and once per direction of a flow those that ask for addresses alone."""
+from libc.stddef cimport size_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from fastpath.dataplane.hyperscan cimport *
+from fastpath.dataplane.match.header cimport TCP, UDP, be32, be64, bytes_at, read_ports
+from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.types cimport (
+    FLOW_GROUPED_TO_CLIENT, FLOW_GROUPED_TO_SERVER, FLOW_IPONLY_TO_CLIENT, FLOW_IPONLY_TO_SERVER, NET_IPV4, NET_IPV6, NO_INDEX,
+    PM_INVALID, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
+)
+
+
+cdef int note_hit(unsigned int pattern, unsigned long long start, unsigned long long end, unsigned int flags,
+                  void *context) noexcept nogil:
+    cdef match_scratch_t *scratch = <match_scratch_t *> context
+    if pattern < scratch.hit_room and scratch.hit_count < scratch.hit_room:
+        scratch.hits[scratch.hit_count] = pattern
+        scratch.hit_count += 1
+    return 0
+
+
+cdef inline void add_rules(const ruleset_t *rules, match_scratch_t *scratch, span_t span) noexcept nogil:
+    memcpy(scratch.candidates + scratch.candidate_count, rules.lists + span.first, span.count * sizeof(uint32_t))
+    scratch.candidate_count += span.count
+
+
+cdef void sort_candidates(match_scratch_t *scratch) noexcept nogil:
+    """Bottom-up merge sort; few candidates, or runs already in order, cost little more than a look. Drops what is twice."""
+    cdef uint32_t n = scratch.candidate_count, width, low, middle, high, i, k, at
+    cdef uint32_t *a = scratch.candidates
+    cdef uint32_t *b = scratch.merged
+    cdef uint32_t *swap
+    at = 1
+    while at < n and a[at - 1] < a[at]:
+        at += 1
+    if at >= n:
+        return
+    width = 1
+    while width < n:
+        low = 0
+        while low < n:
+            middle = min(low + width, n)
+            high = min(low + 2 * width, n)
+            i, k = low, middle
+            for at in range(low, high):
+                if i < middle and (k >= high or a[i] <= a[k]):
+                    b[at] = a[i]
+                    i += 1
+                else:
+                    b[at] = a[k]
+                    k += 1
+            low += 2 * width
+        swap, a, b = a, b, a
+        width *= 2
+    scratch.candidates, scratch.merged = a, b
+    at = 1
+    for i in range(1, n):
+        if a[i] != a[at - 1]:
+            a[at] = a[i]
+            at += 1
+    scratch.candidate_count = at
+
+
+cdef uint32_t group_of(const ruleset_t *rules, const packet_meta_t *meta, flow_t *flow) noexcept nogil:
+    """The group of an entry: by protocol, direction and the server's port. A flow remembers it for each direction."""
+    cdef uint32_t to_client = 1 if meta.flags & PM_TO_CLIENT else 0
+    cdef uint16_t known = FLOW_GROUPED_TO_CLIENT if to_client else FLOW_GROUPED_TO_SERVER
+    cdef uint16_t source, destination, group
+    if meta.flags & PM_INVALID or meta.net != NET_IPV4 and meta.net != NET_IPV6:
+        return 1 if meta.events != NO_INDEX else 0
+    if flow != NULL:
+        if flow.epoch != rules.epoch:
+            # a new rule set: what the flow remembers of the old one is void
+            flow.epoch = rules.epoch
+            flow.flags &= <uint16_t> ~(FLOW_GROUPED_TO_CLIENT | FLOW_GROUPED_TO_SERVER
+                                       | FLOW_IPONLY_TO_CLIENT | FLOW_IPONLY_TO_SERVER)
+        elif flow.flags & known and meta.proto == flow.key.proto:
+            return flow.group[to_client]
+    if meta.proto == TCP or meta.proto == UDP:
+        read_ports(meta, &source, &destination)
+        group = rules.port_tables[((meta.proto == UDP) * 2 + to_client) * <uint32_t> PORTS
+                                  + (source if to_client else destination)]
+    else:
+        group = rules.protos[to_client * 256 + meta.proto]
+    if flow != NULL and meta.proto == flow.key.proto:
+        flow.group[to_client] = group
+        flow.flags |= known
+    return group
+
+
+cdef void add_by_address(const ruleset_t *rules, match_scratch_t *scratch, span_t table, uint64_t upper,
+                         uint64_t lower) noexcept nogil:
+    """The IP-only rules behind one address: those of the last entry that starts at or below it."""
+    cdef const iponly_t *entries = rules.iponly + table.first
+    cdef uint32_t low = 0, high = table.count, middle
+    while low < high:
+        middle = (low + high) // 2
+        if entries[middle].low[0] < upper or (entries[middle].low[0] == upper and entries[middle].low[1] <= lower):
+            low = middle + 1
+        else:
+            high = middle
+    if low:
+        add_rules(rules, scratch, entries[low - 1].rules)
+
+
+cdef void add_iponly(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta, flow_t *flow) noexcept nogil:
+    cdef uint16_t done = FLOW_IPONLY_TO_CLIENT if meta.flags & PM_TO_CLIENT else FLOW_IPONLY_TO_SERVER
+    cdef const unsigned char *at
+    if meta.net != NET_IPV4 and meta.net != NET_IPV6:
+        return
+    if flow != NULL:
+        if flow.flags & done:
+            return
+        flow.flags |= done
+    add_rules(rules, scratch, rules.header.iponly_anywhere)
+    if meta.net == NET_IPV4:
+        at = bytes_at(meta, meta.l3, 20)
+        if at != NULL:
+            add_by_address(rules, scratch, rules.header.iponly[0], 0, be32(at + 12))
+            add_by_address(rules, scratch, rules.header.iponly[2], 0, be32(at + 16))
+    else:
+        at = bytes_at(meta, meta.l3, 40)
+        if at != NULL:
+            add_by_address(rules, scratch, rules.header.iponly[1], be64(at + 8), be64(at + 16))
+            add_by_address(rules, scratch, rules.header.iponly[3], be64(at + 24), be64(at + 32))
+
+
+cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
+                              flow_t *flow) noexcept nogil:
+    """Leaves the rules that may match this entry in scratch.candidates, in the order of inspection, and returns how many.
+
+    flow: the entry's flow, or NULL; its group and IP-only marks are read and set.
+    """
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef const group_t *group = &rules.groups[group_of(rules, meta, flow)]
+    cdef span_t behind
+    cdef uint32_t i
+    scratch.candidate_count = 0
+    if meta.payload_len:
+        if group.database != NOTHING and meta.payload_len >= group.shortest:
+            scratch.hit_count = 0
+            scratch.hit_room = group.patterns.count
+            scratch.scanning = group.database
+            scratch.scans += 1
+            scratch.scanned += meta.payload_len
+            hs_scan(<hs_database_t *> rules.databases[group.database], <const char *> meta.frame + meta.payload,
+                    meta.payload_len, 0, <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
+            for i in range(scratch.hit_count):
+                behind = rules.patterns[group.patterns.first + scratch.hits[i]]
+                add_rules(rules, scratch, behind)
+            for i in range(scratch.candidate_count):
+                scratch.candidate_hits[rules.rules[scratch.candidates[i]].plan] += 1
+        if group.payload.count:
+            add_rules(rules, scratch, group.payload)
+    if group.bare.count:
+        add_rules(rules, scratch, group.bare)
+    if group.event.count and meta.events != NO_INDEX:
+        add_rules(rules, scratch, group.event)
+    if rules.has_iponly:
+        add_iponly(rules, scratch, meta, flow)
+    if scratch.candidate_count > 1:
+        sort_candidates(scratch)
+    return scratch.candidate_count
+
+
+def version():
+    """The Hyperscan (or vectorscan) in use, as it calls itself."""
+    return (<const char *> hs_version()).decode()
+
+
+def compile_literals(patterns, nocase):
+    """Compiles literals into one Hyperscan database for block mode and returns it serialized, as bytes.
+
+    patterns: sequence of bytes; pattern i reports as i, once a scan. nocase: sequence of bool, as long.
+    Raises ValueError where Hyperscan refuses a pattern.
+    """
+    cdef unsigned int n = len(patterns), i
+    cdef const char **texts = <const char **> calloc(n + 1, sizeof(char *))
+    cdef size_t *lengths = <size_t *> calloc(n + 1, sizeof(size_t))
+    cdef unsigned int *flags = <unsigned int *> calloc(n + 1, sizeof(int))
+    cdef unsigned int *ids = <unsigned int *> calloc(n + 1, sizeof(int))
+    cdef hs_database_t *database = NULL
+    cdef hs_compile_error_t *error = NULL
+    cdef char *serialized = NULL
+    cdef size_t length = 0
+    cdef int status
+    try:
+        if texts == NULL or lengths == NULL or flags == NULL or ids == NULL:
+            raise MemoryError
+        for i in range(n):
+            texts[i] = patterns[i]
+            lengths[i] = len(patterns[i])
+            flags[i] = HS_FLAG_SINGLEMATCH | (HS_FLAG_CASELESS if nocase[i] else 0)
+            ids[i] = i
+        with nogil:
+            status = hs_compile_lit_multi(texts, flags, ids, lengths, n, HS_MODE_BLOCK, NULL, &database, &error)
+        if status != HS_SUCCESS:
+            text = (<const char *> error.message).decode(errors="replace")
+            at = error.expression
+            raise ValueError(f"Hyperscan refuses {patterns[at]!r}: {text}" if at >= 0 else f"Hyperscan: {text}")
+        if hs_serialize_database(database, &serialized, &length) != HS_SUCCESS:
+            raise MemoryError("serializing a Hyperscan database")
+        return serialized[:length]
+    finally:
+        hs_free_compile_error(error)
+        hs_free_database(database)
+        free(serialized)
+        free(texts)
+        free(lengths)
+        free(flags)
+        free(ids)
+
+
+cdef int keep_pair(unsigned int pattern, unsigned long long start, unsigned long long end, unsigned int flags,
+                   void *context) noexcept nogil:
+    (<unsigned char *> context)[pattern] = 1
+    return 0
+
+
+def scan_literals(serialized, data, unsigned int patterns):
+    """Which of the patterns of a database (compile_literals) are in the data: bytes, one per pattern, 1 where it is."""
+    cdef const unsigned char[::1] form = serialized
+    cdef const unsigned char[::1] view = data
+    cdef hs_database_t *database = NULL
+    cdef hs_scratch_t *scratch = NULL
+    cdef bytearray found = bytearray(patterns)
+    cdef unsigned char *at = found
+    cdef int status
+    try:
+        if form.shape[0] == 0 or hs_deserialize_database(<const char *> &form[0], form.shape[0], &database) != HS_SUCCESS:
+            raise ValueError("not a database of this Hyperscan")
+        if hs_alloc_scratch(database, &scratch) != HS_SUCCESS:
+            raise MemoryError("Hyperscan scratch")
+        if view.shape[0]:
+            with nogil:
+                status = hs_scan(database, <const char *> &view[0], view.shape[0], 0, scratch, keep_pair, at)
+            if status != HS_SUCCESS:
+                raise ValueError(f"hs_scan failed (error {status})")
+        return bytes(found)
+    finally:
+        hs_free_scratch(scratch)
+        hs_free_database(database)

@@ -1,0 +1,220 @@
+# The structs of program.h for Cython. What a field means is said there.
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath.dataplane.types cimport more_pool_t
+
+cdef extern from "match/program.h" nogil:
+    const uint32_t NOTHING
+    const char *PROGRAM_MAGIC
+    enum:
+        PROGRAM_VERSION, VALUES_MAX, PORTS, NUMERAL_MAX, BASE64_MAX
+    enum:
+        SECTION_RULES, SECTION_OPS, SECTION_BYTES, SECTION_SETS, SECTION_V4, SECTION_V6, SECTION_PORT_SETS
+        SECTION_PORT_RANGES, SECTION_NUMBERS, SECTION_LISTS, SECTION_GROUPS, SECTION_PROTOS, SECTION_PORT_TABLES
+        SECTION_PATTERNS, SECTION_DATABASES, SECTION_SERIALIZED, SECTION_EXPRESSIONS, SECTION_THRESHOLDS, SECTION_IPONLY
+        SECTION_MAX
+    enum:
+        RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS
+        RULE_EVENT, RULE_FLOW_ACTION
+    enum:
+        KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
+    enum:
+        EXPRESSION_CASELESS, EXPRESSION_MULTILINE, EXPRESSION_DOTALL, EXPRESSION_EXTENDED, EXPRESSION_ANCHORED
+        EXPRESSION_DOLLAR_ENDONLY, EXPRESSION_UNGREEDY
+    enum:
+        THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS
+    enum:
+        TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS
+    enum:
+        OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
+        OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_CODES
+    enum:
+        FIELD_TTL, FIELD_TOS, FIELD_IP_ID, FIELD_IP_PROTO, FIELD_FRAGOFFSET, FIELD_SEQ, FIELD_ACK, FIELD_WINDOW, FIELD_MSS
+        FIELD_ITYPE, FIELD_ICODE, FIELD_ICMP_ID, FIELD_ICMP_SEQ, FIELD_ICMPV6_MTU, FIELD_DSIZE, FIELD_TCP_FLAGS, FIELD_FRAGBITS
+        FIELD_MAX
+    enum:
+        NEGATED, RELATIVE
+    enum:
+        BITS_EXACT, BITS_ALL, BITS_ANY, BITS_NONE, BITS_MODES, ANY_IPOPT
+    enum:
+        STATE_TO_SERVER, STATE_TO_CLIENT, STATE_ESTABLISHED, STATE_NOT_ESTABLISHED, STATE_REASSEMBLED, STATE_NOT_REASSEMBLED
+        STATE_MASK
+    enum:
+        FLOWBITS_SET, FLOWBITS_UNSET, FLOWBITS_TOGGLE, FLOWBITS_ISSET, FLOWBITS_ISNOTSET, FLOWBITS_OPS
+    enum:
+        BUFFER_PAYLOAD, BUFFER_IPV4_HDR, BUFFER_IPV6_HDR, BUFFER_TCP_HDR, BUFFER_UDP_HDR, BUFFER_ICMPV4_HDR
+        BUFFER_ICMPV6_HDR, BUFFER_BASE64_DATA, BUFFER_MAX
+    enum:
+        CONTENT_NOCASE, CONTENT_ENDSWITH, HAS_RELATIVE_NEXT, HAS_DISTANCE, HAS_WITHIN, HAS_DEPTH, OFFSET_VAR, DEPTH_VAR
+        DISTANCE_VAR, WITHIN_VAR, CONTENT_ALONE
+    enum:
+        LITTLE_ENDIAN_BYTES, NBYTES_VAR, VALUE_VAR, BYTE_OFFSET_VAR, FROM_BEGINNING, FROM_END, HAS_BITMASK
+    enum:
+        TEST_LT, TEST_GT, TEST_EQ, TEST_LE, TEST_GE, TEST_AND, TEST_OR, TESTS
+    enum:
+        MATH_ADD, MATH_SUBTRACT, MATH_MULTIPLY, MATH_DIVIDE, MATH_SHIFT_LEFT, MATH_SHIFT_RIGHT, MATHS
+    enum:
+        MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD
+
+    ctypedef struct span_t:
+        uint32_t first, count
+
+    ctypedef struct section_t:
+        uint64_t offset
+        uint32_t count, width
+
+    ctypedef struct program_header_t:
+        char magic[8]
+        uint32_t version, sections
+        uint64_t size
+        uint32_t plans, flowbits, step_limit, reserved
+        span_t iponly[4]
+        span_t iponly_anywhere
+        section_t section[19]
+
+    ctypedef struct address_set_t:
+        span_t v4, v6
+
+    ctypedef struct range4_t:
+        uint32_t low, high
+
+    ctypedef struct range6_t:
+        uint64_t low[2]
+        uint64_t high[2]
+
+    ctypedef struct port_range_t:
+        uint16_t low, high
+
+    ctypedef struct number_range_t:
+        uint64_t low, high
+
+    ctypedef struct rule_t:
+        uint32_t plan, flags, ops, after, src, dst, sport, dport, threshold, detection_filter, sid, gid
+        uint8_t kind, action
+        uint8_t proto[2]
+        uint32_t reserved[3]
+
+    ctypedef struct group_t:
+        uint32_t database, shortest
+        span_t patterns, bare, payload, event
+
+    ctypedef struct iponly_t:
+        uint64_t low[2]
+        span_t rules
+
+    ctypedef struct expression_t:
+        uint32_t at, length, options, reserved
+
+    ctypedef struct threshold_t:
+        uint8_t kind, track
+        uint16_t reserved
+        uint32_t count, seconds, reserved2
+
+    ctypedef struct op_t:
+        uint16_t code, flags
+        uint8_t operands[28]
+
+    ctypedef struct number_op_t:
+        uint16_t code, flags
+        uint32_t field
+        span_t ranges
+        uint32_t reserved[4]
+
+    ctypedef struct bits_op_t:
+        uint16_t code, flags
+        uint32_t field, mode, value, ignore
+        uint32_t reserved[3]
+
+    ctypedef struct plain_op_t:
+        uint16_t code, flags
+        uint32_t value
+        uint32_t reserved[6]
+
+    ctypedef struct flowbits_op_t:
+        uint16_t code, flags
+        uint32_t what
+        span_t bits
+        uint32_t reserved[4]
+
+    ctypedef struct block_op_t:
+        uint16_t code, flags
+        uint32_t buffer, next
+        uint32_t reserved[5]
+
+    ctypedef struct content_op_t:
+        uint16_t code, flags
+        uint32_t at, length
+        int32_t offset, depth, distance, within
+        uint32_t reserved
+
+    ctypedef struct pcre_op_t:
+        uint16_t code, flags
+        uint32_t expression
+        uint32_t reserved[6]
+
+    ctypedef struct byte_op_t:
+        uint16_t code, flags
+        uint8_t nbytes, base, what, result
+        int32_t offset
+        uint32_t bitmask
+        int32_t post
+        uint32_t multiplier
+        uint64_t value
+
+    ctypedef struct isdataat_op_t:
+        uint16_t code, flags
+        uint32_t at
+        uint32_t reserved[6]
+
+    ctypedef struct base64_op_t:
+        uint16_t code, flags
+        uint32_t bytes, offset, block
+        uint32_t reserved[4]
+
+    ctypedef struct ruleset_t:
+        const program_header_t *header
+        const rule_t *rules
+        const op_t *ops
+        const uint8_t *bytes
+        const address_set_t *sets
+        const range4_t *v4
+        const range6_t *v6
+        const span_t *port_sets
+        const port_range_t *port_ranges
+        const number_range_t *numbers
+        const uint32_t *lists
+        const group_t *groups
+        const uint16_t *protos
+        const uint16_t *port_tables
+        const span_t *patterns
+        const threshold_t *thresholds
+        const iponly_t *iponly
+        void **databases
+        void **expressions
+        uint32_t rule_count
+        uint8_t has_iponly, epoch
+
+    ctypedef struct match_t:
+        uint32_t rule, compiled
+        uint8_t kind, action
+        uint16_t flags
+
+    ctypedef struct match_scratch_t:
+        void *hyperscan
+        void *match_data
+        void *match_context
+        more_pool_t *pool
+        uint32_t *hits
+        uint32_t hit_count, hit_room
+        uint32_t *candidates
+        uint32_t candidate_count
+        uint32_t *merged
+        match_t *matches
+        uint32_t match_count
+        uint64_t *checks
+        uint64_t *candidate_hits
+        uint64_t *match_hits
+        uint64_t values[32]
+        uint8_t *decoded
+        uint32_t decoded_length, steps, cursor, give_up, scanning
+        uint64_t scans, scanned, limits_hit

@@ -1,0 +1,213 @@
+"""A door to the match room for tests, benchmarks and curious people: rules tried on packets, without an engine around them."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
+from fastpath.dataplane.hyperscan cimport hs_database_t, hs_scan, hs_scratch_t
+from fastpath.dataplane.match.confirm cimport confirm_entry
+from fastpath.dataplane.match.database cimport Database, Scratch
+from fastpath.dataplane.more cimport release_more
+from fastpath.dataplane.match.prefilter cimport prefilter_entry
+from fastpath.dataplane.match.program cimport (
+    KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, NOTHING, match_scratch_t, match_t, ruleset_t,
+)
+from fastpath.dataplane.types cimport (
+    BURST_MAX, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_KEYED, PM_REVERSED,
+    PM_TO_CLIENT, burst_t, flow_t, more_pool_t, packet_meta_t,
+)
+from fastpath.dataplane.wire.walk cimport decode_config_t
+
+
+cdef class Flow:
+    cdef flow_t at
+    cdef more_pool_t *pool
+    cdef bint reversed_
+
+    def __dealloc__(self):
+        if self.pool != NULL:
+            release_more(&self.at, self.pool)
+
+
+cdef class Trial:
+    """Packets against a rule set, one after another, with flows told apart by key alone and never ended.
+
+    settings: as decode takes them. flowbits_memory: cap of the flowbits of all flows, bytes.
+    """
+    cdef readonly Database database
+    cdef readonly Scratch scratch
+    cdef decode_config_t config
+    cdef burst_t *burst
+    cdef more_pool_t pool
+    cdef dict flows
+
+    def __cinit__(self, Database database not None, *, uint64_t flowbits_memory=1 << 24, scratch=None, **settings):
+        self.database = database
+        self.scratch = Scratch(database) if scratch is None else scratch
+        decode_defaults(&self.config)
+        decode_settings(&self.config, settings)
+        self.pool.cap = flowbits_memory
+        self.scratch.at.pool = &self.pool
+        self.flows = {}
+        self.burst = <burst_t *> malloc(sizeof(burst_t))
+        if self.burst == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.burst)
+
+    cdef fill(self, packets, int linktype):
+        """As rx and decode do it."""
+        cdef packet_meta_t *meta
+        cdef const uint8_t[::1] view
+        cdef uint32_t i = 0
+        self.burst.notes_used = self.burst.events_lost = 0
+        for packet in packets:
+            view = packet
+            meta = &self.burst.meta[i]
+            memset(meta, 0, sizeof(packet_meta_t))
+            meta.caplen = meta.wirelen = view.shape[0]
+            meta.frame = &view[0] if view.shape[0] else <const uint8_t *> b""
+            meta.packet = meta.parent = i
+            meta.events = NO_INDEX
+            meta.linktype = linktype
+            i += 1
+        self.burst.packets = self.burst.entries = i
+        decode_burst(&self.config, self.burst, 0, i)
+
+    cdef Flow flow_of(self, uint32_t entry):
+        """As flow does it: the first packet of a key goes to the server."""
+        cdef packet_meta_t *meta = &self.burst.meta[entry]
+        cdef Flow flow
+        cdef uint16_t both = FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER
+        if not meta.flags & PM_KEYED:
+            return None
+        key = (<const char *> &self.burst.key[entry])[:sizeof(self.burst.key[entry])]
+        flow = self.flows.get(key)
+        if flow is None:
+            flow = self.flows[key] = Flow()
+            flow.at.key = self.burst.key[entry]
+            flow.reversed_ = (meta.flags & PM_REVERSED) != 0
+            flow.pool = &self.pool
+        meta.flags |= PM_FLOW
+        if flow.reversed_ == ((meta.flags & PM_REVERSED) != 0):
+            flow.at.flags |= FLOW_SEEN_TO_SERVER
+        else:
+            flow.at.flags |= FLOW_SEEN_TO_CLIENT
+            meta.flags |= PM_TO_CLIENT
+        if flow.at.flags & both == both:
+            meta.flags |= PM_ESTABLISHED
+        return flow
+
+    def match(self, packets, int linktype=1):
+        """Matches of each packet: a list per packet, in the order of inspection, of (rule index, flags): flags is a set of
+        "alert", "flow", "stream", "pass", "bypass"."""
+        cdef Flow flow
+        cdef uint32_t entry, i, n
+        cdef match_t *match
+        cdef flow_t *at
+        held = list(packets)
+        results = []
+        for start in range(0, len(held), BURST_MAX):
+            taken = held[start:start + BURST_MAX]
+            self.fill(taken, linktype)
+            for entry in range(self.burst.packets):
+                flow = self.flow_of(entry)
+                at = &flow.at if flow is not None else NULL
+                with nogil:
+                    prefilter_entry(&self.database.rules, &self.scratch.at, self.burst, entry, at)
+                    n = confirm_entry(&self.database.rules, &self.scratch.at, self.burst, entry, at, 0)
+                found = []
+                for i in range(n):
+                    match = &self.scratch.at.matches[i]
+                    flags = {name for name, flag in (("alert", MATCH_ALERT), ("flow", MATCH_FLOW), ("stream", MATCH_STREAM),
+                                                     ("bypass", MATCH_BYPASS)) if match.flags & flag}
+                    if match.kind == KIND_PASS:
+                        flags.add("pass")
+                    found.append((match.rule, flags))
+                results.append(found)
+        return results
+
+    def candidates(self, packets, int linktype=1):
+        """Candidates of each packet: a list per packet of rule indices, in the order of inspection."""
+        cdef Flow flow
+        cdef uint32_t entry, i, n
+        held = list(packets)
+        results = []
+        for start in range(0, len(held), BURST_MAX):
+            self.fill(held[start:start + BURST_MAX], linktype)
+            for entry in range(self.burst.packets):
+                flow = self.flow_of(entry)
+                n = prefilter_entry(&self.database.rules, &self.scratch.at, self.burst, entry,
+                                    &flow.at if flow is not None else NULL)
+                results.append([self.database.rules.rules[self.scratch.at.candidates[i]].plan for i in range(n)])
+        return results
+
+    def speed(self, packets, int linktype=1, *, int repeats=5):
+        """What matching costs beside bare hs_scan with an empty callback over the same buffers and databases.
+
+        Returns a dict: `scans`, `bytes`, and lists of `repeats` times in ns: `bare` (hs_scan), `match` (prefilter and
+        confirm). Decoding and flow lookup are in neither.
+        """
+        cdef size_t total = len(packets), at = 0, used = 0
+        cdef timespec before, after
+        cdef uint32_t entry, first
+        cdef Flow flow
+        cdef scan_t *log = <scan_t *> calloc(total + 1, sizeof(scan_t))
+        cdef flow_t **flows = <flow_t **> calloc(total + 1, sizeof(flow_t *))
+        cdef packet_meta_t *metas = <packet_meta_t *> calloc(total + 1, sizeof(packet_meta_t))
+        cdef uint64_t scans
+        cdef const ruleset_t *rules = &self.database.rules
+        cdef match_scratch_t *scratch = &self.scratch.at
+        times = {"bare": [], "match": []}
+        held = list(packets)
+        try:
+            if log == NULL or flows == NULL or metas == NULL:
+                raise MemoryError
+            for start in range(0, len(held), BURST_MAX):
+                self.fill(held[start:start + BURST_MAX], linktype)
+                for entry in range(self.burst.packets):
+                    flow = self.flow_of(entry)
+                    flows[at] = &flow.at if flow is not None else NULL
+                    metas[at] = self.burst.meta[entry]
+                    metas[at].events = NO_INDEX
+                    scans = scratch.scans
+                    prefilter_entry(rules, scratch, self.burst, entry, flows[at])
+                    if scratch.scans != scans:
+                        log[used].database = scratch.scanning
+                        log[used].data = <const char *> metas[at].frame + metas[at].payload
+                        log[used].length = metas[at].payload_len
+                        used += 1
+                    at += 1
+            for _ in range(repeats):
+                clock_gettime(CLOCK_MONOTONIC, &before)
+                with nogil:
+                    for at in range(used):
+                        hs_scan(<hs_database_t *> rules.databases[log[at].database], log[at].data, log[at].length, 0,
+                                <hs_scratch_t *> scratch.hyperscan, count_nothing, NULL)
+                clock_gettime(CLOCK_MONOTONIC, &after)
+                times["bare"].append((after.tv_sec - before.tv_sec) * 10**9 + after.tv_nsec - before.tv_nsec)
+                clock_gettime(CLOCK_MONOTONIC, &before)
+                with nogil:
+                    for at in range(total):
+                        self.burst.meta[0] = metas[at]
+                        if prefilter_entry(rules, scratch, self.burst, 0, flows[at]):
+                            confirm_entry(rules, scratch, self.burst, 0, flows[at], 0)
+                clock_gettime(CLOCK_MONOTONIC, &after)
+                times["match"].append((after.tv_sec - before.tv_sec) * 10**9 + after.tv_nsec - before.tv_nsec)
+            return times | {"scans": used, "bytes": sum(log[at].length for at in range(used))}
+        finally:
+            free(log)
+            free(flows)
+            free(metas)
+
+
+ctypedef struct scan_t:
+    const char *data
+    uint32_t length, database
+
+
+cdef int count_nothing(unsigned int pattern, unsigned long long start, unsigned long long end, unsigned int flags,
+                       void *context) noexcept nogil:
+    return 0

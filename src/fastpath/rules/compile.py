@@ -1,0 +1,341 @@
+"""Plans -> the blob that the data plane matches with.
+
+Rules are put into the order in which Suricata inspects them, each becomes a program of fixed-size ops, groups say which of
+them an entry can meet, and one Hyperscan database a set of patterns finds the few that are worth a program.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from fastpath.dataplane.match.database import Database
+from fastpath.dataplane.match.prefilter import compile_literals
+from fastpath.rules import program as p
+from fastpath.rules.fastpattern import Pattern, choose
+from fastpath.rules.groups import TO_CLIENT, TO_SERVER, Groups, group
+from fastpath.rules.plan import (
+    AddressSet, Block, Content, Flowbits, FlowState, HasEvent, IsDataAt, Number, PortSet, RulePlan, Threshold,
+)
+from fastpath.rules.steps import Assembler
+
+#: rule protocol -> (IP protocols or None for all, flags)
+PROTOCOLS: dict[str, tuple[tuple[int, ...] | None, int]] = {
+    "ip": (None, 0), "pkthdr": (None, 0), "ipv4": (None, p.RULE_IPV4), "ip4": (None, p.RULE_IPV4),
+    "ipv6": (None, p.RULE_IPV6), "ip6": (None, p.RULE_IPV6), "tcp": ((6,), 0), "tcp-pkt": ((6,), p.RULE_PACKET),
+    "tcp-stream": ((6,), p.RULE_STREAM), "udp": ((17,), 0), "icmp": ((1, 58), 0), "icmpv4": ((1,), 0), "icmpv6": ((58,), 0),
+    "sctp": ((132,), 0),
+}
+#: Suricata's priority of a rule that names none and whose class is not known.
+DEFAULT_PRIORITY = 3
+STEP_LIMIT = 3000
+
+
+class Lists:
+    """SECTION_LISTS: lists of numbers, each written once."""
+
+    def __init__(self) -> None:
+        self.values: list[int] = []
+        self.known: dict[tuple[int, ...], tuple[int, int]] = {(): (0, 0)}
+
+    def span(self, numbers: Iterable[int]) -> tuple[int, int]:
+        key = tuple(numbers)
+        if key not in self.known:
+            self.known[key] = len(self.values), len(key)
+            self.values += key
+        return self.known[key]
+
+
+class Sets:
+    """Address and port sets, each written once."""
+
+    def __init__(self) -> None:
+        self.v4: list[tuple[int, int]] = []
+        self.v6: list[tuple[list[int], list[int]]] = []
+        self.addresses: dict[AddressSet, int] = {}
+        self.address_spans: list[tuple[tuple[int, int], tuple[int, int]]] = []
+        self.ports: dict[PortSet, int] = {}
+        self.port_spans: list[tuple[int, int]] = []
+        self.port_ranges: list[tuple[int, int]] = []
+
+    def address(self, addresses: AddressSet) -> int:
+        if addresses.is_any:
+            return p.NOTHING
+        if addresses not in self.addresses:
+            self.addresses[addresses] = len(self.address_spans)
+            self.address_spans.append(((len(self.v4), len(addresses.v4)), (len(self.v6), len(addresses.v6))))
+            self.v4 += addresses.v4
+            self.v6 += [(words(low), words(high)) for low, high in addresses.v6]
+        return self.addresses[addresses]
+
+    def port(self, ports: PortSet) -> int:
+        if ports.is_any:
+            return p.NOTHING
+        if ports not in self.ports:
+            self.ports[ports] = len(self.port_spans)
+            self.port_spans.append((len(self.port_ranges), len(ports.ranges)))
+            self.port_ranges += ports.ranges
+        return self.ports[ports]
+
+
+def words(address: int) -> list[int]:
+    return [address >> 64, address & 2**64 - 1]
+
+
+def directions(plan: RulePlan) -> list[tuple[AddressSet, PortSet, AddressSet, PortSet]]:
+    """The header of a rule, and the same turned round where the rule goes both ways."""
+    there = (plan.src, plan.sport, plan.dst, plan.dport)
+    back = (plan.dst, plan.dport, plan.src, plan.sport)
+    return [there, back] if plan.bidirectional and there != back else [there]
+
+
+def way_of(plan: RulePlan) -> int | None:
+    """The one direction that the flow keyword asks for."""
+    for condition in plan.conditions:
+        if isinstance(condition, FlowState) and condition.direction:
+            return TO_SERVER if condition.direction == "to_server" else TO_CLIENT
+    return None
+
+
+def is_iponly(plan: RulePlan) -> bool:
+    """Header alone: addresses and protocol, no ports, nothing asked of the packet."""
+    return not (plan.blocks or plan.conditions or not plan.sport.is_any or not plan.dport.is_any
+                or plan.proto in ("pkthdr", "tcp-pkt", "tcp-stream") or any(bits.op != "set" for bits in plan.after))
+
+
+def is_event_only(plan: RulePlan) -> bool:
+    return not plan.blocks and bool(plan.conditions) and all(isinstance(c, HasEvent) for c in plan.conditions)
+
+
+def inspects(plan: RulePlan) -> int:
+    """RULE_PACKET and RULE_STREAM: what of a TCP flow the rule looks at."""
+    flags = PROTOCOLS[plan.proto][1] & (p.RULE_PACKET | p.RULE_STREAM)
+    for condition in plan.conditions:
+        if isinstance(condition, FlowState):
+            flags |= {"only_stream": p.RULE_STREAM, "no_stream": p.RULE_PACKET, "": 0}[condition.stream]
+        elif not isinstance(condition, Flowbits):
+            flags |= p.RULE_PACKET
+    for block in plan.blocks:
+        if block.buffer not in ("payload", "base64_data"):
+            flags |= p.RULE_PACKET
+    if not flags and any(block.buffer == "payload" for block in plan.blocks):
+        flags = p.RULE_STREAM
+        for block in plan.blocks:
+            if block.buffer == "payload" and any(
+                    isinstance(step, Content) and (step.depth is not None or step.offset is not None or step.startswith)
+                    for step in block.steps):
+                flags |= p.RULE_PACKET
+    return flags
+
+
+def flowbits_rank(plan: RulePlan) -> int:
+    """Rules that set flowbits run before those that do both, before those that read them, before the rest."""
+    reads = any(isinstance(c, Flowbits) for c in plan.conditions)
+    sets = bool(plan.after)
+    return 0 if sets and not reads else 1 if sets else 2 if reads else 3
+
+
+def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int]) -> list[int]:
+    """Indices of the plans in the order of inspection."""
+    def key(index: int) -> tuple[int, int, int, int, int]:
+        plan = plans[index]
+        priority = plan.priority if plan.priority is not None else priorities.get(plan.classtype, DEFAULT_PRIORITY)
+        return p.KINDS[plan.action], flowbits_rank(plan), priority, plan.order, index
+    return sorted(range(len(plans)), key=key)
+
+
+def threshold_row(threshold: Threshold | None, rows: list[tuple[int, ...]]) -> int:
+    if threshold is None:
+        return p.NOTHING
+    rows.append((p.THRESHOLD_KINDS[threshold.kind], p.TRACKS[threshold.track], 0, threshold.count, threshold.seconds, 0))
+    return len(rows) - 1
+
+
+def merged(blocks: Iterable[Block]) -> list[Block]:
+    """One block a buffer: what a rule asks of a buffer in several places is asked in one go. `isdataat:!1,relative` behind a
+    content is its endswith."""
+    known: dict[str, Block] = {}
+    for block in blocks:
+        steps = known.setdefault(block.buffer, Block(block.buffer)).steps
+        for step in block.steps:
+            if step == IsDataAt(1, negated=True, relative=True) and steps and isinstance(steps[-1], Content):
+                steps[-1] = replace(steps[-1], endswith=True)
+            else:
+                steps.append(step)
+    return list(known.values())
+
+
+def settled(blocks: list[Block]) -> list[Block]:
+    """Blocks as Suricata inspects them: a rule without any content that must be there has a negated one, the longest, as
+    its fast pattern, which counts wherever it is: its endswith is lost."""
+    contents = [(block, i) for block in blocks for i, step in enumerate(block.steps) if isinstance(step, Content)]
+    if not contents or not all(block.steps[i].negated for block, i in contents):
+        return blocks
+    block, i = max(contents, key=lambda at: len(at[0].steps[at[1]].pattern))
+    content = block.steps[i]
+    if content.endswith and not (content.relative or content.startswith or content.offset is not None or content.depth is not None):
+        block.steps[i] = replace(content, endswith=False)
+    return blocks
+
+
+def mask(flags: Iterable[bool]) -> int:
+    return sum(1 << i for i, flag in enumerate(flags) if flag)
+
+
+def bits(members: int) -> list[int]:
+    """The rules of a mask, rising."""
+    text = bin(members)[:1:-1]
+    return [i for i, bit in enumerate(text) if bit == "1"]
+
+
+def iponly_tables(rules: Sequence[np.void], plans: Sequence[tuple[AddressSet, AddressSet]],
+                  lists: Lists) -> tuple[list[tuple[list[int], tuple[int, int]]], list[tuple[int, int]], tuple[int, int]]:
+    """Entries of SECTION_IPONLY, the four tables over them, and the rules without any address.
+
+    A rule stands under its source; under its destination if its source is any.
+    """
+    entries: list[tuple[list[int], tuple[int, int]]] = []
+    tables = []
+    iponly = [i for i, rule in enumerate(rules) if rule["flags"] & p.RULE_IPONLY]
+    for side in (0, 1):
+        mine = [i for i in iponly if not plans[i][side].is_any and (side == 0 or plans[i][0].is_any)]
+        for version, top in (("v4", 2**32), ("v6", 2**128)):
+            change: dict[int, set[int]] = {}
+            for i in mine:
+                for low, high in getattr(plans[i][side], version):
+                    change.setdefault(low, set()).symmetric_difference_update({i})
+                    change.setdefault(high + 1, set()).symmetric_difference_update({i})
+            first, members = len(entries), set()
+            for low in sorted(change):
+                members ^= change[low]
+                if low < top:
+                    entries.append((words(low), lists.span(sorted(members))))
+            tables.append((first, len(entries) - first))
+    anywhere = lists.span(i for i in iponly if plans[i][0].is_any and plans[i][1].is_any)
+    return entries, tables, anywhere
+
+
+def databases(groups: Groups, patterns: Sequence[Pattern | None], flags: np.ndarray, lists: Lists
+              ) -> tuple[list[tuple[Any, ...]], list[tuple[int, int]], list[bytes]]:
+    """Rows of SECTION_GROUPS and SECTION_PATTERNS, and the Hyperscan databases, one a distinct set of patterns."""
+    rows, spans, serialized = [], [], []
+    known: dict[tuple[Pattern, ...], int] = {}
+    for members in groups.members:
+        behind: dict[Pattern, list[int]] = {}
+        bare, payload, event = [], [], []
+        for i in bits(members):
+            pattern = patterns[i]
+            if flags[i] & p.RULE_EVENT:
+                event.append(i)
+            elif pattern is not None:
+                behind.setdefault(pattern, []).append(i)
+            elif flags[i] & p.RULE_PAYLOAD:
+                payload.append(i)
+            else:
+                bare.append(i)
+        texts = tuple(sorted(behind, key=lambda pattern: (pattern.text, pattern.nocase)))
+        database = p.NOTHING
+        if texts:
+            if texts not in known:
+                known[texts] = len(serialized)
+                serialized.append(compile_literals([t.text for t in texts], [t.nocase for t in texts]))
+            database = known[texts]
+        first = len(spans)
+        spans += [lists.span(behind[text]) for text in texts]
+        rows.append((database, min((len(t.text) for t in texts), default=0), (first, len(texts)), lists.span(bare),
+                     lists.span(payload), lists.span(event)))
+    return rows, spans, serialized
+
+
+def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], options: Mapping[str, Any] | None = None
+                 ) -> tuple[bytes, list[str]]:
+    """The blob of a rule set, and its flowbit names by number. See compile_rules."""
+    options = options or {}
+    lists, sets, thresholds = Lists(), Sets(), []
+    assembler = Assembler(lists, event_codes, options.get("flowbits", ()))
+    rows, headers, protocols, ways, patterns = [], [], [], [], []
+    for index in ordered(plans, options.get("priorities", {})):
+        plan = plans[index]
+        if plan.proto not in PROTOCOLS:
+            raise ValueError(f"{plan.place}: protocol {plan.proto!r} has no compiled form")
+        known, flags = PROTOCOLS[plan.proto]
+        flags = flags & ~(p.RULE_PACKET | p.RULE_STREAM) | inspects(plan)
+        blocks = settled(merged(plan.blocks))
+        if is_iponly(plan):
+            flags |= p.RULE_IPONLY | p.RULE_FLOW_ACTION
+        flags |= p.RULE_ANY_PROTO if known is None else 0
+        flags |= p.RULE_PAYLOAD if any(block.buffer == "payload" for block in blocks) else 0
+        flags |= p.RULE_EVENT if any(isinstance(c, HasEvent) for c in plan.conditions) else 0
+        flags |= p.RULE_NOALERT if plan.noalert else 0
+        flags |= p.RULE_BYPASS if plan.bypass else 0
+        ops = assembler.program(plan.conditions, blocks)
+        after = assembler.program(plan.after, ())
+        threshold = threshold_row(plan.threshold, thresholds)
+        detection_filter = threshold_row(plan.detection_filter, thresholds)
+        protos = (known[0], known[-1]) if known else (0, 0)
+        pattern = choose(blocks)
+        for src, sport, dst, dport in directions(plan):
+            rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
+                         threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
+                         protos, (0, 0, 0)))
+            headers.append((src, sport, dst, dport))
+            protocols.append(narrowed(plan, frozenset(known) if known else None))
+            ways.append(way_of(plan))
+            patterns.append(pattern)
+    rules = np.array(rows, p.RULE)
+    flags = rules["flags"]
+    event_only = mask(is_event_only(plans[index]) for index in rules["plan"])
+    grouped = [int(i) for i in np.flatnonzero((flags & p.RULE_IPONLY) == 0)]
+    found = group(len(grouped), lambda i: protocols[grouped[i]], lambda i: ways[grouped[i]],
+                  lambda i, way: headers[grouped[i]][1 if way == TO_CLIENT else 3].ranges,
+                  mask(event_only >> i & 1 for i in grouped), limits=options.get("groups", (64, 32)))
+    found.members = [mask_of(grouped, members) for members in found.members]
+    group_rows, pattern_rows, serialized = databases(found, patterns, flags, lists)
+    entries, tables, anywhere = iponly_tables(rules, [(h[0], h[2]) for h in headers], lists)
+    starts = [0, *accumulate(len(one) for one in serialized)]
+    sections = {
+        "RULES": rules, "OPS": np.frombuffer(bytes(assembler.ops), p.WIDTHS["OPS"]),
+        "BYTES": np.frombuffer(bytes(assembler.bytes), np.uint8),
+        "SETS": np.array(sets.address_spans, p.WIDTHS["SETS"]), "V4": np.array(sets.v4, p.WIDTHS["V4"]),
+        "V6": np.array(sets.v6, p.WIDTHS["V6"]), "PORT_SETS": np.array(sets.port_spans, p.WIDTHS["PORT_SETS"]),
+        "PORT_RANGES": np.array(sets.port_ranges, p.WIDTHS["PORT_RANGES"]),
+        "NUMBERS": np.array(assembler.numbers, p.WIDTHS["NUMBERS"]), "GROUPS": np.array(group_rows, p.GROUP),
+        "PROTOS": found.protos, "PORT_TABLES": found.ports, "PATTERNS": np.array(pattern_rows, p.WIDTHS["PATTERNS"]),
+        "DATABASES": np.array([(start, len(one)) for start, one in zip(starts, serialized)], p.WIDTHS["DATABASES"]),
+        "SERIALIZED": np.frombuffer(b"".join(serialized), np.uint8),
+        "EXPRESSIONS": np.array(assembler.expressions, p.WIDTHS["EXPRESSIONS"]),
+        "THRESHOLDS": np.array(thresholds, p.WIDTHS["THRESHOLDS"]), "IPONLY": np.array(entries, p.WIDTHS["IPONLY"]),
+    }
+    sections["LISTS"] = np.array(lists.values, np.uint32)
+    blob = p.assemble(sections, plans=len(plans), flowbits=len(assembler.names),
+                      step_limit=options.get("step_limit", STEP_LIMIT), iponly=tables, iponly_anywhere=anywhere)
+    return blob, list(assembler.names)
+
+
+def narrowed(plan: RulePlan, known: frozenset[int] | None) -> frozenset[int] | None:
+    """The IP protocols that a rule can meet, with ip_proto."""
+    for condition in plan.conditions:
+        if isinstance(condition, Number) and condition.field == "ip_proto":
+            asked = frozenset(n for low, high in condition.ranges for n in range(low, min(high, 255) + 1))
+            known = asked if known is None else known & asked
+    return known
+
+
+def mask_of(indices: Sequence[int], members: int) -> int:
+    """The mask over all rules of a mask over some of them."""
+    return sum(1 << indices[i] for i in bits(members))
+
+
+def compile_rules(plans: Sequence[RulePlan], event_codes: Mapping[str, int] | None = None,
+                  options: Mapping[str, Any] | None = None) -> Database:
+    """Compiles plans into a Database.
+
+    event_codes: event name -> number (enum event). options: "priorities" {classtype: priority}, "flowbits" the names that
+    already have numbers, in their order, "groups" the most groups a protocol may have (to server, to client), "step_limit"
+    Suricata's inspection-recursion-limit. Raises ValueError for an expression or pattern that PCRE2 or Hyperscan refuses.
+    """
+    blob, names = compile_blob(plans, event_codes or {}, options)
+    return Database(blob, names=names)

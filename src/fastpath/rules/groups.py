@@ -1,0 +1,89 @@
+"""Which rules an entry can meet at all: by protocol, direction and the server's port.
+
+Ports that ask for the same rules share a group. Where there are too many groups, those with few rules of their own are
+merged into the group that grows least by it: a rule too many costs time, never a result.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastpath.rules.program import PORTS
+
+TO_SERVER, TO_CLIENT = 0, 1
+TCP, UDP, SCTP = 6, 17, 132
+
+Ranges = Iterable[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Groups:
+    """Sets of rules as bit masks (bit i is rule i), and the tables that name them by index."""
+    members: list[int] = field(default_factory=list)
+    protos: np.ndarray = field(default_factory=lambda: np.zeros((2, 256), np.uint16))
+    ports: np.ndarray = field(default_factory=lambda: np.zeros((4, PORTS), np.uint16))
+
+    def index(self, members: int) -> int:
+        """The group with these rules, made if there is none yet."""
+        if members not in self.members:
+            self.members.append(members)
+        return self.members.index(members)
+
+
+def by_port(rules: Iterable[tuple[int, Ranges]]) -> list[tuple[int, int]]:
+    """(first port, rules) of each run of ports that meets the same rules, from port 0 on."""
+    change: dict[int, int] = {0: 0}
+    for index, ranges in rules:
+        for low, high in ranges:
+            change[low] = change.get(low, 0) ^ 1 << index
+            if high + 1 < PORTS:
+                change[high + 1] = change.get(high + 1, 0) ^ 1 << index
+    runs, members = [], 0
+    for port in sorted(change):
+        members ^= change[port]
+        runs.append((port, members))
+    return runs
+
+
+def merge(sets: Iterable[int], limit: int) -> dict[int, int]:
+    """Each set -> the set that stands for it: itself, or a larger one, `limit` of them at most."""
+    distinct = sorted(set(sets), key=lambda members: (-members.bit_count(), members))
+    kept, rest = distinct[:limit], distinct[limit:]
+    home = {}
+    for members in rest:
+        best = min(range(len(kept)), key=lambda i: ((members & ~kept[i]).bit_count(), kept[i].bit_count()))
+        kept[best] |= members
+        home[members] = best
+    return {members: kept[i] for i, members in enumerate(distinct[:limit])} | {m: kept[i] for m, i in home.items()}
+
+
+def group(count: int, protocols: Callable[[int], frozenset[int] | None], direction: Callable[[int], int | None],
+          ports: Callable[[int, int], Ranges], event_only: int, *, limits: tuple[int, int] = (64, 32)) -> Groups:
+    """Groups of `count` rules.
+
+    protocols(i): IP protocols of rule i, None for all. direction(i): the only one it looks at, or None. ports(i, direction):
+    the ranges of the server's port. event_only: mask of the rules that packets without a decodable header can meet.
+    """
+    groups = Groups([0, event_only])
+    for way in (TO_SERVER, TO_CLIENT):
+        mine = [i for i in range(count) if direction(i) in (None, way)]
+        for at, proto in ((0, TCP), (2, UDP)):
+            runs = by_port((i, ports(i, way)) for i in mine if (known := protocols(i)) is None or proto in known)
+            stands = merge((members for _, members in runs), limits[way])
+            for port, members in runs:
+                groups.ports[at + way, port:] = groups.index(stands[members]) if members else 0
+        everywhere = 0
+        special: dict[int, int] = {}
+        for i in mine:
+            known = protocols(i)
+            if known is None:
+                everywhere |= 1 << i
+            else:
+                for proto in known:
+                    special[proto] = special.get(proto, 0) | 1 << i
+        for proto in range(256):
+            members = everywhere | special.get(proto, 0)
+            groups.protos[way, proto] = groups.index(members) if members else 0
+    return groups

@@ -1,0 +1,104 @@
+"""The numbers and structs of dataplane/match/program.h, for the compiler. A test holds the two equal."""
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+MAGIC = b"fprules\n"
+VERSION = 1
+NOTHING = 0xFFFFFFFF
+VALUES_MAX = 32
+PORTS = 65536
+
+SECTIONS = ("RULES", "OPS", "BYTES", "SETS", "V4", "V6", "PORT_SETS", "PORT_RANGES", "NUMBERS", "LISTS", "GROUPS", "PROTOS",
+            "PORT_TABLES", "PATTERNS", "DATABASES", "SERIALIZED", "EXPRESSIONS", "THRESHOLDS", "IPONLY")
+
+RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM = 1, 2, 4, 8, 16, 32
+RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_EVENT, RULE_FLOW_ACTION = 64, 128, 256, 512, 1024
+
+KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3}
+ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}
+
+EXPRESSION_OPTIONS = {"i": 1, "m": 2, "s": 4, "x": 8, "A": 16, "E": 32, "G": 64, "R": 0}
+
+THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3}
+TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4}
+
+(OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
+ OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64) = range(18)
+
+#: name in a plan -> FIELD_*
+FIELDS = {"ttl": 0, "ipv6_hopcount": 0, "tos": 1, "ip.id": 2, "id": 2, "ip_proto": 3, "fragoffset": 4, "seq": 5, "tcp.seq": 5,
+          "ack": 6, "tcp.ack": 6, "window": 7, "tcp.window": 7, "tcp.mss": 8, "itype": 9, "icode": 10, "icmp_id": 11,
+          "icmp_seq": 12, "icmpv6.mtu": 13, "dsize": 14, "tcp.flags": 15, "fragbits": 16}
+
+NEGATED, RELATIVE = 1, 2
+BITS_MODES = {"=": 0, "+": 1, "*": 2, "!": 3}
+IPOPTS = {"eol": 0, "nop": 1, "rr": 7, "ts": 68, "sec": 130, "lsrr": 131, "esec": 133, "cipso": 134, "satid": 136, "ssrr": 137,
+          "rtralt": 148, "any": 0xFFFF}
+STATE_TO_SERVER, STATE_TO_CLIENT, STATE_ESTABLISHED, STATE_NOT_ESTABLISHED = 1, 2, 4, 8
+STATE_REASSEMBLED, STATE_NOT_REASSEMBLED = 16, 32
+FLOWBITS_OPS = {"set": 0, "unset": 1, "toggle": 2, "isset": 3, "isnotset": 4}
+BUFFERS = {"payload": 0, "ipv4.hdr": 1, "ipv6.hdr": 2, "tcp.hdr": 3, "udp.hdr": 4, "icmpv4.hdr": 5, "icmpv6.hdr": 6,
+           "base64_data": 7}
+
+CONTENT_NOCASE, CONTENT_ENDSWITH, HAS_RELATIVE_NEXT, HAS_DISTANCE, HAS_WITHIN, HAS_DEPTH = 4, 8, 16, 32, 64, 128
+OFFSET_VAR, DEPTH_VAR, DISTANCE_VAR, WITHIN_VAR, CONTENT_ALONE = 256, 512, 1024, 2048, 4096
+
+LITTLE_ENDIAN_BYTES, NBYTES_VAR, VALUE_VAR, BYTE_OFFSET_VAR, FROM_BEGINNING, FROM_END, HAS_BITMASK = 4, 8, 16, 32, 64, 128, 256
+TESTS = {"<": 0, ">": 1, "=": 2, "<=": 3, ">=": 4, "&": 5, "^": 6}
+MATHS = {"+": 0, "-": 1, "*": 2, "/": 3, "<<": 4, ">>": 5}
+
+SPAN = [("first", "u4"), ("count", "u4")]
+HEADER = np.dtype([("magic", "S8"), ("version", "u4"), ("sections", "u4"), ("size", "u8"), ("plans", "u4"), ("flowbits", "u4"),
+                   ("step_limit", "u4"), ("reserved", "u4"), ("iponly", SPAN, 4), ("iponly_anywhere", SPAN)])
+SECTION = np.dtype([("offset", "u8"), ("count", "u4"), ("width", "u4")])
+RULE = np.dtype([("plan", "u4"), ("flags", "u4"), ("ops", "u4"), ("after", "u4"), ("src", "u4"), ("dst", "u4"), ("sport", "u4"),
+                 ("dport", "u4"), ("threshold", "u4"), ("detection_filter", "u4"), ("sid", "u4"), ("gid", "u4"),
+                 ("kind", "u1"), ("action", "u1"), ("proto", "u1", 2), ("reserved", "u4", 3)])
+GROUP = np.dtype([("database", "u4"), ("shortest", "u4"), ("patterns", SPAN), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
+
+#: section -> the struct of its elements
+WIDTHS = {
+    "RULES": RULE, "OPS": np.dtype("V32"), "BYTES": np.dtype("u1"), "SETS": np.dtype([("v4", SPAN), ("v6", SPAN)]),
+    "V4": np.dtype([("low", "u4"), ("high", "u4")]), "V6": np.dtype([("low", "u8", 2), ("high", "u8", 2)]),
+    "PORT_SETS": np.dtype(SPAN), "PORT_RANGES": np.dtype([("low", "u2"), ("high", "u2")]),
+    "NUMBERS": np.dtype([("low", "u8"), ("high", "u8")]), "LISTS": np.dtype("u4"), "GROUPS": GROUP, "PROTOS": np.dtype("u2"),
+    "PORT_TABLES": np.dtype("u2"), "PATTERNS": np.dtype(SPAN), "DATABASES": np.dtype(SPAN), "SERIALIZED": np.dtype("u1"),
+    "EXPRESSIONS": np.dtype([("at", "u4"), ("length", "u4"), ("options", "u4"), ("reserved", "u4")]),
+    "THRESHOLDS": np.dtype([("kind", "u1"), ("track", "u1"), ("reserved", "u2"), ("count", "u4"), ("seconds", "u4"),
+                            ("reserved2", "u4")]),
+    "IPONLY": np.dtype([("low", "u8", 2), ("rules", SPAN)]),
+}
+
+# ops: code, flags, then as in program.h
+PLAIN_OP = struct.Struct("=HHI24x")                # also number and bits where they are shorter
+NUMBER_OP = struct.Struct("=HHIII16x")
+BITS_OP = struct.Struct("=HHIIII12x")
+FLOWBITS_OP = NUMBER_OP
+BLOCK_OP = struct.Struct("=HHII20x")
+CONTENT_OP = struct.Struct("=HHIIiiii4x")
+PCRE_OP = PLAIN_OP
+BYTE_OP = struct.Struct("=HHBBBBiIiIQ")
+ISDATAAT_OP = PLAIN_OP
+BASE64_OP = struct.Struct("=HHIII16x")
+
+
+def assemble(sections: dict[str, np.ndarray], **header: object) -> bytes:
+    """Header, table of sections and the sections, each 64-byte aligned, as one blob."""
+    table = np.zeros(len(SECTIONS), SECTION)
+    at = -(-(HEADER.itemsize + table.nbytes) // 64) * 64
+    parts = []
+    for i, name in enumerate(SECTIONS):
+        array = np.ascontiguousarray(sections[name], WIDTHS[name])
+        table[i] = at, array.size, WIDTHS[name].itemsize
+        padding = -array.nbytes % 64
+        parts += [array.tobytes(), bytes(padding)]
+        at += array.nbytes + padding
+    front = np.zeros((), HEADER)
+    front["magic"], front["version"], front["sections"], front["size"] = MAGIC, VERSION, len(SECTIONS), at
+    for name, value in header.items():
+        front[name] = value
+    start = front.tobytes() + table.tobytes()
+    return b"".join([start, bytes(-len(start) % 64), *parts])

@@ -1,0 +1,229 @@
+"""The conditions and steps of a plan as ops."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from fastpath.rules import program as p
+from fastpath.rules.plan import (
+    Base64Decode, Bits, Block, ByteExtract, ByteJump, ByteMath, ByteTest, Condition, Content, Flowbits, FlowState, HasEvent,
+    IsDataAt, Number, Pcre, Presence, Step, Value,
+)
+
+
+class Spans(Protocol):
+    def span(self, numbers: Iterable[int]) -> tuple[int, int]: ...
+
+
+class Assembler:
+    """Writes programs. What several share (patterns, expressions, the empty program) is written once."""
+
+    def __init__(self, lists: Spans, event_codes: Mapping[str, int], names: Sequence[str] = ()) -> None:
+        self.ops = bytearray()
+        self.bytes = bytearray()
+        self.numbers: list[tuple[int, int]] = []
+        self.expressions: list[tuple[int, int, int, int]] = []
+        self.names: dict[str, int] = {name: i for i, name in enumerate(names)}
+        self.lists = lists
+        self.event_codes = event_codes
+        self.known_bytes: dict[bytes, int] = {}
+        self.known_expressions: dict[tuple[bytes, int], int] = {}
+        self.empty: int | None = None
+
+    def program(self, conditions: Sequence[Condition], blocks: Sequence[Block]) -> int:
+        """Writes one program and returns where it starts."""
+        if not conditions and not blocks and self.empty is not None:
+            return self.empty
+        decoded = [block for block in blocks if block.buffer == "base64_data"]
+        values: dict[str, int] = {}
+        for block in blocks:
+            number(block.steps, values)
+        base64 = self.block(decoded[0], values, p.NOTHING) if decoded else p.NOTHING
+        start = self.here()
+        for condition in conditions:
+            self.ops += self.condition(condition)
+        for block in blocks:
+            if block.buffer != "base64_data":
+                self.block(block, values, base64)
+        self.ops += p.PLAIN_OP.pack(p.OP_MATCH, 0, 0)
+        if not conditions and not blocks:
+            self.empty = start
+        return start
+
+    def here(self) -> int:
+        return len(self.ops) // 32
+
+    def block(self, block: Block, values: dict[str, int], base64: int) -> int:
+        start = self.here()
+        follow = [any_relative_after(block.steps, i) for i in range(len(block.steps))]
+        self.ops += p.BLOCK_OP.pack(p.OP_BLOCK, 0, p.BUFFERS[block.buffer], start + len(block.steps) + 2)
+        floor = floors(block.steps)
+        for i, step in enumerate(block.steps):
+            self.ops += self.step(step, follow[i], floor[i], values, base64)
+        self.ops += p.PLAIN_OP.pack(p.OP_END, 0, 0)
+        return start
+
+    def text(self, data: bytes) -> int:
+        if data not in self.known_bytes:
+            self.known_bytes[data] = len(self.bytes)
+            self.bytes += data
+        return self.known_bytes[data]
+
+    def flowbits(self, names: Iterable[str]) -> tuple[int, int]:
+        return self.lists.span([self.names.setdefault(name, len(self.names)) for name in names])
+
+    def condition(self, condition: Condition) -> bytes:
+        if isinstance(condition, Number):
+            first = len(self.numbers)
+            self.numbers += condition.ranges
+            return p.NUMBER_OP.pack(p.OP_NUMBER, 0, p.FIELDS[condition.field], first, len(condition.ranges))
+        if isinstance(condition, Bits):
+            return p.BITS_OP.pack(p.OP_BITS, 0, p.FIELDS[condition.field], p.BITS_MODES[condition.mode], condition.value,
+                                  condition.ignore)
+        if isinstance(condition, Flowbits):
+            return p.FLOWBITS_OP.pack(p.OP_FLOWBITS, 0, p.FLOWBITS_OPS[condition.op], *self.flowbits(condition.names))
+        if isinstance(condition, HasEvent):
+            return p.PLAIN_OP.pack(p.OP_EVENT, 0, self.event_codes[condition.name])
+        if isinstance(condition, FlowState):
+            state = {"": 0, "to_server": p.STATE_TO_SERVER, "to_client": p.STATE_TO_CLIENT}[condition.direction]
+            state |= {"": 0, "stateless": 0, "established": p.STATE_ESTABLISHED,
+                      "not_established": p.STATE_NOT_ESTABLISHED}[condition.state]
+            state |= {"": 0, "only_frag": p.STATE_REASSEMBLED, "no_frag": p.STATE_NOT_REASSEMBLED}[condition.frag]
+            return p.PLAIN_OP.pack(p.OP_FLOW, 0, state)
+        return self.presence(condition)
+
+    def presence(self, condition: Presence) -> bytes:
+        flags = p.NEGATED if condition.negated else 0
+        kind, _, option = condition.what.partition(":")
+        if kind == "sameip":
+            return p.PLAIN_OP.pack(p.OP_SAMEIP, flags, 0)
+        if kind == "ipopts":
+            return p.PLAIN_OP.pack(p.OP_IPOPT, flags, p.IPOPTS[option])
+        raise ValueError(f"{condition.what!r} has no compiled form")
+
+    def step(self, step: Step, relative_next: bool, floor: int, values: dict[str, int], base64: int) -> bytes:
+        flags = p.NEGATED if getattr(step, "negated", False) else 0
+        flags |= p.RELATIVE if getattr(step, "relative", False) else 0
+        if isinstance(step, Content):
+            return self.content(step, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), floor, values)
+        if isinstance(step, Pcre):
+            options = sum(p.EXPRESSION_OPTIONS[letter] for letter in set(step.options))
+            key = step.expression, options
+            if key not in self.known_expressions:
+                self.known_expressions[key] = len(self.expressions)
+                self.expressions.append((self.text(step.expression), len(step.expression), options, 0))
+            return p.PCRE_OP.pack(p.OP_PCRE, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), self.known_expressions[key])
+        if isinstance(step, IsDataAt):
+            at, var = operand(step.at, p.VALUE_VAR, values)
+            return p.ISDATAAT_OP.pack(p.OP_ISDATAAT, flags | var, at)
+        if isinstance(step, Base64Decode):
+            return p.BASE64_OP.pack(p.OP_BASE64, flags, step.bytes, step.offset, base64)
+        return self.byte(step, flags, values)
+
+    def content(self, step: Content, flags: int, floor: int, values: dict[str, int]) -> bytes:
+        offset, var = operand(step.offset or floor, p.OFFSET_VAR, values)
+        flags |= var
+        depth = 0
+        if step.startswith:
+            flags |= p.HAS_DEPTH
+            depth = len(step.pattern)
+        elif step.depth is not None:
+            depth, var = operand(step.depth, p.DEPTH_VAR, values)
+            flags |= p.HAS_DEPTH | var
+        distance, var = operand(step.distance or 0, p.DISTANCE_VAR, values)
+        flags |= var | (p.HAS_DISTANCE if step.distance is not None else 0)
+        within, var = operand(step.within or 0, p.WITHIN_VAR, values)
+        flags |= var | (p.HAS_WITHIN if step.within is not None else 0)
+        flags |= p.CONTENT_ENDSWITH if step.endswith else 0
+        if not step.relative and not flags & p.HAS_RELATIVE_NEXT and step.offset is None and not flags & p.HAS_DEPTH:
+            flags |= p.CONTENT_ALONE
+        pattern = step.pattern.lower() if step.nocase else step.pattern
+        flags |= p.CONTENT_NOCASE if step.nocase else 0
+        return p.CONTENT_OP.pack(p.OP_CONTENT, flags, self.text(pattern), len(pattern), offset, depth, distance, within)
+
+    def byte(self, step: ByteTest | ByteJump | ByteExtract | ByteMath, flags: int, values: dict[str, int]) -> bytes:
+        flags |= p.LITTLE_ENDIAN_BYTES if step.endian == "little" else 0
+        nbytes, var = operand(step.nbytes, p.NBYTES_VAR, values)
+        flags |= var
+        offset, var = operand(step.offset, p.BYTE_OFFSET_VAR, values)
+        flags |= var
+        bitmask = getattr(step, "bitmask", 0)
+        flags |= p.HAS_BITMASK if bitmask else 0
+        what = post = result = value = 0
+        if isinstance(step, ByteTest):
+            code, what = p.OP_BYTE_TEST, p.TESTS[step.op]
+            value, var = operand(step.value, p.VALUE_VAR, values)
+            flags |= var
+        elif isinstance(step, ByteJump):
+            code, what = p.OP_BYTE_JUMP, 4 if step.align else 0
+            post, var = operand(step.post_offset, p.VALUE_VAR, values)
+            flags |= var | (p.FROM_BEGINNING if step.from_beginning else 0) | (p.FROM_END if step.from_end else 0)
+        elif isinstance(step, ByteExtract):
+            code, what = p.OP_BYTE_EXTRACT, step.align
+            result = values[step.name]
+        else:
+            code, what = p.OP_BYTE_MATH, p.MATHS[step.oper]
+            value, var = operand(step.rvalue, p.VALUE_VAR, values)
+            flags |= var
+            result = values[step.result]
+        return p.BYTE_OP.pack(code, flags, nbytes, step.base, what, result, offset, bitmask, post,
+                              getattr(step, "multiplier", 1), value)
+
+
+def operand(value: Value, flag: int, values: Mapping[str, int]) -> tuple[int, int]:
+    """A number and 0, or the number of a variable and the flag that says so."""
+    return (values[value], flag) if isinstance(value, str) else (value, 0)
+
+
+def number(steps: Iterable[Step], values: dict[str, int]) -> None:
+    """Gives the variables of a block their numbers. byte_extract and byte_math count apart, each from 0 in each block, and
+    so share places: the later one overwrites the earlier, as in Suricata."""
+    extracted = reckoned = 0
+    for step in steps:
+        if isinstance(step, ByteExtract):
+            values[step.name] = extracted
+            extracted += 1
+        elif isinstance(step, ByteMath):
+            values[step.result] = reckoned
+            reckoned += 1
+    if max(extracted, reckoned) > p.VALUES_MAX:
+        raise ValueError(f"more than {p.VALUES_MAX} variables in one rule")
+
+
+def floors(steps: Sequence[Step]) -> list[int]:
+    """For each step the offset before which a content with distance is not looked for: the lengths and distances so far.
+
+    Suricata derives it so, and counts a negated content without position as if it had been there.
+    """
+    found, end = [], 0
+    for step in steps:
+        floor = 0
+        if not isinstance(step, Content):
+            end = 0
+        elif not step.relative and step.offset is None and step.depth is None and not step.startswith:
+            end = len(step.pattern)
+        elif step.negated:
+            end = 0
+        elif step.relative:
+            if isinstance(step.distance, int):
+                floor = max(end + step.distance, 0)
+                end = floor + len(step.pattern)
+            else:
+                end = 0
+        else:
+            end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
+        found.append(floor)
+    return found
+
+
+def any_relative_after(steps: Sequence[Step], index: int) -> bool:
+    """Is a later step relative to this content or pcre, with no other content or pcre between them? Only content and pcre
+    look back over other steps; the rest look no further than to the step before."""
+    if not isinstance(steps[index], (Content, Pcre)):
+        return False
+    for distance, step in enumerate(steps[index + 1:]):
+        if getattr(step, "relative", False) and (distance == 0 or isinstance(step, (Content, Pcre))):
+            return True
+        if isinstance(step, (Content, Pcre)):
+            return False
+    return False
