@@ -13,10 +13,9 @@ from array import array
 import dpkt
 import numpy as np
 import pytest
+from fastpath.dataplane.rx import DAMAGES, BatchSource, FileSource, Source, Status, StreamSource
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from fastpath.dataplane.rx import DAMAGES, BatchSource, FileSource, Source, Status, StreamSource
 
 RAW = 101
 
@@ -565,10 +564,12 @@ def test_against_dpkt(corpus):
             continue
         with FileSource(path) as source:
             ours = [packet[1] for packet in source.read()]
+            if source.damage and "version" in source.damage[1]:     # dpkt reads on
+                continue
         if data[:4] == b"\n\r\r\n":
-            assert "invalid-ver" in path.name or set(theirs) <= set(ours), path
+            assert set(theirs) <= set(ours), path
         else:
             snaplen, = struct.unpack(("<" if data[0] in (0xd4, 0x4d) else ">") + "I", data[16:20])
-            assert "invalid-ver" in path.name or [frame[:snaplen or None] for frame in theirs] == ours, path
+            assert [frame[:snaplen or None] for frame in theirs] == ours, path
         compared += 1
     assert compared > 1500
