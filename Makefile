@@ -2,6 +2,7 @@
 PY := .venv/bin/python
 SANITIZE := build/sanitize
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test bench lint sanitize annotate clean
@@ -23,7 +24,7 @@ test: build  ## run the tests (PYTEST_ARGS=... is passed on)
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 bench: build  ## measure, print the table, write bench/record/
-	@.venv/bin/fastpath bench
+	@$(PY) bench/run.py $(BENCH_ARGS)
 
 lint: .venv/ready  ## ruff, cython-lint
 	@$(PY) -m ruff check .

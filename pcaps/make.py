@@ -72,19 +72,24 @@ def framed(packets):
 
 
 def attack():
-    """Attempts on a web server, and one datagram; between them a visitor whom nobody must disturb."""
+    """Attempts on servers, and between them a visitor whom nobody must disturb."""
     visitor = framed(talk(CLIENT, SERVER, 40100, 80, (True, request()), (False, PAGE), (True, request(b"/about")), (False, PAGE)))
+    scan = framed(IP(src=ATTACKER, dst=SERVER, id=port) / TCP(sport=40000, dport=port, flags="S", seq=port) for port in range(20, 45))
     log4shell = framed(talk(ATTACKER, SERVER, 40001, 80, (True, request(agent=LOG4SHELL)), (False, PAGE),
                             (True, request(b"/next")), (False, PAGE)))
     traversal = framed(talk(ATTACKER, SERVER, 40002, 80, (True, TRAVERSAL), (False, b"root:x:0:0:root:/root:/bin/sh\n")))
-    overflow = framed(talk(ATTACKER, SERVER, 40003, 21, (False, b"220 ready\r\n"), (True, b"USER " + NOP_SLED + b"\r\n")))
-    datagram = framed([IP(src=ATTACKER, dst=SERVER, id=9) / UDP(sport=40004, dport=5060) / Raw(b"OPTIONS " + NOP_SLED)])
+    overflow = framed(talk(ATTACKER, SERVER, 40003, 21, (False, b"220 ready\r\n"), (True, b"USER " + NOP_SLED + b"\r\n"),
+                           (False, b"331 password\r\n")))
+    questions = b"\x13\x37\x01\x00\x41\x41\x00\x00\x00\x00\x00\x00" + b"\x07example\x04test\x00\x00\x01\x00\x01"    # it says 16,705
+    datagrams = framed(IP(src=ATTACKER, dst=SERVER, id=9 + dport) / UDP(sport=40004, dport=dport) / Raw(data)
+                       for dport, data in ((53, questions), (5060, b"OPTIONS " + NOP_SLED)))
     yield from visitor[:7]
+    yield from scan
     yield from log4shell
     yield from traversal
     yield from visitor[7:]
     yield from overflow
-    yield from datagram
+    yield from datagrams
 
 
 def tunnels():

@@ -40,11 +40,12 @@ def test_broken_rules_are_listed(data):
         line = list(lines[number])
         for _ in range(rng.randint(1, 3)):
             at = rng.randrange(len(line))
-            line[at] = rng.choice(["", line[at] * 2, ";", ")", '"', ":", "|", "\\", "!", "[", "\x00", "ä", "9" * 30])
+            line[at] = rng.choice(["x", line[at] * 2, ";", ")", '"', ":", "|", "\\", "!", "[", "\x00", "ä", "9" * 30])
         lines[number] = "".join(line)
     rules = accounted("\n".join(lines) + "\n")
     seen = [plan.place.line for plan in rules.plans] + [refusal.place.line for refusal in rules.refusals]
-    written = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    continued = [line.endswith("\\") for line in ["", *lines]]       # the next line belongs to it
+    written = [number for number, line in enumerate(lines, 1) if line[0] not in "#; " and not continued[number - 1]]
     assert set(seen) <= set(range(1, len(lines) + 1))
     assert set(written) <= set(seen)
 

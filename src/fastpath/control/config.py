@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fastpath.rules.plan import Place
+from fastpath.rules.stock import STOCK_VARIABLES
 
 INCLUDE_DEPTH = 16
 BUCKETS_MAX = 128
@@ -105,6 +106,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "decoder.max-layers": integer(1, 255),
     "pcre.match-limit": integer(1, (1 << 32) - 1),
     "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
+    "detect.inspection-recursion-limit": integer(1, (1 << 31) - 1),
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -169,13 +171,14 @@ def _leaves(path: Path, base: Path, root: bool = True, depth: int = 0) -> Iterat
             raise ConfigError(place(node.start_mark), f"cannot include {node.value}: no such file")
         return target
 
-    def walk(node, key: str) -> Iterator[tuple[str, Setting]]:
+    def walk(node, key: str, after=None) -> Iterator[tuple[str, Setting]]:
+        """`after`: where the key ends, for a value that is not there."""
         if isinstance(node, nodes.ScalarNode):
             if str(node.tag) == "!include":
                 for inner, setting in _leaves(included(node), base, False, depth + 1):
                     yield f"{key}.{inner}", setting
             else:
-                yield key, Setting(str(node.value), place(node.start_mark))
+                yield key, Setting(str(node.value), place(node.start_mark if node.value else after or node.start_mark))
         elif isinstance(node, nodes.SequenceNode):
             if all(isinstance(one, nodes.ScalarNode) for one in node.value):
                 yield key, Setting([str(one.value) for one in node.value], place(node.start_mark))
@@ -190,7 +193,7 @@ def _leaves(path: Path, base: Path, root: bool = True, depth: int = 0) -> Iterat
                     for one in value.value if isinstance(value, nodes.SequenceNode) else [value]:
                         yield from _leaves(included(one), base, True, depth + 1)
                 else:
-                    yield from walk(value, f"{key}.{name.value}" if key else str(name.value))
+                    yield from walk(value, f"{key}.{name.value}" if key else str(name.value), name.end_mark)
 
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
@@ -219,6 +222,8 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.values:
+            for name, groups in STOCK_VARIABLES.items():        # Suricata's stock port groups are those named so
+                self.values[f"vars.{'port' if name.endswith('_PORTS') else 'address'}-groups.{name}"] = groups
             path = Path(str(files("fastpath.control").joinpath("defaults.yaml")))
             for key, setting in _leaves(path, path.parent):
                 self._take(key, setting)
@@ -327,20 +332,21 @@ class Config:
 
     def settings(self) -> dict[str, Any]:
         """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in
-        seconds. `decode` is what decode takes: a tunnel that is off has an empty list of ports."""
+        seconds, a tunnel that is off has an empty list of ports."""
         timeouts: dict[str, dict[str, int]] = {}
         for name in ("default", "tcp", "udp", "icmp"):
             timeouts[name] = {state: self.get(f"flow-timeouts.{name}.{state}", self[f"flow-timeouts.default.{state}"])
                               for state in ("new", "established", "closed")}
-        decode: dict[str, Any] = {name: self.ports(f"decoder.{name}.ports") if self[f"decoder.{name}.enabled"] else []
-                                  for name in ("teredo", "vxlan", "geneve")}
-        decode["vlan_tracking"] = self["vlan.use-for-tracking"]
-        decode["max_layers"] = self["decoder.max-layers"]
+        tunnels = {name: self.ports(f"decoder.{name}.ports") if self[f"decoder.{name}.enabled"] else []
+                   for name in ("teredo", "vxlan", "geneve")}
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
             "flow_timeouts": timeouts,
-            "decode": decode,
+            "checksums": self["pcap-file.checksum-checks"],
+            "vlan_tracking": self["vlan.use-for-tracking"],
+            "max_layers": self["decoder.max-layers"],
+            "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],
             "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
         }

@@ -12,10 +12,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -100,8 +99,8 @@ class Engine:
         settings = self.config.settings()
         settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
                      "device": device.settings() if device is not None else None}
-        # nothing depends on a wrong checksum yet, so "auto" saves the work
-        settings["decode"] |= {"compat": compat, "checksums": (checksums or self.config["pcap-file.checksum-checks"]) == "all"}
+        if checksums is not None:
+            settings["checksums"] = checksums
         self._settings = settings
         self._pid = os.getpid()
         self._busy = threading.Lock()
@@ -110,11 +109,12 @@ class Engine:
         self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
         self._run = Run(frozenset(), 0, ())
         self._live_rules: Any = None
+        self._batch_source: Any = None
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken
         check_matcher()
         started = time.perf_counter()
         self._rules = rules
-        self._database = rules.compile() if rules is not None else None
+        self._database = self._compile(rules, ()) if rules is not None else None
         self.load_seconds = time.perf_counter() - started
 
     # ---- life ----
@@ -168,6 +168,7 @@ class Engine:
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
+        from fastpath.control.captures import open_captures
         with self._inside():
             run = Run(check_keep(keep), limit, sinks)
             plane = self._new_plane(run)
@@ -176,7 +177,7 @@ class Engine:
             try:
                 with _Interrupts() as interrupts:
                     try:
-                        for _ in self._steps(plane, run, self._sources(paths, bpf), damages, continuous, progress, interrupts):
+                        for _ in self._steps(plane, run, open_captures(_listed(paths), bpf), damages, continuous, progress, interrupts):
                             pass
                     except KeyboardInterrupt:
                         partial = True
@@ -190,6 +191,7 @@ class Engine:
                continuous: bool = False) -> Iterator[Columns]:
         """Inspects captures and yields their rows of one kind while it goes on, as Columns (Arrow through
         `__arrow_c_stream__`) of at most that many rows. The engine is busy until the iterator is exhausted or closed."""
+        from fastpath.control.captures import open_captures
         check_keep((what,))
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
@@ -197,21 +199,13 @@ class Engine:
             run = Run(frozenset((what,)) if what == "packets" else frozenset(), 0, ())
             plane = self._new_plane(run)
             try:
-                for batch in self._steps(plane, run, self._sources(paths, bpf), [], continuous, None, None):
+                for batch in self._steps(plane, run, open_captures(_listed(paths), bpf), [], continuous, None, None):
                     columns = batch.columns(what)
                     for start in range(0, len(columns), rows):
                         yield columns[start:start + rows]
                 self._finish(plane, run, [], False)
             finally:
                 plane.close()
-
-    def _sources(self, paths: Any, bpf: str | None) -> Iterator[Any]:
-        from fastpath.control.captures import open_captures
-        if isinstance(paths, (str, Path)):
-            paths = [paths]
-        if bpf is not None and not isinstance(bpf, str):
-            raise TypeError(f"bpf must be a str, not {type(bpf).__name__}")
-        return open_captures(paths, bpf)
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
@@ -226,36 +220,39 @@ class Engine:
             plane.load(database)
         run.use(rules, plane.next_ordinal)
 
-    def _steps(self, plane: Any, run: Run, sources: Iterator[Any], damages: list[Damage], continuous: bool,
+    def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
                progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
-        """Reads the sources to their end, step by step; yields the batches of rows."""
+        """Reads the captures to their end, step by step; yields the batches of rows."""
+        from fastpath.dataplane.rx import Status
         bursts = max(1, STEP // self._settings["burst"])
         started = time.perf_counter()
         rules = self._rules
-        for source in sources:
+        done = 0        # bytes of the captures before this one
+        for capture in _opened(captures, damages):
             if not continuous and run.captures.all:
                 yield from self._flush(plane, run)
-            run.capture = run.captures.begin(source.name, plane.next_ordinal)
+            plane.begin_capture()
+            run.capture = run.captures.begin(capture.path, plane.next_ordinal)
             more = True
             while more:
                 if rules is not self._rules:
                     yield run.take(plane.rows())
                     self._load(plane, run)
                     rules = self._rules
-                more = plane.step(source, bursts)
-                if interrupts is not None:
-                    with interrupts.held():
-                        batch = run.take(plane.rows())
-                else:
+                more = plane.step(capture.source, bursts)
+                with interrupts.held() if interrupts is not None else nullcontext():
                     batch = run.take(plane.rows())
                 yield batch
                 if progress is not None:
                     counted = plane.stats()
-                    progress(Progress(source.name, counted["packets"], counted["bytes"], run.counts["alerts"],
-                                      time.perf_counter() - started, source.fraction))
-            if source.damage is not None:
-                damages.append(Damage(source.name, *source.damage))
-            source.close()
+                    progress(Progress(capture.path, counted["packets"], counted["bytes"], run.counts["alerts"],
+                                      time.perf_counter() - started,
+                                      (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
+                if not more and capture.source.status == Status.NEED:
+                    more = _fed(capture, run, damages)
+            if capture.damage is not None:
+                damages.append(Damage(capture.path, *capture.damage))
+            done += capture.bytes_total or 0
         yield from self._flush(plane, run)
 
     def _flush(self, plane: Any, run: Run) -> Iterator[Batch]:
@@ -296,8 +293,9 @@ class Engine:
             return self._inspect(plane, run, batch, linktype, out)
 
     def _inspect(self, plane: Any, run: Run, batch: PacketBatch, linktype: int, out: np.ndarray) -> Verdicts:
-        from fastpath.control.captures import batch_source
-        plane.inspect(batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype), out)
+        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns())
+        plane.inspect(source, out)
+        source.close()
         alerts = run.columns("alerts")
         if out["alerts"].any() or plane.next_ordinal - self._taken > TAKE:
             taken = run.take(plane.rows())
@@ -320,6 +318,8 @@ class Engine:
     def _live(self) -> tuple[Any, Run]:
         """The data plane of inspect and tick, made with the first packet; with new rules where there are some."""
         if self._plane is None:
+            from fastpath.dataplane.rx import BatchSource
+            self._batch_source = BatchSource
             self._plane = self._new_plane(self._run)
             self._live_rules = self._rules
         elif self._live_rules is not self._rules:
@@ -344,10 +344,17 @@ class Engine:
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         self._check_open()
         started = time.perf_counter()
-        database = rules.compile()
+        database = self._compile(rules, self._database.names if self._database is not None else ())
         with self._swap:
             self._rules, self._database = rules, database
             self.load_seconds = time.perf_counter() - started
+
+
+    def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
+        """The compiled form of a rule set; flowbits that have numbers keep them."""
+        priorities = {name: priority for name, (_, priority) in rules.classifications.items()}
+        return rules.compile({name: code for code, name in enumerate(rows.events())}, priorities=priorities, flowbits=flowbits,
+                             step_limit=self.config["detect.inspection-recursion-limit"])
 
 
 class _Interrupts:
@@ -382,6 +389,37 @@ class _Interrupts:
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
+
+
+def _listed(paths: Any) -> list[Any]:
+    """One path, or several, as a list."""
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+
+
+def _opened(captures: Any, damages: list[Damage]) -> Iterator[Any]:
+    """Each capture while it is open; one that cannot be opened is noted and passed over."""
+    from fastpath.control.captures import Capture, CaptureError
+    for path in captures.paths:
+        try:
+            capture = Capture(path, captures.bpf)
+        except CaptureError as error:
+            damages.append(Damage(path, None, str(error)))
+            continue
+        with capture:
+            yield capture
+
+
+def _fed(capture: Any, run: Run, damages: list[Damage]) -> bool:
+    """Gives a capture what it waits for. A filter that does not fit its link type ends it, and the run if it is the first."""
+    from fastpath.control.bpf import FilterError
+    try:
+        capture.more()
+    except FilterError as error:
+        if len(run.captures.all) == 1:
+            raise
+        damages.append(Damage(capture.path, None, f"{capture.path}: {error}"))
+        return False
+    return True
 
 
 def _only_runs(runs: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,7 +1,6 @@
 """Packets from Python: a PacketBatch, and what can be made into one."""
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -102,9 +101,7 @@ def nanoseconds(stamp: Any, what: str) -> int:
 
 
 def stamps_of(ts: Any, count: int) -> np.ndarray:
-    """`count` stamps of ns: from None (now), one stamp for all, or one a packet."""
-    if ts is None:
-        return np.full(count, time.time_ns(), np.uint64)
+    """`count` stamps of ns: from one stamp for all, or one a packet."""
     if np.ndim(ts) == 0:
         return np.full(count, nanoseconds(ts, "ts"), np.uint64)
     array = np.asarray(ts)
@@ -116,13 +113,12 @@ def stamps_of(ts: Any, count: int) -> np.ndarray:
 
 
 def as_batch(packets: Any, ts: Any = None) -> PacketBatch:
-    """The batch to inspect; a PacketBatch is taken as it is unless ts is given, or it has no stamps."""
+    """The batch to inspect; a PacketBatch is taken as it is unless ts is given."""
     if not isinstance(packets, PacketBatch):
         if isinstance(packets, (bytes, bytearray, memoryview, str)) or not isinstance(packets, Iterable):
             raise TypeError(f"packets must be a PacketBatch or an iterable of packets, not {type(packets).__name__}")
-        packets = PacketBatch.of(packets, ts)
-        ts = None
-    if ts is None and packets.stamps is not None:
+        return PacketBatch.of(packets, ts)
+    if ts is None:
         return packets
     made = PacketBatch.__new__(PacketBatch)     # checked already
     made.buffer, made.offsets, made.lengths = packets.buffer, packets.offsets, packets.lengths

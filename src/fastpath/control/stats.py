@@ -43,6 +43,16 @@ class Throughput:
                 for at, (packets, size, dropped) in enumerate(self._bins.tolist())]
 
 
+#: What the limits did, in words.
+EXCEPTIONS = {
+    "forced": "flows ended early at the flow memcap",
+    "memcap_hits": "requests for memory that the flow memcap refused",
+    "flow_failed": "packets that could have no flow",
+    "events_lost": "events beyond the room of a burst",
+    "rows_lost": "rows for which there was no memory",
+}
+
+
 class InternalError(RuntimeError):
     """A promise of fastpath itself is broken: a bug, whatever the input was."""
 
@@ -77,8 +87,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "alerts": run.counts["alerts"], "flows": counted["flows"] | {"rows": run.counts["flows"]},
         "verdicts": verdicts, "reasons": reasons,
         "stages": counted["stages"], "rules": _rules(counted, run), "events": counted["events"],
-        "exceptions": {name: counted[name] for name in ("flow_failed", "events_lost", "rows_lost") if counted[name]}
-        | {name: counted["flows"][name] for name in ("forced", "memcap_hits") if counted["flows"][name]},
+        "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name))},
         "device": counted["device"], "throughput": run.throughput.bins(),
     }
 
@@ -92,7 +101,8 @@ def _rules(counted: dict[str, Any], run: Any) -> list[dict[str, Any]]:
     made = []
     for rule in indices:
         signature = run.signatures[rule]
-        one = {"gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "alerts": run.matches.get(rule, 0)}
+        one = {"gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "category": signature.category,
+               "severity": signature.severity, "action": signature.action, "alerts": run.matches.get(rule, 0)}
         if rule >= run.base:
             one |= {name: int(values[rule - run.base]) for name, values in costs.items() if rule - run.base < len(values)}
         made.append(one)

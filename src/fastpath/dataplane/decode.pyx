@@ -7,29 +7,37 @@ from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.events cimport *
 from fastpath.dataplane.types cimport *
+from fastpath.dataplane.wire.ah cimport PROTO_AH, walk_ah
 from fastpath.dataplane.wire.arp cimport walk_arp
 from fastpath.dataplane.wire.ethernet cimport *
 from fastpath.dataplane.wire.esp cimport PROTO_ESP, walk_esp
+from fastpath.dataplane.wire.gre cimport PROTO_GRE
 from fastpath.dataplane.wire.icmp cimport PROTO_ICMP, walk_icmp
 from fastpath.dataplane.wire.icmpv6 cimport PROTO_ICMPV6, walk_icmpv6
+from fastpath.dataplane.wire.igmp cimport PROTO_IGMP, walk_igmp
 from fastpath.dataplane.wire.ipv4 cimport IPV4_LEN, walk_ipv4
-from fastpath.dataplane.wire.ipv6 cimport walk_ipv6
+from fastpath.dataplane.wire.ipv6 cimport IPV6_LEN, walk_ipv6
 from fastpath.dataplane.wire.llc_snap cimport walk_llc
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4
-from fastpath.dataplane.wire.load cimport be16, be32, prefetch, raw16, raw32
+from fastpath.dataplane.wire.load cimport be16, be32, prefetch, put64, raw32
 from fastpath.dataplane.wire.mpls cimport walk_mpls
+from fastpath.dataplane.wire.nsh cimport walk_nsh
 from fastpath.dataplane.wire.null cimport walk_null, walk_raw
 from fastpath.dataplane.wire.ppp cimport walk_ppp
 from fastpath.dataplane.wire.pppoe cimport walk_pppoe_discovery, walk_pppoe_session
 from fastpath.dataplane.wire.sctp cimport PROTO_SCTP, walk_sctp
 from fastpath.dataplane.wire.sll cimport walk_chdlc, walk_sll, walk_sll2
 from fastpath.dataplane.wire.tcp cimport PROTO_TCP, TCP_LEN, tcp_only_timestamp, walk_tcp
-from fastpath.dataplane.wire.udp cimport PROTO_UDP, UDP_LEN, walk_udp
+from fastpath.dataplane.wire.tunnel cimport read_gre_tunnel
+from fastpath.dataplane.wire.udp cimport PROTO_UDP, UDP_LEN, UDP_LENGTH_AT, walk_udp
 from fastpath.dataplane.wire.vlan cimport walk_etag, walk_vlan, walk_vntag
 from fastpath.dataplane.wire.walk cimport *
 
 cdef enum:
     PREFETCH_AHEAD = 6
+    OFFSET_MAX = 0xff00         # headers begin before this, so that every offset fits packet_meta_t
+    PROTO_IPV4 = 4
+    PROTO_IPV6 = 41
 
 EVENT_NAMES = tuple([(<bytes>event_text(code)).decode("ascii") for code in range(EVENT_MAX)])    # index = event code
 
@@ -115,11 +123,8 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
     """Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not sound."""
     cdef const uint8_t *frame = meta.frame
     cdef const uint8_t *l4
-    cdef uint32_t words[12]
-    cdef uint32_t total, header, flags
-    cdef uint64_t a, b
-    cdef uint32_t source, destination
-    cdef uint16_t source_port, destination_port
+    cdef uint32_t total, header, flags, reversed
+    cdef uint64_t source, destination, source_port, destination_port, swap
     cdef uint8_t proto
     if meta.caplen < ETHERNET_LEN + IPV4_LEN + UDP_LEN or meta.linktype != LINKTYPE_ETHERNET or meta.depth:
         return False
@@ -154,22 +159,20 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
         if (proto == PROTO_TCP or l4[6] | l4[7]) \
                 and checksum_wrong(pseudo_ipv4(frame + 26, proto, total - IPV4_LEN), l4, total - IPV4_LEN):
             flags |= PM_L4_CHECKSUM
-    a = <uint64_t>be32(frame + 26) << 16 | source_port
-    b = <uint64_t>be32(frame + 30) << 16 | destination_port
+    # Which endpoint is the lower one is a coin toss: chosen by a mask, not by a branch. The key is made of whole words, since
+    # a load of what narrower stores have just written would wait for them.
     source = raw32(frame + 26)
     destination = raw32(frame + 30)
-    if a > b:
-        flags |= PM_REVERSED
-    words[0] = destination if a > b else source
-    words[1] = words[2] = words[3] = 0
-    words[4] = source if a > b else destination
-    words[5] = words[6] = words[7] = 0
-    words[8] = <uint32_t>destination_port | <uint32_t>source_port << 16 if a > b \
-        else <uint32_t>source_port | <uint32_t>destination_port << 16
-    words[9] = 0
-    words[10] = <uint32_t>proto << 16
-    words[11] = NET_IPV4
-    memcpy(key, words, 48)
+    reversed = (<uint64_t>be32(frame + 26) << 16 | source_port) > (<uint64_t>be32(frame + 30) << 16 | destination_port)
+    flags |= reversed * PM_REVERSED
+    swap = (source ^ destination) & (0 - <uint64_t>reversed)
+    put64(&key.addr[0][0], source ^ swap)
+    put64(&key.addr[0][8], 0)
+    put64(&key.addr[1][0], destination ^ swap)
+    put64(&key.addr[1][8], 0)
+    swap = (source_port ^ destination_port) & (0 - <uint64_t>reversed)
+    put64(&key.port, (source_port ^ swap) | (destination_port ^ swap) << 16)
+    put64(&key.vlan[2], <uint64_t>proto << 16 | <uint64_t>NET_IPV4 << 32)
 
     meta.hash = 0
     meta.flags = flags
@@ -205,30 +208,33 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
     walk.frame = meta.frame
     walk.end = meta.caplen
     walk.cut = meta.caplen < meta.wirelen
-    memset(key, 0, sizeof(flow_key_t))
     meta.hash = 0
     meta.l3 = meta.l4 = meta.payload = meta.inner = NO_INDEX
     meta.payload_len = 0
     meta.net = NET_NONE
     meta.proto = meta.tcp_flags = meta.carries = meta.bucket = meta.icmp_type = meta.icmp_code = 0
-    if meta.depth:
+    if meta.depth:              # VLANs and VNI are already there, by decap
+        memset(key.addr, 0, sizeof(key.addr))
+        memset(key.port, 0, sizeof(key.port))
+        key.proto = key.net = 0
         key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth)
         for i in range(VLANS_MAX):
-            key.vlan[i] = burst.key[meta.parent].vlan[i]
             if key.vlan[i]:
                 walk.vlans = i + 1
     else:
+        memset(key, 0, sizeof(flow_key_t))
         meta.tunnel_id = 0
         meta.qfi = 0
     walk.step = first_step(config, meta.linktype)
     if walk.step == STEP_DONE:
         note(&walk, EVENT_CAPTURE_LINKTYPE_UNSUPPORTED)
     while walk.step != STEP_DONE:
-        walk.layers += 1
-        if walk.layers >= config.max_layers or walk.at > 0xff00:
-            malformed(&walk, EVENT_TOO_MANY_LAYERS)
-        elif walk.step == STEP_TYPE:
+        if walk.step == STEP_TYPE:
             walk_type(&walk)
+            continue
+        walk.layers += 1
+        if walk.layers >= config.max_layers or walk.at > OFFSET_MAX:
+            malformed(&walk, EVENT_TOO_MANY_LAYERS)
         elif walk.step == STEP_ETHERNET:
             walk_ethernet(&walk)
         elif walk.step == STEP_IPV4:
@@ -251,6 +257,8 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
             walk_etag(&walk)
         elif walk.step == STEP_DCE:
             walk_dce(&walk)
+        elif walk.step == STEP_NSH:
+            walk_nsh(&walk)
         elif walk.step == STEP_NULL:
             walk_null(&walk)
         elif walk.step == STEP_RAW:
@@ -269,13 +277,32 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
             walk_pppoe_session(&walk)
         elif walk.step == STEP_ARP:
             walk_arp(&walk)
+    if walk.failed and config.compat and meta.depth and (meta.tunnel == TUNNEL_TEREDO or walk.layers <= (
+            2 if meta.tunnel == TUNNEL_VXLAN or meta.linktype == LINKTYPE_PPP else 1)):
+        forget_inner(meta, &burst.meta[meta.parent])
+
+
+cdef inline void forget_inner(packet_meta_t *meta, packet_meta_t *outer) noexcept nogil:
+    """Suricata drops an inner packet whose first header fails, events and all; then the outer one has its payload again."""
+    cdef uint32_t length
+    meta.events = NO_INDEX
+    outer.flags &= ~<uint32_t>PM_OUTER
+    if outer.proto == PROTO_UDP:
+        length = outer.caplen - outer.payload
+        outer.payload_len = be16(outer.frame + outer.l4 + UDP_LENGTH_AT) - UDP_LEN
+        if outer.payload_len > length:
+            outer.payload_len = length
 
 
 cdef inline uint32_t first_step(const decode_config_t *config, uint16_t linktype) noexcept nogil:
     if linktype == LINKTYPE_ETHERNET:
         return STEP_ETHERNET
-    if linktype in (LINKTYPE_RAW, LINKTYPE_DLT_RAW, LINKTYPE_DLT_RAW_OPENBSD, LINKTYPE_IPV4, LINKTYPE_IPV6):
+    if linktype in (LINKTYPE_RAW, LINKTYPE_DLT_RAW, LINKTYPE_DLT_RAW_OPENBSD):
         return STEP_RAW
+    if linktype == LINKTYPE_IPV4:
+        return STEP_IPV4
+    if linktype == LINKTYPE_IPV6:
+        return STEP_IPV6
     if linktype == LINKTYPE_LINUX_SLL:
         return STEP_SLL
     if linktype == LINKTYPE_NULL:
@@ -325,10 +352,14 @@ cdef inline void walk_type(walk_t *walk) noexcept nogil:
         walk.step = STEP_ETAG
     elif ethertype == TYPE_DCE:
         walk.step = STEP_DCE
+    elif ethertype == TYPE_NSH:
+        walk.step = STEP_NSH
     else:
         walk.step = STEP_DONE
-        if walk.unknown_type != EVENTLESS:
+        if walk.unknown_type != NO_EVENT:
             malformed(walk, walk.unknown_type)
+        elif not walk.config.compat:
+            note(walk, EVENT_ETHERNET_UNKNOWN_ETHERTYPE)
 
 
 cdef inline void walk_transport(walk_t *walk) noexcept nogil:
@@ -352,3 +383,66 @@ cdef inline void walk_transport(walk_t *walk) noexcept nogil:
         walk_sctp(walk)
     elif proto == PROTO_ESP:
         walk_esp(walk)
+    elif walk.config.compat and walk.meta.net == NET_IPV6 and (proto == PROTO_IPV6 or proto == PROTO_GRE) \
+            and walk.at != walk.meta.l3 + IPV6_LEN:
+        note(walk, EVENT_IPV6_UNKNOWN_NEXT_HEADER)      # behind an extension header
+    elif proto == PROTO_GRE:
+        walk_gre(walk)
+    elif proto == PROTO_IPV4:
+        walk_inner_ipv4(walk)
+    elif proto == PROTO_IPV6:
+        walk_inner_ipv6(walk)
+    elif walk.config.compat:
+        if walk.meta.net == NET_IPV6:
+            note(walk, EVENT_IPV6_UNKNOWN_NEXT_HEADER)
+    elif proto == PROTO_AH:
+        walk_ah(walk)
+    elif proto == PROTO_IGMP:
+        walk_igmp(walk)
+    else:
+        note(walk, EVENT_IPV4_UNKNOWN_PROTOCOL if walk.meta.net == NET_IPV4 else EVENT_IPV6_UNKNOWN_NEXT_HEADER)
+
+
+cdef inline void walk_gre(walk_t *walk) noexcept nogil:
+    cdef const uint8_t *at = walk.frame + walk.at
+    cdef tunnel_t found
+    cdef uint16_t vlan
+    cdef uint32_t event = read_gre_tunnel(walk.config, at, walk.end - walk.at, &found, &vlan)
+    if event == EVENT_ERSPAN_HEADER_TOO_SMALL or event == EVENT_ERSPAN_UNSUPPORTED_VERSION:
+        if not walk.config.compat:
+            note(walk, EVENT_CAPTURE_HEADER_CUT if found.short and walk.cut else <uint16_t>event)
+    elif event != NO_EVENT:
+        if found.short:
+            too_short(walk, <uint16_t>event)
+        else:
+            malformed(walk, <uint16_t>event)
+        return
+    walk.meta.l4 = <uint16_t>walk.at
+    if found.kind != TUNNEL_NONE:
+        carry(walk, found.kind, walk.at)
+
+
+cdef inline void walk_inner_ipv4(walk_t *walk) noexcept nogil:
+    cdef uint32_t left = walk.end - walk.at
+    if walk.meta.net == NET_IPV4:
+        if not walk.config.compat:
+            carry(walk, TUNNEL_IPIP, walk.at)
+    elif left < IPV4_LEN:
+        too_short(walk, EVENT_IPV6_IPV4_IN_IPV6_TOO_SMALL)
+    elif walk.frame[walk.at] >> 4 != 4:
+        malformed(walk, EVENT_IPV6_IPV4_IN_IPV6_WRONG_VERSION)
+    else:
+        carry(walk, TUNNEL_4IN6, walk.at)
+
+
+cdef inline void walk_inner_ipv6(walk_t *walk) noexcept nogil:
+    cdef uint32_t left = walk.end - walk.at
+    if walk.meta.net == NET_IPV4:
+        set_key(walk, NET_IPV4, PROTO_IPV6, walk.source, walk.destination, 0, 0)
+        carry(walk, TUNNEL_6IN4, walk.at)
+    elif left < IPV6_LEN:
+        too_short(walk, EVENT_IPV6_IPV6_IN_IPV6_TOO_SMALL)
+    elif walk.frame[walk.at] >> 4 != 6:
+        malformed(walk, EVENT_IPV6_IPV6_IN_IPV6_WRONG_VERSION)
+    else:
+        carry(walk, TUNNEL_6IN6, walk.at)

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport same_key
 from fastpath.dataplane.types cimport (
-    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
+    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
 )
 
 cdef enum:
@@ -25,6 +25,7 @@ cdef struct flow_slot_t:
 
 cdef struct flow_config_t:
     uint64_t timeout[4][3]      # ns, by flow_class and flow_state
+    uint8_t class_of[256]       # flow_class by IP protocol
     uint64_t memcap             # bytes a bucket
     bint captured_bytes         # count captured bytes instead of those on the wire
 
@@ -34,6 +35,8 @@ cdef struct bucket_t
 ctypedef void (*flow_sink_t)(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil
 
 cdef struct bucket_t:
+    void *region                # of the flows, reserved
+    size_t region_size
     flow_t *flows
     flow_slot_t *slots
     uint32_t mask               # slots - 1
@@ -42,7 +45,7 @@ cdef struct bucket_t:
     uint32_t limit              # flows that fit under the memcap
     uint32_t free               # number + 1 of the first flow given back, linked by wheel_next
     uint32_t number             # of the bucket
-    uint64_t more_bytes         # held by flow_more_t and what hangs on it
+    more_pool_t pool            # of flow_more_t and what hangs on it
     uint64_t second             # that the wheel has reached
     uint32_t wheel[1024]
     const flow_config_t *config
@@ -71,22 +74,9 @@ cdef void tick_bucket(bucket_t *bucket, uint64_t second, uint64_t ordinal, uint6
 # Ends every flow, in the order of first ordinals, and leaves the bucket empty.
 cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept nogil
 
-# flow.more, made if need be; NULL at the memcap (counted).
-cdef flow_more_t *more_of(bucket_t *bucket, flow_t *flow) noexcept nogil
-
-
-cdef inline uint8_t class_of(uint8_t proto) noexcept nogil:
-    if proto == 6:
-        return CLASS_TCP
-    if proto == 17:
-        return CLASS_UDP
-    if proto == 1 or proto == 58:
-        return CLASS_ICMP
-    return CLASS_DEFAULT
-
 
 cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow) noexcept nogil:
-    return config.timeout[class_of(flow.key.proto)][flow.state]
+    return config.timeout[config.class_of[flow.key.proto]][flow.state]
 
 
 cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_key_t *key) noexcept nogil:
@@ -101,20 +91,16 @@ cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_
     return NULL
 
 
-# Counts an entry on its flow and says on the entry in which direction it goes.
+# Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
+# processor, so the direction is an index, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
-    cdef bint to_client = ((meta.flags & PM_REVERSED) != 0) != ((flow.flags & FLOW_REVERSED) != 0)
+    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & 1
     flow.last = now
     flow.pkts[to_client] += 1
     flow.bytes[to_client] += meta.caplen if config.captured_bytes else meta.wirelen
-    if to_client:
-        flow.flags |= FLOW_SEEN_TO_CLIENT
-        meta.flags |= PM_FLOW | PM_TO_CLIENT
-    else:
-        flow.flags |= FLOW_SEEN_TO_SERVER
-        meta.flags |= PM_FLOW
+    flow.flags |= <uint16_t>(FLOW_SEEN_TO_SERVER >> to_client)
     # TCP is established by stream, and only for the packets after the handshake
-    if flow.key.proto != 6 and flow.state == FLOW_NEW and flow.flags & FLOW_SEEN_TO_CLIENT and flow.flags & FLOW_SEEN_TO_SERVER:
+    if (flow.state == FLOW_NEW and flow.key.proto != 6
+            and flow.flags & (FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER) == FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER):
         flow.state = FLOW_ESTABLISHED
-    if flow.state == FLOW_ESTABLISHED:
-        meta.flags |= PM_ESTABLISHED
+    meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state == FLOW_ESTABLISHED) * PM_ESTABLISHED

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
-from .lexer import RuleError
+from .lexer import BLANK, RuleError
 from .plan import Block, Condition, Content, Flowbits, FlowState, RulePlan, Step, Tag, Threshold, Value
 
-_NUMBER = re.compile(r"[+-]?[0-9]+\Z")
-_HEX = re.compile(r"[+-]?0[xX][0-9a-fA-F]+\Z")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}\Z")
+_HEX = re.compile(r"0[xX][0-9a-fA-F]{1,32}\Z")
 
 
 @dataclass(slots=True)
@@ -47,13 +48,14 @@ class Room:
     buffer: str
     at: int
     steps: list[DraftStep] = field(default_factory=list)
+    used: bool = False                                  # a keyword other than a step looks at it
 
 
 @dataclass(slots=True)
 class Draft:
     """What is known of a rule so far. Keywords write into it in the order in which they are written."""
     proto: str
-    event_names: frozenset[str] | None                  # None: decode events are not known, and refused
+    event_names: frozenset[str] | None                  # None: those of the engine
 
     keyword: str = ""                                   # that is being read
     negated: bool = False                               # a "!" stood before its quoted value
@@ -66,15 +68,17 @@ class Draft:
     priority: int | None = None
     references: list[tuple[str, str]] = field(default_factory=list)
     metadata: list[tuple[str, str]] = field(default_factory=list)
-    target: str = ""
+    target: Literal["", "src_ip", "dest_ip"] = ""
     conditions: list[Condition] = field(default_factory=list)
     flow: FlowState | None = None
     after: list[Flowbits] = field(default_factory=list)
     rooms: list[Room] = field(default_factory=list)
     room: Room | None = None                            # the sticky buffer in force; None: payload
     pattern: Pattern | None = None                      # the latest content, wherever it is
-    names: set[str] = field(default_factory=set)        # that byte_extract and byte_math have set
-    dsize: tuple[tuple[int, int], ...] | None = None
+    names: dict[str, Room] = field(default_factory=dict)    # set by byte_extract and byte_math, and where
+    longest: int | None = None                          # dsize: the payload that the contents must fit into
+    decoded: bool = False                               # a base64_decode waits for its base64_data
+    ip_protos: tuple[str, ...] = ()                     # the operators of ip_proto so far
     threshold: Threshold | None = None
     detection_filter: Threshold | None = None
     tag: Tag | None = None
@@ -112,8 +116,7 @@ class Draft:
         """A sticky buffer: what follows looks at it."""
         if self.room is not None and self.room.buffer == "base64_data":
             raise RuleError(at, "after base64_data no other buffer can follow")
-        if self.room is not None and not self.room.steps:
-            raise RuleError(self.room.at, f"nothing looks at the buffer {self.room.buffer}", self.room.buffer)
+        self.leave()
         for room in self.rooms:
             if room.buffer == buffer:
                 self.room = room
@@ -121,10 +124,16 @@ class Draft:
         self.room = Room(buffer, at)
         self.rooms.append(self.room)
 
+    def leave(self) -> None:
+        """Checks that something looks at the sticky buffer in force."""
+        room = self.room
+        if room is not None and not room.steps and not room.used and room.buffer != "base64_data":
+            raise RuleError(room.at, f"nothing looks at the buffer {room.buffer}", room.buffer)
+
     def move(self, pattern: Pattern, buffer: str) -> None:
-        """A content modifier that names a buffer: the content belongs there."""
-        for room in self.rooms:
-            room.steps[:] = [step for step in room.steps if step is not pattern]
+        """A content modifier that names a buffer: the content, which was of the payload, belongs there."""
+        steps = self.payload().steps
+        steps[:] = [step for step in steps if step is not pattern]
         self._named(buffer).steps.append(pattern)
 
     def last(self, at: int) -> Pattern:
@@ -133,19 +142,32 @@ class Draft:
             raise RuleError(at, "there is no content before it")
         return self.pattern
 
-    def value(self, text: str, at: int, low: int, high: int) -> Value:
-        """A number within bounds, or the name of a variable that was set before."""
-        if text in self.names:
+    def value(self, text: str, at: int, low: int, high: int, base: int = 10) -> Value:
+        """A number within bounds, or the name of a variable that was set before; such a name begins with a letter."""
+        if text[:1].isalpha():
+            if text not in self.names:
+                raise RuleError(at, f"found {text!r} where a number or a name set by byte_extract or byte_math was expected")
+            if self._rank(self.names[text]) > self._rank(self.room or self.payload()):
+                self.refuse(at, f"{text} is not set yet: headers are looked at before payload, payload before what is decoded")
             return text
-        if text[:1].isalpha() or text[:1] == "_":
-            raise RuleError(at, f"found {text!r} where a number or a name set by byte_extract or byte_math before was expected")
-        return number(text, at, low, high)
+        return number(text, at, low, high, base)
+
+    def name(self, text: str, at: int) -> None:
+        """byte_extract or byte_math sets a variable."""
+        if text in self.names:
+            self.refuse(at, f"{text} is set a second time")
+        self.names[text] = self.room or self.payload()
+
+    def _rank(self, room: Room) -> int:
+        """When a buffer is looked at: headers in the order of the rule, payload, decoded data."""
+        last = {"payload": len(self.rooms), "base64_data": len(self.rooms) + 1}
+        return last[room.buffer] if room.buffer in last else next(i for i, each in enumerate(self.rooms) if each is room)
 
     # ---- for the planner ----
 
     def blocks(self) -> list[Block]:
         return [Block(room.buffer, [step.step() if isinstance(step, Pattern) else step for step in room.steps])
-                for room in self.rooms if room.steps]
+                for room in sorted(self.rooms, key=self._rank) if room.steps]
 
     def fill(self, plan: RulePlan) -> None:
         """Writes all that keywords have said into the plan."""
@@ -158,14 +180,14 @@ class Draft:
         plan.noalert, plan.bypass = self.noalert, self.bypass
 
 
-def number(text: str, at: int, low: int, high: int) -> int:
-    """A decimal or 0x number within bounds."""
-    if _NUMBER.match(text):
+def number(text: str, at: int, low: int, high: int, base: int = 10) -> int:
+    """A number within bounds. base: 10, 16 for 0x..., 0 for either."""
+    if base != 16 and _DECIMAL.match(text):
         value = int(text)
-    elif _HEX.match(text):
+    elif base != 10 and _HEX.match(text):
         value = int(text, 16)
     else:
-        raise RuleError(at, f"found {text!r} where a number was expected")
+        raise RuleError(at, f"found {text!r} where a {'hex ' if base == 16 else ''}number was expected")
     if not low <= value <= high:
         raise RuleError(at, f"found {value} where a number from {low} to {high} was expected")
     return value
@@ -175,7 +197,7 @@ def words(text: str, at: int) -> list[tuple[str, int]]:
     """The comma-separated words of a value, trimmed, each with its offset."""
     out = []
     for part in text.split(","):
-        word = part.strip()
+        word = part.strip(BLANK)
         out.append((word, at + (part.find(word) if word else 0)))
         at += len(part) + 1
     return out

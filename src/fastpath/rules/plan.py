@@ -12,6 +12,9 @@ from typing import Literal
 Value = int | str
 
 
+Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something stands; lines and columns count from 1."""
@@ -54,22 +57,27 @@ class PortSet:
         return self.ranges == ((0, 65535),)
 
 
+#: How flag bits are looked at.
+Mode = Literal["=", "+", "*", "!"]
+
+
 # ---- conditions on headers: no order among them ----
 
 @dataclass(frozen=True, slots=True)
 class Number:
     """A header number against one value or two. `field`: ttl ip.id seq ack window tcp.mss itype icode icmp_id icmp_seq
-    dsize ip_proto fragoffset ipv6_hopcount ... `ranges` are inclusive; negation is resolved into them."""
+    icmpv6.mtu dsize ip_proto fragoffset ipv6_hopcount ... `ranges` are inclusive; negation is resolved into them."""
     field: str
     ranges: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """A header's flag bits. mode: "=" all and no others, "+" all of them, "*" any of them, "!" none of them.
-    `field`: tcp.flags, fragbits. Bits in `ignore` are masked away first."""
+    """A header's flag bits. mode: "=" all and no others, "+" all of them, "*" any of them, "!" not all of them.
+    `field`: tcp.flags, or fragbits (of the 16-bit field of the header: 0x8000, 0x4000 DF, 0x2000 MF). Bits in `ignore` are
+    masked away from the packet's first, not from `value`."""
     field: str
-    mode: Literal["=", "+", "*", "!"]
+    mode: Mode
     value: int
     ignore: int = 0
 
@@ -212,7 +220,9 @@ Step = Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt 
 @dataclass(slots=True)
 class Block:
     """Steps over one inspect buffer. `buffer`: payload, ipv4.hdr, ipv6.hdr, tcp.hdr, udp.hdr, icmpv4.hdr, icmpv6.hdr,
-    base64_data; later the sticky buffers of the protocols."""
+    base64_data; later the sticky buffers of the protocols. A plan has at most one block a buffer: headers in the order in
+    which they are written, then payload, then base64_data. They are looked at in this order, which decides what a variable
+    holds."""
     buffer: str
     steps: list[Step] = field(default_factory=list)
 
@@ -238,7 +248,7 @@ class Tag:
 class RulePlan:
     place: Place
     text: str                   # as written, for outputs
-    action: Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
+    action: Action
     proto: str                  # lower case: ip tcp udp icmp ... tcp-pkt tcp-stream pkthdr ipv4 ipv6 sctp
     src: AddressSet
     sport: PortSet

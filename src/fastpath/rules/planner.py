@@ -5,17 +5,20 @@ from typing import cast
 
 from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword
-from .lexer import Option, RuleError, RuleText, unquote
+from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
 from .parser import RuleAst, parse_rule
-from .plan import Refusal, RulePlan
+from .plan import Action, Refusal, RulePlan
 from .variables import Groups
 
 #: Protocols that a packet's headers tell.
-PACKET_PROTOCOLS = ("ip", "ip4", "ip6", "ipv4", "ipv6", "tcp", "tcp-pkt", "tcp-stream", "udp", "icmp", "icmpv4", "icmpv6", "sctp", "pkthdr")
+PACKET_PROTOCOLS = ("ip", "ip4", "ip6", "ipv4", "ipv6", "tcp", "tcp-pkt", "tcp-stream", "udp", "icmp", "icmpv4", "icmpv6", "sctp",
+                    "pkthdr")
 
 #: Protocols of the application layer, which wait for their rooms. Names: Suricata 7.0.10.
-APPLICATION_PROTOCOLS = ("bittorrent-dht", "dcerpc", "dhcp", "dnp3", "dns", "enip", "ftp", "ftp-data", "http", "http1", "http2", "ike",
-                         "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip", "smb", "smtp",
+APPLICATION_PROTOCOLS = ("bittorrent-dht", "dcerpc", "dhcp", "dnp3", "dns", "enip", "ftp", "ftp-data", "http", "http1", "http2",
+    "ike",
+                         "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip", "smb",
+                         "smtp",
                          "snmp", "ssh", "telnet", "template", "tftp", "tls")
 
 _SAME = {"ip4": "ipv4", "ip6": "ipv6"}
@@ -43,6 +46,11 @@ class Planner:
             return Refusal(source.place(error.at), sid, error.keyword, error.reason, error.malformed)
 
     def _planned(self, ast: RuleAst, draft: Draft) -> RulePlan:
+        for option in ast.options:      # a rule for another Suricata may hold what this one does not know
+            if option.name == "requires":
+                _read(draft, option)
+        if draft.refusal is not None:
+            raise draft.refusal
         proto = draft.proto
         if proto in APPLICATION_PROTOCOLS:
             draft.refuse(ast.proto.at, f"needs the {proto} application layer")
@@ -60,7 +68,8 @@ class Planner:
         _check(draft, ast)
         if draft.refusal is not None:
             raise draft.refusal
-        plan = RulePlan(ast.source.place(0), _text(ast.source.text), action, _SAME.get(proto, proto), src, sport, dst, dport,
+        plan = RulePlan(ast.source.place(0), readable(ast.source.text), cast(Action, action),
+                        _SAME.get(proto, proto), src, sport, dst, dport,
                         ast.arrow.text == "<>", cast(int, draft.sid))
         draft.fill(plan)
         return plan
@@ -77,6 +86,8 @@ def _read(draft: Draft, option: Option) -> None:
         text, at = _value(draft, row, option)
         if row.reason:
             draft.refuse(option.at, row.reason)
+            if draft.room is not None and not row.kind:
+                draft.room.used = True
         row.setup(draft, text, at)
     except RuleError as error:
         error.keyword = error.keyword or option.name
@@ -101,7 +112,7 @@ def _value(draft: Draft, row: Keyword, option: Option) -> tuple[str, int]:
         return value, option.value_at
     if row.negatable and value[0] == "!":
         draft.negated = True
-        rest = value[1:].lstrip()
+        rest = value[1:].lstrip(BLANK)
         option = Option(option.name, rest, option.at, option.value_at + len(value) - len(rest))
     return unquote(option, row.quotes == "must")
 
@@ -111,37 +122,38 @@ def _check(draft: Draft, ast: RuleAst) -> None:
     end = len(ast.source.text)
     if draft.sid is None:
         raise RuleError(end, "found no sid, which every rule has")
-    if draft.room is not None and not draft.room.steps and draft.room.buffer != "base64_data":
-        raise RuleError(draft.room.at, f"nothing looks at the buffer {draft.room.buffer}", draft.room.buffer)
-    if draft.needs_packet and (draft.needs_stream or draft.proto == "tcp-stream"):
-        raise RuleError(end, f"{draft.needs_packet} is about packets, {draft.needs_stream or 'tcp-stream'} about the stream alone",
-                        draft.needs_packet)
-    if draft.dsize is not None:
+    draft.leave()
+    by_packet = draft.needs_packet or ("tcp-pkt" if draft.proto == "tcp-pkt" else "")
+    by_stream = draft.needs_stream or ("tcp-stream" if draft.proto == "tcp-stream" else "")
+    if by_packet and by_stream:
+        raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone",
+                        draft.needs_packet or draft.needs_stream)
+    if draft.longest is not None:
         for room in draft.rooms:
             if room.buffer == "payload":
-                _fits(draft.dsize[-1][1], room)
+                _fits(draft.longest, room)
 
 
 def _fits(longest: int, payload: Room) -> None:
-    """dsize: whether a payload of the longest size allowed has room for the contents."""
-    for step in payload.steps:
-        if isinstance(step, Pattern) and not step.negated and len(step.pattern) > longest:
-            raise RuleError(step.at, f"a content of {len(step.pattern)} bytes does not fit into a payload of at most {longest} (dsize)",
-                            "content")
-
-
-def _text(text: str) -> str:
-    """Text for people: what the bytes say as UTF-8, or as latin-1 where they say nothing."""
-    if text.isascii():
-        return text
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        return text
+    """dsize: whether a payload has room for the contents, by Suricata 7.0.10's reckoning: the first content counts from its
+    offset, then those that are relative to one another; a negated one counts up to where it is looked for."""
+    end = furthest = 0
+    for index, step in enumerate(step for step in payload.steps if isinstance(step, Pattern)):
+        distance = step.distance if isinstance(step.distance, int) else 0
+        needed = end + distance
+        if step.relative and step.negated:
+            furthest = max(furthest, needed + (step.within if isinstance(step.within, int) else 0))
+        elif step.relative:
+            end = needed + len(step.pattern)
+        elif index == 0:
+            end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
+    furthest = max(furthest, end)
+    if furthest > longest:
+        raise RuleError(0, f"a payload of {longest} bytes (dsize) has no room for contents that end at {furthest}", "dsize")
 
 
 def _sid_in(source: RuleText) -> int:
     """The sid of a rule that could not be read, as far as it can be seen."""
     _, found, rest = source.text.rpartition("sid:")
-    digits = rest[:10].split(";")[0].strip()
+    digits = rest[:10].split(";")[0].strip(BLANK)
     return int(digits) if found and digits.isdecimal() else 0

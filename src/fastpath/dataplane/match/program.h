@@ -295,12 +295,6 @@ typedef struct match {
 } match_t;
 _Static_assert(sizeof(match_t) == 12, "no padding");
 
-/* Memory for what few flows have. Shared by all scratches of a bucket's worker; counted, and refused at the cap. */
-typedef struct more_pool {
-    uint64_t used, cap;         /* bytes */
-    uint64_t refused;
-} more_pool_t;
-
 typedef struct match_scratch {  /* one per worker and rule set */
     void *hyperscan;            /* hs_scratch_t * */
     void *match_data;           /* pcre2_match_data * */

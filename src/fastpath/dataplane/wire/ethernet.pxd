@@ -3,7 +3,7 @@ from libc.stdint cimport uint16_t
 
 from fastpath.dataplane.events cimport EVENT_DCE_PKT_TOO_SMALL, EVENT_ETHERNET_PKT_TOO_SMALL, EVENT_IEEE8021AH_HEADER_TOO_SMALL
 from fastpath.dataplane.wire.load cimport be16
-from fastpath.dataplane.wire.walk cimport EVENTLESS, STEP_DONE, STEP_ETHERNET, STEP_LLC, to_type, too_short, walk_t
+from fastpath.dataplane.wire.walk cimport NO_EVENT, STEP_DONE, STEP_ETHERNET, STEP_LLC, to_type, too_short, walk_t
 
 cdef enum:
     ETHERNET_TYPE_AT = 12
@@ -52,7 +52,7 @@ cdef inline void walk_ethernet(walk_t *walk) noexcept nogil:
             walk.end = walk.at + ethertype
             walk.cut = False
     else:
-        to_type(walk, ethertype, EVENTLESS)
+        to_type(walk, ethertype, NO_EVENT)
 
 
 cdef inline void walk_8021ah(walk_t *walk) noexcept nogil:
@@ -60,7 +60,7 @@ cdef inline void walk_8021ah(walk_t *walk) noexcept nogil:
     if walk.end - walk.at < PBB_LEN:
         too_short(walk, EVENT_IEEE8021AH_HEADER_TOO_SMALL)
         return
-    to_type(walk, be16(walk.frame + walk.at + PBB_TYPE_AT), EVENTLESS)
+    to_type(walk, be16(walk.frame + walk.at + PBB_TYPE_AT), NO_EVENT)
     walk.at += PBB_LEN
 
 

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from fastpath.dataplane.events cimport (
     EVENT_ICMPV6_EXPERIMENTATION_TYPE, EVENT_ICMPV6_IPV6_TRUNC_PKT, EVENT_ICMPV6_IPV6_UNKNOWN_VERSION,
     EVENT_ICMPV6_MLD_MESSAGE_WITH_INVALID_HL, EVENT_ICMPV6_PKT_TOO_SMALL, EVENT_ICMPV6_UNASSIGNED_TYPE,
-    EVENT_ICMPV6_UNKNOWN_CODE,
+    EVENT_ICMPV6_UNKNOWN_CODE, EVENT_ICMPV6_UNKNOWN_TYPE,
 )
 from fastpath.dataplane.types cimport NET_IPV6
 from fastpath.dataplane.wire.ipv6 cimport (
@@ -18,6 +18,7 @@ cdef enum:
     ICMPV6_TYPE_AT = 0
     ICMPV6_CODE_AT = 1
     ICMPV6_CHECKSUM_AT = 2
+    ICMPV6_BODY = 12            # where Suricata's payload begins in what is neither error nor echo
     PROTO_ICMPV6 = 58
 
 cdef enum:
@@ -29,12 +30,26 @@ cdef enum:
     ICMPV6_ECHO_REPLY = 129
     ICMPV6_LISTENER_QUERY = 130
     ICMPV6_LISTENER_DONE = 132
-    ICMPV6_ROUTER_SOLICITATION = 133
-    ICMPV6_REDIRECT = 137
     ICMPV6_ROUTER_RENUMBERING = 138
     ICMPV6_NODE_QUERY = 139
     ICMPV6_NODE_REPLY = 140
-    ICMPV6_LISTENER_REPORT_2 = 143
+    ICMPV6_RPL = 155
+    ICMPV6_ASSIGNED_MAX = 159
+
+
+cdef inline int icmpv6_code_max(uint8_t kind) noexcept nogil:
+    """The highest code of a type."""
+    if kind == ICMPV6_UNREACHABLE:
+        return 6
+    if kind == ICMPV6_TIME_EXCEEDED:
+        return 1
+    if kind in (ICMPV6_PARAMETER_PROBLEM, ICMPV6_ROUTER_RENUMBERING, ICMPV6_NODE_QUERY, ICMPV6_NODE_REPLY):
+        return 2
+    if kind == ICMPV6_RPL:
+        return 3
+    if kind >= 150 and kind <= 153:     # mobility (RFC 5568), router discovery (RFC 4286): codes of their own
+        return 255
+    return 0
 
 
 cdef inline void walk_quoted_ipv6(walk_t *walk, const uint8_t *at, uint32_t left) noexcept nogil:
@@ -51,7 +66,8 @@ cdef inline void walk_icmpv6(walk_t *walk) noexcept nogil:
     cdef const uint8_t *at = walk.frame + walk.at
     cdef uint32_t left = walk.end - walk.at
     cdef uint8_t kind, code
-    cdef int counterpart, code_max = -1
+    cdef bint quotes = False
+    cdef int counterpart
     walk.step = STEP_DONE
     if left < ICMPV6_LEN:
         too_short(walk, EVENT_ICMPV6_PKT_TOO_SMALL)
@@ -62,24 +78,25 @@ cdef inline void walk_icmpv6(walk_t *walk) noexcept nogil:
     walk.meta.icmp_type = kind
     walk.meta.icmp_code = code
     verify_transport(walk, at, left, PROTO_ICMPV6)
-    set_payload(walk, walk.at + ICMPV6_LEN, walk.end)
-    if kind <= ICMPV6_PARAMETER_PROBLEM and kind:
-        code_max = 7 if kind == ICMPV6_UNREACHABLE else 0 if kind == ICMPV6_TOO_BIG else 1 if kind == ICMPV6_TIME_EXCEEDED else 3
-        if code <= code_max:
-            walk_quoted_ipv6(walk, at + ICMPV6_LEN, left - ICMPV6_LEN)
-            return
-        note(walk, EVENT_ICMPV6_UNKNOWN_CODE)
+    if kind == 0 or kind == 127:
+        note(walk, EVENT_ICMPV6_UNKNOWN_TYPE)
     elif kind in (100, 101, 200, 201):
         note(walk, EVENT_ICMPV6_EXPERIMENTATION_TYPE)
-    elif kind < ICMPV6_ECHO or kind > 161:
+    elif (kind > ICMPV6_PARAMETER_PROBLEM and kind < ICMPV6_ECHO) or kind > ICMPV6_ASSIGNED_MAX:
         note(walk, EVENT_ICMPV6_UNASSIGNED_TYPE)
-    elif kind >= ICMPV6_LISTENER_QUERY and kind <= ICMPV6_LISTENER_DONE:
-        if code:
-            note(walk, EVENT_ICMPV6_UNKNOWN_CODE)
-        if (walk.source - IPV6_SOURCE_AT)[IPV6_HOP_LIMIT_AT] != 1:
+    else:
+        quotes = kind <= ICMPV6_PARAMETER_PROBLEM
+        if kind >= ICMPV6_LISTENER_QUERY and kind <= ICMPV6_LISTENER_DONE \
+                and (walk.source - IPV6_SOURCE_AT)[IPV6_HOP_LIMIT_AT] != 1:
             note(walk, EVENT_ICMPV6_MLD_MESSAGE_WITH_INVALID_HL)
-    elif kind <= ICMPV6_REDIRECT and code:
-        note(walk, EVENT_ICMPV6_UNKNOWN_CODE)
+        if code > icmpv6_code_max(kind):
+            note(walk, EVENT_ICMPV6_UNKNOWN_CODE)
+            quotes = False
+    set_payload(walk, walk.at + (ICMPV6_LEN if quotes or (code == 0 and (kind == ICMPV6_ECHO or kind == ICMPV6_ECHO_REPLY))
+                                 else ICMPV6_BODY if left > ICMPV6_BODY else left), walk.end)
+    if quotes:
+        walk_quoted_ipv6(walk, at + ICMPV6_LEN, left - ICMPV6_LEN)
+        return
     counterpart = icmpv6_counterpart(kind)
     if counterpart < 0:
         set_key(walk, NET_IPV6, PROTO_ICMPV6, walk.source, walk.destination, 0, 0)

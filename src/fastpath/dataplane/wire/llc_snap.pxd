@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t
 
 from fastpath.dataplane.events cimport EVENT_ETHERNET_PKT_TOO_SMALL
 from fastpath.dataplane.wire.load cimport be16, be24
-from fastpath.dataplane.wire.walk cimport EVENTLESS, STEP_DONE, STEP_IPV4, to_type, too_short, walk_t
+from fastpath.dataplane.wire.walk cimport NO_EVENT, STEP_DONE, STEP_IPV4, to_type, too_short, walk_t
 
 cdef enum:
     LLC_LEN = 3                 # destination and source access point, control
@@ -31,7 +31,7 @@ cdef inline void walk_llc(walk_t *walk) noexcept nogil:
     if snap:
         walk.at += SNAP_LEN
         if be24(at + SNAP_ORGANISATION_AT) in (ORGANISATION_ETHERNET, ORGANISATION_BRIDGED):
-            to_type(walk, be16(at + SNAP_TYPE_AT), EVENTLESS)
+            to_type(walk, be16(at + SNAP_TYPE_AT), NO_EVENT)
     elif at[0] == SAP_IP and at[1] == SAP_IP:
         walk.at += LLC_LEN
         walk.step = STEP_IPV4

@@ -42,3 +42,8 @@ cdef inline uint32_t be32(const uint8_t *at) noexcept nogil:
 
 cdef inline uint64_t be64(const uint8_t *at) noexcept nogil:
     return (<uint64_t>be32(at) << 32) | be32(at + 4)
+
+
+# One store of eight bytes, as the machine orders them (little-endian).
+cdef inline void put64(void *at, uint64_t value) noexcept nogil:
+    memcpy(at, &value, 8)

@@ -16,7 +16,7 @@ cdef enum:
     LABEL_ROUTER_ALERT = 1
     LABEL_IPV6 = 2
     LABEL_IMPLICIT_NULL = 3
-    LABEL_RESERVED_MAX = 15
+    LABEL_RESERVED_MAX = 14     # 15 announces an extended label: RFC 7274
     PSEUDOWIRE_LEN = 4          # control word
 
 

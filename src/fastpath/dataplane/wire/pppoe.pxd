@@ -1,7 +1,9 @@
 # PPP over Ethernet (RFC 2516): discovery and session.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastpath.dataplane.events cimport EVENT_PPPOE_MALFORMED_TAGS, EVENT_PPPOE_PKT_TOO_SMALL, EVENT_PPPOE_WRONG_CODE
+from fastpath.dataplane.events cimport (
+    EVENT_PPPOE_MALFORMED_TAGS, EVENT_PPPOE_PKT_TOO_SMALL, EVENT_PPPOE_WRONG_CODE, EVENT_PPP_WRONG_TYPE,
+)
 from fastpath.dataplane.wire.load cimport be16
 from fastpath.dataplane.wire.ppp cimport walk_ppp_protocol
 from fastpath.dataplane.wire.walk cimport STEP_DONE, malformed, too_short, walk_t
@@ -18,14 +20,16 @@ cdef inline void walk_pppoe_session(walk_t *walk) noexcept nogil:
     if walk.end - walk.at < PPPOE_LEN + 1:
         too_short(walk, EVENT_PPPOE_PKT_TOO_SMALL)
         return
-    if at[PPPOE_LEN] & 1:
+    if be16(at + PPPOE_LENGTH_AT) == 0:
+        walk.step = STEP_DONE
+    elif at[PPPOE_LEN] & 1:
         walk.at += PPPOE_LEN + 1
-        walk_ppp_protocol(walk, at[PPPOE_LEN])
+        walk_ppp_protocol(walk, at[PPPOE_LEN], EVENT_PPP_WRONG_TYPE)
     elif walk.end - walk.at < PPPOE_LEN + 2:
         too_short(walk, EVENT_PPPOE_PKT_TOO_SMALL)
     else:
         walk.at += PPPOE_LEN + 2
-        walk_ppp_protocol(walk, be16(at + PPPOE_LEN))
+        walk_ppp_protocol(walk, be16(at + PPPOE_LEN), EVENT_PPP_WRONG_TYPE)
 
 
 cdef inline void walk_pppoe_discovery(walk_t *walk) noexcept nogil:
@@ -44,7 +48,7 @@ cdef inline void walk_pppoe_discovery(walk_t *walk) noexcept nogil:
         too_short(walk, EVENT_PPPOE_MALFORMED_TAGS)
         return
     at += PPPOE_LEN
-    while tags >= PPPOE_TAG_LEN:
+    while tags >= PPPOE_TAG_LEN and not walk.config.compat:
         size = PPPOE_TAG_LEN + be16(at + 2)
         if size > tags:
             malformed(walk, EVENT_PPPOE_MALFORMED_TAGS)

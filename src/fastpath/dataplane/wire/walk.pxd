@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT
+from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.types cimport (
     NET_IPV4, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
 )
@@ -53,7 +53,7 @@ cdef enum:
     LINKTYPE_LINUX_SLL2 = 276
 
 cdef enum:
-    EVENTLESS = 0xffff          # walk_t.unknown_type: an unknown type is nothing odd
+    NO_EVENT = 0xffff           # where an event may stand and none is due
 
 cdef enum:                      # walk_t.step
     STEP_DONE
@@ -79,6 +79,14 @@ cdef enum:                      # walk_t.step
     STEP_IPV4
     STEP_IPV6
     STEP_TRANSPORT              # what packet_meta_t.proto names
+
+ctypedef struct tunnel_t:       # what a tunnel header says of the packet inside
+    uint32_t inner              # its offset from the tunnel header
+    uint32_t id                 # VNI, TEID, key, session
+    uint16_t linktype
+    uint8_t kind                # TUNNEL_*
+    uint8_t qfi
+    bint short                  # the header reaches beyond the bytes that there are
 
 ctypedef struct walk_t:
     const decode_config_t *config
@@ -133,6 +141,15 @@ cdef inline void to_type(walk_t *walk, uint16_t ethertype, uint16_t unknown_type
 cdef inline void set_payload(walk_t *walk, uint32_t at, uint32_t end) noexcept nogil:
     walk.meta.payload = <uint16_t>at
     walk.meta.payload_len = <uint16_t>(end - at if end - at < 0xffff else 0xffff)
+
+
+cdef inline void carry(walk_t *walk, uint8_t kind, uint32_t at) noexcept nogil:
+    """A tunnel: its header (or, for IP in IP, the inner packet) is at `at`, for decap to open."""
+    if walk.meta.depth >= walk.config.max_depth:
+        note(walk, EVENT_TOO_MANY_LAYERS)
+        return
+    walk.meta.carries = kind
+    walk.meta.inner = <uint16_t>at
 
 
 cdef inline void tag_vlan(walk_t *walk, uint16_t identifier) noexcept nogil:

@@ -2,18 +2,20 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Literal, cast
 
-from ..draft import Draft, number, words
-from ..lexer import RuleError
-from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest
+from ..draft import Draft, Pattern, number, words
+from ..lexer import BLANK, RuleError
+from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Pcre
 from .table import keyword
 
 _U16, _U32, _U64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
-_BASES = {"hex": 16, "dec": 10, "oct": 8}
+_BASES: dict[str, Literal[8, 10, 16]] = {"hex": 16, "dec": 10, "oct": 8}
+_ONE_OF = {"big": "endian", "little": "endian", "hex": "base", "dec": "base", "oct": "base"}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
-#: The most digits that a 64-bit number has, by base.
-_DIGITS = {8: 23, 10: 20, 16: 14}
+_LONGEST = 23      # digits of a number written as text
+_EXTRACTED = {8: 23, 10: 20, 16: 14}    # the same, for byte_extract
 
 Words = list[tuple[str, int]]
 
@@ -24,24 +26,23 @@ class _Options:
     def __init__(self, draft: Draft):
         self._draft = draft
         self.relative = False
-        self.endian = "big"
+        self.endian: Literal["big", "little"] = "big"
         self.string = False
-        self.base = 0
+        self.base: Literal[0, 8, 10, 16] = 0
         self.bitmask = 0
         self.dce_at = -1
 
     def take(self, word: str, where: int) -> bool:
         """Reads a word; False if it is not one of the shared ones."""
-        name = word.lower()
-        if name == "relative":
+        if word == "relative":
             self.relative = True
-        elif name in ("big", "little"):
-            self.endian = name
-        elif name == "string":
+        elif word in ("big", "little"):
+            self.endian = cast(Any, word)
+        elif word == "string":
             self.string = True
-        elif name in _BASES:
-            self.base = _BASES[name]
-        elif name == "dce":
+        elif word in _BASES:
+            self.base = _BASES[word]
+        elif word == "dce":
             self.dce_at = where
             self._draft.refuse(where, "needs the dcerpc room (dce)")
         else:
@@ -63,91 +64,101 @@ def _split(text: str, at: int, least: int, form: str) -> Words:
     return parts
 
 
-def _count(nbytes: int | str, options: _Options, at: int, longest: dict[int, int] = _DIGITS) -> None:
+def _count(nbytes: int | str, options: _Options, at: int, longest: int = _LONGEST) -> None:
     if isinstance(nbytes, int):
         if not options.string and nbytes > 8:
             raise RuleError(at, f"found {nbytes} where at most 8 bytes were expected (more need 'string')")
-        if options.string and nbytes > longest[options.base]:
-            raise RuleError(at, f"found {nbytes} where at most {longest[options.base]} digits were expected")
+        if options.string and nbytes > longest:
+            raise RuleError(at, f"found {nbytes} where at most {longest} digits were expected")
 
 
 @keyword("byte_test", "payload", note="dce is refused")
 def byte_test(draft: Draft, text: str, at: int) -> None:
     parts = _split(text, at, 4, "bytes, operator, value, offset")
-    nbytes = draft.value(*parts[0], 0, 23)
+    nbytes = draft.value(*parts[0], 0, _U16)
     op, where = parts[1]
     negated = op.startswith("!")
-    op = op[negated:].strip() or "="
+    op = op[negated:].strip(BLANK) or "="
     if op not in ("<", ">", "=", "<=", ">=", "&", "^"):
         raise RuleError(where, f"found {parts[1][0]!r} where one of < > = <= >= & ^, or ! before it, was expected")
-    value = draft.value(*parts[2], 0, _U64)
+    value = draft.value(*parts[2], -_U64, _U64, base=0)
+    if isinstance(value, int):
+        value &= _U64       # a negative number counts from the top of 64 bits
     offset = draft.value(*parts[3], -2**31, 2**31 - 1)
     options = _Options(draft)
     for word, where in parts[4:]:
-        if word.lower().startswith("bitmask"):
-            options.bitmask = _mask(word, where)
+        if word.startswith("bitmask"):
+            options.bitmask = number(word[len("bitmask"):].strip(BLANK), where, 0, _U32, 0)
         elif not options.take(word, where):
-            raise RuleError(where, f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
+            raise RuleError(where,
+                f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base, options.bitmask))
+    draft.steps().append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base,
+        options.bitmask))
 
 
 @keyword("byte_jump", "payload", note="dce is refused")
 def byte_jump(draft: Draft, text: str, at: int) -> None:
     parts = _split(text, at, 2, "bytes, offset")
-    nbytes = draft.value(*parts[0], 0, 23)
+    nbytes = draft.value(*parts[0], 0, _U16)
     offset = draft.value(*parts[1], -_U16, _U16)
     options, multiplier, post_offset, align, from_beginning, from_end = _Options(draft), 1, 0, False, False, False
     for word, where in parts[2:]:
         name, _, argument = word.partition(" ")
-        name, argument = name.lower(), argument.strip()
-        if name == "align":
+        argument = argument.strip(BLANK)
+        if word == "align":
             align = True
-        elif name == "from_beginning":
+        elif word == "from_beginning":
             from_beginning = True
-        elif name == "from_end":
+        elif word == "from_end":
             from_end = True
         elif name == "multiplier":
             multiplier = number(argument, where, 1, _U16)
         elif name == "post_offset":
-            post_offset = draft.value(argument, where, -_U16, _U16)
-        elif name == "bitmask":
-            options.bitmask = _mask(word, where)
+            post_offset = number(argument, where, -_U16, _U16)
         elif not options.take(word, where):
             raise RuleError(where, f"found {word!r} where relative, multiplier, big, little, string, hex, dec, oct, dce, align, "
-                                   "from_beginning, from_end, post_offset or bitmask was expected")
+                                   "from_beginning, from_end or post_offset was expected")
     if from_beginning and from_end:
         raise RuleError(at, "from_beginning and from_end contradict each other")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align, from_beginning,
-                                  from_end, post_offset, options.bitmask))
+    draft.steps().append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align,
+        from_beginning,
+                                  from_end, post_offset))
 
 
 @keyword("byte_extract", "payload", note="dce is refused")
 def byte_extract(draft: Draft, text: str, at: int) -> None:
     parts = _split(text, at, 3, "bytes, offset, name")
-    nbytes = number(*parts[0], 1, 23)
+    nbytes = number(*parts[0], 0, _U16)
     offset = number(*parts[1], -_U16, _U16)
     name = _name(*parts[2])
-    options, multiplier, align = _Options(draft), 1, 0
+    options, multiplier, align, said = _Options(draft), 1, 0, set()
     for word, where in parts[3:]:
         first, _, argument = word.partition(" ")
-        first, argument = first.lower(), argument.strip()
+        meant = _ONE_OF.get(first, first)
+        if meant in said:
+            raise RuleError(where, f"found {word!r} where {meant} is said already")
+        said.add(meant)
         if first == "multiplier":
-            multiplier = number(argument, where, 1, _U16)
+            multiplier = number(argument.strip(BLANK), where, 1, _U16)
         elif first == "align":
-            align = number(argument, where, 2, 4)
+            align = number(argument.strip(BLANK), where, 2, 4)
             if align == 3:
                 raise RuleError(where, "found 3 where 2 or 4 was expected")
         elif not options.take(word, where):
             raise RuleError(where, f"found {word!r} where relative, multiplier, big, little, string, hex, dec, oct, dce or align "
                                    "was expected")
     options.settle(at)
-    _count(nbytes, options, at)
+    if options.string and "endian" in said:
+        raise RuleError(at, "big and little have no meaning with 'string'")
+    _count(nbytes, options, at, _EXTRACTED.get(options.base, 8))
+    if nbytes == 0:
+        draft.refuse(at, "nothing is extracted from 0 bytes")
     draft.steps().append(ByteExtract(nbytes, offset, name, options.relative, multiplier, options.endian, options.base, align))
-    draft.names.add(name)
+    draft.name(name, at)
 
 
 @keyword("byte_math", "payload", note="dce is refused")
@@ -156,11 +167,10 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     options = _Options(draft)
     for word, where in words(text, at):
         name, _, argument = word.partition(" ")
-        name = name.lower()
         if name in said:
             raise RuleError(where, f"{name} is said twice")
-        if name in ("bytes", "offset", "oper", "rvalue", "result", "endian", "string", "bitmask") and argument.strip():
-            said[name] = argument.strip(), where
+        if name in ("bytes", "offset", "oper", "rvalue", "result", "endian", "string", "bitmask") and argument.strip(BLANK):
+            said[name] = argument.strip(BLANK), where
         elif name in ("relative", "dce") and not argument:
             said[name] = "", where
             options.take(name, where)
@@ -174,27 +184,31 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     if oper not in ("+", "-", "*", "/", "<<", ">>"):
         raise RuleError(where, f"found {oper!r} where one of + - * / << >> was expected")
     if "endian" in said:
-        options.endian, where = said["endian"]
-        if options.endian not in ("big", "little"):
-            raise RuleError(where, f"found {options.endian!r} where big or little was expected")
+        endian, where = said["endian"]
+        if endian not in ("big", "little"):
+            raise RuleError(where, f"found {endian!r} where big or little was expected")
+        options.endian = cast(Any, endian)
     if "string" in said:
         base, where = said["string"]
         if base not in _BASES:
             raise RuleError(where, f"found {base!r} where hex, dec or oct was expected")
         options.string, options.base = True, _BASES[base]
     if "bitmask" in said:
-        options.bitmask = number(*said["bitmask"], 0, _U32)
+        mask, where = said["bitmask"]
+        options.bitmask = number(mask if mask[:2].lower() == "0x" else "0x" + mask, where, 0, _U32, 16)
     nbytes = draft.value(*said["bytes"], 1, 10)
     if isinstance(nbytes, int) and not options.string and nbytes > 8:
         draft.refuse(said["bytes"][1], f"found {nbytes} bytes where at most 8 make a number (more need 'string')")
     offset = number(*said["offset"], -_U16, _U16)
     rvalue = draft.value(*said["rvalue"], 0, _U32)
     result = _name(*said["result"])
+    if options.relative and draft.room is not None and not any(isinstance(step, Pattern | Pcre) for step in draft.room.steps):
+        raise RuleError(at, "relative needs a content or an expression before it")
     if oper == "/" and rvalue == 0:
         draft.refuse(said["rvalue"][1], "divides by zero")
     draft.steps().append(ByteMath(nbytes, offset, oper, rvalue, result, options.relative, options.endian, options.base,
                                   options.bitmask))
-    draft.names.add(result)
+    draft.name(result, at)
 
 
 @keyword("base64_decode", "payload", value="optional")
@@ -203,26 +217,25 @@ def base64_decode(draft: Draft, text: str, at: int) -> None:
     for word, where in words(text, at) if text else []:
         name, _, argument = word.partition(" ")
         if name == "bytes":
-            nbytes = number(argument.strip(), where, 0, _U32)
+            nbytes = number(argument.strip(BLANK), where, 0, _U32)
         elif name == "offset":
-            offset = number(argument.strip(), where, 0, _U32)
+            offset = number(argument.strip(BLANK), where, 0, _U32)
         elif word == "relative":
             relative = True
         else:
             raise RuleError(where, f"found {word!r} where bytes, offset or relative was expected")
+    if draft.room is not None and draft.room.buffer == "base64_data":
+        draft.refuse(at, "what was decoded is not decoded again")
     draft.steps().append(Base64Decode(nbytes, offset, relative))
+    draft.decoded = True
 
 
 @keyword("base64_data", "payload", value="none")
 def base64_data(draft: Draft, text: str, at: int) -> None:
-    if not any(isinstance(step, Base64Decode) for room in draft.rooms for step in room.steps):
+    if not draft.decoded:
         raise RuleError(at, "there is no base64_decode before it")
+    draft.decoded = False
     draft.room = draft.base64_data()
-
-
-def _mask(word: str, at: int) -> int:
-    argument = word[len("bitmask"):].strip()
-    return number(argument if argument[:2].lower() == "0x" else "0x" + argument, at, 0, _U32)
 
 
 def _name(text: str, at: int) -> str:

@@ -2,22 +2,26 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from ..draft import Draft, number, words
-from ..lexer import RuleError
-from ..plan import Bits, Condition, HasEvent, Number, Presence
+from ..events import engine_events
+from ..lexer import BLANK, RuleError
+from ..plan import Bits, Condition, HasEvent, Mode, Number, Presence
 from .protocols import PROTOCOLS
 from .table import keyword
 
-_UNSIGNED = re.compile(r"(?P<op>!|<=|>=|<|>|=)?\s*(?P<low>[0-9]+)(?P<unit>[kKmMgG][bB]?)?"
+_UNSIGNED = re.compile(r"(?P<op>!=?|<=|>=|<|>|=)?\s*(?P<low>[0-9]+)(?P<unit>[kKmMgG][bB]?)?"
                        r"(?:\s*(?:<>|-)\s*(?P<high>[0-9]+)(?P<unit2>[kKmMgG][bB]?)?)?\Z")
+_FRAGOFFSET = re.compile(r"([<>])?\s*([0-9]+)")
+_IP_PROTO = re.compile(r"([<>!])?\s*(\S+)")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 Ranges = tuple[tuple[int, int], ...]
 
 
 def unsigned(text: str, at: int, highest: int) -> Ranges:
-    """`N =N !N <N <=N >N >=N N-M N<>M` as inclusive ranges. Between two numbers neither end counts. RuleError for what is
+    """`N =N !N !=N <N <=N >N >=N N-M N<>M` as inclusive ranges. Between two numbers neither end counts. RuleError for what is
     malformed, never true or always true."""
     form = _UNSIGNED.match(text)
     if form is None or (form["high"] and form["op"]) or (form["unit"] and highest < 65535):
@@ -29,7 +33,8 @@ def unsigned(text: str, at: int, highest: int) -> Ranges:
             raise RuleError(at, f"found {high + 1} where a number up to {highest} was expected")
         ranges: Ranges = ((low, high),)
     else:
-        bounds = {"=": ((low, low),), "!": ((0, low - 1), (low + 1, highest)), "<": ((0, low - 1),), "<=": ((0, low),),
+        bounds = {"=": ((low, low),), "!": _one(low, True, highest), "!=": _one(low, True, highest), "<": ((0, low - 1),),
+        "<=": ((0, low),),
                   ">": ((low + 1, highest),), ">=": ((low, highest),)}
         ranges = tuple((first, last) for first, last in bounds[op] if first <= last)
     if low > highest or ranges and ranges[-1][0] > highest:
@@ -41,8 +46,8 @@ def unsigned(text: str, at: int, highest: int) -> Ranges:
     return ranges
 
 
-def _comparison(name: str, field: str, highest: int, *aliases: str) -> None:
-    @keyword(name, "header", *aliases)
+def _comparison(name: str, field: str, highest: int) -> None:
+    @keyword(name, "header")
     def setup(draft: Draft, text: str, at: int) -> None:
         _packet(draft, Number(field, unsigned(text, at, highest)))
 
@@ -51,28 +56,33 @@ def _equality(name: str, field: str, highest: int, *aliases: str, negatable: boo
     @keyword(name, "header", *aliases)
     def setup(draft: Draft, text: str, at: int) -> None:
         negated = negatable and text.startswith("!")
-        _packet(draft, Number(field, _one(number(text[negated:].strip(), at, 0, highest), negated, highest)))
+        _packet(draft, Number(field, _one(number(text[negated:].strip(BLANK), at, 0, highest), negated, highest)))
 
 
-for _row in (("ttl", "ttl", 255), ("itype", "itype", 255), ("icode", "icode", 255), ("tcp.mss", "tcp.mss", 65535)):
-    _comparison(*_row)
-for _row in (("id", "ip.id", 65535), ("tcp.seq", "seq", 2**32 - 1, "seq"), ("tcp.ack", "ack", 2**32 - 1, "ack"),
-             ("icmp_id", "icmp_id", 65535), ("icmp_seq", "icmp_seq", 65535)):
-    _equality(*_row)
+_comparison("ttl", "ttl", 255)
+_comparison("itype", "itype", 255)
+_comparison("icode", "icode", 255)
+_comparison("tcp.mss", "tcp.mss", 65535)
+_comparison("icmpv6.mtu", "icmpv6.mtu", 2**32 - 1)
+_equality("id", "ip.id", 65535)
+_equality("tcp.seq", "seq", 2**32 - 1, "seq")
+_equality("tcp.ack", "ack", 2**32 - 1, "ack")
+_equality("icmp_id", "icmp_id", 65535)
+_equality("icmp_seq", "icmp_seq", 65535)
 _equality("tcp.window", "window", 65535, "window", negatable=True)
 
 
 @keyword("tos", "header", quotes="optional")
 def tos(draft: Draft, text: str, at: int) -> None:
     negated = text.startswith("!")
-    body = text[negated:].strip()
-    value = number("0" + body if body[:1] in "xX" else body, at, 0, 255)
+    body = text[negated:].strip(BLANK)
+    value = number("0" + body, at, 0, 255, 16) if body[:1] in ("x", "X") else number(body, at, 0, 255)
     _packet(draft, Number("tos", _one(value, negated, 255)))
 
 
 @keyword("fragoffset", "header", note="in units of eight bytes, as in the header")
 def fragoffset(draft: Draft, text: str, at: int) -> None:
-    form = re.fullmatch(r"([<>])?\s*([0-9]+)", text)
+    form = _FRAGOFFSET.fullmatch(text)
     if form is None:
         raise RuleError(at, f"found {text!r} where N, <N or >N was expected")
     value = number(form[2], at, 0, 65535)
@@ -84,16 +94,18 @@ def fragoffset(draft: Draft, text: str, at: int) -> None:
 
 @keyword("ip_proto", "header", quotes="optional")
 def ip_proto(draft: Draft, text: str, at: int) -> None:
-    form = re.fullmatch(r"([<>!])?\s*(\S+)", text)
+    form = _IP_PROTO.fullmatch(text)
     if form is None:
         raise RuleError(at, f"found {text!r} where a protocol, !N, <N or >N was expected")
     op, name = form[1] or "", form[2]
-    value = PROTOCOLS.get(name.lower())
+    value = PROTOCOLS.get(name)
     if value is None:
         value = number(name, at, 0, 255)
-    if any(isinstance(one, Number) and one.field == "ip_proto" and one.ranges == ((one.ranges[0][0],) * 2,) for one in draft.conditions) \
-            and not op:
-        raise RuleError(at, "a rule names at most one protocol")
+    if draft.proto not in ("ip", "ip4", "ip6", "ipv4", "ipv6", "pkthdr"):
+        raise RuleError(at, f"a rule for {draft.proto} has its protocol already; ip_proto stands with ip")
+    if draft.ip_protos and (not op or op != "!" and op in draft.ip_protos or "" in draft.ip_protos):
+        raise RuleError(at, "cannot stand beside the ip_proto before it")
+    draft.ip_protos += (op,)
     ranges = {"<": ((0, value - 1),), ">": ((value + 1, 255),)}.get(op) or _one(value, op == "!", 255)
     if ranges[0][0] > ranges[0][1]:
         draft.refuse(at, f"{text!r} is never true")
@@ -117,6 +129,7 @@ def ipopts(draft: Draft, text: str, at: int) -> None:
 
 
 _FLAGS = {"F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, "A": 0x10, "U": 0x20, "E": 0x40, "2": 0x40, "C": 0x80, "1": 0x80, "0": 0}
+_SYN, _OPEN_OR_CLOSE, _UNUSUAL = 0x02, 0x07, 0xe0
 _FRAGBITS = {"R": 0x8000, "D": 0x4000, "M": 0x2000}
 
 
@@ -131,12 +144,37 @@ def flags(draft: Draft, text: str, at: int) -> None:
         if letter not in _FLAGS or letter == "0":
             raise RuleError(parts[1][1], f"found {letter!r} where a flag to ignore was expected (F S R P A U C E 1 2)")
         ignore |= _FLAGS[letter]
-    _packet(draft, Bits("tcp.flags", mode, value & ~ignore, ignore))
+    _flags(draft, mode, value, ignore)
 
 
-@keyword("fragbits", "header")
+def _flags(draft: Draft, mode: Mode, value: int, ignore: int) -> None:
+    """What Suricata 7.0.10 makes of flags: without a bit to look for, all bits count; rules that name bits which open or
+    close a connection, or unusual ones, see only packets with such a bit; those that name SYN only packets with SYN."""
+    if value == 0:
+        if mode == "*":
+            draft.refuse(0, "any of no flags is never true")
+        _packet(draft, Bits("tcp.flags", "*", 0xff) if mode == "!" else Bits("tcp.flags", "=", 0))
+        return
+    _packet(draft, Bits("tcp.flags", mode, value, ignore))
+    if mode in "*!":
+        if mode == "*" and value & _SYN:
+            _packet(draft, Bits("tcp.flags", "+", _SYN))
+        elif value & _OPEN_OR_CLOSE:
+            _packet(draft, Bits("tcp.flags", "*", _OPEN_OR_CLOSE))
+        if value & _UNUSUAL:
+            _packet(draft, Bits("tcp.flags", "*", _UNUSUAL))
+
+
+@keyword("fragbits", "header", note="the mode stands before the letters; + asks for one more bit besides")
 def fragbits(draft: Draft, text: str, at: int) -> None:
+    if text[-1] in "+*!":
+        raise RuleError(at, f"found {text!r} where the mode was expected before the letters", malformed=text[0] in "+*!")
     mode, value = _bits((text, at), _FRAGBITS)
+    if mode == "+":     # with at least one more
+        others = sum(_FRAGBITS.values()) & ~value
+        if not others:
+            draft.refuse(at, f"{text!r} is never true: there is no other bit")
+        _packet(draft, Bits("fragbits", "*", others))
     _packet(draft, Bits("fragbits", mode, value))
 
 
@@ -151,20 +189,21 @@ def engine_event(draft: Draft, text: str, at: int) -> None:
 
 
 def _event(draft: Draft, name: str, at: int) -> None:
-    if draft.event_names is None or name not in draft.event_names:
+    if name not in (engine_events() if draft.event_names is None else draft.event_names):
         draft.refuse(at, f"the engine has no event {name}")
     draft.conditions.append(HasEvent(name))
 
 
-def _bits(word: tuple[str, int], known: dict[str, int]) -> tuple[str, int]:
+def _bits(word: tuple[str, int], known: dict[str, int]) -> tuple[Mode, int]:
     """Mode and value of letters with at most one of + * ! before or behind them."""
     text, at = word
-    mode, value, letters = "=", 0, 0
+    mode: Mode = "="
+    value = letters = 0
     for letter in text:
         if letter in "+*!":
             if mode != "=":
                 raise RuleError(at, f"found {letter!r} where a mode is given already")
-            mode = letter
+            mode = cast(Mode, letter)
         elif letter in known:
             value |= known[letter]
             letters += 1

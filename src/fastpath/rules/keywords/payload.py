@@ -18,7 +18,7 @@ _FAR = 1024 * 1024      # the most that distance and within may say
 def content(draft: Draft, text: str, at: int) -> None:
     pattern = pattern_bytes(text, at, "content")
     if not pattern:
-        raise RuleError(at, "found an empty pattern")
+        raise RuleError(at, "an empty pattern is everywhere", malformed=text == "")
     if len(pattern) > _U16:
         raise RuleError(at, f"found a pattern of {len(pattern)} bytes where at most {_U16} were expected")
     draft.pattern = Pattern(pattern, at, draft.negated)
@@ -36,6 +36,8 @@ def nocase(draft: Draft, text: str, at: int) -> None:
 def rawbytes(draft: Draft, text: str, at: int) -> None:
     pattern = draft.last(at)
     _once(pattern.rawbytes, at)
+    if draft.room is not None:
+        raise RuleError(at, f"raw bytes are those of the payload, not of {draft.room.buffer}")
     pattern.rawbytes = True
 
 
@@ -46,7 +48,7 @@ def depth(draft: Draft, text: str, at: int) -> None:
     if pattern.startswith:
         raise RuleError(at, "startswith sets the depth already")
     _absolute(pattern, at)
-    value = draft.value(text, at, 0, _U16)
+    value = draft.value(text, at, 0, _U16, base=0)
     if isinstance(value, int) and value < len(pattern.pattern):
         raise RuleError(at, f"found {value} where at least the length of the content, {len(pattern.pattern)}, was expected")
     pattern.depth = value
@@ -59,14 +61,14 @@ def offset(draft: Draft, text: str, at: int) -> None:
     if pattern.startswith:
         raise RuleError(at, "offset and startswith contradict each other")
     _absolute(pattern, at)
-    pattern.offset = draft.value(text, at, 0, _U16)
+    pattern.offset = draft.value(text, at, 0, _U16, base=0)
 
 
 @keyword("startswith", "payload", value="none")
 def startswith(draft: Draft, text: str, at: int) -> None:
     pattern = draft.last(at)
     _once(pattern.startswith, at)
-    if pattern.depth is not None or pattern.offset not in (None, 0):
+    if pattern.depth is not None or pattern.offset is not None:
         raise RuleError(at, "startswith cannot stand with depth or offset")
     _absolute(pattern, at)
     pattern.startswith = True
@@ -74,9 +76,7 @@ def startswith(draft: Draft, text: str, at: int) -> None:
 
 @keyword("endswith", "payload", value="none")
 def endswith(draft: Draft, text: str, at: int) -> None:
-    pattern = draft.last(at)
-    _once(pattern.endswith, at)
-    pattern.endswith = True
+    draft.last(at).endswith = True
 
 
 @keyword("distance", "payload")
@@ -84,7 +84,7 @@ def distance(draft: Draft, text: str, at: int) -> None:
     pattern = draft.last(at)
     _once(pattern.distance is not None, at)
     _related(draft, pattern, at)
-    pattern.distance = draft.value(text, at, -_FAR, _FAR)
+    pattern.distance = draft.value(text, at, -_FAR, _FAR, base=0)
 
 
 @keyword("within", "payload")
@@ -92,7 +92,7 @@ def within(draft: Draft, text: str, at: int) -> None:
     pattern = draft.last(at)
     _once(pattern.within is not None, at)
     _related(draft, pattern, at)
-    value = draft.value(text, at, -_FAR, _FAR)
+    value = draft.value(text, at, -_FAR, _FAR, base=0)
     if isinstance(value, int) and value < len(pattern.pattern):
         raise RuleError(at, f"found {value} where at least the length of the content, {len(pattern.pattern)}, was expected")
     pattern.within = value
@@ -117,7 +117,7 @@ def fast_pattern(draft: Draft, text: str, at: int) -> None:
             raise RuleError(at, f"found {text!r} where 'only' or 'offset,length' was expected")
         first, length = (number(part, where, 0, _U16) for part, where in parts)
         if first + length > len(pattern.pattern):
-            raise RuleError(at, f"found {first} and {length} where a part of a content of {len(pattern.pattern)} bytes was expected")
+            raise RuleError(at, f"found {text!r} where a part of a content of {len(pattern.pattern)} bytes was expected")
         pattern.chop = first, length
     pattern.fast_pattern = True
 
@@ -125,36 +125,55 @@ def fast_pattern(draft: Draft, text: str, at: int) -> None:
 @keyword("isdataat", "payload")
 def isdataat(draft: Draft, text: str, at: int) -> None:
     negated = text.startswith("!")
-    body = text[1:] if negated else text
-    parts = words(body, at + negated)
-    options = [word.lower() for word, _ in parts[1:]]
-    for (word, where), option in zip(parts[1:], options):
-        if option not in ("relative", "rawbytes") or options.count(option) > 1:
+    parts = words(text[negated:], at + negated)
+    options = [word for word, _ in parts[1:]]
+    for word, where in parts[1:]:
+        if word not in ("relative", "rawbytes") or options.count(word) > 1:
             raise RuleError(where, f"found {word!r} where 'relative' or 'rawbytes' was expected")
-    distance_at = draft.value(parts[0][0], parts[0][1], 0, _U16)
-    draft.steps().append(IsDataAt(distance_at, negated, "relative" in options))
+    draft.steps().append(IsDataAt(draft.value(*parts[0], 0, _U16), negated, "relative" in options))
 
 
 @keyword("dsize", "payload")
 def dsize(draft: Draft, text: str, at: int) -> None:
-    if draft.dsize is not None:
+    if any(isinstance(one, Number) and one.field == "dsize" for one in draft.conditions):
         raise RuleError(at, "dsize stands at most once in a rule")
-    draft.dsize = unsigned(text, at, _U16)
+    ranges = unsigned(text, at, _U16)
     draft.needs_packet = "dsize"
-    draft.conditions.append(Number("dsize", draft.dsize))
+    draft.longest = _longest(text, ranges)
+    if text[0] == "!":      # an empty payload is never another size
+        ranges = tuple((max(low, 1), high) for low, high in ranges if high)
+    draft.conditions.append(Number("dsize", ranges))
+
+
+def _longest(text: str, ranges: tuple[tuple[int, int], ...]) -> int | None:
+    """The payload for which Suricata 7.0.10 checks that the contents have room: the number compared with, the upper one of
+    two; none for > >= <=."""
+    if text[0] == "!":
+        return ranges[0][1] + 1 if ranges[0][0] == 0 else 0
+    if text[0] == ">" or text.startswith("<="):
+        return None
+    return ranges[0][1] + (text[0] == "<" or "-" in text or "<>" in text)
 
 
 @keyword("pkt_data", "payload", value="none")
 def pkt_data(draft: Draft, text: str, at: int) -> None:
+    draft.leave()
     draft.room = None
 
 
 def _sticky(buffer: str) -> None:
     @keyword(buffer, "header", value="none")
     def setup(draft: Draft, text: str, at: int) -> None:
+        protocols = _CARRIERS.get(buffer)
+        if protocols and draft.proto not in protocols and draft.proto not in _ANY_PROTOCOL:
+            raise RuleError(at, f"a rule for {draft.proto} never sees this header")
         draft.enter(buffer, at)
         draft.needs_packet = buffer
 
+
+_ANY_PROTOCOL = ("ip", "ip4", "ip6", "ipv4", "ipv6", "pkthdr")
+_CARRIERS = {"tcp.hdr": ("tcp", "tcp-pkt", "tcp-stream"), "udp.hdr": ("udp",), "icmpv4.hdr": ("icmp", "icmpv4"),
+             "icmpv6.hdr": ("icmp", "icmpv6")}
 
 for _buffer in ("ipv4.hdr", "ipv6.hdr", "tcp.hdr", "udp.hdr", "icmpv4.hdr", "icmpv6.hdr"):
     _sticky(_buffer)

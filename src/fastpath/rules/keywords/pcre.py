@@ -6,25 +6,30 @@ from __future__ import annotations
 
 import re
 
-from ..draft import Draft
+from ..draft import Draft, Pattern
 from ..lexer import RuleError
 from ..plan import Pcre
 from .table import keyword
 
 # the last slash that is not behind a single backslash ends the expression
-_FORM = re.compile(r'/(?P<expression>.*(?<!(?<!\\)\\))/(?P<options>[A-Za-z]*)(?P<captures>[^"]*)\Z', re.DOTALL)
+_FORM = re.compile(r'(?P<before>[^/]*)/(?P<expression>.*(?<!(?<!\\)\\))/'
+                   r'(?P<options>[A-Za-z]*)(?P<captures>\s*,[^"]*)?\Z', re.DOTALL)
 
 #: Letters that name the buffer of an application protocol.
 BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": "http.response_body", "H": "http.header",
            "D": "http.header.raw", "M": "http.method", "C": "http.cookie", "S": "http.stat_code", "Y": "http.stat_msg",
            "V": "http.user_agent", "W": "http.host", "Z": "http.host.raw"}
 
+_ALSO = {"Q": ("file.data",)}
 
-@keyword("pcre", "payload", quotes="must", negatable=True, note="captures into variables are refused")
+
+@keyword("pcre", "payload", quotes="optional", negatable=True, note="captures into variables are refused")
 def pcre(draft: Draft, text: str, at: int) -> None:
     form = _FORM.match(text)
     if form is None:
-        raise RuleError(at, "found no expression between slashes, /expression/options")
+        raise RuleError(at, "found no /expression/options")
+    if form["before"].strip():
+        draft.refuse(at, f"found {form['before']!r} before the expression, which nothing is done with")
     options, where, buffer = form["options"], at + form.start("options"), ""
     kept = ""
     for letter in options:
@@ -33,18 +38,17 @@ def pcre(draft: Draft, text: str, at: int) -> None:
         elif letter in BUFFERS:
             if buffer:
                 raise RuleError(where, f"found {letter!r} where a buffer is named already ({buffer})")
-            if draft.room is not None:
+            if draft.room is not None and draft.room.buffer not in (BUFFERS[letter], *_ALSO.get(letter, ())):
                 raise RuleError(where, f"found {letter!r}, which names a buffer, under the sticky buffer {draft.room.buffer}")
             buffer = BUFFERS[letter]
         elif letter not in "BO":
             raise RuleError(where, f"found {letter!r} where an option of pcre was expected")
         where += 1
-    if form["captures"].strip():
-        if not form["captures"].lstrip().startswith(","):
-            raise RuleError(where, f"found {form['captures']!r} after the options")
+    if form["captures"]:
         draft.refuse(where, "captures into variables need the flow variables, which are not there yet")
     if buffer:
         draft.refuse(where - 1, f"needs the http room ({buffer})")
-    elif "R" in kept and draft.room is None and not draft.payload().steps:
-        raise RuleError(at, "a relative expression needs a match before it")
+    before = [room for room in draft.rooms if room.buffer == (buffer or "payload")]
+    if "R" in kept and draft.room is None and not any(isinstance(step, Pattern | Pcre) for room in before for step in room.steps):
+        raise RuleError(at, "a relative expression needs a content or an expression before it")
     draft.steps().append(Pcre(form["expression"].encode("latin-1"), kept, draft.negated))

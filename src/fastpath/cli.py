@@ -1,0 +1,344 @@
+"""The command line. Everything heavy is imported when a command runs, so that --help answers at once."""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from fastpath.control.config import Config
+    from fastpath.control.result import Result, Sink
+
+DONE, FAILED, USAGE, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
+#: A last argument of one word that is a filter, not a capture.
+FILTERS = frozenset(("ip", "ip6", "tcp", "udp", "icmp", "icmp6", "arp", "rarp", "sctp", "igmp", "esp", "ah", "vlan", "mpls", "pppoes", "geneve"))
+
+ABOUT = """The packet-inspection stage of a DPU, in software: captures in, verdicts out.
+
+Rules are Suricata's language, options are spelled as Suricata spells them.
+
+\b
+  fastpath demo                                     see it work
+  fastpath replay traffic.pcap -S my.rules -l out   alerts into out/eve.json
+  fastpath rules check my.rules                     what is exact, what is refused and why
+"""
+
+app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup_mode=None, add_completion=False,
+                  pretty_exceptions_enable=False,
+                  context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
+app.add_typer(rules_app, name="rules")
+
+
+def fail(message: str, code: int = USAGE) -> NoReturn:
+    from fastpath.outputs.terminal import console, plain
+    console(stderr=True).print(f"[bold red]fastpath:[/] {plain(message, 600)}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def version(asked: bool) -> None:
+    if asked:
+        from fastpath import __version__
+        typer.echo(f"fastpath {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(_: Annotated[bool, typer.Option("--version", "-V", callback=version, is_eager=True, help="Say the version.")] = False) -> None:
+    pass
+
+
+# ---- replay ----
+
+@app.command(no_args_is_help=True, short_help="Inspect captures: alerts, flows, verdicts, a ledger and a digest.")
+def replay(
+    captures: Annotated[list[str] | None, typer.Argument(
+        metavar="CAPTURE... ['BPF filter']", help="pcap or pcapng, .gz or .zst of them, folders, globs; - is standard input.")] = None,
+    read: Annotated[list[str] | None, typer.Option("-r", metavar="FILE", help="A capture, as Suricata spells it.")] = None,
+    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
+    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    test: Annotated[bool, typer.Option("-T", help="Load configuration and rules, and stop.")] = False,
+    log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
+    append: Annotated[bool, typer.Option("--append", help="Write on at the end of an eve.json that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
+    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,anomaly,flow,stats, or all.")] = "alert",
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Threads; they change no result.")] = 1,
+    burst: Annotated[int, typer.Option("--burst", min=1, max=256, help="Packets a burst.")] = 128,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other: flows go on from one to the next.")] = False,
+    simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: drop and reject take effect.")] = False,
+    parquet: Annotated[Path | None, typer.Option("--parquet", metavar="DIR", help="Alerts, flows and events as Parquet.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="A report of the run, one file.")] = None,
+    fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
+    compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
+    verbose: Annotated[bool, typer.Option("-v", help="List refused rules and settings that are not supported.")] = False,
+    runmode: Annotated[str | None, typer.Option("--runmode", hidden=True)] = None,
+    no_random: Annotated[bool, typer.Option("--no-random", hidden=True)] = False,
+) -> None:
+    """Inspect captures: alerts by rule, the ledger, and a digest that is the same on every machine.
+
+    \b
+    fastpath replay traffic.pcap                        with the demo rules
+    fastpath replay *.pcap -S et/ -l out --events all   EVE into out/eve.json
+    fastpath replay big.pcap.zst 'tcp port 443' -S my.rules --workers 4
+    fastpath replay -r traffic.pcap -c suricata.yaml --set vars.address-groups.HOME_NET=10.0.0.0/8
+    tcpdump -w - | fastpath replay - -S my.rules -l -   EVE on standard output
+    fastpath replay ci.pcap -S my.rules --fail-on alert --report run.html
+
+    Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
+    2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.engine import Engine
+    from fastpath.outputs import terminal
+
+    if fail_on not in (None, "alert", "drop"):
+        fail(f"--fail-on takes alert or drop, not {fail_on}")
+    if compat not in (None, "suricata-7.0"):
+        fail(f"--compat takes suricata-7.0, not {compat}")
+    if append and overwrite:
+        fail("--append and --overwrite exclude each other")
+    paths, bpf = split_filter(captures or [], read or [])
+    if not paths and not test:
+        fail("no capture: name a file, a folder, or - for standard input")
+    out = terminal.console(stderr=log == "-")
+    errors = terminal.console(stderr=True)
+    try:
+        settings_read = Config.load(config, settings or [])
+    except ConfigError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    say_settings(errors, settings_read, config, settings or [], verbose)
+    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose)
+    malformed = any(refusal.malformed for refusal in rules.refusals)
+    if strict and rules.refusals:
+        terminal.print_refusals(errors, rules, True)
+        fail(f"--strict: {len(rules.refusals)} of {rules.rules} rules are refused", FAILED)
+    try:
+        engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
+                        checksums=checksums, compat=compat is not None)
+    except (ValueError, RuntimeError) as error:
+        fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
+    with engine:
+        if test:
+            out.print(f"configuration and {len(rules.plans):,} rules loaded")
+            raise typer.Exit(FAILED if malformed else DONE)
+        sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, settings_read)
+        with progress_bar() as progress:
+            try:
+                result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress)
+            except (OSError, ValueError) as error:
+                fail(str(error))
+    terminal.print_alerts(out, result)
+    if report is not None:
+        write_report(report, result, paths, rules, engine)
+        out.print(f"report: {terminal.plain(report, 400)}")
+    terminal.print_summary(out, result)
+    raise typer.Exit(exit_code(result, malformed, fail_on))
+
+
+def split_filter(captures: list[str], read: list[str]) -> tuple[list[str], str | None]:
+    """Captures, and the BPF filter if the last argument is one; with -r every argument belongs to the filter."""
+    if read:
+        return read, " ".join(captures) or None
+    if len(captures) > 1 and captures[-1] != "-" and not Path(captures[-1]).exists() and (
+            " " in captures[-1].strip() or captures[-1].strip() in FILTERS):
+        return captures[:-1], captures[-1]
+    return captures, None
+
+
+def say_settings(errors: Any, settings: Config, file: Path | None, sets: list[str], verbose: bool) -> None:
+    """One line on a suricata.yaml; a --set that does nothing is named."""
+    from fastpath.outputs.terminal import plain
+    named = {text.partition("=")[0].strip() for text in sets}
+    for key in dict.fromkeys(settings.unsupported):
+        if key in named:
+            errors.print(f"[yellow]--set {plain(key)}[/]: not supported, changes nothing")
+    if file is None:
+        return
+    errors.print(f"{plain(file, 300)}: {settings.summary()}" + ("" if verbose else " [dim](-v lists them)[/]"), soft_wrap=True)
+    if verbose:
+        for key in dict.fromkeys(settings.unsupported):
+            errors.print(f"  [dim]not supported:[/] {plain(key)}", soft_wrap=True)
+
+
+def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool) -> Any:
+    """The rules that -S, -s and the configuration name; those of the demo where none are named."""
+    from fastpath.outputs.terminal import plain, print_refusals
+    from fastpath.rules import RuleSet
+    from fastpath.rules.classification import load_classifications, load_references
+
+    files: list[Any] = list(only)
+    if not only:
+        for path in settings.rule_files if config is not None else []:
+            if path.exists():
+                files.append(path)
+            else:
+                errors.print(f"[yellow]{plain(path, 300)}[/]: no such rule file", soft_wrap=True)
+        files += more
+    if not files:
+        from fastpath.demo import rule_files
+        files = list(rule_files())
+        errors.print("[dim]no rules named: those of the demo are loaded (-S RULES for your own)[/]")
+    options: dict[str, Any] = {}
+    try:
+        for key, name, load in (("classification-file", "classifications", load_classifications),
+                                ("reference-config-file", "references", load_references)):
+            if settings.get(key) is not None:
+                options[name] = load(settings[key])
+        rules = RuleSet.load(files, variables=settings.variables, **options)
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    refused = sum(not refusal.malformed for refusal in rules.refusals)
+    if rules.refusals:
+        errors.print(f"{len(rules.plans):,} rules loaded, [yellow]{len(rules.refusals):,} not[/]: {refused:,} are not supported yet, "
+                     f"{len(rules.refusals) - refused:,} malformed" + ("" if verbose else " [dim](-v lists them)[/]"))
+    print_refusals(errors, rules, verbose)
+    return rules
+
+
+def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode: str, parquet: Path | None, report: Path | None,
+               settings: Config) -> list[Sink]:
+    """The writers that the options ask for."""
+    from fastpath.outputs.eve import EveWriter, check_events
+    sinks: list[Sink] = []
+    try:
+        wanted = check_events(events.split(","))
+        if log == "-":
+            sinks.append(EveWriter(sys.stdout.buffer, wanted, mode))
+        elif log is not None:
+            path = Path(log) / "eve.json"
+            if path.exists() and not append and not overwrite:
+                fail(f"{path} exists: --append writes on, --overwrite replaces it")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sinks.append(EveWriter(path.open("ab" if append else "wb"), wanted, mode))
+        if parquet is not None:
+            from fastpath.outputs.columns import ParquetWriter
+            sinks.append(ParquetWriter(parquet, overwrite=overwrite))
+        if report is not None:
+            from fastpath.outputs.report import Report
+            if report.exists() and not overwrite:
+                fail(f"{report} exists: --overwrite replaces it")
+            sinks.append(Report())
+    except (ImportError, ValueError, FileExistsError) as error:
+        fail(str(error) + (": --overwrite replaces it" if isinstance(error, FileExistsError) else ""))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    return sinks
+
+
+def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:
+    from fastpath.outputs.report import render
+    path.write_text(render(result, captures=captures, rules=rules, mode=engine.mode), encoding="utf-8")
+
+
+def progress_bar() -> AbstractContextManager[Any]:
+    """A bar on standard error, where that is a terminal; the context gives the callback for Engine.replay, or None."""
+    from contextlib import contextmanager, nullcontext
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from fastpath.outputs.terminal import console, plain, scaled
+
+    @contextmanager
+    def bar() -> Any:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
+                      console=console(stderr=True), transient=True) as shown:
+            task = shown.add_task("", total=None, rate="")
+
+            def step(at: Any) -> None:
+                rate = scaled(at.packets / at.seconds, "packets/s") if at.seconds else ""
+                shown.update(task, description=plain(Path(at.capture).name, 40), completed=at.fraction or 0,
+                             total=None if at.fraction is None else 1, rate=f"{at.packets:,} packets, {rate}, {at.alerts:,} alerts")
+            yield step
+    return bar()
+
+
+def exit_code(result: Result, malformed: bool, fail_on: str | None) -> int:
+    if result.partial:
+        return INTERRUPTED
+    dropped = sum(packets for action, packets in result.stats["verdicts"].items() if action != "pass")
+    if (fail_on == "alert" and result.stats["alerts"]) or (fail_on == "drop" and dropped):
+        return FOUND
+    return FAILED if malformed or result.damages else DONE
+
+
+# ---- the other commands ----
+
+@rules_app.command("check", no_args_is_help=True)
+def rules_check(
+    paths: Annotated[list[str], typer.Argument(metavar="RULES...", help="Files, folders, globs.")],
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml, for its variables.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: rules, exact, refused, refusals.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", help="List every refusal with its place.")] = False,
+) -> None:
+    """Which rules are honoured exactly, and why the others are refused. No part of a rule is ever ignored.
+
+    \b
+    fastpath rules check my.rules
+    fastpath rules check /etc/suricata/rules --json | jq '.refusals[] | .reason' | sort | uniq -c
+
+    Exit: 0; 1 if a rule is malformed; 2 usage.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.outputs import terminal
+    from fastpath.rules import RuleSet
+    try:
+        rules = RuleSet.load(paths, variables=Config.load(config, settings or []).variables)
+    except (ConfigError, OSError) as error:
+        fail(str(error))
+    if as_json:
+        import msgspec
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(rules.check())) + b"\n")
+    else:
+        terminal.print_check(terminal.console(), rules, verbose)
+    raise typer.Exit(FAILED if any(refusal.malformed for refusal in rules.refusals) else DONE)
+
+
+@app.command(short_help="Measure on your own traffic and rules, with peers beside it.")
+def bench(
+    captures: Annotated[list[str] | None, typer.Argument(metavar="[CAPTURE...]", help="Default: those of the demo.")] = None,
+    rules: Annotated[str | None, typer.Option("-S", metavar="RULES", help="Measure with these rules too.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64)] = 1,
+    bursts: Annotated[str, typer.Option("--bursts", metavar="LIST", help="Burst sizes.")] = "1,32,256",
+    peers: Annotated[str, typer.Option("--peers", metavar="LIST|none", help="Of libpcap,dpkt,scapy,suricata.")] = "libpcap,dpkt,scapy",
+    as_json: Annotated[bool, typer.Option("--json", help="The record on standard output instead of the table.")] = False,
+    against: Annotated[Path | None, typer.Option("--against", metavar="RECORD", help="Compare; exit with 3 if slower.")] = None,
+) -> None:
+    """Measure on your own traffic and rules, peers beside it, in turn.
+
+    \b
+    fastpath bench traffic.pcap -S my.rules --peers libpcap,suricata
+    fastpath bench traffic.pcap --json > before.json; fastpath bench traffic.pcap --against before.json
+    """
+    from fastpath.control.bench import run_bench
+    try:
+        sizes = [int(one) for one in bursts.split(",")]
+    except ValueError:
+        fail(f"--bursts takes numbers such as 1,32,256, not {bursts}")
+    try:
+        code = run_bench(captures or [], rules, workers=workers, bursts=sizes, peers=[] if peers == "none" else peers.split(","),
+                         json_out="-" if as_json else None, against=against)
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    raise typer.Exit(code)
+
+
+@app.command(short_help="See it work, in an empty folder.")
+def demo() -> None:
+    """Benign traffic, an attack stopped, a tunnel opened, a hostile packet named: from captures inside the package."""
+    from fastpath.demo import run_demo
+    from fastpath.outputs.terminal import console
+    run_demo(console())

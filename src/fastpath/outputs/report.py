@@ -1,0 +1,178 @@
+"""A report of a run as one HTML file: no script, nothing loaded from elsewhere, light and dark.
+
+Made with Jinja2 (the extra `report`); everything that came off the wire or out of a rule is stripped of control characters
+here and escaped there.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from fastpath.control.result import Batch, Result
+from fastpath.control.stats import EXCEPTIONS
+from fastpath.outputs.visible import visible
+
+RULES, EVENTS, CAPTURES = 20, 20, 12        # lines that a table shows
+WIDTH, HEIGHT = 1000, 220                   # of the chart, SVG units
+LEFT, BOTTOM = 70, 26                       # room for its labels
+COLUMNS = 170                               # of the chart at most
+
+#: What each stage of the way does, in the order of the way.
+STAGES = (("rx", "takes packets from the capture"), ("decode", "reads headers, makes flow keys"), ("decap", "opens tunnels"),
+          ("steer", "hashes keys to buckets"), ("flow", "looks up flows, keeps their state"),
+          ("match", "Hyperscan, then the rules' programs"), ("telemetry", "verdicts, rows, the ledger"))
+DEVICE = (("added", "sessions added"), ("full", "refused, the table was full"), ("closed", "closed with their connection"),
+          ("timed_out", "timed out"), ("packets", "packets that hit"), ("bytes", "bytes that hit"))
+LEDGER = ("inspected", "offloaded", "dropped", "errored")
+
+
+class Report:
+    """A sink that only asks for rows of packets, from which throughput over time is counted. ImportError without Jinja2."""
+
+    wants = frozenset(("packets",))
+
+    def __init__(self) -> None:
+        try:
+            import jinja2  # noqa: F401
+        except ImportError:
+            raise ImportError("a report needs Jinja2: pip install 'fastpath-dpu[report]'") from None
+
+    def write(self, batch: Batch) -> None:
+        """Rows are counted by the run itself."""
+
+    def close(self, stats: dict[str, Any]) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A line with a bar: share is of the whole, width of the longest bar."""
+    name: str
+    value: str
+    share: float
+    width: float
+    note: str = ""
+    kind: str = ""
+
+
+def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, mode: str = "ids") -> str:
+    """The report of a run, as HTML."""
+    from jinja2 import Environment, StrictUndefined
+
+    stats = result.stats
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"count": count, "scaled": scaled, "visible": visible}
+    template = environment.from_string(files("fastpath.outputs").joinpath("report.html").read_text(encoding="utf-8"))
+    packets = max(stats["packets"], 1)
+    alerts = [rule for rule in stats["rules"] if rule["alerts"]]
+    most = max((rule["alerts"] for rule in alerts), default=1)
+    stages = [(name, about, stats["stages"].get(name, 0)) for name, about in STAGES]
+    return template.render(
+        result=result, stats=stats, mode=mode, rules=rules,
+        captures=[visible(name, 300) for name in (captures or result.captures)][:CAPTURES], captures_more=max(0, len(captures) - CAPTURES),
+        tiles=tiles(result), span=span(stats["throughput"]),
+        ledger=[Bar(name, count(stats["ledger"][name]["packets"]), stats["ledger"][name]["packets"] / packets, 0,
+                    f"{count(stats['ledger'][name]['bytes'])} bytes", name) for name in LEDGER],
+        verdicts=bars(stats["verdicts"], kinds=True), reasons=bars(stats["reasons"]), ends=bars(stats["flows"].get("ended", {})),
+        stages=[Bar(name, f"{ns / packets:.1f}", ns / max(sum(one[2] for one in stages), 1), ns / max(*(one[2] for one in stages), 1), about)
+                for name, about, ns in stages],
+        per_packet=sum(ns for _, _, ns in stages) / packets,
+        alerts=[rule | {"width": rule["alerts"] / most, "msg": visible(rule["msg"]), "category": visible(rule["category"])}
+                for rule in alerts[:RULES]],
+        alerts_more=max(0, len(alerts) - RULES),
+        events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
+        device=[(about, count(stats["device"][name])) for name, about in DEVICE] if stats["device"].get("added") else None,
+        chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
+        exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
+    )
+
+
+def tiles(result: Result) -> list[tuple[str, str, str]]:
+    """(label, number, what it is in full)."""
+    stats = result.stats
+    return [
+        ("packets", scaled(stats["packets"]), f"{count(stats['packets'])} packets"),
+        ("traffic", scaled(stats["bytes"], "B"), f"{count(stats['bytes'])} bytes"),
+        ("flows", scaled(stats["flows"]["rows"]), f"{count(stats['flows']['rows'])} flows"),
+        ("alerts", scaled(stats["alerts"]), f"{count(stats['alerts'])} alerts"),
+        ("inspected at", scaled(stats["rates"]["packets_per_second"], "pps"), scaled(stats["rates"]["bits_per_second"], "bit/s")),
+        ("in", scaled(stats["seconds"], "s"), f"rules loaded in {scaled(stats['load_seconds'], 's')}"),
+    ]
+
+
+def bars(values: dict[str, int], most: int = 12, kinds: bool = False) -> list[Bar]:
+    """The largest first."""
+    total, longest = max(sum(values.values()), 1), max(values.values(), default=1)
+    ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:most]
+    return [Bar(visible(name), count(value), value / total, value / max(longest, 1), kind=visible(name) if kinds else "")
+            for name, value in ordered if value]
+
+
+def count(value: float) -> str:
+    """1234567 -> 1,234,567."""
+    return f"{value:,.0f}"
+
+
+def scaled(value: float, unit: str = "") -> str:
+    """1234567 -> 1.23 M."""
+    if 0 < abs(value) < 1 and unit == "s":
+        return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
+    for prefix in ("", "k", "M", "G", "T"):
+        if abs(value) < 999.5 or prefix == "T":
+            break
+        value /= 1000
+    digits = f"{value:.0f}" if not prefix and value == int(value) else f"{value:.3g}"
+    return f"{digits} {prefix}{unit}".rstrip()
+
+
+def clock(second: int, full: bool = False) -> str:
+    text = str(np.datetime64(second, "s"))
+    return text.replace("T", " ") + " UTC" if full else text[11:]
+
+
+def span(bins: list[dict[str, int]]) -> str:
+    """From when to when the packets go, by their stamps."""
+    if not bins:
+        return ""
+    last = bins[-1]["second"] + bins[-1]["width"] - 1
+    return clock(bins[0]["second"], True) if last == bins[0]["second"] else f"{clock(bins[0]['second'], True)} to {clock(last, True)}"
+
+
+def chart(bins: list[dict[str, int]]) -> dict[str, Any] | None:
+    """Columns of bits a second over packet time, with what was dropped, and the lines of the scale."""
+    if not bins:
+        return None
+    join = math.ceil(len(bins) / COLUMNS)
+    joined = [bins[at:at + join] for at in range(0, len(bins), join)]
+    seconds = join * bins[0]["width"]
+    values = [(group[0]["second"], sum(one["bytes"] for one in group) * 8 / seconds, sum(one["packets"] for one in group),
+               sum(one["dropped"] for one in group)) for group in joined]
+    highest = max(max(rate for _, rate, _, _ in values), 1)
+    step = nice(highest / 4)
+    top = math.ceil(highest / step) * step
+    pitch = (WIDTH - LEFT) / len(values)
+    plot = HEIGHT - BOTTOM - 8
+    columns = []
+    for at, (second, rate, packets, dropped) in enumerate(values):
+        tall = rate / top * plot
+        cut = tall * dropped / packets if packets else 0
+        columns.append({"x": round(LEFT + at * pitch, 2), "width": round(max(pitch - min(2, pitch * 0.15), 0.8), 2),
+                        "y": round(HEIGHT - BOTTOM - tall, 2), "height": round(tall, 2), "cut": round(cut, 2),
+                        "about": f"{clock(second)}: {scaled(rate, 'bit/s')}, {count(packets)} packets"
+                                 + (f", {count(dropped)} dropped" if dropped else "")})
+    lines = [{"y": round(HEIGHT - BOTTOM - at * step / top * plot, 2), "text": scaled(at * step, "bit/s")} for at in range(round(top / step) + 1)]
+    ticks = sorted({0, len(values) // 4, len(values) // 2, len(values) * 3 // 4} if len(values) >= 8 else {0, len(values) // 2})
+    return {"columns": columns, "lines": lines, "width": WIDTH, "height": HEIGHT, "left": LEFT, "base": HEIGHT - BOTTOM,
+            "ticks": [{"x": round(LEFT + at * pitch, 2), "text": clock(values[at][0])} for at in ticks],
+            "every": "second" if seconds == 1 else f"{seconds} seconds", "dropped": any(one["cut"] for one in columns)}
+
+
+def nice(value: float) -> float:
+    """The next number of 1, 2, 5, 10, 20 ... that is not smaller."""
+    scale = 10.0 ** math.floor(math.log10(max(value, 1e-9)))
+    return next(step * scale for step in (1, 2, 5, 10) if step * scale >= value * 0.999999)

@@ -1,0 +1,114 @@
+"""What `replay` and `rules check` say on a terminal: alerts by rule, the ledger, the rates, the digest."""
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fastpath.control.result import Result
+from fastpath.control.stats import EXCEPTIONS
+from fastpath.outputs.visible import visible
+
+ALERTS = 40         # rules that the table shows
+REFUSALS = 20       # refused rules that are shown without -v
+SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
+
+
+def console(stderr: bool = False) -> Console:
+    """The standard stream; wide where it is no terminal, so that nothing is cut."""
+    made = Console(stderr=stderr, highlight=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """Hostile text for rich: neither markup nor control characters."""
+    return escape(visible(text, limit))
+
+
+def scaled(value: float, unit: str) -> str:
+    """1234567, "bit/s" -> "1.23 Mbit/s"."""
+    for prefix in ("", "k", "M", "G", "T"):
+        if abs(value) < 1000:
+            break
+        value /= 1000
+    return f"{value:.3g} {prefix}{unit}" if value < 1000 else f"{value:.0f} {prefix}{unit}"
+
+
+def print_alerts(out: Console, result: Result) -> None:
+    """A line a rule, most alerts first."""
+    rules = [rule for rule in result.stats["rules"] if rule["alerts"]]
+    if not rules:
+        out.print("no alerts")
+        return
+    table = Table(title=f"{result.stats['alerts']:,} alerts by {len(rules):,} rules", title_justify="left", title_style="bold", box=None,
+                  header_style="dim", pad_edge=False)
+    table.add_column("alerts", justify="right")
+    table.add_column("rule", justify="right", no_wrap=True)
+    table.add_column("message", ratio=1, overflow="ellipsis", no_wrap=True)
+    table.add_column("class", overflow="ellipsis", no_wrap=True, style="dim")
+    for rule in rules[:ALERTS]:
+        style = SEVERITY.get(rule["severity"], "")
+        table.add_row(f"{rule['alerts']:,}", f"{rule['gid']}:{rule['sid']}:{rule['rev']}", f"[{style}]{plain(rule['msg'])}[/]" if style
+                      else plain(rule["msg"]), plain(rule["category"]))
+    out.print(table)
+    if len(rules) > ALERTS:
+        out.print(f"[dim]and {len(rules) - ALERTS:,} rules more[/]")
+
+
+def print_summary(out: Console, result: Result) -> None:
+    """The ledger, what was odd, the rates, and the digest as the last line."""
+    stats = result.stats
+    out.print()
+    if result.partial:
+        out.print("[bold yellow]interrupted: this is what was inspected until then[/]")
+    for damage in result.damages:
+        out.print(f"[bold red]damaged[/] {plain(damage, 400)}")
+    ledger = stats["ledger"]
+    out.print(f"[bold]ledger[/]  {stats['packets']:,} packets = " + " + ".join(
+        f"{ledger[name]['packets']:,} {name}" for name in ("inspected", "offloaded", "dropped", "errored")))
+    out.print(f"        {stats['bytes']:,} bytes = " + " + ".join(
+        f"{ledger[name]['bytes']:,}" for name in ("inspected", "offloaded", "dropped", "errored")))
+    if stats["events"]:
+        most = sorted(stats["events"].items(), key=lambda item: (-item[1], item[0]))
+        shown = ", ".join(f"{count:,} {plain(name)}" for name, count in most[:5])
+        out.print(f"[bold]events[/]  {shown}" + (f", and {len(most) - 5} kinds more" if len(most) > 5 else ""))
+    if stats["exceptions"]:
+        out.print("[bold yellow]limits[/]  " + ", ".join(f"{count:,} {EXCEPTIONS[name]}" for name, count in stats["exceptions"].items()))
+    out.print(f"[bold]rates[/]   {scaled(stats['rates']['packets_per_second'], 'packets/s')}, "
+              f"{scaled(stats['rates']['bits_per_second'], 'bit/s')}, {stats['seconds']:.3f} s inspecting, "
+              f"{stats['load_seconds']:.3f} s loading rules; {stats['flows']['rows']:,} flows")
+    out.print(f"digest: {result.digest}", highlight=False)
+
+
+def print_refusals(out: Console, rules: Any, everything: bool) -> None:
+    """Refused rules, each with its place; malformed ones always."""
+    shown = [one for one in rules.refusals if one.malformed or everything]
+    for one in shown[:None if everything else REFUSALS]:
+        kind = "[red]malformed[/]" if one.malformed else "[yellow]refused[/]"
+        about = f" [dim]sid {one.sid}[/]" if one.sid else ""
+        out.print(f"{plain(one.place, 300)}: {kind}{about} {plain(one.reason, 300)}", soft_wrap=True)
+    if len(shown) > REFUSALS and not everything:
+        out.print(f"[dim]and {len(shown) - REFUSALS:,} malformed rules more; -v lists them[/]")
+
+
+def print_check(out: Console, rules: Any, everything: bool) -> None:
+    """`rules check`: how many rules are exact, and why the others are refused."""
+    counts = rules.check()
+    out.print(f"[bold]{counts['rules']:,} rules[/]: [green]{counts['exact']:,} exact[/], "
+              f"{'[yellow]' if counts['refused'] else ''}{counts['refused']:,} refused{'[/]' if counts['refused'] else ''}")
+    reasons: dict[tuple[str, str], int] = {}
+    for one in rules.refusals:
+        reasons[one.keyword, one.reason] = reasons.get((one.keyword, one.reason), 0) + 1
+    if reasons:
+        table = Table(box=None, header_style="dim", pad_edge=False)
+        table.add_column("rules", justify="right")
+        table.add_column("keyword", no_wrap=True)
+        table.add_column("why", ratio=1)
+        for (keyword, reason), count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:None if everything else REFUSALS]:
+            table.add_row(f"{count:,}", plain(keyword), plain(reason))
+        out.print(table)
+        if len(reasons) > REFUSALS and not everything:
+            out.print(f"[dim]and {len(reasons) - REFUSALS:,} reasons more; -v lists every refusal with its place[/]")
+    print_refusals(out, rules, everything)

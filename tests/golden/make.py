@@ -1,0 +1,134 @@
+"""Writes the captures of the golden cases, and on request what is expected of them.
+
+    PYTHONPATH=tests python tests/golden/make.py [--expected] [CASE...]
+
+--expected runs Suricata 7.0.10 and writes what it says into expected.tsv.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import struct
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from captures import checksum, conversation, ethernet, ipv4, tcp, udp, write_pcap
+
+HERE = Path(__file__).resolve().parent
+
+
+def echo(src: str, dst: str, kind: int = 8, ttl: int = 64) -> bytes:
+    body = struct.pack(">HH", 7, 1) + b"abcdefgh"
+    return ethernet(ipv4(1, struct.pack(">BBH", kind, 0, checksum(struct.pack(">BBH", kind, 0, 0) + body)) + body, src, dst, ttl=ttl))
+
+
+def content() -> list[bytes]:
+    """Positions: offset, depth, distance, within, nocase, negation, hex, isdataat."""
+    texts = [b"GET /index.html HTTP/1.1", b"get /INDEX.html", b"xxGET /", b"abc123def456", b"abcdef", b"user=root;pass=toor", b"pass=toor;user=root",
+             b"\x00\x01\x02\xff", b"", b"end"]
+    return [udp(text, dport=9000) for text in texts]
+
+
+def bytes_() -> list[bytes]:
+    """byte_test, byte_jump, byte_extract, byte_math over lengths in the payload."""
+    def record(kind: int, *values: bytes) -> bytes:
+        return struct.pack(">BB", kind, len(values)) + b"".join(struct.pack(">H", len(value)) + value for value in values)
+    texts = [record(1, b"alpha", b"beta"), record(1, b"alphabet", b"beta"), record(2, b"x" * 300, b"beta"), struct.pack("<I", 1000) + b"little",
+             b"0042 decimal", b"\x05\x03hello", b"\x05\x09hello"]
+    return [udp(text, dport=9001) for text in texts]
+
+
+def flow() -> list[bytes]:
+    """Direction and state: a whole connection, a datagram and its answer, a segment out of nowhere."""
+    return [*conversation([(b"login: root", b"welcome"), (b"quit", b"bye")], dport=2323), udp(b"question", dport=53),
+            udp(b"answer", "10.0.0.2", 53, "10.0.0.1", 40000), tcp(b"stray", "10.0.0.3", 5555, "10.0.0.4", 80, flags=0x18, seq=9, ack=9)]
+
+
+def flowbits() -> list[bytes]:
+    """A bit set by one rule, asked for by another, in two flows of which one sets it."""
+    return [udp(b"hello", sport=1000), udp(b"secret", sport=1000), udp(b"secret", sport=1001), udp(b"forget", sport=1000), udp(b"secret", sport=1000)]
+
+
+def headers() -> list[bytes]:
+    """ttl, id, flags, itype, sameip, fragbits, ip_proto, dsize."""
+    return [tcp(flags=0x02), tcp(flags=0x12), tcp(flags=0x29), tcp(flags=0), echo("10.0.0.1", "10.0.0.2"), echo("10.0.0.2", "10.0.0.1", 0),
+            echo("10.0.0.1", "10.0.0.2", ttl=1), udp(b"x", "10.0.0.9", 7, "10.0.0.9", 7), ethernet(ipv4(47, b"\0\0\x08\0")),
+            udp(b"y" * 100), ethernet(ipv4(17, udp(b"z" * 24)[34:], ident=99, fragment=0x2000))]
+
+
+def threshold() -> list[tuple[float, bytes]]:
+    """limit, threshold, both and detection_filter over ten packets a second apart."""
+    return [(1_700_000_000.0 + second, udp(b"tick", dport=9002)) for second in range(10)]
+
+
+def verdicts() -> list[bytes]:
+    """drop, pass and reject in inline mode: by packet and by flow."""
+    return [udp(b"bad", dport=1), udp(b"good", dport=1), udp(b"bad good", dport=2), *conversation([(b"nick", b"ok")], dport=6667),
+            *conversation([(b"telnet", b"ok")], dport=23, sport=40001)]
+
+
+def tunnels() -> list[bytes]:
+    """The same datagram bare, in GRE, in IP, in VXLAN, in GENEVE; alerts are the inner packet's and the outer one's."""
+    inner = udp(b"inside", "192.168.0.1", 1111, "192.168.0.2", 2222)
+    return [inner, ethernet(ipv4(47, struct.pack(">HH", 0, 0x0800) + inner[14:])), ethernet(ipv4(4, inner[14:])),
+            udp(struct.pack(">II", 0x08000000, 5 << 8) + inner, sport=50000, dport=4789),
+            udp(struct.pack(">BBHI", 0, 0, 0x6558, 5 << 8) + inner, sport=50000, dport=6081)]
+
+
+def events() -> list[bytes]:
+    """Malformed packets, each a named event."""
+    good = udp(b"payload")
+    short = bytearray(good)
+    short[16:18] = struct.pack(">H", 10)            # the IPv4 length is less than the header
+    long = bytearray(good)
+    long[16:18] = struct.pack(">H", 2000)
+    beyond, within = bytearray(tcp(b"")), bytearray(tcp(b""))
+    beyond[46] = 15 << 4                            # the TCP header is longer than the packet
+    within[46] = 4 << 4                             # and shorter than any TCP header
+    return [good, bytes(short), bytes(long), good[:30], bytes(beyond), good[:36], bytes(within)]
+
+
+CAPTURES = {"content": content, "bytes": bytes_, "flow": flow, "flowbits": flowbits, "headers": headers, "threshold": threshold,
+            "verdicts": verdicts, "tunnels": tunnels, "events": events}
+
+
+def oracle(case: Path) -> Counter:
+    """What Suricata says: (sid, packet, action) -> alerts; packet 0 is a flush. In ids mode every action is pass."""
+    args = json.loads((case / "args.json").read_text()) if (case / "args.json").exists() else {}
+    inline = args.get("engine", {}).get("mode") == "ips"
+    actions = {int(sid): action for action, sid in re.findall(r"^(\w+) .*\bsid:(\d+);", (case / "test.rules").read_text(), re.MULTILINE)}
+    counted: Counter = Counter()
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run(["suricata", "-r", str(case / "input.pcap"), "-S", str(case / "test.rules"), "-l", out, "-k", "none", "--runmode", "single",
+                        *(["--simulate-ips"] if inline else []), *(word for setting in args.get("set", ()) for word in ("--set", setting))],
+                       check=True, capture_output=True)
+        for line in (Path(out) / "eve.json").read_text().splitlines():
+            event = json.loads(line)
+            if event["event_type"] == "alert":
+                sid = event["alert"]["signature_id"]
+                number = event.get("pcap_cnt", event.get("tunnel", {}).get("pcap_cnt", 0))
+                counted[sid, number, actions[sid] if inline and actions[sid] != "alert" else "pass"] += 1
+    return counted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--expected", action="store_true", help="write expected.tsv, as Suricata says")
+    parser.add_argument("cases", nargs="*")
+    options = parser.parse_args()
+    for name, make in CAPTURES.items():
+        if options.cases and name not in options.cases:
+            continue
+        case = HERE / name
+        case.mkdir(exist_ok=True)
+        write_pcap(case / "input.pcap", make())
+        if options.expected:
+            lines = [f"{sid}\t{where}\t{count}\t{action}\n" for (sid, where, action), count in sorted(oracle(case).items())]
+            (case / "expected.tsv").write_text("sid\twhere\tcount\taction\n" + "".join(lines))
+
+
+if __name__ == "__main__":
+    main()
