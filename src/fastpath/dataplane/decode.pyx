@@ -47,6 +47,7 @@ cdef void decode_defaults(decode_config_t *config) noexcept nogil:
     memset(config, 0, sizeof(decode_config_t))
     config.checksums = True
     config.vlan_tracking = True
+    config.erspan_type1 = True
     config.max_depth = DEPTH_MAX
     config.max_layers = 16
     open_port(config, 3544, TUNNEL_TEREDO)
@@ -198,7 +199,6 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
     cdef walk_t walk
     cdef packet_meta_t *meta = &burst.meta[entry]
     cdef flow_key_t *key = &burst.key[entry]
-    cdef uint32_t i
     memset(&walk, 0, sizeof(walk))
     walk.config = config
     walk.burst = burst
@@ -218,14 +218,12 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
         memset(key.port, 0, sizeof(key.port))
         key.proto = key.net = 0
         key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth)
-        for i in range(VLANS_MAX):
-            if key.vlan[i]:
-                walk.vlans = i + 1
+        walk.vlans = key.vlan[0] != 0
     else:
         memset(key, 0, sizeof(flow_key_t))
         meta.tunnel_id = 0
         meta.qfi = 0
-    walk.step = first_step(config, meta.linktype)
+    walk.step = first_step(config, meta.linktype, meta.depth)
     if walk.step == STEP_DONE:
         note(&walk, EVENT_CAPTURE_LINKTYPE_UNSUPPORTED)
     while walk.step != STEP_DONE:
@@ -294,15 +292,15 @@ cdef inline void forget_inner(packet_meta_t *meta, packet_meta_t *outer) noexcep
             outer.payload_len = length
 
 
-cdef inline uint32_t first_step(const decode_config_t *config, uint16_t linktype) noexcept nogil:
+cdef inline uint32_t first_step(const decode_config_t *config, uint16_t linktype, uint8_t depth) noexcept nogil:
     if linktype == LINKTYPE_ETHERNET:
         return STEP_ETHERNET
     if linktype in (LINKTYPE_RAW, LINKTYPE_DLT_RAW, LINKTYPE_DLT_RAW_OPENBSD):
         return STEP_RAW
-    if linktype == LINKTYPE_IPV4:
-        return STEP_IPV4
-    if linktype == LINKTYPE_IPV6:
-        return STEP_IPV6
+    if linktype == LINKTYPE_IPV4 or linktype == LINKTYPE_IPV6:
+        if depth == 0:          # libpcap's tools write either for both
+            return STEP_RAW
+        return STEP_IPV4 if linktype == LINKTYPE_IPV4 else STEP_IPV6
     if linktype == LINKTYPE_LINUX_SLL:
         return STEP_SLL
     if linktype == LINKTYPE_NULL:
