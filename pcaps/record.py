@@ -79,10 +79,11 @@ def listening(port, kind="t"):
 def recording(name):
     path = HERE / f"{name}.pcap"
     path.unlink(missing_ok=True)
-    def opened():       # the file header is there: it captures
-        return path.exists() and path.stat().st_size >= 24
 
-    only_ours = "not icmp6 and not (udp port 5353)"                   # what the kernels say to each other by themselves
+    def opened():
+        return path.exists() and path.stat().st_size >= 24      # the file header is there: it captures
+
+    only_ours = "not icmp6 and not (udp port 5353)"             # without what the kernels say to each other by themselves
     with background(SERVER, "tcpdump", "-i", "wire", "-U", "--immediate-mode", "-Z", "root", "-s", 0, "-w", path, only_ours,
                     ready=opened):
         yield

@@ -16,13 +16,15 @@ from fastpath.dataplane.device cimport (
     OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
 )
 from fastpath.dataplane.flow cimport (
-    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flow_slot_t, flush_bucket, more_of, open_bucket, rearm_flow, restart_flow,
+    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flow_slot_t, flush_bucket, open_bucket, rearm_flow, restart_flow,
     tick_bucket, timeout_of,
 )
 from fastpath.dataplane.hash cimport flow_id_of
 from fastpath.dataplane.match.confirm cimport confirm_entry
-from fastpath.dataplane.match.prefilter cimport Database, close_scratch, open_scratch, prefilter_entry
-from fastpath.dataplane.match.program cimport MATCH_ALERT, MATCH_BYPASS, MATCH_ON_FLOW, MATCH_THRESHOLD, match_t
+from fastpath.dataplane.match.database cimport Database, Scratch
+from fastpath.dataplane.match.prefilter cimport prefilter_entry
+from fastpath.dataplane.match.program cimport KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_THRESHOLD, match_t
+from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
@@ -83,7 +85,7 @@ cdef void ask_for_offload(engine_t *engine, uint32_t bucket, flow_t *flow, uint6
     cdef flow_more_t *more
     if engine.device[bucket].capacity == 0 or flow.state == FLOW_CLOSED:
         return
-    more = more_of(&engine.bucket[bucket], flow)
+    more = ensure_more(flow, &engine.bucket[bucket].pool)
     if more == NULL or more.session:
         return
     more.session = add_session(&engine.device[bucket], OFFLOAD_DROP if flow.flags & FLOW_DROP else OFFLOAD_FORWARD, now)
@@ -161,7 +163,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
     cdef verdict_t *verdict = &slot.verdict[entry]
     cdef flow_more_t *more
     cdef uint32_t rank = slot.steering.rank[entry]
-    worker.scratch.bucket = &engine.bucket[meta.bucket] if flow != NULL else NULL
+    worker.scratch.pool = &engine.bucket[meta.bucket].pool
     if prefilter_entry(slot.rules, worker.scratch, &slot.burst, entry, flow) == 0:
         return
     n = confirm_entry(slot.rules, worker.scratch, &slot.burst, entry, flow, now)
@@ -179,7 +181,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
             if state == THRESHOLD_SUPPRESS:
                 continue
         action = match.action if engine.inline_mode else <uint8_t>ACTION_PASS
-        judge_match(verdict, flow, action, match.flags & MATCH_ON_FLOW, match.rule)
+        judge_match(verdict, flow, action, match.flags & MATCH_FLOW, match.rule)
         if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
@@ -187,11 +189,11 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
             alerts += 1
             if flow != NULL:
                 flow.flags |= FLOW_ALERTED
-                more = more_of(&engine.bucket[meta.bucket], flow)
+                more = ensure_more(flow, &engine.bucket[meta.bucket].pool)
                 if more != NULL:
                     more.alerts += 1
         if flow != NULL:
-            if match.action == ACTION_PASS and not match.flags & MATCH_ALERT and match.flags & MATCH_ON_FLOW:
+            if match.kind == KIND_PASS and match.flags & MATCH_FLOW:
                 flow.flags |= FLOW_PASS
                 flow.rule = match.rule
             if match.flags & MATCH_BYPASS and not flow.flags & FLOW_BYPASS:
@@ -202,7 +204,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
 
 cdef void count_in_ledger(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint8_t ledger) noexcept nogil:
     """The flow's own ledger: what was not inspected of it."""
-    cdef flow_more_t *more = more_of(&engine.bucket[meta.bucket], flow)
+    cdef flow_more_t *more = ensure_more(flow, &engine.bucket[meta.bucket].pool)
     if more == NULL:
         return
     if ledger == LEDGER_OFFLOADED:
@@ -557,11 +559,12 @@ cdef class DataPlane:
     settings: see `fastpath.control.config`. Raises MemoryError when the tables cannot be reserved.
     """
     cdef engine_t engine
-    cdef Database database
+    cdef list rooms             # Scratch of each worker, for the rule set in force
+    cdef dict limits
+    cdef unsigned char epoch
     cdef object owner           # process id: worker threads do not survive a fork
     cdef uint32_t flush_next    # bucket
     cdef bint threads_running
-    cdef object retired_databases
 
     def __cinit__(self):
         memset(&self.engine, 0, sizeof(engine_t))
@@ -581,7 +584,9 @@ cdef class DataPlane:
         if not 1 <= engine.workers <= WORKERS_MAX:
             raise ValueError(f"workers must be 1 to {WORKERS_MAX}, not {engine.workers}")
         self.owner = os.getpid()
-        self.retired_databases = []
+        self.rooms = []
+        self.limits = {name: settings["pcre"][key] for name, key in (("match_limit", "match_limit"),
+                                                                      ("depth_limit", "recursion_limit"))}
         engine.keep_packets = settings.get("keep_packets", False)
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
@@ -644,9 +649,6 @@ cdef class DataPlane:
         cdef engine_t *engine = &self.engine
         cdef uint32_t i, j
         self._stop_threads()
-        if engine.worker != NULL:
-            for i in range(engine.workers):
-                close_scratch(engine.worker[i].scratch)
         if engine.slot != NULL:
             for i in range(SLOTS if engine.workers > 1 else 1):
                 if engine.slot[i].rows != NULL:
@@ -711,19 +713,14 @@ cdef class DataPlane:
     def load(self, Database database):
         """Swaps the rule set: packets from the next ordinal on are inspected by it. The old one stays on any error."""
         cdef uint32_t i
-        cdef match_scratch_t *scratch[64]
-        for i in range(self.engine.workers):
-            scratch[i] = open_scratch(database.ruleset)
-            if scratch[i] == NULL:
-                while i:
-                    i -= 1
-                    close_scratch(scratch[i])
-                raise MemoryError("no memory for the matcher's scratch")
-        for i in range(self.engine.workers):
-            close_scratch(self.engine.worker[i].scratch)
-            self.engine.worker[i].scratch = scratch[i]
-        self.database = database
-        self.engine.rules = database.ruleset
+        cdef Scratch scratch
+        rooms = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
+        self.epoch = self.epoch % 255 + 1
+        database.set_epoch(self.epoch)
+        for i, scratch in enumerate(rooms):
+            self.engine.worker[i].scratch = &scratch.at
+        self.rooms = rooms
+        self.engine.rules = &database.rules
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""
@@ -793,6 +790,7 @@ cdef class DataPlane:
         cdef row_buffer_t *runs = &self.engine.runs
         cdef verdict_run_t open_run
         cdef bint is_open = runs.used > 0
+        memset(&open_run, 0, sizeof(open_run))
         if is_open:
             runs.used -= 1
             memcpy(&open_run, runs.rows + <size_t>runs.used * runs.size, sizeof(verdict_run_t))
@@ -846,6 +844,7 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
-                       "flow": max(0, worker_ns - match_ns), "match": match_ns, "telemetry": engine.retire_ns},
+                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns, "telemetry": engine.retire_ns},
         }

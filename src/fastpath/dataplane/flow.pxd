@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport same_key
 from fastpath.dataplane.types cimport (
-    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
+    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
 )
 
 cdef enum:
@@ -45,7 +45,7 @@ cdef struct bucket_t:
     uint32_t limit              # flows that fit under the memcap
     uint32_t free               # number + 1 of the first flow given back, linked by wheel_next
     uint32_t number             # of the bucket
-    uint64_t more_bytes         # held by flow_more_t and what hangs on it
+    more_pool_t pool            # of flow_more_t and what hangs on it
     uint64_t second             # that the wheel has reached
     uint32_t wheel[1024]
     const flow_config_t *config
@@ -73,9 +73,6 @@ cdef void tick_bucket(bucket_t *bucket, uint64_t second, uint64_t ordinal, uint6
 
 # Ends every flow, in the order of first ordinals, and leaves the bucket empty.
 cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept nogil
-
-# flow.more, made if need be; NULL at the memcap (counted).
-cdef flow_more_t *more_of(bucket_t *bucket, flow_t *flow) noexcept nogil
 
 
 cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow) noexcept nogil:

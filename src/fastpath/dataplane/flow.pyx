@@ -1,12 +1,13 @@
 # See flow.pxd.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 from fastpath.dataplane.hash cimport hash_key
+from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.types cimport (
     END_FORCED, END_MAX, END_SHUTDOWN, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
-    flow_more_t, flow_t, packet_meta_t,
+    flow_t, packet_meta_t,
 )
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -46,6 +47,7 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
     memset(bucket, 0, sizeof(bucket_t))
     bucket.config = config
     bucket.number = number
+    bucket.pool.cap = config.memcap // 4
     # a flow, and its share of an index that is between 3/8 and 3/4 full
     bucket.limit = <uint32_t>(config.memcap // (sizeof(flow_t) + 2 * sizeof(flow_slot_t)))
     if bucket.limit == 0:
@@ -61,7 +63,7 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
 cdef void close_bucket(bucket_t *bucket) noexcept nogil:
     cdef uint32_t i
     for i in range(bucket.fresh):
-        drop_more(bucket, &bucket.flows[i])
+        release_more(&bucket.flows[i], &bucket.pool)
     if bucket.region != NULL:
         munmap(bucket.region, bucket.region_size)
     if bucket.slots != NULL:
@@ -174,26 +176,6 @@ cdef void tick_bucket(bucket_t *bucket, uint64_t second, uint64_t ordinal, uint6
 
 # ---- a flow's life ----
 
-cdef void drop_more(bucket_t *bucket, flow_t *flow) noexcept nogil:
-    if flow.more == NULL:
-        return
-    bucket.more_bytes -= sizeof(flow_more_t) + <uint64_t>flow.more.bits_words * 8
-    free(flow.more.bits)
-    free(flow.more)
-    flow.more = NULL
-
-
-cdef flow_more_t *more_of(bucket_t *bucket, flow_t *flow) noexcept nogil:
-    if flow.more == NULL:
-        if bucket.more_bytes + sizeof(flow_more_t) > bucket.config.memcap // 4:
-            bucket.memcap_hits += 1
-            return NULL
-        flow.more = <flow_more_t *>calloc(1, sizeof(flow_more_t))
-        if flow.more != NULL:
-            bucket.more_bytes += sizeof(flow_more_t)
-    return flow.more
-
-
 cdef void begin_flow(flow_t *flow, const packet_meta_t *meta, uint64_t now, uint64_t ordinal) noexcept nogil:
     """All but the key and the wheel."""
     flow.last = now
@@ -218,7 +200,7 @@ cdef void end_flow(bucket_t *bucket, uint32_t flow, uint8_t end, uint64_t ordina
     bucket.sink(bucket, it, end, ordinal, order)
     bucket.ended[end] += 1
     remove_slot(bucket, flow)
-    drop_more(bucket, it)
+    release_more(it, &bucket.pool)
     it.flags = FLOW_FREE
     it.wheel_next = bucket.free
     bucket.free = flow
@@ -274,7 +256,7 @@ cdef void restart_flow(bucket_t *bucket, flow_t *flow, const packet_meta_t *meta
     bucket.sink(bucket, flow, end, ordinal, order)
     bucket.ended[end] += 1
     bucket.created += 1
-    drop_more(bucket, flow)
+    release_more(flow, &bucket.pool)
     begin_flow(flow, meta, now, ordinal)    # stays where it is in the wheel, which looks before it ends anything
 
 
@@ -309,7 +291,7 @@ cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept
                     bucket.sink(bucket, &bucket.flows[i], end, ordinal, 0)
         bucket.ended[end] += bucket.used
     for i in range(bucket.fresh):
-        drop_more(bucket, &bucket.flows[i])
+        release_more(&bucket.flows[i], &bucket.pool)
     memset(bucket.slots, 0, (<size_t>bucket.mask + 1) * sizeof(flow_slot_t))
     memset(bucket.wheel, 0, sizeof(bucket.wheel))
     bucket.used = bucket.fresh = bucket.free = 0

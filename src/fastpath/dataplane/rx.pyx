@@ -4,6 +4,7 @@ Formats: classic pcap (draft-ietf-opsawg-pcap: microseconds, nanoseconds, Kuznet
 and pcapng (draft-ietf-opsawg-pcapng). There is one loop a format; which one runs is decided once a burst.
 """
 import os
+from enum import IntEnum
 from operator import index as integer
 from stat import S_ISREG
 
@@ -11,13 +12,26 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
 )
 from libc.errno cimport EFAULT, errno
-from libc.stdint cimport INT32_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 from posix.mman cimport MADV_DONTNEED, MADV_SEQUENTIAL, MADV_WILLNEED, MAP_FAILED, MAP_PRIVATE, PROT_READ, madvise, mmap, munmap
+from posix.stat cimport fstat, struct_stat
+from posix.unistd cimport close
 
 from fastpath.dataplane.bpf cimport BPF_PROGRAM_MAX, bpf_insn_t, bpf_run, bpf_valid
-from fastpath.dataplane.types cimport BURST_MAX, NO_INDEX, PM_CUT, burst_t, packet_meta_t
+from fastpath.dataplane.formats.pcap cimport MAGIC_MODIFIED, MAGIC_NS, MAGIC_US, open_pcap, read_pcap
+from fastpath.dataplane.formats.pcapng cimport BLOCK_SECTION, open_section, read_pcapng
+from fastpath.dataplane.formats.reader cimport (
+    DAMAGE_BATCH, DAMAGE_BLOCK_BODY, DAMAGE_BLOCK_CUT, DAMAGE_BLOCK_LENGTH, DAMAGE_BLOCK_TRAILER, DAMAGE_BYTE_ORDER,
+    DAMAGE_CAPLEN, DAMAGE_HEADER_CUT, DAMAGE_INTERFACE, DAMAGE_INTERFACES, DAMAGE_MAGIC, DAMAGE_MEMORY, DAMAGE_NONE, DAMAGE_READ,
+    DAMAGE_RECORD_CUT, DAMAGE_STREAM, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_BATCH, FORMAT_PCAP, FORMAT_PCAPNG, FORMAT_UNKNOWN,
+    filter_t, rx_t,
+)
+from fastpath.dataplane.formats.record cimport (
+    CAPLEN_MAX, LINE, __builtin_prefetch, choose_filter, fail, fill, load32, load64, plain_linktype, rarely,
+)
+from fastpath.dataplane.types cimport BURST_MAX, burst_t, packet_meta_t
 
 cdef extern from *:
     """
@@ -28,15 +42,17 @@ cdef extern from *:
     #else
     #define MADV_POPULATE_READ -1
     #endif
-    typedef unsigned __int128 uint128_t;
-    #define rarely(x) __builtin_expect(!!(x), 0)
     """
     const int MADV_POPULATE_READ
-    ctypedef unsigned long long uint128_t
-    bint rarely(bint) noexcept nogil
-    uint16_t __builtin_bswap16(uint16_t) noexcept nogil
-    uint32_t __builtin_bswap32(uint32_t) noexcept nogil
-    uint64_t __builtin_bswap64(uint64_t) noexcept nogil
+
+
+class Status(IntEnum):
+    """What comes next of a source."""
+    MORE = RX_MORE          # packets
+    NEED = RX_NEED          # nothing before it is given a chunk, or the filter for a link type: Source.wants
+    END = RX_END
+    DAMAGED = RX_DAMAGED    # nothing: everything before the damage has been given
+
 
 #: What is wrong with a damaged capture, by code.
 DAMAGES = {
@@ -54,417 +70,18 @@ DAMAGES = {
     DAMAGE_INTERFACE: "a packet of an interface that is not described",
     DAMAGE_INTERFACES: "too many interfaces",
     DAMAGE_TIME: "a time resolution out of range",
-    DAMAGE_COMPRESSION: "the compressed stream is damaged or cut",
+    DAMAGE_STREAM: "the stream around the capture is damaged or cut",
     DAMAGE_READ: "the file shrank or cannot be read",
     DAMAGE_BATCH: "the arrays of the batch were changed while it was read",
     DAMAGE_MEMORY: "out of memory",
 }
 
 cdef enum:
-    CAPLEN_MAX = 262144             # libpcap's maximum for most link types
-    BLOCK_MAX = 16777216            # libpcap's maximum for a pcapng block
-    SECRETS_MAX = 16777216          # bytes of decryption secrets kept
-    INTERFACES_MAX = 65536          # of a section
-    FILTERS_MAX = 256               # link types of one source
-    BUDGET = 65536                  # blocks and rejected packets before a burst returns, so that Ctrl-C is heard
-    WINDOW = 8388608                # bytes of a mapped file made present at a time
+    FILTERS_MAX = 256       # link types of one source
+    BUDGET = 65536          # blocks and rejected packets before a burst returns, so that Ctrl-C is heard
+    WINDOW = 8388608        # bytes of a mapped file made present at a time
     PAGE = 4096
-    LINKTYPE_RAW = 101
-
-    MAGIC_US = 0xa1b2c3d4
-    MAGIC_NS = 0xa1b23c4d
-    MAGIC_MODIFIED = 0xa1b2cd34
-    BLOCK_SECTION = 0x0a0d0d0a
-    BLOCK_INTERFACE = 1
-    BLOCK_PACKET = 2                # obsolete
-    BLOCK_SIMPLE = 3
-    BLOCK_ENHANCED = 6
-    BLOCK_SECRETS = 10
-    BYTE_ORDER_MAGIC = 0x1a2b3c4d
-    IF_TSRESOL = 9
-    IF_TSOFFSET = 14
-
-cdef const uint64_t SECOND = 1000000000
-
-
-# ---- loads ----
-
-cdef inline uint16_t load16(const uint8_t *at, bint swapped) noexcept nogil:
-    cdef uint16_t value
-    memcpy(&value, at, 2)
-    return __builtin_bswap16(value) if swapped else value
-
-
-cdef inline uint32_t load32(const uint8_t *at, bint swapped) noexcept nogil:
-    cdef uint32_t value
-    memcpy(&value, at, 4)
-    return __builtin_bswap32(value) if swapped else value
-
-
-cdef inline uint64_t load64(const uint8_t *at, bint swapped) noexcept nogil:
-    cdef uint64_t value
-    memcpy(&value, at, 8)
-    return __builtin_bswap64(value) if swapped else value
-
-
-# ---- what all formats share ----
-
-cdef inline void fill(packet_meta_t *meta, uint32_t n, const uint8_t *frame, uint64_t ts, uint32_t caplen, uint32_t wirelen,
-                      uint16_t linktype) noexcept nogil:
-    """An entry as rx leaves it. A record that claims fewer bytes on the wire than it holds had at least those it holds."""
-    meta.frame = frame
-    meta.ts = ts
-    meta.caplen = caplen
-    meta.wirelen = wirelen if wirelen > caplen else caplen
-    meta.flags = PM_CUT if caplen < wirelen else 0
-    meta.packet = <uint16_t>n
-    meta.parent = <uint16_t>n
-    meta.events = NO_INDEX
-    meta.linktype = linktype
-    meta.depth = 0
-    meta.tunnel = 0
-
-
-cdef void fail(rx_t *rx, const uint8_t *at, uint8_t damage) noexcept nogil:
-    rx.at = at
-    rx.status = RX_DAMAGED
-    rx.damage = damage
-    rx.damage_offset = rx.end_offset - (rx.end - at)
-
-
-cdef uint16_t plain_linktype(uint16_t linktype) noexcept nogil:
-    """DLT_RAW has three numbers: 101 in files, 12 or 14 by operating system."""
-    return LINKTYPE_RAW if linktype == 12 or linktype == 14 else linktype
-
-
-cdef uint32_t caplen_max(uint16_t linktype) noexcept nogil:
-    """libpcap's: D-Bus and USB messages are longer than any packet of a network."""
-    if linktype == 231 or linktype == 189 or linktype == 220 or linktype == 249 or linktype == 266:
-        return 134217728
-    if linktype == 279:
-        return 8388608
-    return CAPLEN_MAX
-
-
-cdef bint choose_filter(rx_t *rx, interface_t *interface) noexcept nogil:
-    """Finds the program for the interface's link type; without one the source stops and asks for it."""
-    cdef uint32_t i
-    interface.filter = NULL
-    if not rx.filtering:
-        return True
-    for i in range(rx.filters_used):
-        if rx.filters[i].linktype == interface.linktype:
-            interface.filter = rx.filters[i].program
-            return True
-    rx.status = RX_NEED
-    rx.wants = interface.linktype
-    return False
-
-
-# ---- classic pcap ----
-
-cdef inline uint32_t read_pcap(rx_t *rx, burst_t *burst, uint32_t n, uint32_t limit, bint swapped,
-                               bint filtering) noexcept nogil:
-    cdef const uint8_t *at = rx.at
-    cdef const uint8_t *end = rx.end
-    cdef const uint8_t *frame
-    cdef uint32_t header = rx.record_header, caplen_at = rx.caplen_at, wirelen_at = rx.wirelen_at
-    cdef uint32_t snaplen = rx.interface.snaplen, caplen, held, wirelen
-    cdef uint64_t scale = rx.interface.scale, room, ts
-    cdef uint16_t linktype = rx.interface.linktype
-    while n < limit:
-        room = end - at
-        if rarely(room < header):
-            rx.need = header
-            break
-        caplen = held = load32(at + caplen_at, swapped)
-        wirelen = load32(at + wirelen_at, swapped)
-        if rarely(caplen > snaplen or caplen > room - header):
-            if rx.lengths_unsure and caplen > wirelen:
-                caplen, wirelen = wirelen, caplen
-            if caplen > caplen_max(linktype):
-                fail(rx, at, DAMAGE_CAPLEN)
-                return n
-            if caplen > room - header:
-                rx.need = header + caplen
-                break
-            held = min(caplen, snaplen)
-        elif rarely(caplen > wirelen) and rx.lengths_unsure:
-            held = caplen = wirelen
-            wirelen = load32(at + caplen_at, swapped)
-        frame = at + header
-        at = frame + caplen
-        if filtering and not bpf_run(rx.interface.filter, frame, wirelen, held):
-            rx.filtered += 1
-            rx.budget -= 1
-            if rx.budget == 0:
-                break
-            continue
-        ts = load32(frame - header, swapped) * SECOND + load32(frame - header + 4, swapped) * scale
-        fill(&burst.meta[n], n, frame, ts, held, wirelen, linktype)
-        n += 1
-    rx.at = at
-    return n
-
-
-cdef void open_pcap(rx_t *rx, bint swapped, uint32_t magic) noexcept nogil:
-    """Reads the file header (24 bytes, present) and settles how records look."""
-    cdef uint16_t major = load16(rx.at + 4, swapped), minor = load16(rx.at + 6, swapped)
-    # 2.0 to 2.2 and DG/UX's 543.0 wrote the lengths the other way round, 2.3 either way
-    cdef bint reversed = (major == 2 and minor < 3) or major == 543
-    if not (major == 2 and minor <= 4) and not (major == 543 and minor == 0):
-        fail(rx, rx.at, DAMAGE_VERSION)
-        return
-    rx.interface.linktype = plain_linktype(load32(rx.at + 20, swapped) & 0xffff)
-    rx.interface.snaplen = load32(rx.at + 16, swapped)
-    if rx.interface.snaplen == 0 or rx.interface.snaplen > INT32_MAX:
-        rx.interface.snaplen = caplen_max(rx.interface.linktype)
-    rx.interface.scale = 1 if magic == MAGIC_NS else 1000
-    if not choose_filter(rx, &rx.interface):
-        return
-    rx.record_header = 24 if magic == MAGIC_MODIFIED else 16
-    rx.caplen_at = 12 if reversed else 8
-    rx.wirelen_at = 8 if reversed else 12
-    rx.lengths_unsure = major == 2 and minor == 3
-    rx.swapped = swapped
-    rx.format = FORMAT_PCAP
-    rx.at += 24
-
-
-# ---- pcapng ----
-
-cdef uint64_t scaled_stamp(const interface_t *interface, uint64_t ticks) noexcept nogil:
-    """Nanoseconds since 1970, held within 0 .. 2^64-1 whatever resolution and offset say."""
-    cdef uint128_t wide
-    cdef uint64_t ns, shift
-    if interface.unit == UNIT_OVER:
-        ns = ticks // interface.scale
-    else:
-        wide = <uint128_t>ticks * (SECOND if interface.unit == UNIT_BINARY else interface.scale) >> interface.shift
-        ns = UINT64_MAX if wide > UINT64_MAX else <uint64_t>wide
-    if interface.offset >= 0:
-        wide = <uint128_t>interface.offset * SECOND + ns
-        return UINT64_MAX if wide > UINT64_MAX else <uint64_t>wide
-    shift = 0 - <uint64_t>interface.offset
-    if shift > ns // SECOND:
-        return 0
-    return ns - shift * SECOND
-
-
-cdef inline uint64_t stamp(const interface_t *interface, uint32_t high, uint32_t low) noexcept nogil:
-    cdef uint64_t ticks = <uint64_t>high << 32 | low
-    if rarely(interface.unit != UNIT_TIMES or interface.offset or ticks > UINT64_MAX // SECOND * 1000000 // 1000):
-        return scaled_stamp(interface, ticks)
-    return ticks * interface.scale
-
-
-cdef uint8_t describe(interface_t *interface, const uint8_t *at, uint32_t length, bint swapped) noexcept nogil:
-    """Reads an Interface Description Block (section 4.2) of `length` bytes; returns the damage."""
-    cdef uint32_t position = 16, code, size, i
-    cdef uint8_t resolution
-    memset(interface, 0, sizeof(interface_t))
-    interface.scale = 1000
-    if length < 20:
-        return DAMAGE_BLOCK_BODY
-    interface.linktype = plain_linktype(load16(at + 8, swapped))
-    interface.snaplen = load32(at + 12, swapped)
-    while length - 4 - position >= 4:
-        code = load16(at + position, swapped)
-        size = load16(at + position + 2, swapped)
-        position += 4
-        if code == 0:
-            break
-        if size > length - 4 - position:
-            return DAMAGE_BLOCK_BODY
-        if code == IF_TSRESOL and size == 1:
-            resolution = at[position]
-            interface.unit = UNIT_TIMES
-            interface.scale = 1
-            interface.shift = 0
-            if resolution & 0x80:
-                interface.unit = UNIT_BINARY
-                interface.shift = resolution & 0x7f
-                if interface.shift > 63:
-                    return DAMAGE_TIME
-            elif resolution <= 9:
-                for i in range(9 - resolution):
-                    interface.scale *= 10
-            elif resolution <= 19:
-                interface.unit = UNIT_OVER
-                for i in range(resolution - 9):
-                    interface.scale *= 10
-            else:
-                return DAMAGE_TIME
-        elif code == IF_TSOFFSET and size == 8:
-            interface.offset = <int64_t>load64(at + position, swapped)
-        position += (size + 3) & ~3u
-    return DAMAGE_NONE
-
-
-cdef bint add_interface(rx_t *rx, const uint8_t *at, uint32_t length, bint swapped) noexcept nogil:
-    """False where reading must stop: damage, or a filter program is wanted first."""
-    cdef interface_t interface
-    cdef interface_t *grown
-    cdef uint32_t room
-    cdef uint8_t damage = describe(&interface, at, length, swapped)
-    if damage == DAMAGE_NONE and rx.interfaces_used == INTERFACES_MAX:
-        damage = DAMAGE_INTERFACES
-    if damage != DAMAGE_NONE:
-        fail(rx, at, damage)
-        return False
-    if not choose_filter(rx, &interface):
-        return False
-    if rx.interfaces_used == rx.interfaces_room:
-        room = rx.interfaces_room * 2 if rx.interfaces_room else 8
-        grown = <interface_t *>realloc(rx.interfaces, room * sizeof(interface_t))
-        if grown == NULL:
-            fail(rx, at, DAMAGE_MEMORY)
-            return False
-        rx.interfaces = grown
-        rx.interfaces_room = room
-    rx.interfaces[rx.interfaces_used] = interface
-    rx.interfaces_used += 1
-    return True
-
-
-cdef void keep_secrets(rx_t *rx, const uint8_t *at, uint32_t length, bint swapped) noexcept nogil:
-    """Keeps the content of a Decryption Secrets Block (section 4.7); what goes beyond SECRETS_MAX is not kept."""
-    cdef uint32_t head[2]
-    cdef uint8_t *grown
-    cdef uint32_t room
-    if length < 20:
-        return
-    head[0] = load32(at + 8, swapped)
-    head[1] = load32(at + 12, swapped)
-    if head[1] > length - 20 or rx.secrets_used + 8 + head[1] > SECRETS_MAX:
-        return
-    if rx.secrets_used + 8 + head[1] > rx.secrets_room:
-        room = (rx.secrets_used + 8 + head[1]) * 2
-        grown = <uint8_t *>realloc(rx.secrets, room)
-        if grown == NULL:
-            return
-        rx.secrets = grown
-        rx.secrets_room = room
-    memcpy(rx.secrets + rx.secrets_used, head, 8)
-    memcpy(rx.secrets + rx.secrets_used + 8, at + 16, head[1])
-    rx.secrets_used += 8 + head[1]
-
-
-cdef void open_section(rx_t *rx) noexcept nogil:
-    """Reads a Section Header Block (section 4.1), which settles byte order and forgets the interfaces."""
-    cdef const uint8_t *at = rx.at
-    cdef uint64_t room = rx.end - at
-    cdef uint32_t length
-    cdef bint swapped
-    if room < 28:
-        rx.need = 28
-        return
-    if load32(at + 8, False) == BYTE_ORDER_MAGIC:
-        swapped = False
-    elif load32(at + 8, True) == BYTE_ORDER_MAGIC:
-        swapped = True
-    else:
-        fail(rx, at, DAMAGE_BYTE_ORDER)
-        return
-    length = load32(at + 4, swapped)
-    if length < 28 or length & 3 or length > BLOCK_MAX:
-        fail(rx, at, DAMAGE_BLOCK_LENGTH)
-    elif room < length:
-        rx.need = length
-    elif load32(at + length - 4, swapped) != length:
-        fail(rx, at, DAMAGE_BLOCK_TRAILER)
-    elif load16(at + 12, swapped) != 1 or (load16(at + 14, swapped) != 0 and load16(at + 14, swapped) != 2):
-        fail(rx, at, DAMAGE_VERSION)
-    else:
-        rx.swapped = swapped
-        rx.interfaces_used = 0
-        rx.format = FORMAT_PCAPNG
-        rx.at = at + length
-
-
-cdef bint other_block(rx_t *rx, const uint8_t *at, uint32_t kind, uint32_t length, bint swapped) noexcept nogil:
-    """A block without a packet. False where reading must stop."""
-    if kind == BLOCK_INTERFACE:
-        return add_interface(rx, at, length, swapped)
-    if kind == BLOCK_SECRETS:
-        keep_secrets(rx, at, length, swapped)
-    rx.skipped += 1
-    rx.budget -= 1
-    return True
-
-
-cdef inline uint32_t read_pcapng(rx_t *rx, burst_t *burst, uint32_t n, uint32_t limit, bint swapped) noexcept nogil:
-    cdef const uint8_t *at = rx.at
-    cdef const uint8_t *end = rx.end
-    cdef const uint8_t *frame
-    cdef const interface_t *interface
-    cdef uint32_t kind, length, number, caplen, wirelen
-    cdef uint64_t room, ts
-    while n < limit and rx.budget:
-        room = end - at
-        if rarely(room < 12):
-            rx.need = 12
-            break
-        kind = load32(at, swapped)
-        if rarely(kind == BLOCK_SECTION):
-            # it may change the byte order, for which this loop is made
-            rx.at = at
-            open_section(rx)
-            return n
-        length = load32(at + 4, swapped)
-        if rarely(length < 12 or length & 3 or length > BLOCK_MAX):
-            fail(rx, at, DAMAGE_BLOCK_LENGTH)
-            return n
-        if rarely(room < length):
-            rx.need = length
-            break
-        if rarely(load32(at + length - 4, swapped) != length):
-            fail(rx, at, DAMAGE_BLOCK_TRAILER)
-            return n
-        if kind == BLOCK_ENHANCED or kind == BLOCK_PACKET:
-            if rarely(length < 32):
-                fail(rx, at, DAMAGE_BLOCK_BODY)
-                return n
-            number = load32(at + 8, swapped) if kind == BLOCK_ENHANCED else load16(at + 8, swapped)
-            if rarely(number >= rx.interfaces_used):
-                fail(rx, at, DAMAGE_INTERFACE)
-                return n
-            interface = &rx.interfaces[number]
-            ts = stamp(interface, load32(at + 12, swapped), load32(at + 16, swapped))
-            caplen = load32(at + 20, swapped)
-            wirelen = load32(at + 24, swapped)
-            if rarely(caplen > length - 32):
-                fail(rx, at, DAMAGE_BLOCK_BODY)
-                return n
-            frame = at + 28
-        elif kind == BLOCK_SIMPLE:
-            if rarely(rx.interfaces_used == 0 or length < 16):
-                fail(rx, at, DAMAGE_INTERFACE if length >= 16 else DAMAGE_BLOCK_BODY)
-                return n
-            interface = rx.interfaces
-            ts = 0
-            caplen = wirelen = load32(at + 8, swapped)
-            if interface.snaplen and caplen > interface.snaplen:
-                caplen = interface.snaplen
-            if rarely(caplen > length - 16):
-                fail(rx, at, DAMAGE_BLOCK_BODY)
-                return n
-            frame = at + 12
-        else:
-            rx.at = at
-            if not other_block(rx, at, kind, length, swapped):
-                return n
-            at += length
-            continue
-        at += length
-        if interface.filter != NULL and not bpf_run(interface.filter, frame, wirelen, caplen):
-            rx.filtered += 1
-            rx.budget -= 1
-            continue
-        fill(&burst.meta[n], n, frame, ts, caplen, wirelen, interface.linktype)
-        n += 1
-    rx.at = at
-    return n
+    FAULT_AROUND = 65536    # bytes that Linux maps around a page, where they are cached
 
 
 # ---- a batch from Python ----
@@ -502,6 +119,8 @@ cdef inline uint32_t read_batch(rx_t *rx, burst_t *burst, uint32_t n, uint32_t l
             if rx.budget == 0:
                 break
             continue
+        __builtin_prefetch(buffer + offset)
+        __builtin_prefetch(buffer + offset + LINE)
         fill(&burst.meta[n], n, buffer + offset, load64(stamps + 8 * i, False) if stamps != NULL else now, <uint32_t>caplen,
              <uint32_t>wirelen, linktype)
         n += 1
@@ -529,29 +148,35 @@ cdef void finish(rx_t *rx) noexcept nogil:
 
 
 cdef void open_window(rx_t *rx) noexcept nogil:
-    """Makes the next window of a mapped file present in one call instead of a fault every few pages, and gives back those
-    behind, so that a capture of any size keeps a small resident set. Pages given back are still valid to read."""
+    """Makes the next window of a mapped file readable without faults, and gives back those behind, so that a capture of any
+    size keeps a small resident set. Pages given back are still valid to read.
+
+    Asking for one page of each block lets the kernel map the whole block around it, which is cheaper than asking for all.
+    """
     cdef const uint8_t *start = rx.end
-    cdef const uint8_t *end = rx.map_end if <size_t>(rx.map_end - start) <= WINDOW else start + WINDOW
-    cdef const uint8_t *behind
-    if rx.populate and madvise(<void *>start, end - start, MADV_POPULATE_READ) != 0:
-        if errno == EFAULT:
-            # the file has shrunk, or its device fails: the readable pages are all there is
-            end = start
-            while madvise(<void *>end, PAGE, MADV_POPULATE_READ) == 0:
-                end += PAGE
-            rx.map_end = end
-            rx.broken = DAMAGE_READ
-        else:
-            rx.populate = False
+    cdef const uint8_t *end
+    cdef const uint8_t *block
+    cdef struct_stat now
+    if fstat(rx.fd, &now) == 0 and now.st_size < rx.map_end - rx.map:
+        rx.map_end = max(start, rx.map + now.st_size)
+        rx.broken = DAMAGE_READ
+    end = rx.map_end if rx.map_end - start <= WINDOW else start + WINDOW
+    block = start
+    while rx.populate and block < end:
+        if madvise(<void *>block, PAGE, MADV_POPULATE_READ) != 0:
+            if errno == EFAULT:         # reading the file failed
+                end = rx.map_end = block
+                rx.broken = DAMAGE_READ
+            else:
+                rx.populate = False     # a kernel without it: pages are mapped when they are touched
+        block += FAULT_AROUND
     rx.end_offset += end - start
     rx.end = end
     if end < rx.map_end:
-        madvise(<void *>end, min(<size_t>(rx.map_end - end), <size_t>WINDOW), MADV_WILLNEED)
-    behind = rx.released + WINDOW
-    if rx.at > behind + WINDOW:
+        madvise(<void *>end, WINDOW if rx.map_end - end > WINDOW else rx.map_end - end, MADV_WILLNEED)
+    if rx.at > rx.released + 2 * WINDOW:
         madvise(<void *>rx.released, WINDOW, MADV_DONTNEED)
-        rx.released = behind
+        rx.released += WINDOW
 
 
 cdef bint grow_carry(rx_t *rx, uint64_t size) noexcept nogil:
@@ -646,16 +271,20 @@ cdef uint32_t rx_burst(rx_t *rx, burst_t *burst, uint32_t limit) noexcept nogil:
         rx.need = 0
         if rx.format == FORMAT_PCAP:
             if rx.interface.filter != NULL:
-                n = read_pcap(rx, burst, n, limit, True, True) if rx.swapped else read_pcap(rx, burst, n, limit, False, True)
+                n = (read_pcap(rx, burst, n, limit, True, True) if rx.swapped
+                     else read_pcap(rx, burst, n, limit, False, True))
             else:
-                n = read_pcap(rx, burst, n, limit, True, False) if rx.swapped else read_pcap(rx, burst, n, limit, False, False)
+                n = (read_pcap(rx, burst, n, limit, True, False) if rx.swapped
+                     else read_pcap(rx, burst, n, limit, False, False))
         elif rx.format == FORMAT_PCAPNG:
             n = read_pcapng(rx, burst, n, limit, True) if rx.swapped else read_pcapng(rx, burst, n, limit, False)
         elif rx.format == FORMAT_BATCH:
             if rx.offsets_wide:
-                n = read_batch(rx, burst, n, limit, True, True) if rx.lengths_wide else read_batch(rx, burst, n, limit, True, False)
+                n = (read_batch(rx, burst, n, limit, True, True) if rx.lengths_wide
+                     else read_batch(rx, burst, n, limit, True, False))
             else:
-                n = read_batch(rx, burst, n, limit, False, True) if rx.lengths_wide else read_batch(rx, burst, n, limit, False, False)
+                n = (read_batch(rx, burst, n, limit, False, True) if rx.lengths_wide
+                     else read_batch(rx, burst, n, limit, False, False))
         else:
             open_capture(rx)
         if rx.need and not refill(rx):
@@ -672,6 +301,7 @@ cdef class Source:
     def __cinit__(self, *args, **kwargs):
         self.rx.status = RX_END
         self.rx.wants = -1
+        self.rx.fd = -1
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -689,7 +319,6 @@ cdef class Source:
             self.rx.status = RX_END
         self.rx.end_offset -= self.rx.end - self.rx.at
         self.rx.at = self.rx.end = self.rx.chunk = self.rx.chunk_end = NULL
-        self.rx.map = self.rx.map_end = NULL
         self.rx.count = self.rx.next
 
     def __enter__(self):
@@ -700,8 +329,8 @@ cdef class Source:
 
     @property
     def status(self):
-        """RX_MORE, RX_NEED, RX_END or RX_DAMAGED."""
-        return self.rx.status
+        """A Status."""
+        return Status(self.rx.status)
 
     @property
     def damage(self):
@@ -725,7 +354,7 @@ cdef class Source:
 
     @property
     def wants(self):
-        """With RX_NEED: the link type that `set_filter` is asked for, or None where the next chunk is."""
+        """With Status.NEED: the link type that `set_filter` is asked for, or None where the next chunk is."""
         return self.rx.wants if self.rx.wants >= 0 else None
 
     @property
@@ -741,7 +370,7 @@ cdef class Source:
         return found
 
     def require_filter(self):
-        """From the start on, takes packets only through a filter: reading stops with RX_NEED and `wants` at every link type
+        """From the start on, takes packets only through a filter: reading stops with Status.NEED and `wants` at every link type
         that has no program yet."""
         if self.rx.end_offset != self.rx.end - self.rx.at or self.rx.next:
             raise ValueError("the source is already being read")
@@ -813,19 +442,16 @@ cdef class FileSource(Source):
 
     def __cinit__(self, path):
         cdef void *map
-        cdef int fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            status = os.fstat(fd)
-            if not S_ISREG(status.st_mode):
-                raise ValueError(f"{os.fsdecode(path)}: not a regular file")
-            if status.st_size == 0:
-                raise ValueError(f"{os.fsdecode(path)}: the file is empty")
-            self.size = status.st_size
-            map = mmap(NULL, self.size, PROT_READ, MAP_PRIVATE, fd, 0)
-            if map == MAP_FAILED:
-                raise OSError(errno, os.strerror(errno), path)
-        finally:
-            os.close(fd)
+        self.rx.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        status = os.fstat(self.rx.fd)
+        if not S_ISREG(status.st_mode):
+            raise ValueError(f"{os.fsdecode(path)}: not a regular file")
+        if status.st_size == 0:
+            raise ValueError(f"{os.fsdecode(path)}: the file is empty")
+        self.size = status.st_size
+        map = mmap(NULL, self.size, PROT_READ, MAP_PRIVATE, self.rx.fd, 0)
+        if map == MAP_FAILED:
+            raise OSError(errno, os.strerror(errno), path)
         madvise(map, self.size, MADV_SEQUENTIAL)
         self.rx.map = self.rx.at = self.rx.end = self.rx.released = <const uint8_t *>map
         self.rx.map_end = self.rx.map + self.size
@@ -833,15 +459,20 @@ cdef class FileSource(Source):
         self.rx.last = True
         self.rx.status = RX_MORE
 
-    def close(self):
-        cdef const uint8_t *map = self.rx.map
-        Source.close(self)
-        if map != NULL:
-            munmap(<void *>map, self.size)
-
-    def __dealloc__(self):
+    cdef void unmap(self) noexcept:
         if self.rx.map != NULL:
             munmap(<void *>self.rx.map, self.size)
+            self.rx.map = self.rx.map_end = NULL
+        if self.rx.fd >= 0:
+            close(self.rx.fd)
+            self.rx.fd = -1
+
+    def close(self):
+        Source.close(self)
+        self.unmap()
+
+    def __dealloc__(self):
+        self.unmap()
 
 
 cdef class StreamSource(Source):
@@ -854,7 +485,7 @@ cdef class StreamSource(Source):
         """The next bytes of the capture, borrowed until the next call. `last`: none follow; with `damaged` because the
         compressed stream around them is cut or wrong. Packets of earlier bursts must not be touched after it.
 
-        ValueError where the chunk before is not read yet (status is not RX_NEED), or where a filter is wanted.
+        ValueError where the chunk before is not read yet (status is not NEED), or where a filter is wanted.
         """
         cdef rx_t *rx = &self.rx
         cdef uint64_t tail = rx.end - rx.at
@@ -882,7 +513,7 @@ cdef class StreamSource(Source):
             rx.end = rx.chunk_end
             rx.end_offset += view.len
         rx.last = last or damaged
-        rx.broken = DAMAGE_COMPRESSION if damaged else DAMAGE_NONE
+        rx.broken = DAMAGE_STREAM if damaged else DAMAGE_NONE
         rx.status = RX_MORE
 
     cdef void drop(self) noexcept:

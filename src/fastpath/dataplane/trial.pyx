@@ -8,14 +8,14 @@ from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_set
 from fastpath.dataplane.hyperscan cimport hs_database_t, hs_scan, hs_scratch_t
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.database cimport Database, Scratch
-from fastpath.dataplane.match.flowbits cimport release_more
+from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport (
-    KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, NOTHING, match_scratch_t, match_t, more_pool_t, ruleset_t,
+    KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, NOTHING, match_scratch_t, match_t, ruleset_t,
 )
 from fastpath.dataplane.types cimport (
     BURST_MAX, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_KEYED, PM_REVERSED,
-    PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
+    PM_TO_CLIENT, burst_t, flow_t, more_pool_t, packet_meta_t,
 )
 from fastpath.dataplane.wire.walk cimport decode_config_t
 

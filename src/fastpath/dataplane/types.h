@@ -194,6 +194,12 @@ typedef struct flow_more {
 } flow_more_t;
 _Static_assert(sizeof(flow_more_t) == 64, "one cache line");
 
+/* What flow_more_t and all that hangs on it take of a bucket's memory; refused, and counted, at the cap. */
+typedef struct more_pool {
+    uint64_t used, cap;         /* bytes */
+    uint64_t refused;
+} more_pool_t;
+
 /* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
 
 typedef struct alert_row {

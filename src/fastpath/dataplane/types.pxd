@@ -69,6 +69,9 @@ cdef extern from "types.h" nogil:
         uint32_t offloaded_pkts, errored_pkts
         uint64_t errored_bytes
 
+    ctypedef struct more_pool_t:
+        uint64_t used, cap, refused
+
     ctypedef struct flow_t:
         flow_key_t key
         uint64_t last

@@ -210,7 +210,7 @@ enum {                          /* flags of OP_CONTENT, OP_PCRE; a *_VAR operand
 typedef struct content_op {
     uint16_t code, flags;
     uint32_t at, length;        /* in SECTION_BYTES */
-    int32_t offset, depth;      /* depth: counted from the start of the buffer */
+    int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all */
     int32_t distance, within;
     uint32_t reserved;
 } content_op_t;
@@ -293,12 +293,6 @@ typedef struct match {
     uint16_t flags;             /* MATCH_* */
 } match_t;
 _Static_assert(sizeof(match_t) == 12, "no padding");
-
-/* Memory for what few flows have. Shared by all scratches of a bucket's worker; counted, and refused at the cap. */
-typedef struct more_pool {
-    uint64_t used, cap;         /* bytes */
-    uint64_t refused;
-} more_pool_t;
 
 typedef struct match_scratch {  /* one per worker and rule set */
     void *hyperscan;            /* hs_scratch_t * */

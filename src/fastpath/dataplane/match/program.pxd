@@ -1,6 +1,8 @@
 # The structs of program.h for Cython. What a field means is said there.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.types cimport more_pool_t
+
 cdef extern from "match/program.h" nogil:
     const uint32_t NOTHING
     const char *PROGRAM_MAGIC
@@ -196,9 +198,6 @@ cdef extern from "match/program.h" nogil:
         uint32_t rule, compiled
         uint8_t kind, action
         uint16_t flags
-
-    ctypedef struct more_pool_t:
-        uint64_t used, cap, refused
 
     ctypedef struct match_scratch_t:
         void *hyperscan

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Literal, cast
 
 from ..draft import Draft, Pattern, number, words
-from ..lexer import RuleError
+from ..lexer import BLANK, RuleError
 from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Pcre
 from .table import keyword
 
 _U16, _U32, _U64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
-_BASES = {"hex": 16, "dec": 10, "oct": 8}
+_BASES: dict[str, Literal[8, 10, 16]] = {"hex": 16, "dec": 10, "oct": 8}
 _ONE_OF = {"big": "endian", "little": "endian", "hex": "base", "dec": "base", "oct": "base"}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
@@ -25,9 +26,9 @@ class _Options:
     def __init__(self, draft: Draft):
         self._draft = draft
         self.relative = False
-        self.endian = "big"
+        self.endian: Literal["big", "little"] = "big"
         self.string = False
-        self.base = 0
+        self.base: Literal[0, 8, 10, 16] = 0
         self.bitmask = 0
         self.dce_at = -1
 
@@ -36,7 +37,7 @@ class _Options:
         if word == "relative":
             self.relative = True
         elif word in ("big", "little"):
-            self.endian = word
+            self.endian = cast(Any, word)
         elif word == "string":
             self.string = True
         elif word in _BASES:
@@ -77,7 +78,7 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
     nbytes = draft.value(*parts[0], 0, _U16)
     op, where = parts[1]
     negated = op.startswith("!")
-    op = op[negated:].strip() or "="
+    op = op[negated:].strip(BLANK) or "="
     if op not in ("<", ">", "=", "<=", ">=", "&", "^"):
         raise RuleError(where, f"found {parts[1][0]!r} where one of < > = <= >= & ^, or ! before it, was expected")
     value = draft.value(*parts[2], -_U64, _U64, base=0)
@@ -87,12 +88,14 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
     options = _Options(draft)
     for word, where in parts[4:]:
         if word.startswith("bitmask"):
-            options.bitmask = number(word[len("bitmask"):].strip(), where, 0, _U32, 16)
+            options.bitmask = number(word[len("bitmask"):].strip(BLANK), where, 0, _U32, 0)
         elif not options.take(word, where):
-            raise RuleError(where, f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
+            raise RuleError(where,
+                f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base, options.bitmask))
+    draft.steps().append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base,
+        options.bitmask))
 
 
 @keyword("byte_jump", "payload", note="dce is refused")
@@ -103,7 +106,7 @@ def byte_jump(draft: Draft, text: str, at: int) -> None:
     options, multiplier, post_offset, align, from_beginning, from_end = _Options(draft), 1, 0, False, False, False
     for word, where in parts[2:]:
         name, _, argument = word.partition(" ")
-        argument = argument.strip()
+        argument = argument.strip(BLANK)
         if word == "align":
             align = True
         elif word == "from_beginning":
@@ -121,7 +124,8 @@ def byte_jump(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, "from_beginning and from_end contradict each other")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align, from_beginning,
+    draft.steps().append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align,
+        from_beginning,
                                   from_end, post_offset))
 
 
@@ -139,9 +143,9 @@ def byte_extract(draft: Draft, text: str, at: int) -> None:
             raise RuleError(where, f"found {word!r} where {meant} is said already")
         said.add(meant)
         if first == "multiplier":
-            multiplier = number(argument.strip(), where, 1, _U16)
+            multiplier = number(argument.strip(BLANK), where, 1, _U16)
         elif first == "align":
-            align = number(argument.strip(), where, 2, 4)
+            align = number(argument.strip(BLANK), where, 2, 4)
             if align == 3:
                 raise RuleError(where, "found 3 where 2 or 4 was expected")
         elif not options.take(word, where):
@@ -165,8 +169,8 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
         name, _, argument = word.partition(" ")
         if name in said:
             raise RuleError(where, f"{name} is said twice")
-        if name in ("bytes", "offset", "oper", "rvalue", "result", "endian", "string", "bitmask") and argument.strip():
-            said[name] = argument.strip(), where
+        if name in ("bytes", "offset", "oper", "rvalue", "result", "endian", "string", "bitmask") and argument.strip(BLANK):
+            said[name] = argument.strip(BLANK), where
         elif name in ("relative", "dce") and not argument:
             said[name] = "", where
             options.take(name, where)
@@ -180,9 +184,10 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     if oper not in ("+", "-", "*", "/", "<<", ">>"):
         raise RuleError(where, f"found {oper!r} where one of + - * / << >> was expected")
     if "endian" in said:
-        options.endian, where = said["endian"]
-        if options.endian not in ("big", "little"):
-            raise RuleError(where, f"found {options.endian!r} where big or little was expected")
+        endian, where = said["endian"]
+        if endian not in ("big", "little"):
+            raise RuleError(where, f"found {endian!r} where big or little was expected")
+        options.endian = cast(Any, endian)
     if "string" in said:
         base, where = said["string"]
         if base not in _BASES:
@@ -212,9 +217,9 @@ def base64_decode(draft: Draft, text: str, at: int) -> None:
     for word, where in words(text, at) if text else []:
         name, _, argument = word.partition(" ")
         if name == "bytes":
-            nbytes = number(argument.strip(), where, 0, _U32)
+            nbytes = number(argument.strip(BLANK), where, 0, _U32)
         elif name == "offset":
-            offset = number(argument.strip(), where, 0, _U32)
+            offset = number(argument.strip(BLANK), where, 0, _U32)
         elif word == "relative":
             relative = True
         else:
