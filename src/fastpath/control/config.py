@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fastpath.rules.plan import Place
+from fastpath.rules.stock import STOCK_VARIABLES
 
 INCLUDE_DEPTH = 16
 BUCKETS_MAX = 128
@@ -105,6 +106,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "decoder.max-layers": integer(1, 255),
     "pcre.match-limit": integer(1, (1 << 32) - 1),
     "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
+    "detect.inspection-recursion-limit": integer(1, (1 << 31) - 1),
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -220,6 +222,8 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.values:
+            for name, groups in STOCK_VARIABLES.items():        # Suricata's stock port groups are those named so
+                self.values[f"vars.{'port' if name.endswith('_PORTS') else 'address'}-groups.{name}"] = groups
             path = Path(str(files("fastpath.control").joinpath("defaults.yaml")))
             for key, setting in _leaves(path, path.parent):
                 self._take(key, setting)

@@ -12,10 +12,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -115,7 +114,7 @@ class Engine:
         check_matcher()
         started = time.perf_counter()
         self._rules = rules
-        self._database = rules.compile() if rules is not None else None
+        self._database = self._compile(rules, ()) if rules is not None else None
         self.load_seconds = time.perf_counter() - started
 
     # ---- life ----
@@ -169,6 +168,7 @@ class Engine:
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
+        from fastpath.control.captures import open_captures
         with self._inside():
             run = Run(check_keep(keep), limit, sinks)
             plane = self._new_plane(run)
@@ -177,7 +177,7 @@ class Engine:
             try:
                 with _Interrupts() as interrupts:
                     try:
-                        for _ in self._steps(plane, run, self._sources(paths, bpf), damages, continuous, progress, interrupts):
+                        for _ in self._steps(plane, run, open_captures(_listed(paths), bpf), damages, continuous, progress, interrupts):
                             pass
                     except KeyboardInterrupt:
                         partial = True
@@ -191,6 +191,7 @@ class Engine:
                continuous: bool = False) -> Iterator[Columns]:
         """Inspects captures and yields their rows of one kind while it goes on, as Columns (Arrow through
         `__arrow_c_stream__`) of at most that many rows. The engine is busy until the iterator is exhausted or closed."""
+        from fastpath.control.captures import open_captures
         check_keep((what,))
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
@@ -198,21 +199,13 @@ class Engine:
             run = Run(frozenset((what,)) if what == "packets" else frozenset(), 0, ())
             plane = self._new_plane(run)
             try:
-                for batch in self._steps(plane, run, self._sources(paths, bpf), [], continuous, None, None):
+                for batch in self._steps(plane, run, open_captures(_listed(paths), bpf), [], continuous, None, None):
                     columns = batch.columns(what)
                     for start in range(0, len(columns), rows):
                         yield columns[start:start + rows]
                 self._finish(plane, run, [], False)
             finally:
                 plane.close()
-
-    def _sources(self, paths: Any, bpf: str | None) -> Iterator[Any]:
-        from fastpath.control.captures import open_captures
-        if isinstance(paths, (str, Path)):
-            paths = [paths]
-        if bpf is not None and not isinstance(bpf, str):
-            raise TypeError(f"bpf must be a str, not {type(bpf).__name__}")
-        return open_captures(paths, bpf)
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
@@ -227,37 +220,39 @@ class Engine:
             plane.load(database)
         run.use(rules, plane.next_ordinal)
 
-    def _steps(self, plane: Any, run: Run, sources: Iterator[Any], damages: list[Damage], continuous: bool,
+    def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
                progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
-        """Reads the sources to their end, step by step; yields the batches of rows."""
+        """Reads the captures to their end, step by step; yields the batches of rows."""
+        from fastpath.dataplane.rx import Status
         bursts = max(1, STEP // self._settings["burst"])
         started = time.perf_counter()
         rules = self._rules
-        for source in sources:
+        done = 0        # bytes of the captures before this one
+        for capture in _opened(captures, damages):
             if not continuous and run.captures.all:
                 yield from self._flush(plane, run)
             plane.begin_capture()
-            run.capture = run.captures.begin(source.name, plane.next_ordinal)
+            run.capture = run.captures.begin(capture.path, plane.next_ordinal)
             more = True
             while more:
                 if rules is not self._rules:
                     yield run.take(plane.rows())
                     self._load(plane, run)
                     rules = self._rules
-                more = plane.step(source, bursts)
-                if interrupts is not None:
-                    with interrupts.held():
-                        batch = run.take(plane.rows())
-                else:
+                more = plane.step(capture.source, bursts)
+                with interrupts.held() if interrupts is not None else nullcontext():
                     batch = run.take(plane.rows())
                 yield batch
                 if progress is not None:
                     counted = plane.stats()
-                    progress(Progress(source.name, counted["packets"], counted["bytes"], run.counts["alerts"],
-                                      time.perf_counter() - started, source.fraction))
-            if source.damage is not None:
-                damages.append(Damage(source.name, *source.damage))
-            source.close()
+                    progress(Progress(capture.path, counted["packets"], counted["bytes"], run.counts["alerts"],
+                                      time.perf_counter() - started,
+                                      (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
+                if not more and capture.source.status == Status.NEED:
+                    more = _fed(capture, run, damages)
+            if capture.damage is not None:
+                damages.append(Damage(capture.path, *capture.damage))
+            done += capture.bytes_total or 0
         yield from self._flush(plane, run)
 
     def _flush(self, plane: Any, run: Run) -> Iterator[Batch]:
@@ -349,10 +344,17 @@ class Engine:
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         self._check_open()
         started = time.perf_counter()
-        database = rules.compile()
+        database = self._compile(rules, self._database.names if self._database is not None else ())
         with self._swap:
             self._rules, self._database = rules, database
             self.load_seconds = time.perf_counter() - started
+
+
+    def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
+        """The compiled form of a rule set; flowbits that have numbers keep them."""
+        priorities = {name: priority for name, (_, priority) in rules.classifications.items()}
+        return rules.compile({name: code for code, name in enumerate(rows.events())}, priorities=priorities, flowbits=flowbits,
+                             step_limit=self.config["detect.inspection-recursion-limit"])
 
 
 class _Interrupts:
@@ -387,6 +389,37 @@ class _Interrupts:
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
+
+
+def _listed(paths: Any) -> list[Any]:
+    """One path, or several, as a list."""
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+
+
+def _opened(captures: Any, damages: list[Damage]) -> Iterator[Any]:
+    """Each capture while it is open; one that cannot be opened is noted and passed over."""
+    from fastpath.control.captures import Capture, CaptureError
+    for path in captures.paths:
+        try:
+            capture = Capture(path, captures.bpf)
+        except CaptureError as error:
+            damages.append(Damage(path, None, str(error)))
+            continue
+        with capture:
+            yield capture
+
+
+def _fed(capture: Any, run: Run, damages: list[Damage]) -> bool:
+    """Gives a capture what it waits for. A filter that does not fit its link type ends it, and the run if it is the first."""
+    from fastpath.control.bpf import FilterError
+    try:
+        capture.more()
+    except FilterError as error:
+        if len(run.captures.all) == 1:
+            raise
+        damages.append(Damage(capture.path, None, f"{capture.path}: {error}"))
+        return False
+    return True
 
 
 def _only_runs(runs: np.ndarray) -> dict[str, np.ndarray]:

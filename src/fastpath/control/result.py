@@ -33,13 +33,13 @@ class Action(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A capture that could not be read to its end: where it broke (byte offset) and why."""
+    """A capture that could not be read to its end: where it broke (offset in bytes, None if it could not be opened) and why."""
     name: str
-    offset: int
+    offset: int | None
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.reason} at byte {self.offset}"
+        return self.reason if self.offset is None else f"{self.name}: {self.reason} at byte {self.offset}"
 
 
 @dataclass(slots=True)

@@ -277,8 +277,8 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
             walk_pppoe_session(&walk)
         elif walk.step == STEP_ARP:
             walk_arp(&walk)
-    if walk.failed and config.compat and meta.depth \
-            and walk.layers == (2 if meta.tunnel == TUNNEL_VXLAN else 1):
+    if walk.failed and config.compat and meta.depth and (meta.tunnel == TUNNEL_TEREDO or walk.layers <= (
+            2 if meta.tunnel == TUNNEL_VXLAN or meta.linktype == LINKTYPE_PPP else 1)):
         forget_inner(meta, &burst.meta[meta.parent])
 
 
@@ -383,6 +383,9 @@ cdef inline void walk_transport(walk_t *walk) noexcept nogil:
         walk_sctp(walk)
     elif proto == PROTO_ESP:
         walk_esp(walk)
+    elif walk.config.compat and walk.meta.net == NET_IPV6 and (proto == PROTO_IPV6 or proto == PROTO_GRE) \
+            and walk.at != walk.meta.l3 + IPV6_LEN:
+        note(walk, EVENT_IPV6_UNKNOWN_NEXT_HEADER)      # behind an extension header
     elif proto == PROTO_GRE:
         walk_gre(walk)
     elif proto == PROTO_IPV4:

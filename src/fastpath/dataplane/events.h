@@ -159,8 +159,7 @@
     X(EVENT_GTPU_UNSUPPORTED_VERSION, "decoder.gtpu.unsupported_version") \
     X(EVENT_GTPU_BAD_EXTENSION, "decoder.gtpu.bad_extension") \
     X(EVENT_GTPU_UNKNOWN_PAYLOAD, "decoder.gtpu.unknown_payload") \
-    X(EVENT_ROCE_HEADER_TOO_SMALL, "decoder.roce.header_too_small") \
-    X(EVENT_TUNNEL_TOO_DEEP, "decoder.tunnel.too_deep")
+    X(EVENT_ROCE_HEADER_TOO_SMALL, "decoder.roce.header_too_small")
 
 #define FASTPATH_EVENTS(X) FASTPATH_DECODER_EVENTS(X) FASTPATH_OWN_EVENTS(X)
 

@@ -30,7 +30,7 @@ cpdef enum rx_damage:   # each with its text in DAMAGES
     DAMAGE_INTERFACE
     DAMAGE_INTERFACES
     DAMAGE_TIME
-    DAMAGE_COMPRESSION
+    DAMAGE_STREAM
     DAMAGE_READ
     DAMAGE_BATCH
     DAMAGE_MEMORY

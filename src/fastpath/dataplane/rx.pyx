@@ -54,7 +54,7 @@ DAMAGES = {
     DAMAGE_INTERFACE: "a packet of an interface that is not described",
     DAMAGE_INTERFACES: "too many interfaces",
     DAMAGE_TIME: "a time resolution out of range",
-    DAMAGE_COMPRESSION: "the compressed stream is damaged or cut",
+    DAMAGE_STREAM: "the stream around the capture is damaged or cut",
     DAMAGE_READ: "the file shrank or cannot be read",
     DAMAGE_BATCH: "the arrays of the batch were changed while it was read",
     DAMAGE_MEMORY: "out of memory",
@@ -493,7 +493,7 @@ cdef class StreamSource(Source):
             rx.end = rx.chunk_end
             rx.end_offset += view.len
         rx.last = last or damaged
-        rx.broken = DAMAGE_COMPRESSION if damaged else DAMAGE_NONE
+        rx.broken = DAMAGE_STREAM if damaged else DAMAGE_NONE
         rx.status = RX_MORE
 
     cdef void drop(self) noexcept:

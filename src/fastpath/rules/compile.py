@@ -6,6 +6,7 @@ them an entry can meet, and one Hyperscan database a set of patterns finds the f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -17,7 +18,7 @@ from fastpath.rules import program as p
 from fastpath.rules.fastpattern import Pattern, choose
 from fastpath.rules.groups import TO_CLIENT, TO_SERVER, Groups, group
 from fastpath.rules.plan import (
-    AddressSet, Block, Content, Flowbits, FlowState, HasEvent, Number, PortSet, RulePlan, Threshold,
+    AddressSet, Block, Content, Flowbits, FlowState, HasEvent, IsDataAt, Number, PortSet, RulePlan, Threshold,
 )
 from fastpath.rules.steps import Assembler
 
@@ -154,11 +155,30 @@ def threshold_row(threshold: Threshold | None, rows: list[tuple[int, ...]]) -> i
 
 
 def merged(blocks: Iterable[Block]) -> list[Block]:
-    """One block a buffer: what a rule asks of a buffer in several places is asked in one go."""
+    """One block a buffer: what a rule asks of a buffer in several places is asked in one go. `isdataat:!1,relative` behind a
+    content is its endswith."""
     known: dict[str, Block] = {}
     for block in blocks:
-        known.setdefault(block.buffer, Block(block.buffer)).steps.extend(block.steps)
+        steps = known.setdefault(block.buffer, Block(block.buffer)).steps
+        for step in block.steps:
+            if step == IsDataAt(1, negated=True, relative=True) and steps and isinstance(steps[-1], Content):
+                steps[-1] = replace(steps[-1], endswith=True)
+            else:
+                steps.append(step)
     return list(known.values())
+
+
+def settled(blocks: list[Block]) -> list[Block]:
+    """Blocks as Suricata inspects them: a rule without any content that must be there has a negated one, the longest, as
+    its fast pattern, which counts wherever it is: its endswith is lost."""
+    contents = [(block, i) for block in blocks for i, step in enumerate(block.steps) if isinstance(step, Content)]
+    if not contents or not all(block.steps[i].negated for block, i in contents):
+        return blocks
+    block, i = max(contents, key=lambda at: len(at[0].steps[at[1]].pattern))
+    content = block.steps[i]
+    if content.endswith and not (content.relative or content.startswith or content.offset is not None or content.depth is not None):
+        block.steps[i] = replace(content, endswith=False)
+    return blocks
 
 
 def mask(flags: Iterable[bool]) -> int:
@@ -243,7 +263,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
             raise ValueError(f"{plan.place}: protocol {plan.proto!r} has no compiled form")
         known, flags = PROTOCOLS[plan.proto]
         flags = flags & ~(p.RULE_PACKET | p.RULE_STREAM) | inspects(plan)
-        blocks = merged(plan.blocks)
+        blocks = settled(merged(plan.blocks))
         if is_iponly(plan):
             flags |= p.RULE_IPONLY | p.RULE_FLOW_ACTION
         flags |= p.RULE_ANY_PROTO if known is None else 0

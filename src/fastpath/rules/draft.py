@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .lexer import RuleError
+from .lexer import BLANK, RuleError
 from .plan import Block, Condition, Content, Flowbits, FlowState, RulePlan, Step, Tag, Threshold, Value
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}\Z")
@@ -196,7 +196,7 @@ def words(text: str, at: int) -> list[tuple[str, int]]:
     """The comma-separated words of a value, trimmed, each with its offset."""
     out = []
     for part in text.split(","):
-        word = part.strip()
+        word = part.strip(BLANK)
         out.append((word, at + (part.find(word) if word else 0)))
         at += len(part) + 1
     return out

@@ -13,6 +13,9 @@ from .plan import Place
 
 ACTIONS = ("alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth", "config")
 
+#: What counts as blank: of latin-1, only what is blank in ASCII too (0xa0 is part of many a UTF-8 character).
+BLANK = " \t\r\n\f\v"
+
 _DISABLED = re.compile(rf"#[#\s]*(?=(?:{'|'.join(ACTIONS)})\s+\S+\s.*(?:->|<>).*\()")
 _ESCAPABLE = ':;\\"'
 
@@ -66,20 +69,20 @@ def rule_texts(text: str, file: str, disabled: bool = True) -> Iterator[RuleText
     while number < len(lines):
         line = lines[number]
         number += 1
-        body = line.strip()
-        if not body or body[0] == ";":
+        body = line.strip(BLANK)
+        if not body:
             continue
         if body[0] == "#":
             mark = _DISABLED.match(body) if disabled else None
             if mark:
                 indent = line.find("#") + mark.end()
-                yield RuleText(file, number, line[indent:].rstrip(), True, indent=indent)
+                yield RuleText(file, number, line[indent:].rstrip(BLANK), True, indent=indent)
             continue
         if body[-1] == "\\":
             rule, number = _join(lines, number - 1, file)
             yield rule
         else:
-            indent = len(line) - len(line.lstrip())
+            indent = len(line) - len(line.lstrip(BLANK))
             yield RuleText(file, number, body, indent=indent)
 
 
@@ -89,9 +92,9 @@ def _join(lines: list[str], first: int, file: str) -> tuple[RuleText, int]:
     while True:
         if number == len(lines):
             return RuleText(file, first + 1, joined, pieces=tuple(pieces), unfinished=True), number
-        line = lines[number].rstrip()
+        line = lines[number].rstrip(BLANK)
         number += 1
-        start = len(line) - len(line.lstrip()) if not pieces else 0
+        start = len(line) - len(line.lstrip(BLANK)) if not pieces else 0
         pieces.append((len(joined), number, start + 1))
         if not line.endswith("\\"):
             return RuleText(file, first + 1, joined + line[start:], pieces=tuple(pieces)), number
@@ -100,10 +103,10 @@ def _join(lines: list[str], first: int, file: str) -> tuple[RuleText, int]:
 
 def split_options(text: str, at: int) -> list[Option]:
     """The options of a rule's body, which begins at offset `at`. A `;` ends an option unless a backslash stands before it."""
-    end = len(text.rstrip(" \t\r\n\f\v)"))
+    end = len(text.rstrip(BLANK + ")"))
     options = []
     while True:
-        while at < end and text[at] in " \t\r\n\f\v":
+        while at < end and text[at] in BLANK:
             at += 1
         if at >= end:
             return options
@@ -115,11 +118,11 @@ def split_options(text: str, at: int) -> list[Option]:
                                 "(a ';' within a value is written '\\;')")
         colon = text.find(":", at, stop)
         if colon < 0:
-            options.append(Option(text[at:stop].rstrip(), None, at, stop))
+            options.append(Option(text[at:stop].rstrip(BLANK), None, at, stop))
         else:
             value = text[colon + 1:stop]
-            trimmed = value.lstrip()
-            options.append(Option(text[at:colon].rstrip(), trimmed.rstrip(), at, colon + 1 + len(value) - len(trimmed)))
+            trimmed = value.lstrip(BLANK)
+            options.append(Option(text[at:colon].rstrip(BLANK), trimmed.rstrip(BLANK), at, colon + 1 + len(value) - len(trimmed)))
         at = stop + 1
 
 
@@ -179,6 +182,16 @@ def _unescaped(part: str, at: int, keyword: str) -> bytes:
         out.append(ord(char))
         index += 1
     return bytes(out)
+
+
+def readable(text: str) -> str:
+    """Text for people: what the bytes say as UTF-8, or as latin-1 where they say nothing."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return text
 
 
 def _shown(text: str) -> str:

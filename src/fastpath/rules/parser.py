@@ -1,11 +1,13 @@
 """A rule's text into its parts: header words and options, each with its place. Nothing is interpreted here."""
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from .lexer import ACTIONS, Option, RuleError, RuleText, split_options
+from .lexer import ACTIONS, BLANK, Option, RuleError, RuleText, split_options
 
-_BLANK = " \t\r\n\f\v"
+_WORD = re.compile(rf"[{BLANK}]*([^{BLANK}]+)")
+_PLAIN = re.compile(rf"[{BLANK}]*([^{BLANK}(\[\]]+)(?=[{BLANK}])")     # an item without brackets
 
 
 @dataclass(slots=True)
@@ -45,31 +47,30 @@ def parse_rule(source: RuleText) -> RuleAst:
         raise RuleError(arrow.at, f"found {arrow.text!r} where '->' or '<>' was expected")
     dst, at = _list(text, at, "a destination address")
     dport, at = _list(text, at, "a destination port")
-    while at < len(text) and text[at] in _BLANK:
+    while at < len(text) and text[at] in BLANK:
         at += 1
     if at == len(text):
         raise RuleError(at, "found the end of the rule where '(' and options were expected")
-    if text[at] != "(" or text[at - 1] not in _BLANK:
+    if text[at] != "(" or text[at - 1] not in BLANK:
         raise RuleError(at, f"found {text[at]!r} where {'a blank before the options' if text[at] == '(' else repr('(')} was expected")
-    while at < len(text) and text[at] in "( \t\r\n\f\v":
+    while at < len(text) and text[at] in BLANK + "(":
         at += 1
     return RuleAst(source, action, proto, src, sport, arrow, dst, dport, split_options(text, at))
 
 
 def _word(text: str, at: int, expected: str) -> tuple[Word, int]:
-    while at < len(text) and text[at] in _BLANK:
-        at += 1
-    start = at
-    while at < len(text) and text[at] not in _BLANK:
-        at += 1
-    if start == at:
-        raise RuleError(at, f"found the end of the rule where {expected} was expected")
-    return Word(text[start:at], start), at
+    word = _WORD.match(text, at)
+    if word is None:
+        raise RuleError(len(text), f"found the end of the rule where {expected} was expected")
+    return Word(word[1], word.start(1)), word.end()
 
 
 def _list(text: str, at: int, expected: str) -> tuple[Word, int]:
     """A word that may hold blanks within square brackets."""
-    while at < len(text) and text[at] in _BLANK:
+    plain = _PLAIN.match(text, at)
+    if plain is not None:
+        return Word(plain[1], plain.start(1)), plain.end()
+    while at < len(text) and text[at] in BLANK:
         at += 1
     start, depth = at, 0
     while at < len(text):
@@ -78,7 +79,7 @@ def _list(text: str, at: int, expected: str) -> tuple[Word, int]:
             depth += 1
         elif char == "]":
             depth -= 1
-        elif char == "(" or char in _BLANK and depth <= 0:
+        elif char == "(" or char in BLANK and depth <= 0:
             break
         at += 1
     if start == at:
@@ -86,4 +87,4 @@ def _list(text: str, at: int, expected: str) -> tuple[Word, int]:
         raise RuleError(at, f"found {found} where {expected} was expected")
     if depth > 0:
         raise RuleError(text.index("[", start), "found no ']' for this '['")
-    return Word(text[start:at].rstrip(), start), at
+    return Word(text[start:at].rstrip(BLANK), start), at

@@ -59,7 +59,7 @@ class PortSet:
 @dataclass(frozen=True, slots=True)
 class Number:
     """A header number against one value or two. `field`: ttl ip.id seq ack window tcp.mss itype icode icmp_id icmp_seq
-    dsize ip_proto fragoffset ipv6_hopcount ... `ranges` are inclusive; negation is resolved into them."""
+    icmpv6.mtu dsize ip_proto fragoffset ipv6_hopcount ... `ranges` are inclusive; negation is resolved into them."""
     field: str
     ranges: tuple[tuple[int, int], ...]
 

@@ -5,7 +5,7 @@ from typing import cast
 
 from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword
-from .lexer import Option, RuleError, RuleText, unquote
+from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
 from .parser import RuleAst, parse_rule
 from .plan import Refusal, RulePlan
 from .variables import Groups
@@ -65,7 +65,7 @@ class Planner:
         _check(draft, ast)
         if draft.refusal is not None:
             raise draft.refusal
-        plan = RulePlan(ast.source.place(0), _text(ast.source.text), action, _SAME.get(proto, proto), src, sport, dst, dport,
+        plan = RulePlan(ast.source.place(0), readable(ast.source.text), action, _SAME.get(proto, proto), src, sport, dst, dport,
                         ast.arrow.text == "<>", cast(int, draft.sid))
         draft.fill(plan)
         return plan
@@ -108,7 +108,7 @@ def _value(draft: Draft, row: Keyword, option: Option) -> tuple[str, int]:
         return value, option.value_at
     if row.negatable and value[0] == "!":
         draft.negated = True
-        rest = value[1:].lstrip()
+        rest = value[1:].lstrip(BLANK)
         option = Option(option.name, rest, option.at, option.value_at + len(value) - len(rest))
     return unquote(option, row.quotes == "must")
 
@@ -147,18 +147,8 @@ def _fits(longest: int, payload: Room) -> None:
         raise RuleError(0, f"a payload of {longest} bytes (dsize) has no room for contents that end at {furthest}", "dsize")
 
 
-def _text(text: str) -> str:
-    """Text for people: what the bytes say as UTF-8, or as latin-1 where they say nothing."""
-    if text.isascii():
-        return text
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        return text
-
-
 def _sid_in(source: RuleText) -> int:
     """The sid of a rule that could not be read, as far as it can be seen."""
     _, found, rest = source.text.rpartition("sid:")
-    digits = rest[:10].split(";")[0].strip()
+    digits = rest[:10].split(";")[0].strip(BLANK)
     return int(digits) if found and digits.isdecimal() else 0

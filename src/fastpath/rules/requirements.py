@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from .lexer import RuleError
+from .lexer import BLANK, RuleError
 
 VERSION = (7, 0, 10)
 
@@ -17,7 +17,7 @@ _COMPARISON = re.compile(r"(>=|<=|>|<)\s*([0-9]+(?:\.[0-9]+){0,2})(?:-\S+)?\s*")
 def unmet(text: str, at: int, keywords: Container[str]) -> str:
     """Why a requirement is not met; "" if it is. RuleError for a requirement that cannot be read."""
     name, _, value = text.partition(" ")
-    value = value.strip()
+    value = value.strip(BLANK)
     if name == "version":
         return "" if _version(value, at) else f"needs Suricata {value}; the rules are read as those of {'.'.join(map(str, VERSION))}"
     if name == "feature" and value:
@@ -31,7 +31,7 @@ def _version(text: str, at: int) -> bool:
     """`>= 7.0.3 < 8 | >= 8.0.1`: any of the alternatives, each holding altogether."""
     met = False
     for alternative in text.split("|"):
-        rest, holds = alternative.strip(), True
+        rest, holds = alternative.strip(BLANK), True
         while rest:
             form = _COMPARISON.match(rest)
             if form is None:
@@ -40,7 +40,7 @@ def _version(text: str, at: int) -> bool:
             wanted += (0,) * (3 - len(wanted))
             holds &= {">=": wanted <= VERSION, "<=": wanted >= VERSION, ">": wanted < VERSION, "<": wanted > VERSION}[form[1]]
             rest = rest[form.end():]
-        if not alternative.strip():
+        if not alternative.strip(BLANK):
             raise RuleError(at, "found nothing where a comparison with a version was expected")
         met |= holds
     return met

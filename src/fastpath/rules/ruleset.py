@@ -60,7 +60,7 @@ class RuleSet:
               event_names: Iterable[str] | None = None, include_disabled: bool = False) -> Self:
         """Reads rules from a text; `file` is what places name. The rest is as in load()."""
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names)
-        raw = text.encode() if isinstance(text, str) else bytes(text)
+        raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
         rules._add(raw.decode("latin-1"), file, include_disabled)
         return rules
 

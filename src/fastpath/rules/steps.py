@@ -37,9 +37,7 @@ class Assembler:
         decoded = [block for block in blocks if block.buffer == "base64_data"]
         values: dict[str, int] = {}
         for block in blocks:
-            for step in block.steps:
-                if isinstance(step, (ByteExtract, ByteMath)):
-                    number(step.name if isinstance(step, ByteExtract) else step.result, values)
+            number(block.steps, values)
         base64 = self.block(decoded[0], values, p.NOTHING) if decoded else p.NOTHING
         start = self.here()
         for condition in conditions:
@@ -59,8 +57,9 @@ class Assembler:
         start = self.here()
         follow = [any_relative_after(block.steps, i) for i in range(len(block.steps))]
         self.ops += p.BLOCK_OP.pack(p.OP_BLOCK, 0, p.BUFFERS[block.buffer], start + len(block.steps) + 2)
+        floor = floors(block.steps)
         for i, step in enumerate(block.steps):
-            self.ops += self.step(step, follow[i], values, base64)
+            self.ops += self.step(step, follow[i], floor[i], values, base64)
         self.ops += p.PLAIN_OP.pack(p.OP_END, 0, 0)
         return start
 
@@ -102,11 +101,11 @@ class Assembler:
             return p.PLAIN_OP.pack(p.OP_IPOPT, flags, p.IPOPTS[option])
         raise ValueError(f"{condition.what!r} has no compiled form")
 
-    def step(self, step: Step, relative_next: bool, values: dict[str, int], base64: int) -> bytes:
+    def step(self, step: Step, relative_next: bool, floor: int, values: dict[str, int], base64: int) -> bytes:
         flags = p.NEGATED if getattr(step, "negated", False) else 0
         flags |= p.RELATIVE if getattr(step, "relative", False) else 0
         if isinstance(step, Content):
-            return self.content(step, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), relative_next, values)
+            return self.content(step, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), floor, values)
         if isinstance(step, Pcre):
             options = sum(p.EXPRESSION_OPTIONS[letter] for letter in set(step.options))
             key = step.expression, options
@@ -121,8 +120,8 @@ class Assembler:
             return p.BASE64_OP.pack(p.OP_BASE64, flags, step.bytes, step.offset, base64)
         return self.byte(step, flags, values)
 
-    def content(self, step: Content, flags: int, relative_next: bool, values: dict[str, int]) -> bytes:
-        offset, var = operand(step.offset or 0, p.OFFSET_VAR, values)
+    def content(self, step: Content, flags: int, floor: int, values: dict[str, int]) -> bytes:
+        offset, var = operand(step.offset or floor, p.OFFSET_VAR, values)
         flags |= var
         depth = 0
         if step.startswith:
@@ -131,14 +130,12 @@ class Assembler:
         elif step.depth is not None:
             depth, var = operand(step.depth, p.DEPTH_VAR, values)
             flags |= p.HAS_DEPTH | var
-            if not flags & (p.OFFSET_VAR | p.DEPTH_VAR):
-                depth += offset
         distance, var = operand(step.distance or 0, p.DISTANCE_VAR, values)
         flags |= var | (p.HAS_DISTANCE if step.distance is not None else 0)
         within, var = operand(step.within or 0, p.WITHIN_VAR, values)
         flags |= var | (p.HAS_WITHIN if step.within is not None else 0)
         flags |= p.CONTENT_ENDSWITH if step.endswith else 0
-        if not step.relative and not relative_next and step.offset is None and not flags & p.HAS_DEPTH:
+        if not step.relative and not flags & p.HAS_RELATIVE_NEXT and step.offset is None and not flags & p.HAS_DEPTH:
             flags |= p.CONTENT_ALONE
         pattern = step.pattern.lower() if step.nocase else step.pattern
         flags |= p.CONTENT_NOCASE if step.nocase else 0
@@ -178,19 +175,54 @@ def operand(value: Value, flag: int, values: Mapping[str, int]) -> tuple[int, in
     return (values[value], flag) if isinstance(value, str) else (value, 0)
 
 
-def number(name: str, values: dict[str, int]) -> None:
-    """Gives a variable its number."""
-    if len(values) >= p.VALUES_MAX and name not in values:
+def number(steps: Iterable[Step], values: dict[str, int]) -> None:
+    """Gives the variables of a block their numbers. byte_extract and byte_math count apart, each from 0 in each block, and
+    so share places: the later one overwrites the earlier, as in Suricata."""
+    extracted = reckoned = 0
+    for step in steps:
+        if isinstance(step, ByteExtract):
+            values[step.name] = extracted
+            extracted += 1
+        elif isinstance(step, ByteMath):
+            values[step.result] = reckoned
+            reckoned += 1
+    if max(extracted, reckoned) > p.VALUES_MAX:
         raise ValueError(f"more than {p.VALUES_MAX} variables in one rule")
-    values.setdefault(name, len(values))
+
+
+def floors(steps: Sequence[Step]) -> list[int]:
+    """For each step the offset before which a content with distance is not looked for: the lengths and distances so far.
+
+    Suricata derives it so, and counts a negated content without position as if it had been there.
+    """
+    found, end = [], 0
+    for step in steps:
+        floor = 0
+        if not isinstance(step, Content):
+            end = 0
+        elif not step.relative and step.offset is None and step.depth is None and not step.startswith:
+            end = len(step.pattern)
+        elif step.negated:
+            end = 0
+        elif step.relative:
+            if isinstance(step.distance, int):
+                floor = max(end + step.distance, 0)
+                end = floor + len(step.pattern)
+            else:
+                end = 0
+        else:
+            end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
+        found.append(floor)
+    return found
 
 
 def any_relative_after(steps: Sequence[Step], index: int) -> bool:
-    """Is a later step relative to this content or pcre, with no other content or pcre between them?"""
+    """Is a later step relative to this content or pcre, with no other content or pcre between them? Only content and pcre
+    look back over other steps; the rest look no further than to the step before."""
     if not isinstance(steps[index], (Content, Pcre)):
         return False
-    for step in steps[index + 1:]:
-        if getattr(step, "relative", False):
+    for distance, step in enumerate(steps[index + 1:]):
+        if getattr(step, "relative", False) and (distance == 0 or isinstance(step, (Content, Pcre))):
             return True
         if isinstance(step, (Content, Pcre)):
             return False

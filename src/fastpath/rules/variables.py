@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address
 
 from .lexer import RuleError
@@ -77,24 +78,17 @@ class _Addresses:
 
     def _collect(self, text: str, at: int, named: tuple[Ranges, Ranges], negated: tuple[Ranges, Ranges], depth: int) -> None:
         for is_negated, item, where in _items(text, at, depth):
-            if item[0] == "[":
-                inner = item[1:-1]
-            elif item[0] == "$":
-                inner = _value(self._variables, item, where, self._within)
+            if item[0] in "[$":
+                with _inner(self._variables, item, where, self._within) as (inner, inner_at):
+                    if not is_negated:
+                        self._collect(inner, inner_at, named, negated, depth + 1)
+                        continue
+                    for each, ranges in enumerate(self._evaluate(inner, inner_at)):
+                        negated[each].extend(ranges)
             else:
                 family, bounds = _address(item, where)
                 for each in ((0, 1) if family < 0 else (family,)):
                     (negated if is_negated else named)[each].append((ALL_V4, ALL_V6)[each] if family < 0 else bounds)
-                continue
-            if item[0] == "$":
-                self._within.append(item)
-            if is_negated:
-                for each, ranges in enumerate(self._evaluate(inner, where)):
-                    negated[each].extend(ranges)
-            else:
-                self._collect(inner, where, named, negated, depth + 1)
-            if item[0] == "$":
-                self._within.pop()
 
 
 class _Ports:
@@ -117,13 +111,9 @@ class _Ports:
 
     def _collect(self, text: str, at: int, named: Ranges, negated: Ranges, outer: bool, depth: int) -> None:
         for is_negated, item, where in _items(text, at, depth):
-            if item[0] == "[":
-                self._collect(item[1:-1], where, named, negated, outer ^ is_negated, depth + 1)
-            elif item[0] == "$":
-                inner = _value(self._variables, item, where, self._within)
-                self._within.append(item)
-                self._collect(inner, where, named, negated, outer ^ is_negated, depth + 1)
-                self._within.pop()
+            if item[0] in "[$":
+                with _inner(self._variables, item, where, self._within) as (inner, inner_at):
+                    self._collect(inner, inner_at, named, negated, outer ^ is_negated, depth + 1)
             else:
                 (negated if outer ^ is_negated else named).append(_port(item, where))
 
@@ -162,17 +152,27 @@ def _item(text: str, at: int) -> tuple[bool, str, int]:
     return negated, body, at
 
 
-def _value(variables: Mapping[str, str], item: str, at: int, within: list[str]) -> str:
-    """The text of a variable; within: the variables being read, outermost first."""
+@contextmanager
+def _inner(variables: Mapping[str, str], item: str, at: int, within: list[str]) -> Iterator[tuple[str, int]]:
+    """The text of a list or variable, and the offset where it stands; of what is wrong inside a variable, its own offset.
+    within: the variables being read, outermost first."""
+    if item[0] == "[":
+        yield item[1:-1], at + 1
+        return
     if item in within:
         raise RuleError(at, f"variable {item} is defined by itself: {' -> '.join([*within, item])}")
     value = variables.get(item[1:])
     if value is None:
         raise RuleError(at, f"variable {item} is not defined")
-    value = str(value).strip()
-    if not value:
+    if not value.strip():
         raise RuleError(at, f"variable {item} is empty")
-    return value
+    within.append(item)
+    try:
+        yield value.strip(), at
+    except RuleError as error:
+        raise RuleError(at, f"in {item}: {error.reason}") from None
+    finally:
+        within.pop()
 
 
 def _address(text: str, at: int) -> tuple[int, tuple[int, int]]:

@@ -94,7 +94,7 @@ cdef inline bint byte_test_holds(const byte_op_t *op, const match_scratch_t *scr
 
 cdef inline bint byte_jump_lands(const byte_op_t *op, match_scratch_t *scratch, const uint8_t *data,
                                  uint32_t length) noexcept nogil:
-    """Moves the cursor; False where there is no number or the target lies outside the buffer."""
+    """Moves the cursor, at least to the start of the buffer; False where there is no number or the target lies behind it."""
     cdef uint32_t width, taken
     cdef uint64_t value
     cdef int64_t target
@@ -114,9 +114,9 @@ cdef inline bint byte_jump_lands(const byte_op_t *op, match_scratch_t *scratch, 
         target = <int64_t> (length + value)
     else:
         target = <int64_t> (<uint64_t> (at - data) + taken + value)
-    if target < 0 or target > length:
+    if target > length:
         return False
-    scratch.cursor = <uint32_t> target
+    scratch.cursor = <uint32_t> max(target, 0)
     return True
 
 

@@ -1,7 +1,7 @@
 """Which candidates match: each one's header, then its program, exactly as Suricata 7.0.10 decides."""
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memchr
 
 from fastpath.dataplane.match.base64 cimport base64_decode
 from fastpath.dataplane.match.bytes cimport (
@@ -63,16 +63,22 @@ cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const ma
         start = before
         end = length
         if op.flags & HAS_DISTANCE:
-            distance = <int64_t> scratch.values[op.distance] if op.flags & DISTANCE_VAR else op.distance
+            distance = <int32_t> scratch.values[op.distance] if op.flags & DISTANCE_VAR else op.distance
             start = max(start + distance, 0)
+            if op.flags & DISTANCE_VAR:
+                # Suricata counts a variable distance, and where it counts from, twice
+                distance = 2 * distance + before
+        start = max(start, op.offset)
         if op.flags & HAS_WITHIN:
             span = <int64_t> scratch.values[op.within] if op.flags & WITHIN_VAR else op.within
-            end = min(end, before + distance + span)
+            # an end before the buffer is none
+            if 0 <= before + distance + span < end:
+                end = before + distance + span
     else:
         start = <int64_t> scratch.values[op.offset] if op.flags & OFFSET_VAR else op.offset
         end = length
         if op.flags & HAS_DEPTH:
-            end = min(end, <int64_t> scratch.values[op.depth] if op.flags & DEPTH_VAR else op.depth)
+            end = min(end, start + (<int64_t> scratch.values[op.depth] if op.flags & DEPTH_VAR else op.depth))
     if resume:
         start = resume
     if start < 0 or start + op.length > end:
@@ -80,17 +86,20 @@ cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const ma
     if op.flags & CONTENT_ENDSWITH:
         if end < length:
             return -1
-        start = end - op.length
-        if op.flags & CONTENT_NOCASE:
-            return start if same_nocase(data + start, pattern, op.length) else -1
-        return start if memcmp(data + start, pattern, op.length) == 0 else -1
+        if not op.flags & NEGATED:
+            start = end - op.length
     if op.flags & CONTENT_NOCASE:
         found = find_nocase(data + start, <uint32_t> (end - start), pattern, op.length)
     elif op.length == 1:
         found = <const uint8_t *> memchr(data + start, pattern[0], <size_t> (end - start))
     else:
         found = <const uint8_t *> memmem(data + start, <size_t> (end - start), pattern, op.length)
-    return found - data if found != NULL else -1
+    if found == NULL:
+        return -1
+    # Suricata looks at the first occurrence alone, and counts the window's start twice
+    if op.flags & CONTENT_ENDSWITH and op.flags & NEGATED and (found - data) + start + op.length != length:
+        return -1
+    return found - data
 
 
 cdef bint base64_holds(const ruleset_t *rules, const base64_op_t *op, match_scratch_t *scratch, const uint8_t *data,
@@ -139,7 +148,7 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                         return False
                     break
                 if found < 0:
-                    if not op.flags & RELATIVE:
+                    if not op.flags & (RELATIVE | OFFSET_VAR | DEPTH_VAR):
                         scratch.give_up = True
                     return False
                 scratch.cursor = <uint32_t> found + content.length

@@ -210,7 +210,7 @@ enum {                          /* flags of OP_CONTENT, OP_PCRE; a *_VAR operand
 typedef struct content_op {
     uint16_t code, flags;
     uint32_t at, length;        /* in SECTION_BYTES */
-    int32_t offset, depth;      /* depth: counted from the start of the buffer */
+    int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all */
     int32_t distance, within;
     uint32_t reserved;
 } content_op_t;

@@ -1,6 +1,7 @@
 # ESP (RFC 4303): what follows the two clear words is encrypted. Flows are told apart by address alone: the index of the
 # security association differs by direction.
-from fastpath.dataplane.events cimport EVENT_ESP_PKT_TOO_SMALL
+from fastpath.dataplane.events cimport EVENT_ESP_PKT_TOO_SMALL, EVENT_IPV6_TRUNC_EXTHDR
+from fastpath.dataplane.types cimport NET_IPV6
 from fastpath.dataplane.wire.walk cimport STEP_DONE, set_key, set_payload, too_short, walk_t
 
 cdef enum:
@@ -13,7 +14,9 @@ cdef enum:
 cdef inline void walk_esp(walk_t *walk) noexcept nogil:
     walk.step = STEP_DONE
     if walk.end - walk.at < ESP_LEN:
-        too_short(walk, EVENT_ESP_PKT_TOO_SMALL)
+        # to IPv6 it is an extension header, whose first two bytes are read alike
+        too_short(walk, EVENT_IPV6_TRUNC_EXTHDR if walk.meta.net == NET_IPV6 and walk.end - walk.at < 2
+                  else EVENT_ESP_PKT_TOO_SMALL)
         return
     walk.meta.l4 = walk.at
     set_payload(walk, walk.at + ESP_LEN, walk.end)

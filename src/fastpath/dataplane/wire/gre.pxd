@@ -25,9 +25,8 @@ cdef enum:
     GRE_SEQUENCE = 0x1000
     GRE_STRICT_ROUTE = 0x0800
     GRE_RECURSION = 0x0700
-    GRE_RESERVED = 0x00f8
     GRE_ACK = 0x0080            # of version 1
-    GRE_RESERVED_1 = 0x0078
+    GRE_RESERVED = 0x0078
     GRE_VERSION = 0x0007
     GRE_ROUTE_LEN = 4           # address family 2, offset 1, length 1
     PROTO_GRE = 47
@@ -58,7 +57,7 @@ cdef inline uint32_t read_gre(const decode_config_t *config, const uint8_t *at, 
             return EVENT_GRE_VERSION1_SSR
         if flags & GRE_RECURSION:
             return EVENT_GRE_VERSION1_RECUR
-        if flags & GRE_RESERVED_1:
+        if flags & GRE_RESERVED:
             return EVENT_GRE_VERSION1_FLAGS
         if protocol != TYPE_PPP:
             return EVENT_GRE_VERSION1_WRONG_PROTOCOL
@@ -97,7 +96,7 @@ cdef inline uint32_t read_gre(const decode_config_t *config, const uint8_t *at, 
                 break
             found.short = left - size - GRE_ROUTE_LEN < at[size + 3]
             if found.short:
-                return EVENT_GRE_VERSION0_HDR_TOO_BIG
+                return EVENT_GRE_VERSION0_MALFORMED_SRE_HDR
             size += GRE_ROUTE_LEN + at[size + 3]
     found.inner = size
     found.kind = TUNNEL_GRE
@@ -107,6 +106,8 @@ cdef inline uint32_t read_gre(const decode_config_t *config, const uint8_t *at, 
         found.linktype = LINKTYPE_IPV6
     elif protocol == TYPE_PPP:
         found.linktype = LINKTYPE_PPP
+        if one and be16(at + GRE_LEN) == 0:         # an acknowledgement
+            found.kind = TUNNEL_NONE
     elif protocol == TYPE_VLAN:
         found.linktype = LINK_VLAN
     elif protocol == TYPE_BRIDGE:

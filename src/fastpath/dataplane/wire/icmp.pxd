@@ -16,6 +16,7 @@ from fastpath.dataplane.wire.walk cimport STEP_DONE, note, set_key, set_payload,
 
 cdef enum:
     ICMP_LEN = 8                # type, code, checksum 2, rest of header 4
+    ICMP_TIMESTAMP_LEN = 20     # with three stamps
     ICMP_TYPE_AT = 0
     ICMP_CODE_AT = 1
     ICMP_CHECKSUM_AT = 2
@@ -34,6 +35,7 @@ cdef enum:
     ICMP_TIME_EXCEEDED = 11
     ICMP_PARAMETER_PROBLEM = 12
     ICMP_TIMESTAMP = 13
+    ICMP_TIMESTAMP_REPLY = 14
     ICMP_ADDRESS_REPLY = 18
 
 
@@ -73,7 +75,7 @@ cdef inline void walk_quoted_ipv4(walk_t *walk, const uint8_t *at, uint32_t left
 
 cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     cdef const uint8_t *at = walk.frame + walk.at
-    cdef uint32_t left = walk.end - walk.at
+    cdef uint32_t left = walk.end - walk.at, body
     cdef uint8_t kind
     cdef int code_max, counterpart
     walk.step = STEP_DONE
@@ -86,7 +88,8 @@ cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     walk.meta.icmp_code = at[ICMP_CODE_AT]
     if walk.config.checksums and not walk.cut and checksum_wrong(0, at, left):
         walk.meta.flags |= PM_L4_CHECKSUM
-    set_payload(walk, walk.at + ICMP_LEN, walk.end)
+    body = ICMP_TIMESTAMP_LEN if (kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY) and left >= ICMP_TIMESTAMP_LEN else ICMP_LEN
+    set_payload(walk, walk.at + body, walk.end)
     code_max = icmp_code_max(kind)
     if code_max < 0:
         note(walk, EVENT_ICMPV4_UNKNOWN_TYPE)

@@ -92,7 +92,7 @@ cdef inline void walk_icmpv6(walk_t *walk) noexcept nogil:
         if code > icmpv6_code_max(kind):
             note(walk, EVENT_ICMPV6_UNKNOWN_CODE)
             quotes = False
-    set_payload(walk, walk.at + (ICMPV6_LEN if quotes or kind == ICMPV6_ECHO or kind == ICMPV6_ECHO_REPLY
+    set_payload(walk, walk.at + (ICMPV6_LEN if quotes or (code == 0 and (kind == ICMPV6_ECHO or kind == ICMPV6_ECHO_REPLY))
                                  else ICMPV6_BODY if left > ICMPV6_BODY else left), walk.end)
     if quotes:
         walk_quoted_ipv6(walk, at + ICMPV6_LEN, left - ICMPV6_LEN)

@@ -1,15 +1,15 @@
 # IPv4 (RFC 791) and its options (RFC 791, 1108, 1393, 2113, 4782; CIPSO: FIPS 188).
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastpath.dataplane.events cimport (
-    EVENT_IPV4_HLEN_TOO_SMALL, EVENT_IPV4_IPLEN_SMALLER_THAN_HLEN, EVENT_IPV4_OPT_DUPLICATE, EVENT_IPV4_OPT_INVALID,
-    EVENT_IPV4_OPT_INVALID_LEN, EVENT_IPV4_OPT_MALFORMED, EVENT_IPV4_OPT_PAD_REQUIRED, EVENT_IPV4_PKT_TOO_SMALL,
+    EVENT_IPV4_HLEN_TOO_SMALL, EVENT_IPV4_IPLEN_SMALLER_THAN_HLEN, EVENT_IPV4_OPT_DUPLICATE, EVENT_IPV4_OPT_EOL_REQUIRED,
+    EVENT_IPV4_OPT_INVALID, EVENT_IPV4_OPT_INVALID_LEN, EVENT_IPV4_OPT_MALFORMED, EVENT_IPV4_OPT_PAD_REQUIRED, EVENT_IPV4_PKT_TOO_SMALL,
     EVENT_IPV4_TRUNC_PKT, EVENT_IPV4_WRONG_IP_VERSION,
 )
 from fastpath.dataplane.types cimport NET_IPV4, PM_FRAGMENT, PM_L3_CHECKSUM
 from fastpath.dataplane.wire.checksum cimport checksum_wrong
 from fastpath.dataplane.wire.load cimport be16
-from fastpath.dataplane.wire.walk cimport STEP_DONE, STEP_TRANSPORT, malformed, note, too_short, walk_t
+from fastpath.dataplane.wire.walk cimport NO_EVENT, STEP_DONE, STEP_TRANSPORT, malformed, note, too_short, walk_t
 
 cdef enum:
     IPV4_LEN = 20
@@ -58,34 +58,32 @@ cdef inline uint32_t cipso_event(const uint8_t *option, uint32_t length) noexcep
             at += size
         else:
             return EVENT_IPV4_OPT_MALFORMED
-    return 0
+    return NO_EVENT
 
 
 cdef inline uint32_t ipv4_option_event(const uint8_t *option, uint32_t length) noexcept nogil:
-    """The event of a single option of `length` bytes with its type and length; 0 when it is sound."""
+    """The event of a single option of `length` bytes with its type and length, NO_EVENT when it is sound."""
     cdef uint32_t pointer
     if option[0] in (IPOPT_RECORD_ROUTE, IPOPT_LOOSE_ROUTE, IPOPT_STRICT_ROUTE):
         if length < 3:
             return EVENT_IPV4_OPT_INVALID_LEN
         pointer = option[2]
-        return EVENT_IPV4_OPT_MALFORMED if pointer < 4 or pointer % 4 or pointer > length + 1 else 0
+        return EVENT_IPV4_OPT_MALFORMED if pointer < 4 or pointer % 4 or pointer > length + 1 else NO_EVENT
     if option[0] == IPOPT_TIMESTAMP:
         if length < 5:
             return EVENT_IPV4_OPT_INVALID_LEN
         pointer = option[2]
-        if pointer < 5 or (pointer - 5) % (4 if option[3] & 0x0f == 0 else 8) or pointer > length + 1:
+        if pointer < 5 or (pointer - 5) % (8 if option[3] & 0x0f in (1, 3) else 4) or pointer > length + 1:
             return EVENT_IPV4_OPT_MALFORMED
-        return 0
+        return NO_EVENT
     if option[0] == IPOPT_CIPSO:
         return cipso_event(option, length)
     if option[0] == IPOPT_QUICK_START:
-        return 0 if length == 8 else EVENT_IPV4_OPT_INVALID_LEN
-    if option[0] == IPOPT_SECURITY:
-        return 0 if length == 11 else EVENT_IPV4_OPT_INVALID_LEN
+        return NO_EVENT if length >= 8 else EVENT_IPV4_OPT_INVALID_LEN
     if option[0] == IPOPT_STREAM or option[0] == IPOPT_ROUTER_ALERT:
-        return 0 if length == 4 else EVENT_IPV4_OPT_INVALID_LEN
-    if option[0] == IPOPT_EXTENDED_SECURITY:
-        return 0 if length > 2 else EVENT_IPV4_OPT_INVALID_LEN
+        return NO_EVENT if length == 4 else EVENT_IPV4_OPT_INVALID_LEN
+    if option[0] == IPOPT_SECURITY or option[0] == IPOPT_EXTENDED_SECURITY:
+        return NO_EVENT if length > 2 else EVENT_IPV4_OPT_INVALID_LEN
     return EVENT_IPV4_OPT_INVALID
 
 
@@ -102,7 +100,7 @@ cdef inline uint32_t ipv4_option_bit(uint8_t kind) noexcept nogil:
 
 
 cdef inline void walk_ipv4_options(walk_t *walk, const uint8_t *at, uint32_t left) noexcept nogil:
-    """The packet goes on, whatever its options are."""
+    """An option that runs out of the header ends decoding; one that is wrong in itself does not."""
     cdef uint32_t seen = 0, event, bit
     if left % 8:
         note(walk, EVENT_IPV4_OPT_PAD_REQUIRED)
@@ -111,19 +109,21 @@ cdef inline void walk_ipv4_options(walk_t *walk, const uint8_t *at, uint32_t lef
             at += 1
             left -= 1
             continue
-        if left < 2 or at[1] < 2 or at[1] > left:
-            note(walk, EVENT_IPV4_OPT_INVALID_LEN)
+        if left < 2:
+            note(walk, EVENT_IPV4_OPT_EOL_REQUIRED)
+            return
+        if at[1] < 2 or at[1] > left:
+            malformed(walk, EVENT_IPV4_OPT_INVALID_LEN)
             return
         bit = ipv4_option_bit(at[0])
         if seen & bit:
             note(walk, EVENT_IPV4_OPT_DUPLICATE)
         else:
             event = ipv4_option_event(at, at[1])
-            if event:
-                note(walk, event)
-                if event != EVENT_IPV4_OPT_INVALID:
-                    return
-            seen |= bit
+            if event == NO_EVENT:
+                seen |= bit
+            else:
+                note(walk, <uint16_t>event)
         left -= at[1]
         at += at[1]
 
@@ -156,13 +156,14 @@ cdef inline void walk_ipv4(walk_t *walk) noexcept nogil:
     walk.meta.proto = at[IPV4_PROTO_AT]
     walk.source = at + IPV4_SOURCE_AT
     walk.destination = at + IPV4_DESTINATION_AT
+    walk.step = STEP_TRANSPORT
     if header > IPV4_LEN:
         walk_ipv4_options(walk, at + IPV4_LEN, header - IPV4_LEN)
+        if walk.failed:
+            return
     if walk.config.checksums and checksum_wrong(0, at, header):
         walk.meta.flags |= PM_L3_CHECKSUM
     walk.at += header
     if be16(at + IPV4_FRAGMENT_AT) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET):
         walk.meta.flags |= PM_FRAGMENT
         walk.step = STEP_DONE
-    else:
-        walk.step = STEP_TRANSPORT

@@ -41,6 +41,7 @@ cdef enum:
     FRAGMENT_OFFSET_AT = 2      # 13 bits of offset, 2 reserved, 1 more fragments
     FRAGMENT_MORE = 1
     FRAGMENT_OFFSET = 0xfff8
+    AH_LEAST = 12
     AH_RESERVED_AT = 2
 
 cdef enum:                      # options of hop-by-hop and destination headers
@@ -54,13 +55,14 @@ cdef enum:                      # options of hop-by-hop and destination headers
 cdef inline void walk_ipv6_options(walk_t *walk, const uint8_t *at, uint32_t left, bint hop) noexcept nogil:
     """`left` bytes of options, the header's first two bytes excluded."""
     cdef uint32_t known = 0, unknown = 0, padding = 0, size
+    cdef uint32_t slack = 1 if walk.config.compat else 2        # Suricata lets the last option run over by a byte
     while left:
         if at[0] == OPTION_PAD1:
             padding += 1
             at += 1
             left -= 1
             continue
-        if left < 2 or at[1] > left - 2:
+        if left < 2 or at[1] > left - slack:
             note(walk, EVENT_IPV6_EXTHDR_INVALID_OPTLEN)
             break
         size = at[1]
@@ -69,14 +71,14 @@ cdef inline void walk_ipv6_options(walk_t *walk, const uint8_t *at, uint32_t lef
             if size == 0:
                 note(walk, EVENT_IPV6_ZERO_LEN_PADN)
         elif at[0] == OPTION_ROUTER_ALERT or at[0] == OPTION_JUMBO or at[0] == OPTION_HOME_ADDRESS:
-            known += 1
             if size < (2 if at[0] == OPTION_ROUTER_ALERT else 4 if at[0] == OPTION_JUMBO else 16):
                 note(walk, EVENT_IPV6_EXTHDR_INVALID_OPTLEN)
                 break
+            known += 1
         else:
             unknown += 1
         at += 2 + size
-        left -= 2 + size
+        left -= 2 + size if 2 + size < left else left
     if unknown:
         note(walk, EVENT_IPV6_HOPOPTS_UNKNOWN_OPT if hop else EVENT_IPV6_DSTOPTS_UNKNOWN_OPT)
     elif padding and not known:
@@ -105,28 +107,29 @@ cdef inline void walk_ipv6_extensions(walk_t *walk, uint8_t following) noexcept 
         if following == NEXT_FRAGMENT:
             size = FRAGMENT_LEN
         elif following == NEXT_AH:
-            size = (at[1] + 2) * 4
+            size = (at[1] + 2) * 4 if at[1] else AH_LEAST
         else:
             size = (at[1] + 1) * 8
         if size > left:
             too_short(walk, EVENT_IPV6_TRUNC_EXTHDR)
             break
         if following == NEXT_HOP_OPTIONS or following == NEXT_DESTINATION_OPTIONS:
-            if following == NEXT_HOP_OPTIONS:
-                if hop:
-                    note(walk, EVENT_IPV6_EXTHDR_DUPL_HH)
-                hop = True
+            if following == NEXT_HOP_OPTIONS and hop:
+                note(walk, EVENT_IPV6_EXTHDR_DUPL_HH)
+            elif following == NEXT_DESTINATION_OPTIONS and destinations == 2:
+                note(walk, EVENT_IPV6_EXTHDR_DUPL_DH)
             else:
-                destinations += 1
-                if destinations > 2:
-                    note(walk, EVENT_IPV6_EXTHDR_DUPL_DH)
-            walk_ipv6_options(walk, at + 2, size - 2, following == NEXT_HOP_OPTIONS)
+                walk_ipv6_options(walk, at + 2, size - 2, following == NEXT_HOP_OPTIONS)
+                if following == NEXT_HOP_OPTIONS:
+                    hop = True
+                else:
+                    destinations += 1
         elif following == NEXT_ROUTING:
             if routing:
                 note(walk, EVENT_IPV6_EXTHDR_DUPL_RH)
-            routing = True
-            if at[ROUTING_TYPE_AT] == 0:
+            elif at[ROUTING_TYPE_AT] == 0:
                 note(walk, EVENT_IPV6_RH_TYPE_0)
+            routing = True
         elif following == NEXT_AH:
             if ah:
                 note(walk, EVENT_IPV6_EXTHDR_DUPL_AH)
@@ -138,14 +141,15 @@ cdef inline void walk_ipv6_extensions(walk_t *walk, uint8_t following) noexcept 
                 note(walk, EVENT_IPV6_FH_NON_ZERO_RESERVED_FIELD)
             if fragment:
                 note(walk, EVENT_IPV6_EXTHDR_DUPL_FH)
-            fragment = True
-            if be16(at + FRAGMENT_OFFSET_AT) & (FRAGMENT_OFFSET | FRAGMENT_MORE):
-                walk.meta.flags |= PM_FRAGMENT
-                walk.meta.proto = at[0]
-                walk.at += size
-                walk.step = STEP_DONE
-                return
-            note(walk, EVENT_IPV6_EXTHDR_USELESS_FH)
+            else:
+                if be16(at + FRAGMENT_OFFSET_AT) & (FRAGMENT_OFFSET | FRAGMENT_MORE):
+                    walk.meta.flags |= PM_FRAGMENT
+                    walk.meta.proto = at[0]
+                    walk.at += size
+                    walk.step = STEP_DONE
+                    return
+                note(walk, EVENT_IPV6_EXTHDR_USELESS_FH)
+                fragment = True
         following = at[0]
         walk.at += size
     walk.meta.proto = following
@@ -176,4 +180,5 @@ cdef inline void walk_ipv6(walk_t *walk) noexcept nogil:
     walk.source = at + IPV6_SOURCE_AT
     walk.destination = at + IPV6_DESTINATION_AT
     walk.at += IPV6_LEN
+    walk.layers += 1                # the extension headers are a layer
     walk_ipv6_extensions(walk, at[IPV6_NEXT_AT])

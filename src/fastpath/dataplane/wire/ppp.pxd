@@ -48,10 +48,9 @@ cdef inline void walk_ppp_protocol(walk_t *walk, uint16_t protocol, uint16_t unk
             walk.step = STEP_IPV6
     elif (protocol == PPP_MPLS or protocol == PPP_MPLS_MULTICAST) and not walk.config.compat:
         walk.step = STEP_MPLS
-    elif ppp_known(protocol):
-        malformed(walk, EVENT_PPP_UNSUP_PROTO)
     else:
-        malformed(walk, unknown_event)
+        malformed(walk, EVENT_PPP_UNSUP_PROTO if ppp_known(protocol) else unknown_event)
+        walk.failed = False         # it is PPP all the same
 
 
 cdef inline void walk_ppp(walk_t *walk) noexcept nogil:

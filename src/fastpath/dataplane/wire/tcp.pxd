@@ -6,7 +6,7 @@ from fastpath.dataplane.events cimport (
     EVENT_TCP_PKT_TOO_SMALL,
 )
 from fastpath.dataplane.wire.load cimport be16, raw32
-from fastpath.dataplane.wire.walk cimport STEP_DONE, malformed, note, set_key, set_payload, too_short, verify_transport, walk_t
+from fastpath.dataplane.wire.walk cimport NO_EVENT, STEP_DONE, malformed, note, set_key, set_payload, too_short, verify_transport, walk_t
 
 cdef enum:
     TCP_LEN = 20
@@ -35,6 +35,7 @@ cdef enum:                      # option kinds
     TCPOPT_FAST_OPEN = 34
     TCPOPT_EXPERIMENT_1 = 253
     TCPOPT_EXPERIMENT_2 = 254
+    TCPOPT_FAST_OPEN_MAGIC = 0xf989
 
 
 cdef inline bint tcp_only_timestamp(const uint8_t *options, uint32_t size) noexcept nogil:
@@ -44,7 +45,7 @@ cdef inline bint tcp_only_timestamp(const uint8_t *options, uint32_t size) noexc
 
 
 cdef inline uint32_t tcp_option_event(const uint8_t *option, uint32_t length, uint32_t *seen) noexcept nogil:
-    """The event of one option of `length` bytes with kind and length; 0 when it is sound."""
+    """The event of one option of `length` bytes with kind and length, NO_EVENT when it is sound."""
     cdef uint8_t kind = option[0]
     cdef uint32_t bit
     if kind == TCPOPT_MSS:
@@ -64,29 +65,29 @@ cdef inline uint32_t tcp_option_event(const uint8_t *option, uint32_t length, ui
             return EVENT_TCP_OPT_INVALID_LEN
         bit = 8
     elif kind == TCPOPT_SACK:
-        if length < 10 or length > 34 or (length - 2) % 8:
+        if length > 34 or (length - 2) % 8:
             return EVENT_TCP_OPT_INVALID_LEN
         bit = 16
     elif kind == TCPOPT_FAST_OPEN:
-        if length != 2 and (length < 6 or length > 18 or length & 1):
+        if length != 2 and (length > 18 or length & 1):
             return EVENT_TCP_OPT_INVALID_LEN
         bit = 32
     elif kind == TCPOPT_EXPERIMENT_1 or kind == TCPOPT_EXPERIMENT_2:
-        if length < 4 or be16(option + 2) != 0xf989:        # fast open before it had a number: RFC 7413 appendix A
-            return 0
-        if length != 4 and (length < 8 or length > 20 or length & 1):
+        if length != 4 and length != 12:
             return EVENT_TCP_OPT_INVALID_LEN
+        if be16(option + 2) != TCPOPT_FAST_OPEN_MAGIC:      # before it had a number: RFC 7413 appendix A
+            return NO_EVENT
         bit = 32
     elif kind == TCPOPT_MD5:
-        return 0 if length == 18 else EVENT_TCP_OPT_INVALID_LEN
+        return NO_EVENT if length == 18 else EVENT_TCP_OPT_INVALID_LEN
     elif kind == TCPOPT_AO:
-        return 0 if length >= 4 else EVENT_TCP_OPT_INVALID_LEN
+        return NO_EVENT if length >= 4 else EVENT_TCP_OPT_INVALID_LEN
     else:
-        return 0
+        return NO_EVENT
     if seen[0] & bit:
         return EVENT_TCP_OPT_DUPLICATE
     seen[0] |= bit
-    return 0
+    return NO_EVENT
 
 
 cdef inline void walk_tcp_options(walk_t *walk, const uint8_t *at, uint32_t left) noexcept nogil:
@@ -97,12 +98,14 @@ cdef inline void walk_tcp_options(walk_t *walk, const uint8_t *at, uint32_t left
             at += 1
             left -= 1
             continue
-        if left < 2 or at[1] < 2 or at[1] > left:
+        if left < 2:
+            return
+        if at[1] < 2 or at[1] > left:
             note(walk, EVENT_TCP_OPT_INVALID_LEN)
             return
         event = tcp_option_event(at, at[1], &seen)
-        if event:
-            note(walk, event)
+        if event != NO_EVENT:
+            note(walk, <uint16_t>event)
         left -= at[1]
         at += at[1]
 

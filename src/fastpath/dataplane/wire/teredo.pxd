@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.types cimport TUNNEL_NONE, TUNNEL_TEREDO
-from fastpath.dataplane.wire.ipv6 cimport IPV6_LEN, IPV6_PAYLOAD_LEN_AT
+from fastpath.dataplane.wire.ipv6 cimport IPV6_HOP_LIMIT_AT, IPV6_LEN, IPV6_PAYLOAD_LEN_AT
 from fastpath.dataplane.wire.load cimport be16
 from fastpath.dataplane.wire.walk cimport LINKTYPE_IPV6, decode_config_t, tunnel_t
 
@@ -21,7 +21,8 @@ cdef inline void read_teredo(const decode_config_t *config, const uint8_t *at, u
         skip = TEREDO_AUTHENTICATION_LEN + at[2] + at[3] + 9
     if left >= skip + TEREDO_ORIGIN_LEN and at[skip] == 0 and at[skip + 1] == 0:
         skip += TEREDO_ORIGIN_LEN
-    if left < skip + IPV6_LEN or at[skip] >> 4 != 6 or be16(at + skip + IPV6_PAYLOAD_LEN_AT) + IPV6_LEN != left - skip:
+    if left < skip + IPV6_LEN or at[skip] >> 4 != 6 or at[skip + IPV6_HOP_LIMIT_AT] == 0 \
+            or be16(at + skip + IPV6_PAYLOAD_LEN_AT) + IPV6_LEN != left - skip:
         return
     found.inner = skip
     found.linktype = LINKTYPE_IPV6

@@ -18,11 +18,11 @@ cdef enum:
 
 
 cdef inline void walk_vlan(walk_t *walk) noexcept nogil:
-    if walk.end - walk.at < VLAN_LEN:
-        too_short(walk, EVENT_VLAN_HEADER_TOO_SMALL)
-        return
     if walk.vlans >= VLANS_MAX:
         malformed(walk, EVENT_VLAN_TOO_MANY_LAYERS)
+        return
+    if walk.end - walk.at < VLAN_LEN:
+        too_short(walk, EVENT_VLAN_HEADER_TOO_SMALL)
         return
     tag_vlan(walk, be16(walk.frame + walk.at) & VLAN_IDENTIFIER)
     to_type(walk, be16(walk.frame + walk.at + VLAN_TYPE_AT), EVENT_VLAN_UNKNOWN_TYPE)

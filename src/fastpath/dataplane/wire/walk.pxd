@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT, EVENT_TUNNEL_TOO_DEEP
+from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.types cimport (
     NET_IPV4, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
 )
@@ -146,7 +146,7 @@ cdef inline void set_payload(walk_t *walk, uint32_t at, uint32_t end) noexcept n
 cdef inline void carry(walk_t *walk, uint8_t kind, uint32_t at) noexcept nogil:
     """A tunnel: its header (or, for IP in IP, the inner packet) is at `at`, for decap to open."""
     if walk.meta.depth >= walk.config.max_depth:
-        note(walk, EVENT_TUNNEL_TOO_DEEP)
+        note(walk, EVENT_TOO_MANY_LAYERS)
         return
     walk.meta.carries = kind
     walk.meta.inner = <uint16_t>at

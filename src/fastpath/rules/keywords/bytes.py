@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 
 from ..draft import Draft, Pattern, number, words
-from ..lexer import RuleError
+from ..lexer import BLANK, RuleError
 from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Pcre
 from .table import keyword
 
@@ -77,7 +77,7 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
     nbytes = draft.value(*parts[0], 0, _U16)
     op, where = parts[1]
     negated = op.startswith("!")
-    op = op[negated:].strip() or "="
+    op = op[negated:].strip(BLANK) or "="
     if op not in ("<", ">", "=", "<=", ">=", "&", "^"):
         raise RuleError(where, f"found {parts[1][0]!r} where one of < > = <= >= & ^, or ! before it, was expected")
     value = draft.value(*parts[2], -_U64, _U64, base=0)
@@ -87,7 +87,7 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
     options = _Options(draft)
     for word, where in parts[4:]:
         if word.startswith("bitmask"):
-            options.bitmask = number(word[len("bitmask"):].strip(), where, 0, _U32, 16)
+            options.bitmask = number(word[len("bitmask"):].strip(BLANK), where, 0, _U32, 0)
         elif not options.take(word, where):
             raise RuleError(where, f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
     options.settle(at)
@@ -103,7 +103,7 @@ def byte_jump(draft: Draft, text: str, at: int) -> None:
     options, multiplier, post_offset, align, from_beginning, from_end = _Options(draft), 1, 0, False, False, False
     for word, where in parts[2:]:
         name, _, argument = word.partition(" ")
-        argument = argument.strip()
+        argument = argument.strip(BLANK)
         if word == "align":
             align = True
         elif word == "from_beginning":
@@ -139,9 +139,9 @@ def byte_extract(draft: Draft, text: str, at: int) -> None:
             raise RuleError(where, f"found {word!r} where {meant} is said already")
         said.add(meant)
         if first == "multiplier":
-            multiplier = number(argument.strip(), where, 1, _U16)
+            multiplier = number(argument.strip(BLANK), where, 1, _U16)
         elif first == "align":
-            align = number(argument.strip(), where, 2, 4)
+            align = number(argument.strip(BLANK), where, 2, 4)
             if align == 3:
                 raise RuleError(where, "found 3 where 2 or 4 was expected")
         elif not options.take(word, where):
@@ -165,8 +165,8 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
         name, _, argument = word.partition(" ")
         if name in said:
             raise RuleError(where, f"{name} is said twice")
-        if name in ("bytes", "offset", "oper", "rvalue", "result", "endian", "string", "bitmask") and argument.strip():
-            said[name] = argument.strip(), where
+        if name in ("bytes", "offset", "oper", "rvalue", "result", "endian", "string", "bitmask") and argument.strip(BLANK):
+            said[name] = argument.strip(BLANK), where
         elif name in ("relative", "dce") and not argument:
             said[name] = "", where
             options.take(name, where)
@@ -212,9 +212,9 @@ def base64_decode(draft: Draft, text: str, at: int) -> None:
     for word, where in words(text, at) if text else []:
         name, _, argument = word.partition(" ")
         if name == "bytes":
-            nbytes = number(argument.strip(), where, 0, _U32)
+            nbytes = number(argument.strip(BLANK), where, 0, _U32)
         elif name == "offset":
-            offset = number(argument.strip(), where, 0, _U32)
+            offset = number(argument.strip(BLANK), where, 0, _U32)
         elif word == "relative":
             relative = True
         else:

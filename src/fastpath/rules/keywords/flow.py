@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..draft import Draft, words
-from ..lexer import RuleError
+from ..lexer import BLANK, RuleError
 from ..plan import Flowbits, FlowState
 from .table import keyword
 
@@ -61,9 +61,9 @@ def flowbits(draft: Draft, text: str, at: int) -> None:
         draft.refuse(parts[2][1], "groups of flowbits are not known")
     names, name_at = (parts[1][0],), parts[1][1]
     if action in ("isset", "isnotset") and "|" in names[0]:
-        names = tuple(name.strip() for name in names[0].split("|") if name.strip())
+        names = tuple(name.strip(BLANK) for name in names[0].split("|") if name.strip(BLANK))
     for name in names:
-        if any(char.isspace() for char in name):
+        if any(char in BLANK for char in name):
             raise RuleError(name_at, f"found {name!r} where a name without blanks was expected")
     if not names:
         raise RuleError(name_at, "found no name where names of flowbits were expected")

@@ -5,7 +5,7 @@ import re
 
 from ..draft import Draft, number, words
 from ..events import engine_events
-from ..lexer import RuleError
+from ..lexer import BLANK, RuleError
 from ..plan import Bits, Condition, HasEvent, Number, Presence
 from .protocols import PROTOCOLS
 from .table import keyword
@@ -54,10 +54,11 @@ def _equality(name: str, field: str, highest: int, *aliases: str, negatable: boo
     @keyword(name, "header", *aliases)
     def setup(draft: Draft, text: str, at: int) -> None:
         negated = negatable and text.startswith("!")
-        _packet(draft, Number(field, _one(number(text[negated:].strip(), at, 0, highest), negated, highest)))
+        _packet(draft, Number(field, _one(number(text[negated:].strip(BLANK), at, 0, highest), negated, highest)))
 
 
-for _row in (("ttl", "ttl", 255), ("itype", "itype", 255), ("icode", "icode", 255), ("tcp.mss", "tcp.mss", 65535)):
+for _row in (("ttl", "ttl", 255), ("itype", "itype", 255), ("icode", "icode", 255), ("tcp.mss", "tcp.mss", 65535),
+             ("icmpv6.mtu", "icmpv6.mtu", 2**32 - 1)):
     _comparison(*_row)
 for _row in (("id", "ip.id", 65535), ("tcp.seq", "seq", 2**32 - 1, "seq"), ("tcp.ack", "ack", 2**32 - 1, "ack"),
              ("icmp_id", "icmp_id", 65535), ("icmp_seq", "icmp_seq", 65535)):
@@ -68,7 +69,7 @@ _equality("tcp.window", "window", 65535, "window", negatable=True)
 @keyword("tos", "header", quotes="optional")
 def tos(draft: Draft, text: str, at: int) -> None:
     negated = text.startswith("!")
-    body = text[negated:].strip()
+    body = text[negated:].strip(BLANK)
     value = number("0" + body, at, 0, 255, 16) if body[:1] in ("x", "X") else number(body, at, 0, 255)
     _packet(draft, Number("tos", _one(value, negated, 255)))
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from ..draft import Draft, number, words
-from ..lexer import RuleError
+from ..lexer import BLANK, RuleError
 from ..plan import Tag, Threshold
 from .table import keyword
 
@@ -61,11 +61,11 @@ def _parts(text: str, at: int, known: tuple[str, ...]) -> dict[str, tuple[str, i
     said: dict[str, tuple[str, int]] = {}
     for part, where in words(text, at):
         name, _, value = part.partition(" ")
-        if name not in known or not value.strip():
+        if name not in known or not value.strip(BLANK):
             raise RuleError(where, f"found {part!r} where one of {', '.join(known)} and its value was expected")
         if name in said:
             raise RuleError(where, f"{name} is said twice")
-        said[name] = value.strip(), where + part.index(value.strip(), len(name))
+        said[name] = value.strip(BLANK), where + part.index(value.strip(BLANK), len(name))
     return said
 
 

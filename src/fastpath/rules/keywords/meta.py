@@ -4,11 +4,13 @@ from __future__ import annotations
 import re
 
 from ..draft import Draft, number, words
-from ..lexer import RuleError
+from ..lexer import BLANK, RuleError, readable
 from ..requirements import unmet
 from .table import TABLE, keyword
 
 _U32 = 2**32 - 1
+_ESCAPED = re.compile(r'\\([:;"\\])')
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @keyword("sid", "meta")
@@ -36,12 +38,12 @@ def msg(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, "stands once in a rule")
     if not text:
         raise RuleError(at, "found nothing where a text was expected")
-    draft.msg = re.sub(r'\\([:;"\\])', r"\1", text) if "\\" in text else text
+    draft.msg = readable(_ESCAPED.sub(r"\1", text))
 
 
 @keyword("classtype", "meta")
 def classtype(draft: Draft, text: str, at: int) -> None:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text):
+    if not _NAME.fullmatch(text):
         raise RuleError(at, f"found {text!r} where the name of a classification was expected")
     if draft.classtype and draft.classtype != text:
         draft.refuse(at, "a second classtype is not known")
@@ -58,18 +60,18 @@ def priority(draft: Draft, text: str, at: int) -> None:
 
 @keyword("reference", "meta")
 def reference(draft: Draft, text: str, at: int) -> None:
-    system, comma, key = (part.strip() for part in text.partition(","))
+    system, comma, key = (part.strip(BLANK) for part in text.partition(","))
     if not comma or not system or not key:
         raise RuleError(at, f"found {text!r} where a system and an identifier, parted by a comma, were expected")
-    draft.references.append((system.lower(), key))
+    draft.references.append((system.lower(), readable(key)))
 
 
 @keyword("metadata", "meta")
 def metadata(draft: Draft, text: str, at: int) -> None:
     for part in text.split(","):
-        key, _, value = part.strip().partition(" ")
+        key, _, value = part.strip(BLANK).partition(" ")
         if key:
-            draft.metadata.append((key, value.strip()))
+            draft.metadata.append((readable(key), readable(value.strip(BLANK))))
 
 
 @keyword("target", "meta")

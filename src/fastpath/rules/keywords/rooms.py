@@ -78,8 +78,7 @@ _ROOMS = {
     "flow": "stream_size | flow.age | stream-event",
     "variables": "flowvar | flowint | pktvar | hostbits | xbits",
     "header": """
-        geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum | icmpv6.mtu
-        template2""",
+        geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum | template2""",
     "payload": "rpc | asn1 | replace",
     "scripts": "lua luajit",
     "actions": "config | nfq_set_mark",
