@@ -23,13 +23,16 @@ def test_flow_in_two_steps():
     refused("flow:to_server; flow:to_client;")
 
 
-@pytest.mark.parametrize("text", ["to_server,to_client", "to_server,from_client", "established,not_established", "established,stateless",
-                                  "only_stream,no_stream", "only_frag,no_frag", "to_server,established,only_stream,no_frag", "", "to_server,", "foo"])
+@pytest.mark.parametrize("text", ["to_server,to_client", "to_server,from_client", "established,not_established",
+    "established,stateless",
+                                  "only_stream,no_stream", "only_frag,no_frag", "to_server,established,only_stream,no_frag", "",
+                                  "to_server,", "foo"])
 def test_flow_that_is_malformed(text):
     malformed(f"flow:{text};")
 
 
-@pytest.mark.parametrize("options, proto", [("flags:S; flow:only_stream;", "tcp"), ("dsize:4;", "tcp-stream"), ("flow:only_stream;", "tcp-pkt"),
+@pytest.mark.parametrize("options, proto", [("flags:S; flow:only_stream;", "tcp"), ("dsize:4;", "tcp-stream"),
+    ("flow:only_stream;", "tcp-pkt"),
                                             ("flow:no_stream;", "tcp-stream"), ("ttl:4;", "tcp-stream")])
 def test_packet_and_stream_do_not_mix(options, proto):
     malformed(options, proto)
@@ -54,7 +57,8 @@ def test_groups_of_flowbits_are_refused():
 def test_threshold():
     assert plan("threshold: type limit, track by_src, count 1, seconds 60;").threshold == Threshold("limit", "by_src", 1, 60)
     assert plan("threshold:count 5,seconds 9,track by_rule,type both;").threshold == Threshold("both", "by_rule", 5, 9)
-    assert plan("detection_filter:track by_dst, count 3, seconds 4;").detection_filter == Threshold("detection_filter", "by_dst", 3, 4)
+    assert plan("detection_filter:track by_dst, count 3, seconds 4;").detection_filter == Threshold("detection_filter", "by_dst",
+        3, 4)
 
 
 @pytest.mark.parametrize("options", [
@@ -90,15 +94,19 @@ def test_meta():
     assert not plan("noalert; alert;").noalert
 
 
-@pytest.mark.parametrize("options", ["sid:2;", "rev:1; rev:1;", "rev:0;", "rev:x;", "rev:4294967295;", 'gid:"3";', "gid:x;", "msg:a;", 'msg:"";',
-                                     'msg:"a"; msg:"b";', "priority:-1;", 'classtype:"x";', "classtype:a b;", "reference:cve;", "reference:url,;",
-                                     "metadata:;", "target:dst_ip;", "target:src_ip; target:dest_ip;", "bypass:1;", "requires:version 7;",
+@pytest.mark.parametrize("options", ["sid:2;", "rev:1; rev:1;", "rev:0;", "rev:x;", "rev:4294967295;", 'gid:"3";', "gid:x;",
+    "msg:a;", 'msg:"";',
+                                     'msg:"a"; msg:"b";', "priority:-1;", 'classtype:"x";', "classtype:a b;", "reference:cve;",
+                                     "reference:url,;",
+                                     "metadata:;", "target:dst_ip;", "target:src_ip; target:dest_ip;", "bypass:1;",
+                                     "requires:version 7;",
                                      "requires:version == 7.0.10;"])
 def test_meta_that_is_malformed(options):
     malformed(options)
 
 
-@pytest.mark.parametrize("text", ["version >= 7.0.0", "version >= 7.0.3 < 8", "version >= 8 | < 8", "version > 7.0.9, keyword content"])
+@pytest.mark.parametrize("text", ["version >= 7.0.0", "version >= 7.0.3 < 8", "version >= 8 | < 8",
+    "version > 7.0.9, keyword content"])
 def test_requires_that_is_met(text):
     plan(f"requires:{text};")
 

@@ -25,11 +25,14 @@ def holds(conditions: list[Bits], flags: int) -> bool:
 
 
 @pytest.mark.parametrize("text, expected", [
-    ("S", "S"), ("S+", "S SA SEC SE SC SAEC SU"), ("+A", "SA A PA RA FA SAEC UA"), ("SA", "SA"), ("*SA", "S SA SEC SE SC SAEC SU"),
+    ("S", "S"), ("S+", "S SA SEC SE SC SAEC SU"), ("+A", "SA A PA RA FA SAEC UA"), ("SA", "SA"), ("*SA",
+    "S SA SEC SE SC SAEC SU"),
     ("*A", "SA A PA RA FA SAEC UA"), ("*SF", "S SA SEC SE SC SAEC SU"), ("*RF", "R RA F FA"), ("*PU", "U UA SU"),
     ("*SU", "SEC SE SC SAEC SU"), ("*AU", "U SAEC UA SU"), ("*EC", "SEC SE SC E C SAEC"), ("!S", "R RA F FA"),
-    ("!A", "S R F  SEC SE SC U E C SU"), ("!U", "SEC SE SC E C SAEC"), ("!SU", "SEC SE SC SAEC"), ("!UA", "SEC SE SC U E C SAEC SU"),
-    ("!F,SA", "S SA R RA SEC SE SC SAEC SU"), ("0", ""), ("+0", ""), ("!0", "S SA A PA R RA F FA SEC SE SC U E C SAEC UA SU"), ("0S", "S"),
+    ("!A", "S R F  SEC SE SC U E C SU"), ("!U", "SEC SE SC E C SAEC"), ("!SU", "SEC SE SC SAEC"), ("!UA",
+    "SEC SE SC U E C SAEC SU"),
+    ("!F,SA", "S SA R RA SEC SE SC SAEC SU"), ("0", ""), ("+0", ""), ("!0", "S SA A PA R RA F FA SEC SE SC U E C SAEC UA SU"),
+    ("0S", "S"),
     ("S,12", "S SEC SE SC"), ("S,C", "S SC"), ("S12", "SEC"), ("1", "C"), ("2", "E"), ("0,12", ""), ("SA,A", None), ("S,S", None),
 ])
 def test_flags(text, expected):
@@ -47,7 +50,8 @@ FRAGMENTS = {"": 0, "M": 0x2000, "D": 0x4000, "R": 0x8000, "MD": 0x6000, "DR": 0
 
 
 @pytest.mark.parametrize("text, expected", [
-    ("M", ["M"]), ("R", ["R"]), ("MD", ["MD"]), ("MMD", ["MD"]), ("+M", ["MD", "MDR"]), ("+MD", ["MDR"]), ("+D", ["MD", "DR", "MDR"]),
+    ("M", ["M"]), ("R", ["R"]), ("MD", ["MD"]), ("MMD", ["MD"]), ("+M", ["MD", "MDR"]), ("+MD", ["MDR"]), ("+D", ["MD", "DR",
+    "MDR"]),
     ("*D", ["D", "MD", "DR", "MDR"]), ("!M", ["", "D", "R", "DR"]), ("!MD", ["", "M", "D", "R", "DR"]),
 ])
 def test_fragbits(text, expected):
@@ -69,8 +73,10 @@ def test_comparisons(keyword, field, proto):
     malformed(f"{keyword}:5:9;", proto)
 
 
-@pytest.mark.parametrize("keyword, field", [("id", "ip.id"), ("seq", "seq"), ("tcp.seq", "seq"), ("ack", "ack"), ("tcp.ack", "ack"),
-                                            ("window", "window"), ("tcp.window", "window"), ("icmp_id", "icmp_id"), ("icmp_seq", "icmp_seq")])
+@pytest.mark.parametrize("keyword, field", [("id", "ip.id"), ("seq", "seq"), ("tcp.seq", "seq"), ("ack", "ack"), ("tcp.ack",
+    "ack"),
+                                            ("window", "window"), ("tcp.window", "window"), ("icmp_id", "icmp_id"), ("icmp_seq",
+                                            "icmp_seq")])
 def test_equalities(keyword, field):
     assert plan(f"{keyword}:5;").conditions == [Number(field, ((5, 5),))]
     malformed(f"{keyword}:<5;")
@@ -80,15 +86,20 @@ def test_equalities(keyword, field):
 def test_the_others():
     assert plan("window:!5;").conditions == [Number("window", ((0, 4), (6, 65535)))]
     assert plan("tos:x10; tos:!0;").conditions == [Number("tos", ((16, 16),)), Number("tos", ((1, 255),))]
-    assert plan("fragoffset:>4; fragoffset:<9;", "ip").conditions == [Number("fragoffset", ((5, 8191),)), Number("fragoffset", ((0, 8),))]
+    assert plan("fragoffset:>4; fragoffset:<9;", "ip").conditions == [Number("fragoffset", ((5, 8191),)), Number("fragoffset",
+        ((0, 8),))]
     assert plan("ip_proto:UDP;", "ip").conditions == [Number("ip_proto", ((17, 17),))]
-    assert plan("ip_proto:!6; ip_proto:!17;", "ip").conditions == [Number("ip_proto", ((0, 5), (7, 255))), Number("ip_proto", ((0, 16), (18, 255)))]
+    assert plan("ip_proto:!6; ip_proto:!17;", "ip").conditions == [Number("ip_proto", ((0, 5), (7, 255))), Number("ip_proto",
+        ((0, 16), (18, 255)))]
     assert plan("sameip; ipopts:RR;").conditions == [Presence("sameip"), Presence("ipopts:rr")]
 
 
-@pytest.mark.parametrize("options, proto", [("ip_proto:6;", "tcp"), ("ip_proto:6; ip_proto:17;", "ip"), ("ip_proto:TcP;", "ip"), ("ip_proto:256;", "ip"),
-                                            ("ip_proto:>3; ip_proto:>4;", "ip"), ("ipopts:qs;", "ip"), ("sameip:x;", "ip"), ("tos:256;", "ip"),
-                                            ("fragoffset:!5;", "ip"), ("fragoffset:5-9;", "ip"), ("ttl:256;", "ip"), ("ttl:>255;", "ip")])
+@pytest.mark.parametrize("options, proto", [("ip_proto:6;", "tcp"), ("ip_proto:6; ip_proto:17;", "ip"), ("ip_proto:TcP;", "ip"),
+    ("ip_proto:256;", "ip"),
+                                            ("ip_proto:>3; ip_proto:>4;", "ip"), ("ipopts:qs;", "ip"), ("sameip:x;", "ip"),
+                                            ("tos:256;", "ip"),
+                                            ("fragoffset:!5;", "ip"), ("fragoffset:5-9;", "ip"), ("ttl:256;", "ip"),
+                                            ("ttl:>255;", "ip")])
 def test_the_others_malformed(options, proto):
     malformed(options, proto)
 

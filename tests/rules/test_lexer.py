@@ -122,7 +122,8 @@ def test_pattern_bytes(text, expected):
     assert pattern_bytes(text, 0, "content") == expected
 
 
-@pytest.mark.parametrize("text, at", [("a|4", 1), ("a|4|", 3), ("|4g|", 2), (r"a\x", 1), ("ab\\", 2), ('a"b', 1), (r"a\|41|", 1), ("|41||", 4)])
+@pytest.mark.parametrize("text, at", [("a|4", 1), ("a|4|", 3), ("|4g|", 2), (r"a\x", 1), ("ab\\", 2), ('a"b', 1), (r"a\|41|", 1),
+    ("|41||", 4)])
 def test_pattern_errors_stand_where_the_fault_is(text, at):
     with pytest.raises(RuleError) as caught:
         pattern_bytes(text, 100, "content")

@@ -72,13 +72,15 @@ def test_check():
     rules = RuleSet.parse(rule(1) + "alert http any any -> any any (sid:2;)\n" + rule(3, 'content:"|4|";'), file="a.rules")
     assert rules.check() == {"rules": 3, "exact": 1, "refused": 2, "refusals": [
         {"file": "a.rules", "line": 2, "column": 7, "sid": 2, "keyword": "", "reason": "needs the http application layer"},
-        {"file": "a.rules", "line": 3, "column": 42, "sid": 3, "keyword": "content", "reason": "found '|' where a second hex digit was expected"}]}
+        {"file": "a.rules", "line": 3, "column": 42, "sid": 3, "keyword": "content",
+        "reason": "found '|' where a second hex digit was expected"}]}
     assert rules.counts == {"rules": 3, "exact": 1, "refused": 2, "malformed": 1, "disabled": 0}
     assert len(rules) == 1
 
 
 def test_priorities():
-    rules = RuleSet.parse(rule(1, "classtype:attempted-user;") + rule(2, "classtype:attempted-user; priority:4;") + rule(3, "classtype:of-ones-own;")
+    rules = RuleSet.parse(rule(1, "classtype:attempted-user;") + rule(2, "classtype:attempted-user; priority:4;") + rule(3,
+        "classtype:of-ones-own;")
                           + rule(4))
     assert [rules.priority(plan) for plan in rules.plans] == [1, 4, 3, 3]
     rules = RuleSet.parse(rule(1, "classtype:mine;"), classifications={"mine": ("My own", 7)})
@@ -92,7 +94,8 @@ def test_classifications_and_references():
         parse_classifications("\nconfig classification: a\n", "x.config")
     with pytest.raises(ValueError, match="config reference"):
         parse_references("config reference: a\n")
-    assert STOCK_CLASSIFICATIONS["trojan-activity"] == ("A Network Trojan was detected", 1) and STOCK_REFERENCES["url"] == "http://"
+    assert STOCK_CLASSIFICATIONS["trojan-activity"] == ("A Network Trojan was detected",
+        1) and STOCK_REFERENCES["url"] == "http://"
 
 
 def test_support_lists_every_keyword():
@@ -118,7 +121,8 @@ def test_every_rule_of_et_open_is_read(corpus):
 
 
 def test_every_rules_file_of_the_corpus_is_read(corpus):
-    for folder in ("rules/quickdraw-suricata", "rules/quickdraw-snort", "rules/daffainfo", "rules/suricata-events", "suricata-verify"):
+    for folder in ("rules/quickdraw-suricata", "rules/quickdraw-snort", "rules/daffainfo", "rules/suricata-events",
+        "suricata-verify"):
         files = [path for path in (corpus / folder).rglob("*") if path.is_file() and path.name.endswith("rules")]
         assert files
         for path in files:
@@ -134,7 +138,8 @@ def test_rules_that_suricata_loads_are_not_malformed(corpus, tmp_path):
     rules, seen = [], set()
     for path in sorted((corpus / "suricata-verify").rglob("*.rules")):
         for line in path.read_text("latin-1").splitlines():
-            if line.startswith(("alert", "drop", "pass", "reject")) and not line.rstrip().endswith("\\") and line not in seen and len(line) < 1500:
+            if line.startswith(("alert", "drop", "pass",
+                "reject")) and not line.rstrip().endswith("\\") and line not in seen and len(line) < 1500:
                 seen.add(line)
                 rules.append(re.sub(r"([;(\s]sid\s*:\s*)\d+", rf"\g<1>{len(rules) + 1}", line, count=1))
     assert len(rules) > 1500

@@ -13,7 +13,8 @@ from fastpath.rules.stock import STOCK_VARIABLES
 from fastpath.rules.variables import Groups, subtracted, united
 
 STOCK = Groups(STOCK_VARIABLES)
-ADDRESSES = ["10.0.0.1", "10.1.0.1", "10.1.1.1", "8.8.8.8", "192.168.1.1", "255.255.255.255", "0.0.0.0", "2001:db8::1", "fe80::1", "::1"]
+ADDRESSES = ["10.0.0.1", "10.1.0.1", "10.1.1.1", "8.8.8.8", "192.168.1.1", "255.255.255.255", "0.0.0.0", "2001:db8::1",
+    "fe80::1", "::1"]
 PORTS = [0, 1, 79, 80, 81, 90, 100, 150, 1023, 1024, 65535]
 V4, V6 = ADDRESSES[:7], ADDRESSES[7:]
 
@@ -53,9 +54,12 @@ def test_addresses(text, expected):
 
 @pytest.mark.parametrize("text, reason", [
     ("!any", "negates"), ("![any]", "negates"), ("!0.0.0.0/0", "negates"), ("!::/0", "holds no"), ("[]", "nothing"),
-    ("[10.0.0.0/8,,8.8.8.8]", "nothing"), ("[,10.0.0.0/8]", "nothing"), ("10.0.0.9-10.0.0.1", "backwards"), ("10.0.0.0/33", "prefix"),
-    ("10.0.0", "10.0.0"), ("10.0.0.01", "10.0.0.01"), ("10.0.0.0/255.0.255.0", "holes"), ("$NOPE", "not defined"), ("localhost", "localhost"),
-    ("[$EXTERNAL_NET,10.1.1.1]", "holds no"), ("[2001:db8::/32,!0.0.0.0/0]", "negates"), ("[10.0.0.0/8,![!10.0.0.0/8,10.0.0.1]]", "holds no"),
+    ("[10.0.0.0/8,,8.8.8.8]", "nothing"), ("[,10.0.0.0/8]", "nothing"), ("10.0.0.9-10.0.0.1", "backwards"), ("10.0.0.0/33",
+    "prefix"),
+    ("10.0.0", "10.0.0"), ("10.0.0.01", "10.0.0.01"), ("10.0.0.0/255.0.255.0", "holes"), ("$NOPE", "not defined"), ("localhost",
+    "localhost"),
+    ("[$EXTERNAL_NET,10.1.1.1]", "holds no"), ("[2001:db8::/32,!0.0.0.0/0]", "negates"), ("[10.0.0.0/8,![!10.0.0.0/8,10.0.0.1]]",
+    "holds no"),
     ("[ 10.0.0.0/8 , 8.8.8.8 ]", "10.0.0.0/8 "), ("fe80::1%eth0", "zone"), ("[8.8.8.8]]", "']'"), ("$HTTP_PORTS", "80"),
 ])
 def test_addresses_that_are_none(text, reason):
@@ -65,12 +69,15 @@ def test_addresses_that_are_none(text, reason):
 
 
 @pytest.mark.parametrize("text, expected", [
-    ("any", PORTS), ("80", [80]), ("!80", [each for each in PORTS if each != 80]), ("[80,!81]", [80]), ("80:100", [80, 81, 90, 100]),
+    ("any", PORTS), ("80", [80]), ("!80", [each for each in PORTS if each != 80]), ("[80,!81]", [80]), ("80:100", [80, 81, 90,
+    100]),
     (":100", [0, 1, 79, 80, 81, 90, 100]), ("1024:", [1024, 65535]), (":", PORTS), ("[1:100,!80]", [1, 79, 81, 90, 100]),
-    ("[!80,!81]", [each for each in PORTS if each not in (80, 81)]), ("[!80,81]", [81]), ("[1:100,[!80,150]]", [1, 79, 81, 90, 100, 150]),
+    ("[!80,!81]", [each for each in PORTS if each not in (80, 81)]), ("[!80,81]", [81]), ("[1:100,[!80,150]]", [1, 79, 81, 90,
+    100, 150]),
     ("$SHELLCODE_PORTS", [each for each in PORTS if each != 80]), ("!$SHELLCODE_PORTS", [80]), ("[$SHELLCODE_PORTS,150]", [150]),
     ("[1:100,!$SHELLCODE_PORTS]", [1, 79, 80, 81, 90, 100]), ("![80,81]", [each for each in PORTS if each not in (80, 81)]),
-    ("!:1023", [1024, 65535]), ("080", [80]), ("+80", [80]), ("80,81", [80, 81]), ("[1:65535,!1024:65535]", [1, 79, 80, 81, 90, 100, 150, 1023]),
+    ("!:1023", [1024, 65535]), ("080", [80]), ("+80", [80]), ("80,81", [80, 81]), ("[1:65535,!1024:65535]", [1, 79, 80, 81, 90,
+    100, 150, 1023]),
     ("!!80", [each for each in PORTS if each != 80]), ("0", [0]),
 ])
 def test_ports(text, expected):
@@ -78,7 +85,8 @@ def test_ports(text, expected):
     assert [each for each in PORTS if any(low <= each <= high for low, high in group.ranges)] == expected
 
 
-@pytest.mark.parametrize("text", ["!any", "![any]", "!0:65535", "[]", "[80,,81]", "100:80", "65536", "80:70000", "-1", "a", "80-90", "0x50", "[80 , 81]",
+@pytest.mark.parametrize("text", ["!any", "![any]", "!0:65535", "[]", "[80,,81]", "100:80", "65536", "80:70000", "-1", "a",
+    "80-90", "0x50", "[80 , 81]",
                                   "[!80,80]", "[$SHELLCODE_PORTS,80]", "$NOPE", "$HOME_NET", "[80", "80]"])
 def test_ports_that_are_none(text):
     with pytest.raises(RuleError):

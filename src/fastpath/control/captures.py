@@ -23,7 +23,7 @@ from typing import BinaryIO
 import zstandard
 
 from fastpath.control.bpf import compile_filter
-from fastpath.dataplane.rx import FileSource, Source, StreamSource, rx_status
+from fastpath.dataplane.rx import FileSource, Source, Status, StreamSource
 
 CHUNK = 1 << 20             # bytes read at a time
 CHUNK_OUT = 4 << 20         # bytes decompressed at a time, at most
@@ -311,7 +311,7 @@ class Capture:
 
         The engine must be done with the packets of earlier bursts. FilterError where the filter does not fit the link type.
         """
-        if self.source.status != rx_status.RX_NEED:
+        if self.source.status != Status.NEED:
             return False
         linktype = self.source.wants
         if linktype is not None:

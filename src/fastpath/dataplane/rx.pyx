@@ -4,6 +4,7 @@ Formats: classic pcap (draft-ietf-opsawg-pcap: microseconds, nanoseconds, Kuznet
 and pcapng (draft-ietf-opsawg-pcapng). There is one loop a format; which one runs is decided once a burst.
 """
 import os
+from enum import IntEnum
 from operator import index as integer
 from stat import S_ISREG
 
@@ -21,6 +22,12 @@ from posix.unistd cimport close
 from fastpath.dataplane.bpf cimport BPF_PROGRAM_MAX, bpf_insn_t, bpf_run, bpf_valid
 from fastpath.dataplane.formats.pcap cimport MAGIC_MODIFIED, MAGIC_NS, MAGIC_US, open_pcap, read_pcap
 from fastpath.dataplane.formats.pcapng cimport BLOCK_SECTION, open_section, read_pcapng
+from fastpath.dataplane.formats.reader cimport (
+    DAMAGE_BATCH, DAMAGE_BLOCK_BODY, DAMAGE_BLOCK_CUT, DAMAGE_BLOCK_LENGTH, DAMAGE_BLOCK_TRAILER, DAMAGE_BYTE_ORDER,
+    DAMAGE_CAPLEN, DAMAGE_HEADER_CUT, DAMAGE_INTERFACE, DAMAGE_INTERFACES, DAMAGE_MAGIC, DAMAGE_MEMORY, DAMAGE_NONE, DAMAGE_READ,
+    DAMAGE_RECORD_CUT, DAMAGE_STREAM, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_BATCH, FORMAT_PCAP, FORMAT_PCAPNG, FORMAT_UNKNOWN,
+    filter_t, rx_t,
+)
 from fastpath.dataplane.formats.record cimport (
     CAPLEN_MAX, LINE, __builtin_prefetch, choose_filter, fail, fill, load32, load64, plain_linktype, rarely,
 )
@@ -37,6 +44,15 @@ cdef extern from *:
     #endif
     """
     const int MADV_POPULATE_READ
+
+
+class Status(IntEnum):
+    """What comes next of a source."""
+    MORE = RX_MORE          # packets
+    NEED = RX_NEED          # nothing before it is given a chunk, or the filter for a link type: Source.wants
+    END = RX_END
+    DAMAGED = RX_DAMAGED    # nothing: everything before the damage has been given
+
 
 #: What is wrong with a damaged capture, by code.
 DAMAGES = {
@@ -255,16 +271,20 @@ cdef uint32_t rx_burst(rx_t *rx, burst_t *burst, uint32_t limit) noexcept nogil:
         rx.need = 0
         if rx.format == FORMAT_PCAP:
             if rx.interface.filter != NULL:
-                n = read_pcap(rx, burst, n, limit, True, True) if rx.swapped else read_pcap(rx, burst, n, limit, False, True)
+                n = (read_pcap(rx, burst, n, limit, True, True) if rx.swapped
+                     else read_pcap(rx, burst, n, limit, False, True))
             else:
-                n = read_pcap(rx, burst, n, limit, True, False) if rx.swapped else read_pcap(rx, burst, n, limit, False, False)
+                n = (read_pcap(rx, burst, n, limit, True, False) if rx.swapped
+                     else read_pcap(rx, burst, n, limit, False, False))
         elif rx.format == FORMAT_PCAPNG:
             n = read_pcapng(rx, burst, n, limit, True) if rx.swapped else read_pcapng(rx, burst, n, limit, False)
         elif rx.format == FORMAT_BATCH:
             if rx.offsets_wide:
-                n = read_batch(rx, burst, n, limit, True, True) if rx.lengths_wide else read_batch(rx, burst, n, limit, True, False)
+                n = (read_batch(rx, burst, n, limit, True, True) if rx.lengths_wide
+                     else read_batch(rx, burst, n, limit, True, False))
             else:
-                n = read_batch(rx, burst, n, limit, False, True) if rx.lengths_wide else read_batch(rx, burst, n, limit, False, False)
+                n = (read_batch(rx, burst, n, limit, False, True) if rx.lengths_wide
+                     else read_batch(rx, burst, n, limit, False, False))
         else:
             open_capture(rx)
         if rx.need and not refill(rx):
@@ -309,8 +329,8 @@ cdef class Source:
 
     @property
     def status(self):
-        """RX_MORE, RX_NEED, RX_END or RX_DAMAGED."""
-        return self.rx.status
+        """A Status."""
+        return Status(self.rx.status)
 
     @property
     def damage(self):
@@ -334,7 +354,7 @@ cdef class Source:
 
     @property
     def wants(self):
-        """With RX_NEED: the link type that `set_filter` is asked for, or None where the next chunk is."""
+        """With Status.NEED: the link type that `set_filter` is asked for, or None where the next chunk is."""
         return self.rx.wants if self.rx.wants >= 0 else None
 
     @property
@@ -350,7 +370,7 @@ cdef class Source:
         return found
 
     def require_filter(self):
-        """From the start on, takes packets only through a filter: reading stops with RX_NEED and `wants` at every link type
+        """From the start on, takes packets only through a filter: reading stops with Status.NEED and `wants` at every link type
         that has no program yet."""
         if self.rx.end_offset != self.rx.end - self.rx.at or self.rx.next:
             raise ValueError("the source is already being read")
@@ -465,7 +485,7 @@ cdef class StreamSource(Source):
         """The next bytes of the capture, borrowed until the next call. `last`: none follow; with `damaged` because the
         compressed stream around them is cut or wrong. Packets of earlier bursts must not be touched after it.
 
-        ValueError where the chunk before is not read yet (status is not RX_NEED), or where a filter is wanted.
+        ValueError where the chunk before is not read yet (status is not NEED), or where a filter is wanted.
         """
         cdef rx_t *rx = &self.rx
         cdef uint64_t tail = rx.end - rx.at

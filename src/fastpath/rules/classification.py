@@ -17,7 +17,8 @@ def parse_classifications(text: str, file: str = "classification.config") -> dic
     for number, line in _settings(text):
         form = _CLASSIFICATION.match(line)
         if form is None:
-            raise ValueError(f"{file}:{number}: found {line!r} where 'config classification: name,description,priority' was expected")
+            raise ValueError(f"{file}:{number}: found {line!r} where 'config classification: name,description,priority' "
+                             "was expected")
         out.setdefault(form[1].lower(), (form[2], int(form[3])))
     return out
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .lexer import BLANK, RuleError
 from .plan import Block, Condition, Content, Flowbits, FlowState, RulePlan, Step, Tag, Threshold, Value
@@ -67,7 +68,7 @@ class Draft:
     priority: int | None = None
     references: list[tuple[str, str]] = field(default_factory=list)
     metadata: list[tuple[str, str]] = field(default_factory=list)
-    target: str = ""
+    target: Literal["", "src_ip", "dest_ip"] = ""
     conditions: list[Condition] = field(default_factory=list)
     flow: FlowState | None = None
     after: list[Flowbits] = field(default_factory=list)
@@ -145,9 +146,9 @@ class Draft:
         """A number within bounds, or the name of a variable that was set before; such a name begins with a letter."""
         if text[:1].isalpha():
             if text not in self.names:
-                raise RuleError(at, f"found {text!r} where a number or a name set by byte_extract or byte_math before was expected")
+                raise RuleError(at, f"found {text!r} where a number or a name set by byte_extract or byte_math was expected")
             if self._rank(self.names[text]) > self._rank(self.room or self.payload()):
-                self.refuse(at, f"{text} is not set yet: headers are looked at before payload, and payload before what is decoded")
+                self.refuse(at, f"{text} is not set yet: headers are looked at before payload, payload before what is decoded")
             return text
         return number(text, at, low, high, base)
 

@@ -88,7 +88,8 @@ def rule_texts(text: str, file: str, disabled: bool = True) -> Iterator[RuleText
 
 def _join(lines: list[str], first: int, file: str) -> tuple[RuleText, int]:
     """Joins a rule that is continued by backslashes; gives it with the index of the line after it."""
-    joined, pieces, number = "", [], first
+    pieces: list[tuple[int, int, int]] = []
+    joined, number = "", first
     while True:
         if number == len(lines):
             return RuleText(file, first + 1, joined, pieces=tuple(pieces), unfinished=True), number
@@ -104,7 +105,7 @@ def _join(lines: list[str], first: int, file: str) -> tuple[RuleText, int]:
 def split_options(text: str, at: int) -> list[Option]:
     """The options of a rule's body, which begins at offset `at`. A `;` ends an option unless a backslash stands before it."""
     end = len(text.rstrip(BLANK + ")"))
-    options = []
+    options: list[Option] = []
     while True:
         while at < end and text[at] in BLANK:
             at += 1
@@ -144,7 +145,8 @@ def pattern_bytes(text: str, at: int, keyword: str) -> bytes:
     out = bytearray()
     parts = text.split("|")
     if len(parts) % 2 == 0:
-        raise RuleError(at + text.rindex("|"), "found the end of the pattern where '|' was expected: hex bytes are not closed", keyword)
+        raise RuleError(at + text.rindex("|"), "found the end of the pattern where '|' was expected: hex bytes are not closed",
+                        keyword)
     for index, part in enumerate(parts):
         if index % 2:
             out += _hex_bytes(part, at, keyword)

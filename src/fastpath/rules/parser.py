@@ -52,7 +52,8 @@ def parse_rule(source: RuleText) -> RuleAst:
     if at == len(text):
         raise RuleError(at, "found the end of the rule where '(' and options were expected")
     if text[at] != "(" or text[at - 1] not in BLANK:
-        raise RuleError(at, f"found {text[at]!r} where {'a blank before the options' if text[at] == '(' else repr('(')} was expected")
+        expected = "a blank before the options" if text[at] == "(" else "'('"
+        raise RuleError(at, f"found {text[at]!r} where {expected} was expected")
     while at < len(text) and text[at] in BLANK + "(":
         at += 1
     return RuleAst(source, action, proto, src, sport, arrow, dst, dport, split_options(text, at))

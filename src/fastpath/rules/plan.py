@@ -12,6 +12,9 @@ from typing import Literal
 Value = int | str
 
 
+Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something stands; lines and columns count from 1."""
@@ -54,6 +57,10 @@ class PortSet:
         return self.ranges == ((0, 65535),)
 
 
+#: How flag bits are looked at.
+Mode = Literal["=", "+", "*", "!"]
+
+
 # ---- conditions on headers: no order among them ----
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Bits:
     `field`: tcp.flags, or fragbits (of the 16-bit field of the header: 0x8000, 0x4000 DF, 0x2000 MF). Bits in `ignore` are
     masked away from the packet's first, not from `value`."""
     field: str
-    mode: Literal["=", "+", "*", "!"]
+    mode: Mode
     value: int
     ignore: int = 0
 
@@ -241,7 +248,7 @@ class Tag:
 class RulePlan:
     place: Place
     text: str                   # as written, for outputs
-    action: Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
+    action: Action
     proto: str                  # lower case: ip tcp udp icmp ... tcp-pkt tcp-stream pkthdr ipv4 ipv6 sctp
     src: AddressSet
     sport: PortSet

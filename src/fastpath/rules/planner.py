@@ -7,15 +7,18 @@ from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword
 from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
 from .parser import RuleAst, parse_rule
-from .plan import Refusal, RulePlan
+from .plan import Action, Refusal, RulePlan
 from .variables import Groups
 
 #: Protocols that a packet's headers tell.
-PACKET_PROTOCOLS = ("ip", "ip4", "ip6", "ipv4", "ipv6", "tcp", "tcp-pkt", "tcp-stream", "udp", "icmp", "icmpv4", "icmpv6", "sctp", "pkthdr")
+PACKET_PROTOCOLS = ("ip", "ip4", "ip6", "ipv4", "ipv6", "tcp", "tcp-pkt", "tcp-stream", "udp", "icmp", "icmpv4", "icmpv6", "sctp",
+                    "pkthdr")
 
 #: Protocols of the application layer, which wait for their rooms. Names: Suricata 7.0.10.
-APPLICATION_PROTOCOLS = ("bittorrent-dht", "dcerpc", "dhcp", "dnp3", "dns", "enip", "ftp", "ftp-data", "http", "http1", "http2", "ike",
-                         "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip", "smb", "smtp",
+APPLICATION_PROTOCOLS = ("bittorrent-dht", "dcerpc", "dhcp", "dnp3", "dns", "enip", "ftp", "ftp-data", "http", "http1", "http2",
+    "ike",
+                         "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip", "smb",
+                         "smtp",
                          "snmp", "ssh", "telnet", "template", "tftp", "tls")
 
 _SAME = {"ip4": "ipv4", "ip6": "ipv6"}
@@ -65,7 +68,8 @@ class Planner:
         _check(draft, ast)
         if draft.refusal is not None:
             raise draft.refusal
-        plan = RulePlan(ast.source.place(0), readable(ast.source.text), action, _SAME.get(proto, proto), src, sport, dst, dport,
+        plan = RulePlan(ast.source.place(0), readable(ast.source.text), cast(Action, action),
+                        _SAME.get(proto, proto), src, sport, dst, dport,
                         ast.arrow.text == "<>", cast(int, draft.sid))
         draft.fill(plan)
         return plan
@@ -122,7 +126,8 @@ def _check(draft: Draft, ast: RuleAst) -> None:
     by_packet = draft.needs_packet or ("tcp-pkt" if draft.proto == "tcp-pkt" else "")
     by_stream = draft.needs_stream or ("tcp-stream" if draft.proto == "tcp-stream" else "")
     if by_packet and by_stream:
-        raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone", draft.needs_packet or draft.needs_stream)
+        raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone",
+                        draft.needs_packet or draft.needs_stream)
     if draft.longest is not None:
         for room in draft.rooms:
             if room.buffer == "payload":

@@ -19,7 +19,8 @@ def unmet(text: str, at: int, keywords: Container[str]) -> str:
     name, _, value = text.partition(" ")
     value = value.strip(BLANK)
     if name == "version":
-        return "" if _version(value, at) else f"needs Suricata {value}; the rules are read as those of {'.'.join(map(str, VERSION))}"
+        read_as = ".".join(map(str, VERSION))
+        return "" if _version(value, at) else f"needs Suricata {value}; rules are read as those of {read_as}"
     if name == "feature" and value:
         return f"needs the feature {value}"
     if name == "keyword" and value:

@@ -26,7 +26,8 @@ class RuleSet:
     disabled ones (behind a #) are not counted in rules unless they were asked for.
     """
 
-    def __init__(self, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str, int]] | None = None,
+    def __init__(self, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
+        int]] | None = None,
                  references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None):
         self.plans: list[RulePlan] = []
         self.refusals: list[Refusal] = []
@@ -39,7 +40,8 @@ class RuleSet:
         self._index: dict[tuple[int, int], int] = {}
 
     @classmethod
-    def load(cls, paths: Paths, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str, int]] | None = None,
+    def load(cls, paths: Paths, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
+        int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
              include_disabled: bool = False) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
@@ -83,7 +85,8 @@ class RuleSet:
     @property
     def counts(self) -> dict[str, int]:
         """rules, exact, refused, malformed, disabled."""
-        return {"rules": self.rules, "exact": self.exact, "refused": self.refused, "malformed": self.malformed, "disabled": self.disabled}
+        return {"rules": self.rules, "exact": self.exact, "refused": self.refused, "malformed": self.malformed,
+            "disabled": self.disabled}
 
     def check(self) -> dict[str, Any]:
         """What `rules check --json` prints: integers rules, exact and refused, and refusals, each with file, line, column, sid,

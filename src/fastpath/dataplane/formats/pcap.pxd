@@ -5,7 +5,7 @@ from fastpath.dataplane.bpf cimport bpf_run
 from fastpath.dataplane.formats.record cimport (
     CAPLEN_MAX, SECOND, caplen_max, choose_filter, fail, fetch_ahead, fill, load16, load32, plain_linktype, rarely,
 )
-from fastpath.dataplane.rx cimport DAMAGE_CAPLEN, DAMAGE_VERSION, FORMAT_PCAP, rx_t
+from fastpath.dataplane.formats.reader cimport DAMAGE_CAPLEN, DAMAGE_VERSION, FORMAT_PCAP, rx_t
 from fastpath.dataplane.types cimport burst_t
 
 cdef enum:

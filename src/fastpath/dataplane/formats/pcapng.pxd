@@ -7,7 +7,7 @@ from fastpath.dataplane.bpf cimport bpf_run
 from fastpath.dataplane.formats.record cimport (
     SECOND, choose_filter, fail, fetch_ahead, fill, load16, load32, load64, plain_linktype, rarely, uint128_t,
 )
-from fastpath.dataplane.rx cimport (
+from fastpath.dataplane.formats.reader cimport (
     DAMAGE_BLOCK_BODY, DAMAGE_BLOCK_LENGTH, DAMAGE_BLOCK_TRAILER, DAMAGE_BYTE_ORDER, DAMAGE_INTERFACE, DAMAGE_INTERFACES,
     DAMAGE_MEMORY, DAMAGE_NONE, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_PCAPNG, UNIT_BINARY, UNIT_OVER, UNIT_TIMES, interface_t,
     rx_t,
@@ -56,7 +56,7 @@ cdef inline uint64_t stamp(const interface_t *interface, uint32_t high, uint32_t
 
 cdef inline uint8_t describe(interface_t *interface, const uint8_t *at, uint32_t length, bint swapped) noexcept nogil:
     """Reads an Interface Description Block (section 4.2) of `length` bytes; returns the damage."""
-    cdef uint32_t position = 16, code, size, i
+    cdef uint32_t position = 16, code, size, _
     cdef uint8_t resolution
     memset(interface, 0, sizeof(interface_t))
     interface.scale = 1000
@@ -83,11 +83,11 @@ cdef inline uint8_t describe(interface_t *interface, const uint8_t *at, uint32_t
                 if interface.shift > 63:
                     return DAMAGE_TIME
             elif resolution <= 9:
-                for i in range(9 - resolution):
+                for _ in range(9 - resolution):
                     interface.scale *= 10
             elif resolution <= 19:
                 interface.unit = UNIT_OVER
-                for i in range(resolution - 9):
+                for _ in range(resolution - 9):
                     interface.scale *= 10
             else:
                 return DAMAGE_TIME

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastpath.dataplane.rx cimport RX_DAMAGED, RX_NEED, interface_t, rx_t
+from fastpath.dataplane.formats.reader cimport RX_DAMAGED, RX_NEED, interface_t, rx_t
 from fastpath.dataplane.types cimport NO_INDEX, PM_CUT, packet_meta_t
 
 cdef extern from *:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Literal, cast
 
 from ..draft import Draft, Pattern, number, words
 from ..lexer import BLANK, RuleError
@@ -9,7 +10,7 @@ from ..plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Pcre
 from .table import keyword
 
 _U16, _U32, _U64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
-_BASES = {"hex": 16, "dec": 10, "oct": 8}
+_BASES: dict[str, Literal[8, 10, 16]] = {"hex": 16, "dec": 10, "oct": 8}
 _ONE_OF = {"big": "endian", "little": "endian", "hex": "base", "dec": "base", "oct": "base"}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
@@ -25,9 +26,9 @@ class _Options:
     def __init__(self, draft: Draft):
         self._draft = draft
         self.relative = False
-        self.endian = "big"
+        self.endian: Literal["big", "little"] = "big"
         self.string = False
-        self.base = 0
+        self.base: Literal[0, 8, 10, 16] = 0
         self.bitmask = 0
         self.dce_at = -1
 
@@ -36,7 +37,7 @@ class _Options:
         if word == "relative":
             self.relative = True
         elif word in ("big", "little"):
-            self.endian = word
+            self.endian = cast(Any, word)
         elif word == "string":
             self.string = True
         elif word in _BASES:
@@ -89,10 +90,12 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
         if word.startswith("bitmask"):
             options.bitmask = number(word[len("bitmask"):].strip(BLANK), where, 0, _U32, 0)
         elif not options.take(word, where):
-            raise RuleError(where, f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
+            raise RuleError(where,
+                f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base, options.bitmask))
+    draft.steps().append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base,
+        options.bitmask))
 
 
 @keyword("byte_jump", "payload", note="dce is refused")
@@ -121,7 +124,8 @@ def byte_jump(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, "from_beginning and from_end contradict each other")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align, from_beginning,
+    draft.steps().append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align,
+        from_beginning,
                                   from_end, post_offset))
 
 
@@ -180,9 +184,10 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     if oper not in ("+", "-", "*", "/", "<<", ">>"):
         raise RuleError(where, f"found {oper!r} where one of + - * / << >> was expected")
     if "endian" in said:
-        options.endian, where = said["endian"]
-        if options.endian not in ("big", "little"):
-            raise RuleError(where, f"found {options.endian!r} where big or little was expected")
+        endian, where = said["endian"]
+        if endian not in ("big", "little"):
+            raise RuleError(where, f"found {endian!r} where big or little was expected")
+        options.endian = cast(Any, endian)
     if "string" in said:
         base, where = said["string"]
         if base not in _BASES:

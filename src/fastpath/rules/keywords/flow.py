@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 from ..draft import Draft, words
 from ..lexer import BLANK, RuleError
@@ -11,7 +12,8 @@ from .table import keyword
 #: Words of flow: the field of FlowState that each decides, and its value there.
 WORDS = {"to_server": ("direction", "to_server"), "from_client": ("direction", "to_server"),
          "to_client": ("direction", "to_client"), "from_server": ("direction", "to_client"),
-         "established": ("state", "established"), "not_established": ("state", "not_established"), "stateless": ("state", "stateless"),
+         "established": ("state", "established"), "not_established": ("state", "not_established"), "stateless": ("state",
+         "stateless"),
          "only_stream": ("stream", "only_stream"), "no_stream": ("stream", "no_stream"),
          "only_frag": ("frag", "only_frag"), "no_frag": ("frag", "no_frag")}
 
@@ -38,7 +40,7 @@ def flow(draft: Draft, text: str, at: int) -> None:
         said.add(field)
         if getattr(state, field) not in ("", value):
             draft.refuse(where, f"{word} contradicts an earlier flow keyword")
-        state = replace(state, **{field: value})
+        state = replace(state, **cast(Any, {field: value}))
         if value == "only_stream":
             draft.needs_stream = "flow:only_stream"
         elif value == "no_stream":
@@ -59,9 +61,10 @@ def flowbits(draft: Draft, text: str, at: int) -> None:
         raise RuleError(where, "found no name where the name of a flowbit was expected")
     if len(parts) > 2:
         draft.refuse(parts[2][1], "groups of flowbits are not known")
-    names, name_at = (parts[1][0],), parts[1][1]
-    if action in ("isset", "isnotset") and "|" in names[0]:
-        names = tuple(name.strip(BLANK) for name in names[0].split("|") if name.strip(BLANK))
+    written, name_at = parts[1]
+    names: tuple[str, ...] = (written,)
+    if action in ("isset", "isnotset") and "|" in written:
+        names = tuple(name.strip(BLANK) for name in written.split("|") if name.strip(BLANK))
     for name in names:
         if any(char in BLANK for char in name):
             raise RuleError(name_at, f"found {name!r} where a name without blanks was expected")

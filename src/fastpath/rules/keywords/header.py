@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from ..draft import Draft, number, words
 from ..events import engine_events
 from ..lexer import BLANK, RuleError
-from ..plan import Bits, Condition, HasEvent, Number, Presence
+from ..plan import Bits, Condition, HasEvent, Mode, Number, Presence
 from .protocols import PROTOCOLS
 from .table import keyword
 
@@ -32,7 +33,8 @@ def unsigned(text: str, at: int, highest: int) -> Ranges:
             raise RuleError(at, f"found {high + 1} where a number up to {highest} was expected")
         ranges: Ranges = ((low, high),)
     else:
-        bounds = {"=": ((low, low),), "!": _one(low, True, highest), "!=": _one(low, True, highest), "<": ((0, low - 1),), "<=": ((0, low),),
+        bounds = {"=": ((low, low),), "!": _one(low, True, highest), "!=": _one(low, True, highest), "<": ((0, low - 1),),
+        "<=": ((0, low),),
                   ">": ((low + 1, highest),), ">=": ((low, highest),)}
         ranges = tuple((first, last) for first, last in bounds[op] if first <= last)
     if low > highest or ranges and ranges[-1][0] > highest:
@@ -44,8 +46,8 @@ def unsigned(text: str, at: int, highest: int) -> Ranges:
     return ranges
 
 
-def _comparison(name: str, field: str, highest: int, *aliases: str) -> None:
-    @keyword(name, "header", *aliases)
+def _comparison(name: str, field: str, highest: int) -> None:
+    @keyword(name, "header")
     def setup(draft: Draft, text: str, at: int) -> None:
         _packet(draft, Number(field, unsigned(text, at, highest)))
 
@@ -57,12 +59,16 @@ def _equality(name: str, field: str, highest: int, *aliases: str, negatable: boo
         _packet(draft, Number(field, _one(number(text[negated:].strip(BLANK), at, 0, highest), negated, highest)))
 
 
-for _row in (("ttl", "ttl", 255), ("itype", "itype", 255), ("icode", "icode", 255), ("tcp.mss", "tcp.mss", 65535),
-             ("icmpv6.mtu", "icmpv6.mtu", 2**32 - 1)):
-    _comparison(*_row)
-for _row in (("id", "ip.id", 65535), ("tcp.seq", "seq", 2**32 - 1, "seq"), ("tcp.ack", "ack", 2**32 - 1, "ack"),
-             ("icmp_id", "icmp_id", 65535), ("icmp_seq", "icmp_seq", 65535)):
-    _equality(*_row)
+_comparison("ttl", "ttl", 255)
+_comparison("itype", "itype", 255)
+_comparison("icode", "icode", 255)
+_comparison("tcp.mss", "tcp.mss", 65535)
+_comparison("icmpv6.mtu", "icmpv6.mtu", 2**32 - 1)
+_equality("id", "ip.id", 65535)
+_equality("tcp.seq", "seq", 2**32 - 1, "seq")
+_equality("tcp.ack", "ack", 2**32 - 1, "ack")
+_equality("icmp_id", "icmp_id", 65535)
+_equality("icmp_seq", "icmp_seq", 65535)
 _equality("tcp.window", "window", 65535, "window", negatable=True)
 
 
@@ -141,7 +147,7 @@ def flags(draft: Draft, text: str, at: int) -> None:
     _flags(draft, mode, value, ignore)
 
 
-def _flags(draft: Draft, mode: str, value: int, ignore: int) -> None:
+def _flags(draft: Draft, mode: Mode, value: int, ignore: int) -> None:
     """What Suricata 7.0.10 makes of flags: without a bit to look for, all bits count; rules that name bits which open or
     close a connection, or unusual ones, see only packets with such a bit; those that name SYN only packets with SYN."""
     if value == 0:
@@ -188,15 +194,16 @@ def _event(draft: Draft, name: str, at: int) -> None:
     draft.conditions.append(HasEvent(name))
 
 
-def _bits(word: tuple[str, int], known: dict[str, int]) -> tuple[str, int]:
+def _bits(word: tuple[str, int], known: dict[str, int]) -> tuple[Mode, int]:
     """Mode and value of letters with at most one of + * ! before or behind them."""
     text, at = word
-    mode, value, letters = "=", 0, 0
+    mode: Mode = "="
+    value = letters = 0
     for letter in text:
         if letter in "+*!":
             if mode != "=":
                 raise RuleError(at, f"found {letter!r} where a mode is given already")
-            mode = letter
+            mode = cast(Mode, letter)
         elif letter in known:
             value |= known[letter]
             letters += 1

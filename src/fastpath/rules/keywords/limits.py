@@ -1,6 +1,8 @@
 """threshold, detection_filter and tag. User guide, "Thresholding Keywords" and "Meta Keywords"."""
 from __future__ import annotations
 
+from typing import Any, cast
+
 from ..draft import Draft, number, words
 from ..lexer import BLANK, RuleError
 from ..plan import Tag, Threshold
@@ -20,7 +22,7 @@ def threshold(draft: Draft, text: str, at: int) -> None:
     if kind == "backoff":
         raise RuleError(said["type"][1], "thresholds that back off are not known", malformed=False)
     track = _choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule"))
-    draft.threshold = Threshold(kind, track, _number(said, at, "count", 0), _number(said, at, "seconds", 0))
+    draft.threshold = Threshold(cast(Any, kind), cast(Any, track), _number(said, at, "count", 0), _number(said, at, "seconds", 0))
 
 
 @keyword("detection_filter", "limits")
@@ -29,7 +31,8 @@ def detection_filter(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, "a rule has one threshold or one detection_filter")
     said = _parts(text, at, ("track", "count", "seconds"))
     track = _choice(said, at, "track", ("by_src", "by_dst"))
-    draft.detection_filter = Threshold("detection_filter", track, _number(said, at, "count", 1), _number(said, at, "seconds", 1))
+    draft.detection_filter = Threshold("detection_filter", cast(Any, track), _number(said, at, "count", 1), _number(said, at,
+        "seconds", 1))
 
 
 @keyword("tag", "limits")
@@ -53,7 +56,7 @@ def tag(draft: Draft, text: str, at: int) -> None:
         draft.refuse(parts[3][1], "a direction has no meaning for the packets of a session")
     if draft.tag:
         draft.refuse(at, "a second tag is not known")
-    draft.tag = Tag(kind, count, metric, direction)
+    draft.tag = Tag(cast(Any, kind), count, cast(Any, metric), direction)
 
 
 def _parts(text: str, at: int, known: tuple[str, ...]) -> dict[str, tuple[str, int]]:

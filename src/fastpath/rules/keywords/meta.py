@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, cast
 
 from ..draft import Draft, number, words
 from ..lexer import BLANK, RuleError, readable
@@ -80,7 +81,7 @@ def target(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, f"found {text!r} where src_ip or dest_ip was expected")
     if draft.target not in ("", text):
         raise RuleError(at, "contradicts the target before it")
-    draft.target = text
+    draft.target = cast(Any, text)
 
 
 @keyword("requires", "meta")

@@ -117,7 +117,7 @@ def fast_pattern(draft: Draft, text: str, at: int) -> None:
             raise RuleError(at, f"found {text!r} where 'only' or 'offset,length' was expected")
         first, length = (number(part, where, 0, _U16) for part, where in parts)
         if first + length > len(pattern.pattern):
-            raise RuleError(at, f"found {first} and {length} where a part of a content of {len(pattern.pattern)} bytes was expected")
+            raise RuleError(at, f"found {text!r} where a part of a content of {len(pattern.pattern)} bytes was expected")
         pattern.chop = first, length
     pattern.fast_pattern = True
 

@@ -12,7 +12,8 @@ from ..plan import Pcre
 from .table import keyword
 
 # the last slash that is not behind a single backslash ends the expression
-_FORM = re.compile(r'(?P<before>[^/]*)/(?P<expression>.*(?<!(?<!\\)\\))/(?P<options>[A-Za-z]*)(?P<captures>\s*,[^"]*)?\Z', re.DOTALL)
+_FORM = re.compile(r'(?P<before>[^/]*)/(?P<expression>.*(?<!(?<!\\)\\))/'
+                   r'(?P<options>[A-Za-z]*)(?P<captures>\s*,[^"]*)?\Z', re.DOTALL)
 
 #: Letters that name the buffer of an application protocol.
 BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": "http.response_body", "H": "http.header",

@@ -1,11 +1,14 @@
 """The keywords that wait for their room: known, checked for form, and refused. A room that is built takes its rows from here.
 
-Each row: name and aliases, and what it is: nothing for a plain keyword, or `sticky` (a buffer for what follows), `modifier>buffer`
-(for the content before it), `transform` (of the buffer before it), `content>buffer` (a content of its own); `=` behind these
-where they take a value; `!` for a plain one that takes none, `?` where it may.
+Each row: name and aliases, and what it is: nothing for a plain keyword, or `sticky` (a buffer for what follows),
+`modifier>buffer` (for the content before it), `transform` (of the buffer before it), `content>buffer` (a content of its own);
+`=` behind these where they take a value; `!` for a plain one that takes none, `?` where it may.
 Names: Suricata 7.0.10, `suricata --list-keywords`.
 """
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
 
 from ..draft import Draft
 from ..lexer import RuleError
@@ -16,41 +19,47 @@ _ROOMS = {
     "http": """
         http_cookie modifier>http.cookie | http.cookie sticky | http_method modifier>http.method | http.method sticky
         http.protocol http_protocol sticky | http.start http_start sticky | urilen
-        http_client_body modifier>http.request_body | http.request_body sticky | http_server_body modifier>http.response_body
-        http.response_body sticky | http_header modifier>http.header | http.header sticky
-        http.header_names http_header_names sticky | http.accept http_accept sticky | http.accept_lang http_accept_lang sticky
-        http.accept_enc http_accept_enc sticky | http.connection http_connection sticky
-        http.content_len http_content_len sticky | http.content_type http_content_type sticky | http.location sticky
-        http.server sticky | http.referer http_referer sticky | http_raw_header modifier>http.header.raw
-        http.header.raw sticky | http_uri modifier>http.uri | http.uri sticky | http.uri.raw sticky
-        http_raw_uri modifier>http.uri.raw | http_stat_msg modifier>http.stat_msg | http.stat_msg sticky
-        http_stat_code modifier>http.stat_code | http.stat_code sticky | http_user_agent modifier>http.user_agent
-        http.user_agent sticky | http_host modifier>http.host | http.host sticky | http_raw_host modifier>http.host.raw
-        http.host.raw sticky | http.request_line http_request_line sticky | http.response_line http_response_line sticky
+        http_client_body modifier>http.request_body | http.request_body sticky
+        http_server_body modifier>http.response_body | http.response_body sticky | http_header modifier>http.header
+        http.header sticky | http.header_names http_header_names sticky | http.accept http_accept sticky
+        http.accept_lang http_accept_lang sticky | http.accept_enc http_accept_enc sticky
+        http.connection http_connection sticky | http.content_len http_content_len sticky
+        http.content_type http_content_type sticky | http.location sticky | http.server sticky
+        http.referer http_referer sticky | http_raw_header modifier>http.header.raw | http.header.raw sticky
+        http_uri modifier>http.uri | http.uri sticky | http.uri.raw sticky | http_raw_uri modifier>http.uri.raw
+        http_stat_msg modifier>http.stat_msg | http.stat_msg sticky | http_stat_code modifier>http.stat_code
+        http.stat_code sticky | http_user_agent modifier>http.user_agent | http.user_agent sticky
+        http_host modifier>http.host | http.host sticky | http_raw_host modifier>http.host.raw | http.host.raw sticky
+        http.request_line http_request_line sticky | http.response_line http_response_line sticky
         uricontent content>http.uri | http.request_header sticky | http.response_header sticky""",
     "http2": """
         http2.frametype | http2.errorcode | http2.priority | http2.window | http2.size_update | http2.settings
         http2.header_name sticky""",
     "tls": """
-        tls.version | tls.subject | tls.issuerdn | tls_cert_notbefore | tls_cert_notafter | tls_cert_expired ! | tls_cert_valid !
-        tls.fingerprint | tls_store tls.store ! | tls.cert_chain_len | ssl_version | ssl_state | tls.sni tls_sni sticky | tls.certs sticky
-        tls.cert_issuer tls_cert_issuer sticky | tls.cert_subject tls_cert_subject sticky | tls.cert_serial tls_cert_serial sticky
-        tls.cert_fingerprint tls_cert_fingerprint sticky | tls.random_time sticky | tls.random_bytes sticky | tls.random sticky
-        ja3.hash ja3_hash sticky | ja3.string ja3_string sticky | ja3s.hash sticky | ja3s.string sticky | ja4.hash ja4_hash sticky""",
+        tls.version | tls.subject | tls.issuerdn | tls_cert_notbefore | tls_cert_notafter | tls_cert_expired !
+        tls_cert_valid ! | tls.fingerprint | tls_store tls.store ! | tls.cert_chain_len | ssl_version | ssl_state
+        tls.sni tls_sni sticky | tls.certs sticky | tls.cert_issuer tls_cert_issuer sticky
+        tls.cert_subject tls_cert_subject sticky | tls.cert_serial tls_cert_serial sticky
+        tls.cert_fingerprint tls_cert_fingerprint sticky | tls.random_time sticky | tls.random_bytes sticky
+        tls.random sticky | ja3.hash ja3_hash sticky | ja3.string ja3_string sticky | ja3s.hash sticky
+        ja3s.string sticky | ja4.hash ja4_hash sticky""",
     "dns": "dns.query dns_query sticky | dns.opcode",
     "ssh": """
         ssh.proto ssh_proto sticky | ssh.protoversion | ssh.software ssh_software sticky | ssh.softwareversion
         ssh.hassh ssh-hassh sticky | ssh.hassh.server ssh-hassh-server sticky | ssh.hassh.string ssh-hassh-string sticky
         ssh.hassh.server.string ssh-hassh-server-string sticky""",
     "smb": """
-        smb.named_pipe smb_named_pipe sticky | smb.share smb_share sticky | smb.ntlmssp_user sticky | smb.ntlmssp_domain sticky""",
+        smb.named_pipe smb_named_pipe sticky | smb.share smb_share sticky | smb.ntlmssp_user sticky
+        smb.ntlmssp_domain sticky""",
     "dcerpc": "dcerpc.iface dce_iface | dcerpc.opnum dce_opnum | dcerpc.stub_data dce_stub_data sticky",
     "nfs": "nfs_procedure | nfs.version nfs_version",
     "ftp": "ftpbounce ! | ftpdata_command",
     "modbus": "modbus",
     "enip": "cip_service | enip_command",
     "dnp3": "dnp3.data dnp3_data sticky | dnp3_func dnp3.func | dnp3_ind dnp3.ind | dnp3_obj dnp3.obj",
-    "krb5": "krb5_err_code | krb5_msg_type | krb5.cname krb5_cname sticky | krb5.sname krb5_sname sticky | krb5.ticket_encryption",
+    "krb5": """
+        krb5_err_code | krb5_msg_type | krb5.cname krb5_cname sticky | krb5.sname krb5_sname sticky
+        krb5.ticket_encryption""",
     "sip": """
         sip.method sticky | sip.uri sticky | sip.protocol sticky | sip.stat_code sticky | sip.stat_msg sticky
         sip.request_line sticky | sip.response_line sticky""",
@@ -59,26 +68,30 @@ _ROOMS = {
     "snmp": "snmp.usm sticky | snmp.version | snmp.community sticky | snmp.pdu_type",
     "mqtt": """
         mqtt.type | mqtt.flags | mqtt.qos | mqtt.protocol_version | mqtt.reason_code | mqtt.connect.flags
-        mqtt.connect.clientid sticky | mqtt.connect.username sticky | mqtt.connect.password sticky | mqtt.connect.willtopic sticky
-        mqtt.connect.willmessage sticky | mqtt.connack.session_present | mqtt.publish.topic sticky | mqtt.publish.message sticky
-        mqtt.subscribe.topic sticky | mqtt.unsubscribe.topic sticky""",
+        mqtt.connect.clientid sticky | mqtt.connect.username sticky | mqtt.connect.password sticky
+        mqtt.connect.willtopic sticky | mqtt.connect.willmessage sticky | mqtt.connack.session_present
+        mqtt.publish.topic sticky | mqtt.publish.message sticky | mqtt.subscribe.topic sticky
+        mqtt.unsubscribe.topic sticky""",
     "quic": "quic.version sticky | quic.sni sticky | quic.ua sticky | quic.cyu.hash sticky | quic.cyu.string sticky",
     "ike": """
         ike.exchtype | ike.init_spi sticky | ike.resp_spi sticky | ike.vendor sticky | ike.chosen_sa_attribute
-        ike.key_exchange_payload_length | ike.nonce_payload_length | ike.nonce_payload sticky | ike.key_exchange_payload sticky""",
+        ike.key_exchange_payload_length | ike.nonce_payload_length | ike.nonce_payload sticky
+        ike.key_exchange_payload sticky""",
     "file": """
-        file.data file_data sticky | filename | file.name sticky | fileext | filestore ? | filemagic | file.magic sticky | filemd5
-        filesha1 | filesha256 | filesize""",
+        file.data file_data sticky | filename | file.name sticky | fileext | filestore ? | filemagic | file.magic sticky
+        filemd5 | filesha1 | filesha256 | filesize""",
     "application-layer": "app-layer-protocol | app-layer-event | frame sticky=",
     "buffers": """
-        bsize | compress_whitespace transform | strip_whitespace transform | strip_pseudo_headers transform | to_md5 transform
-        to_sha1 transform | to_sha256 transform | dotprefix transform | pcrexform transform= | url_decode transform | xor transform=
-        header_lowercase transform | to_lowercase transform | to_uppercase transform | ip.src sticky | ip.dst sticky""",
+        bsize | compress_whitespace transform | strip_whitespace transform | strip_pseudo_headers transform
+        to_md5 transform | to_sha1 transform | to_sha256 transform | dotprefix transform | pcrexform transform=
+        url_decode transform | xor transform= | header_lowercase transform | to_lowercase transform
+        to_uppercase transform | ip.src sticky | ip.dst sticky""",
     "datasets": "dataset | datarep | iprep",
     "flow": "stream_size | flow.age | stream-event",
     "variables": "flowvar | flowint | pktvar | hostbits | xbits",
     "header": """
-        geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum | template2""",
+        geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
+        template2""",
     "payload": "rpc | asn1 | replace",
     "scripts": "lua luajit",
     "actions": "config | nfq_set_mark",
@@ -134,6 +147,10 @@ def _enter_rows() -> None:
                         kind=kind.rstrip("=")), *names[1:])
 
 
-_KINDS = {"": ("needed", None), "!": ("none", None), "?": ("optional", None), "sticky": ("none", _sticky), "modifier": ("none", _modifier),
-          "sticky=": ("needed", _sticky), "transform": ("none", None), "transform=": ("needed", None), "content": ("needed", _content)}
+#: What a row says -> whether it takes a value, and what makes its setup of the buffer's name.
+_KINDS: dict[str, tuple[Literal["none", "needed", "optional"], Callable[[str], Setup] | None]] = {
+    "": ("needed", None), "!": ("none", None), "?": ("optional", None),
+    "sticky": ("none", _sticky), "sticky=": ("needed", _sticky), "modifier": ("none", _modifier),
+    "transform": ("none", None), "transform=": ("needed", None), "content": ("needed", _content),
+}
 _enter_rows()

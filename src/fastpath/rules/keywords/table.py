@@ -43,7 +43,8 @@ def add(row: Keyword, *aliases: str) -> None:
 
 
 def keyword(name: str, family: str, *aliases: str, value: Literal["none", "needed", "optional"] = "needed",
-            quotes: Literal["no", "optional", "must"] = "no", negatable: bool = False, note: str = "") -> Callable[[Setup], Setup]:
+            quotes: Literal["no", "optional", "must"] = "no", negatable: bool = False, note: str = "") -> Callable[[Setup],
+            Setup]:
     """Enters the decorated function as the setup of a keyword that is honoured."""
     def enter(setup: Setup) -> Setup:
         add(Keyword(name, family, value, setup, quotes, negatable, note), *aliases)
