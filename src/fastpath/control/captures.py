@@ -29,7 +29,7 @@ CHUNK = 1 << 20             # bytes read at a time
 CHUNK_OUT = 4 << 20         # bytes decompressed at a time, at most
 CHUNKS_AHEAD = 2            # in the queue
 SNIFF = 1 << 16             # compressed bytes that tell what a file of a folder holds
-ZSTD_PIECE = 1024           # compressed bytes at a time: what is lost before damage, and the most that expands at once
+ZSTD_PIECE = 4096           # compressed bytes at a time: what is lost before damage, and the most that expands at once
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
