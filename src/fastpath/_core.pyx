@@ -176,7 +176,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
         if match.flags & MATCH_THRESHOLD:
             if engine.workers > 1:
                 wait_turn(engine, worker, rank)
-            state = threshold_check(engine.thresholds, slot.rules, match.rule, &slot.burst, entry,
+            state = threshold_check(engine.thresholds, slot.rules, match.compiled, &slot.burst, entry,
                                     flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, now)
             if state == THRESHOLD_SUPPRESS:
                 continue
