@@ -61,11 +61,13 @@ cdef void open_tunnel(const decode_config_t *config, burst_t *burst, uint32_t en
 cdef inline uint32_t tunnel_end(const packet_meta_t *outer) noexcept nogil:
     """Offset behind the last byte of what the tunnel carries, as the headers announce it: the capture may have less."""
     cdef const uint8_t *l3 = outer.frame + outer.l3
+    cdef uint32_t announced
     if outer.carries not in (TUNNEL_IPIP, TUNNEL_6IN4, TUNNEL_4IN6, TUNNEL_6IN6, TUNNEL_GRE, TUNNEL_NVGRE, TUNNEL_ERSPAN):
         return outer.l4 + be16(outer.frame + outer.l4 + UDP_LENGTH_AT)
-    if outer.net == NET_IPV4:
-        return outer.l3 + be16(l3 + IPV4_TOTAL_AT)
-    return outer.l3 + IPV6_LEN + be16(l3 + IPV6_PAYLOAD_LEN_AT)
+    announced = be16(l3 + (IPV4_TOTAL_AT if outer.net == NET_IPV4 else IPV6_PAYLOAD_LEN_AT))
+    if announced == 0:          # segmentation offload and jumbograms: all there is
+        return outer.wirelen
+    return outer.l3 + announced + (0 if outer.net == NET_IPV4 else IPV6_LEN)
 
 
 cdef inline void inherit(const decode_config_t *config, burst_t *burst, uint32_t entry, uint16_t vlan,

@@ -36,6 +36,7 @@ from fastpath.dataplane.wire.walk cimport *
 cdef enum:
     PREFETCH_AHEAD = 6
     STRAIGHT_LEAST = 48         # bytes up to the flags of TCP
+    COMPAT_FRAME_MAX = 65604
     OFFSET_MAX = 0xff00         # headers begin before this, so that every offset fits packet_meta_t
     PROTO_IPV4 = 4
     PROTO_IPV6 = 41
@@ -224,11 +225,16 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
         meta.tunnel_id = 0
         meta.qfi = 0
     walk.step = first_step(config, meta.linktype, meta.depth)
-    if walk.step == STEP_DONE:
+    if config.compat and meta.caplen > COMPAT_FRAME_MAX:
+        walk.step = STEP_DONE   # nor does Suricata take it in
+    elif walk.step == STEP_DONE:
         note(&walk, EVENT_CAPTURE_LINKTYPE_UNSUPPORTED)
     while walk.step != STEP_DONE:
         if walk.step == STEP_TYPE:
             walk_type(&walk)
+            continue
+        if walk.step == STEP_TRANSPORT and walk.at <= OFFSET_MAX:
+            walk_transport(&walk)
             continue
         walk.layers += 1
         if walk.layers >= config.max_layers or walk.at > OFFSET_MAX:
@@ -239,8 +245,6 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
             walk_ipv4(&walk)
         elif walk.step == STEP_IPV6:
             walk_ipv6(&walk)
-        elif walk.step == STEP_TRANSPORT:
-            walk_transport(&walk)
         elif walk.step == STEP_VLAN:
             walk_vlan(&walk)
         elif walk.step == STEP_MPLS:
@@ -275,7 +279,7 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
             walk_pppoe_session(&walk)
         elif walk.step == STEP_ARP:
             walk_arp(&walk)
-    if walk.failed and config.compat and meta.depth and (meta.tunnel == TUNNEL_TEREDO or walk.layers <= (
+    if walk.failed and config.compat and meta.depth and (meta.tunnel == TUNNEL_TEREDO or not walk.decoded and walk.layers <= (
             2 if meta.tunnel == TUNNEL_VXLAN or meta.linktype == LINKTYPE_PPP else 1)):
         forget_inner(meta, &burst.meta[meta.parent])
 

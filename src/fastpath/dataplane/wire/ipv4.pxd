@@ -166,6 +166,7 @@ cdef inline void walk_ipv4(walk_t *walk) noexcept nogil:
             return
     if walk.config.checksums and checksum_wrong(0, at, header):
         walk.meta.flags |= PM_L3_CHECKSUM
+    walk.decoded = True
     walk.at += header
     if be16(at + IPV4_FRAGMENT_AT) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET):
         walk.meta.flags |= PM_FRAGMENT

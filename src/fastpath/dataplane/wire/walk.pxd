@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.types cimport (
-    NET_IPV4, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
+    NET_IPV4, NO_INDEX, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
 )
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4, pseudo_ipv6
 from fastpath.dataplane.wire.load cimport be32, be64, put64, raw32, raw64
@@ -105,16 +105,22 @@ ctypedef struct walk_t:
     uint16_t unknown_type       # the event if ethertype is unknown
     bint cut                    # what would follow `end` is missing because the capture cut it
     bint failed                 # a header could not be read
+    bint decoded                # the first IP header could be, whatever comes of the rest
 
 
 cdef inline void note(walk_t *walk, uint16_t event) noexcept nogil:
-    """Odd, but decoding goes on."""
+    """Odd, but decoding goes on. An entry has an event once, however often it gives rise to it."""
+    cdef uint16_t at = walk.meta.events
+    while at != NO_INDEX:
+        if walk.burst.notes[at].code == event:
+            return
+        at = walk.burst.notes[at].next
     note_event(walk.burst, walk.entry, event)
 
 
 cdef inline void malformed(walk_t *walk, uint16_t event) noexcept nogil:
     """Decoding ends here: a header says what cannot be."""
-    note_event(walk.burst, walk.entry, event)
+    note(walk, event)
     walk.meta.flags |= PM_INVALID
     walk.failed = True
     walk.step = STEP_DONE
@@ -123,9 +129,9 @@ cdef inline void malformed(walk_t *walk, uint16_t event) noexcept nogil:
 cdef inline void too_short(walk_t *walk, uint16_t event) noexcept nogil:
     """Decoding ends here: bytes are missing. If it was the capture that cut them, the packet is not to blame."""
     if walk.cut:
-        note_event(walk.burst, walk.entry, event if walk.config.compat else <uint16_t>EVENT_CAPTURE_HEADER_CUT)
+        note(walk, event if walk.config.compat else <uint16_t>EVENT_CAPTURE_HEADER_CUT)
     else:
-        note_event(walk.burst, walk.entry, event)
+        note(walk, event)
         walk.meta.flags |= PM_INVALID
     walk.failed = True
     walk.step = STEP_DONE
