@@ -9,7 +9,7 @@ from rich.table import Table
 
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
-from fastpath.outputs.visible import visible
+from fastpath.outputs.visible import scaled, visible
 
 ALERTS = 40         # rules that the table shows
 REFUSALS = 20       # refused rules that are shown without -v
@@ -25,15 +25,6 @@ def console(stderr: bool = False) -> Console:
 def plain(text: object, limit: int = 200) -> str:
     """Hostile text for rich: neither markup nor control characters."""
     return escape(visible(text, limit))
-
-
-def scaled(value: float, unit: str) -> str:
-    """1234567, "bit/s" -> "1.23 Mbit/s"."""
-    for prefix in ("", "k", "M", "G", "T"):
-        if abs(value) < 1000:
-            break
-        value /= 1000
-    return f"{value:.3g} {prefix}{unit}" if value < 1000 else f"{value:.0f} {prefix}{unit}"
 
 
 def print_alerts(out: Console, result: Result) -> None:
