@@ -844,7 +844,8 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
-            "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
+            "rules": dict(zip(("checks", "candidates", "matches"), sum(room.counters() for room in self.rooms)))
+                     if self.rooms else {},
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
                        "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns, "telemetry": engine.retire_ns},
         }
