@@ -169,6 +169,8 @@ cdef inline void walk_ipv6(walk_t *walk) noexcept nogil:
         malformed(walk, EVENT_IPV6_WRONG_IP_VERSION)
         return
     total = IPV6_LEN + be16(at + IPV6_PAYLOAD_LEN_AT)
+    if total == IPV6_LEN and at[IPV6_NEXT_AT] == NEXT_HOP_OPTIONS and not walk.config.compat:
+        total = left            # a jumbogram (RFC 2675), or captured before the interface cut it into segments
     if total > left and (not walk.cut or walk.config.compat):
         too_short(walk, EVENT_IPV6_TRUNC_PKT)
         return
