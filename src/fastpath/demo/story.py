@@ -107,7 +107,8 @@ def hostile(out: Console, engine: Engine) -> None:
     for row in result.packets:
         if row["ordinal"] in names:
             rule = f" by rule {row['sid']}" if row["action"] != "pass" and row["reason"] == "rule" else ""
-            table.add_row(str(row["ordinal"] - first + 1), ", ".join(dict.fromkeys(names[row["ordinal"]])), row["ledger"], verdict(row["action"], rule))
+            events = ", ".join(dict.fromkeys(names[row["ordinal"]]))
+            table.add_row(str(row["ordinal"] - first + 1), events, row["ledger"], verdict(row["action"], rule))
     out.print(table)
 
 
