@@ -48,9 +48,10 @@ cdef struct worker_t:
     uint64_t events[1024]       # by code
     uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
+    uint64_t alerts_lost        # beyond packet-alert-max
 
 cdef struct engine_t:
-    uint32_t workers, burst, buckets
+    uint32_t workers, burst, buckets, packet_alert_max
     uint8_t inline_mode         # ips
     uint8_t malformed_action, memcap_action
     bint keep_packets

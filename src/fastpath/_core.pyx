@@ -181,7 +181,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
                 continue
         action = match.action if engine.inline_mode else <uint8_t>ACTION_PASS
         judge_match(verdict, flow, action, match.flags & MATCH_FLOW, match.rule)
-        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
+        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
+            worker.alerts_lost += 1
+        elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
                 write_alert_row(row, &slot.burst, entry, rank, flow, match.rule, alerts, action)
@@ -632,6 +634,7 @@ cdef class DataPlane:
         self.rooms = []
         self.limits = {name: settings["pcre"][key] for name, key in (("match_limit", "match_limit"),
                                                                       ("depth_limit", "recursion_limit"))}
+        engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
@@ -889,6 +892,7 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
                        "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns, "telemetry": engine.retire_ns},
