@@ -137,6 +137,6 @@ def read_packets(path: Path, most: int | None = None) -> dict[int, list[bytes]]:
                 packets.append(bytes(packet))
                 if len(packets) == most:
                     break
-            return {reader.datalink(): packets}
+            return {reader.datalink() & 0xFFFF: packets}     # the rest says how long the FCS is
     except (ValueError, dpkt.Error, EOFError, struct.error, IndexError):      # not for dpkt, or damaged from here on
         return {ETHERNET: packets} if packets else {}

@@ -67,7 +67,7 @@ def threshold() -> list[tuple[float, bytes]]:
 def verdicts() -> list[bytes]:
     """drop, pass and reject in inline mode: by packet and by flow."""
     return [udp(b"bad", dport=1), udp(b"good", dport=1), udp(b"bad good", dport=2), *conversation([(b"nick", b"ok")], dport=6667),
-            *conversation([(b"telnet", b"ok")], dport=23, sport=40001)]
+            *conversation([(b"telnet", b"ok")], dport=23, sport=40001), *conversation([(b"x", b"y")], dport=24, sport=40002)]
 
 
 def tunnels() -> list[bytes]:
