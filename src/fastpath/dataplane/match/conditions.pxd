@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.match.flowbits cimport flowbit_read
-from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, be16, be32, bytes_at
+from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, be16, be32, bytes_at, known_proto
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.types cimport (
     NET_IPV4, NET_IPV6, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_FRAGMENT, PM_REASSEMBLED, PM_TO_CLIENT, burst_t, flow_t,
@@ -97,7 +97,7 @@ cdef inline bint read_field(const packet_meta_t *meta, uint32_t field, uint64_t 
         value[0] = meta.icmp_type if field == FIELD_ITYPE else meta.icmp_code
         return transport(meta, ICMP, 4) != NULL or transport(meta, ICMPV6, 4) != NULL
     if field == FIELD_IP_PROTO:
-        value[0] = meta.proto
+        value[0] = known_proto(meta)
         return meta.net == NET_IPV4 or meta.net == NET_IPV6
     if field == FIELD_TTL or field == FIELD_TOS or field == FIELD_IP_ID or field == FIELD_FRAGOFFSET or field == FIELD_FRAGBITS:
         if meta.net == NET_IPV4:

@@ -31,6 +31,11 @@ cdef enum:
     NO_NEXT_HEADER = 59
 
 
+cdef inline uint8_t known_proto(const packet_meta_t *meta) noexcept nogil:
+    """The protocol that rules see: IPv6 without a next header has none."""
+    return meta.proto if meta.proto != NO_NEXT_HEADER else 0
+
+
 cdef inline const uint8_t *bytes_at(const packet_meta_t *meta, uint16_t offset, uint32_t length) noexcept nogil:
     """`length` captured bytes from this offset of the entry; NULL where there are fewer."""
     if offset == NO_INDEX or offset + length > meta.caplen:
