@@ -92,18 +92,18 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
     }
 
 
-def _rules(costs: dict[str, np.ndarray], run: Any) -> list[dict[str, Any]]:
-    """The rules that raised alerts or cost something, most alerts first. costs, by rule of the set in force last: how often it
-    was checked, found by its pattern, and matched; empty without rules."""
+def _rules(costs: np.ndarray | None, run: Any) -> list[dict[str, Any]]:
+    """The rules that raised alerts or cost something, most alerts first. costs: [3][rules] of the rule set in force last:
+    how often a rule was confirmed, found by its pattern, and matched."""
     indices = set(run.matches)
-    for counts in costs.values():
-        indices.update((np.flatnonzero(counts) + run.base).tolist())
+    if costs is not None:
+        indices.update((np.flatnonzero(costs.any(axis=0)) + run.base).tolist())
     made = []
     for rule in indices:
         signature = run.signatures[rule]
         one = {"gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "category": signature.category,
                "severity": signature.severity, "action": signature.action, "alerts": run.matches.get(rule, 0)}
-        if rule >= run.base:
-            one |= {name: int(counts[rule - run.base]) for name, counts in costs.items()}
+        if costs is not None and rule >= run.base:
+            one |= zip(("checks", "candidates", "matches"), costs[:, rule - run.base].tolist(), strict=True)
         made.append(one)
     return sorted(made, key=lambda one: (-one["alerts"], one["gid"], one["sid"]))
