@@ -176,7 +176,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
         if match.flags & MATCH_THRESHOLD:
             if engine.workers > 1:
                 wait_turn(engine, worker, rank)
-            state = threshold_check(engine.thresholds, slot.rules, match.rule, &slot.burst, entry,
+            state = threshold_check(engine.thresholds, slot.rules, match.compiled, &slot.burst, entry,
                                     flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, now)
             if state == THRESHOLD_SUPPRESS:
                 continue
@@ -844,8 +844,7 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
-            "rules": dict(zip(("checks", "candidates", "matches"), sum(room.counters() for room in self.rooms)))
-                     if self.rooms else {},
+            "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
                        "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns, "telemetry": engine.retire_ns},
         }

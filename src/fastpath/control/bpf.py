@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import struct
 from functools import cache
 
 #: Captures name the link type of a file (LINKTYPE_), libpcap compiles for that of a system (DLT_); these differ.
@@ -13,6 +14,9 @@ DLT_OF_LINKTYPE = {100: 11, 101: 12, 102: 15, 103: 16, 106: 19}
 
 SNAPLEN = 262144
 UNKNOWN_NETMASK = 0xffffffff
+
+#: `ret #0`. libpcap calls it an error where no packet of the link type can pass ("arp" on bare IP); here such packets are rejected.
+REJECT = struct.pack("=HBBI", 0x06, 0, 0, 0)
 
 
 class FilterError(ValueError):
@@ -59,6 +63,8 @@ def compile_filter(expression: str, linktype: int) -> bytes:
         program = _Program()
         if library.pcap_compile(handle, ctypes.byref(program), expression.encode(), 1, UNKNOWN_NETMASK) != 0:
             reason = library.pcap_geterr(handle).decode(errors="replace")
+            if reason == "expression rejects all packets":
+                return REJECT
             raise FilterError(f"filter {expression!r}, link type {linktype}: {reason}")
         try:
             return ctypes.string_at(program.instructions, program.length * 8)

@@ -29,7 +29,6 @@ CHUNK = 1 << 20             # bytes read at a time
 CHUNK_OUT = 4 << 20         # bytes decompressed at a time, at most
 CHUNKS_AHEAD = 2            # in the queue
 SNIFF = 1 << 16             # compressed bytes that tell what a file of a folder holds
-ZSTD_PIECE = 4096           # compressed bytes at a time: what is lost before damage, and the most that expands at once
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -150,36 +149,67 @@ def _gzip_pieces(file: BinaryIO) -> Iterator[bytes]:
         raise _Damage("the gzip stream is cut")
 
 
+def _zstd_units(file: BinaryIO) -> Iterator[bytes]:
+    """What a zstd file consists of, without the skippable frames: headers of frames, and blocks, of which each decompresses to
+    128 KiB at most. The last unit may be cut."""
+    data, at = b"", 0
+
+    def take(size: int) -> bytes:
+        nonlocal data, at
+        if at + size > len(data):
+            data, at = data[at:], 0
+            while len(data) < size and (more := file.read(CHUNK)):
+                data += more
+        unit = data[at:at + size]
+        at += len(unit)
+        return unit
+
+    while magic := take(4):
+        if magic[:1] != ZSTD[:1] and _is_zstd(magic):
+            left = int.from_bytes(take(4), "little")
+            while left and (skipped := take(min(left, CHUNK))):
+                left -= len(skipped)
+            continue
+        head = take(1)
+        descriptor = head[0] if head else 0
+        single = descriptor >> 5 & 1
+        head += take(1 - single + (0, 1, 2, 4)[descriptor & 3] + (single, 2, 4, 8)[descriptor >> 6])
+        yield magic + head
+        while len(head := take(3)) == 3:
+            block = int.from_bytes(head, "little")
+            repeated = block >> 1 & 3 == 1
+            yield head + take(1 if repeated else block >> 3)
+            if block & 1:
+                yield take(4 if descriptor & 4 else 0)      # the checksum
+                break
+        else:
+            yield head
+
+
 def _zstd_pieces(file: BinaryIO) -> Iterator[bytes]:
     """The bytes of a zstd file of one or more frames (RFC 8878)."""
     decompressor = zstandard.ZstdDecompressor()
     frame = None
     gathered: list[bytes] = []
     size = 0
-    while block := file.read(CHUNK):
-        at = 0
-        while at < len(block):
-            if frame is None:
-                frame = decompressor.decompressobj()
-            piece = block[at:at + ZSTD_PIECE]
-            at += len(piece)
-            try:
-                data = frame.decompress(piece)
-            except zstandard.ZstdError as error:
-                yield b"".join(gathered)
-                raise _Damage(str(error)) from None
-            if frame.eof:
-                at -= len(frame.unused_data)
-                frame = None
-            if data:
-                gathered.append(data)
-                size += len(data)
-                if size >= CHUNK:
-                    yield b"".join(gathered)
-                    gathered, size = [], 0
+    why = ""
+    for unit in filter(None, _zstd_units(file)):
+        frame = frame or decompressor.decompressobj()
+        try:
+            data = frame.decompress(unit)
+        except zstandard.ZstdError as error:
+            why = str(error)
+            break
+        if frame.eof:
+            frame = None
+        gathered.append(data)
+        size += len(data)
+        if size >= CHUNK:
+            yield b"".join(gathered)
+            gathered, size = [], 0
     yield b"".join(gathered)
-    if frame is not None:
-        raise _Damage("the zstd stream is cut")
+    if why or frame is not None:
+        raise _Damage(why or "the zstd stream is cut")
 
 
 def _plain_pieces(file: BinaryIO) -> Iterator[bytes]:

@@ -83,18 +83,14 @@ def _named(names: tuple[str, ...], codes: np.ndarray) -> np.ndarray:
 
 
 def _reversed(array: np.ndarray) -> np.ndarray:
-    return array["flags"] & rows.FLOW_REVERSED if "flags" in array.dtype.names else array["reversed"]
-
-
-def _net(array: np.ndarray) -> np.ndarray:
-    return array["net"] if "net" in array.dtype.names else array["key"]["net"]
+    return array["flags"] & rows.FLOW_REVERSED if "flags" in (array.dtype.names or ()) else array["reversed"]
 
 
 def _end(field: str, source: bool) -> Callable:
     def column(array, context):
         second = _reversed(array) if source else np.logical_not(_reversed(array))
         picked = _pick(array["key"][field], second)
-        return addresses(_net(array), picked) if field == "addr" else picked
+        return addresses(array["key"]["net"], picked) if field == "addr" else picked
     return column
 
 

@@ -65,6 +65,21 @@ def check_matcher() -> None:
     known_answers.verify()
 
 
+class _Process:
+    """Stands for one process: a child has another."""
+
+
+_process = _Process()
+
+
+def _forked() -> None:
+    global _process
+    _process = _Process()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
 class Engine:
     """An inspection engine.
 
@@ -102,7 +117,7 @@ class Engine:
         if checksums is not None:
             settings["checksums"] = checksums
         self._settings = settings
-        self._pid = os.getpid()
+        self._process = _process
         self._busy = threading.Lock()
         self._swap = threading.Lock()       # guards the rules
         self._closed = False
@@ -111,6 +126,7 @@ class Engine:
         self._live_rules: Any = None
         self._batch_source: Any = None
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken
+        self._ended: list[np.ndarray] = []  # flows that wait for the next tick
         check_matcher()
         started = time.perf_counter()
         self._rules = rules
@@ -127,7 +143,7 @@ class Engine:
 
     def close(self) -> None:
         """Ends the engine; closing twice is allowed. Everything else raises afterwards."""
-        if self._closed or os.getpid() != self._pid:
+        if self._closed or self._process is not _process:
             return
         with self._inside():
             self._closed = True
@@ -138,18 +154,23 @@ class Engine:
 
     @contextmanager
     def _inside(self) -> Iterator[None]:
-        """One call at a time, in the process that made the engine, while it is open."""
-        self._check_open()
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("the engine is busy with another call; an engine serves one call at a time")
+        self._enter()
         try:
-            self._check_open()
             yield
         finally:
             self._busy.release()
 
+    def _enter(self) -> None:
+        """One call at a time, in the process that made the engine, while it is open. The caller releases `_busy`."""
+        self._check_open()
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("the engine is busy with another call; an engine serves one call at a time")
+        if self._closed:
+            self._busy.release()
+            self._check_open()
+
     def _check_open(self) -> None:
-        if os.getpid() != self._pid:
+        if self._process is not _process:
             raise RuntimeError("the engine was made in another process; make one after the fork")
         if self._closed:
             raise ValueError("the engine is closed")
@@ -281,7 +302,8 @@ class Engine:
         seconds; None takes the stamps of the packets, or now. out: an array of rows.VERDICT to write into, one element a
         packet; Verdicts.array is then this array. Flows and detection state go on from call to call.
         """
-        with self._inside():
+        self._enter()
+        try:
             batch = as_batch(packets, ts)
             if out is None:
                 out = np.empty(len(batch), rows.VERDICT)
@@ -289,31 +311,41 @@ class Engine:
                 raise TypeError("out must be a numpy array of fastpath.dataplane.rows.VERDICT")
             elif out.shape != (len(batch),) or not out.flags.c_contiguous or not out.flags.writeable:
                 raise ValueError(f"out must be contiguous, writeable and of length {len(batch)}, not {out.shape}")
-            plane, run = self._live()
-            return self._inspect(plane, run, batch, linktype, out)
+            return self._inspect(batch, linktype, out)
+        finally:
+            self._busy.release()
 
-    def _inspect(self, plane: Any, run: Run, batch: PacketBatch, linktype: int, out: np.ndarray) -> Verdicts:
-        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns())
+    def _inspect(self, batch: PacketBatch, linktype: int, out: np.ndarray) -> Verdicts:
+        plane, run = self._live()
+        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns(), batch.wirelens)
         plane.inspect(source, out)
         source.close()
-        alerts = run.columns("alerts")
-        if out["alerts"].any() or plane.next_ordinal - self._taken > TAKE:
-            taken = run.take(plane.rows())
+        taken = None
+        if np.count_nonzero(out["alerts"]) or plane.next_ordinal - self._taken > TAKE:
+            taken = self._take(plane, run)
             self._taken = plane.next_ordinal
-            alerts = taken.columns("alerts")
         if run.base:
             rule = out["rule"]
             rule[rule != rows.NO_RULE] += run.base
-        return Verdicts(out, run.signatures, alerts, batch, linktype)
+        return Verdicts(out, run, taken, batch, linktype)
+
+    def _take(self, plane: Any, run: Run) -> Batch:
+        """The rows of inspect so far; flows wait for the next tick."""
+        taken = run.take(plane.rows())
+        if len(taken.rows["flows"]) and sum(map(len, self._ended)) < KEPT:
+            self._ended.append(taken.rows["flows"])
+        return taken
 
     def tick(self, now: Any = None) -> Columns:
         """Moves engine time on (int ns or float seconds; None for the clock): what has timed out ends. Gives the flows that
-        ended since the last tick."""
+        ended since the last tick, at most some million."""
         from fastpath.control.packets import nanoseconds
         with self._inside():
             plane, run = self._live()
             plane.tick(time.time_ns() if now is None else nanoseconds(now, "now"))
-            return run.take(plane.rows()).columns("flows")
+            self._take(plane, run)
+            ended, self._ended = self._ended, []
+            return Columns("flows", ended, run.signatures, run.captures)
 
     def _live(self) -> tuple[Any, Run]:
         """The data plane of inspect and tick, made with the first packet; with new rules where there are some."""
@@ -323,7 +355,7 @@ class Engine:
             self._plane = self._new_plane(self._run)
             self._live_rules = self._rules
         elif self._live_rules is not self._rules:
-            self._run.take(self._plane.rows())
+            self._take(self._plane, self._run)
             self._load(self._plane, self._run)
             self._live_rules = self._rules
         return self._plane, self._run
@@ -333,7 +365,7 @@ class Engine:
         """Statistics of everything that `inspect` saw so far, as in Result.stats."""
         with self._inside():
             plane, run = self._live()
-            run.take(plane.rows())
+            self._take(plane, run)
             return stats_of.build(plane.stats(), run, self.load_seconds, True)
 
     # ---- rules ----

@@ -16,13 +16,15 @@ class PacketBatch:
     """Packets that lie in one buffer; nothing is copied.
 
     buffer: bytes-like, contiguous. offsets, lengths: where each packet begins and how many bytes it has. stamps: ns since
-    1970, one a packet, or None for the time of the call. Arrays of other integer types are converted; a batch that is to be
-    inspected often has offsets and stamps as uint64 and lengths as uint32. TypeError and ValueError name the argument.
+    1970, one a packet, or None for the time of the call. wirelens: bytes that each packet had on the wire, None where none was
+    cut. Arrays of other integer types are converted; a batch that is to be inspected often has offsets and stamps as uint64,
+    lengths and wirelens as uint32. TypeError and ValueError name the argument.
     """
     buffer: Any
     offsets: np.ndarray
     lengths: np.ndarray
     stamps: np.ndarray | None = None
+    wirelens: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -35,10 +37,11 @@ class PacketBatch:
         self.lengths = _numbers(self.lengths, "lengths", np.uint32)
         if len(self.lengths) != len(self.offsets):
             raise ValueError(f"lengths has {len(self.lengths)} elements, offsets {len(self.offsets)}")
-        if self.stamps is not None:
-            self.stamps = _numbers(self.stamps, "stamps", np.uint64)
-            if len(self.stamps) != len(self.offsets):
-                raise ValueError(f"stamps has {len(self.stamps)} elements, offsets {len(self.offsets)}")
+        for name, dtype in (("stamps", np.uint64), ("wirelens", np.uint32)):
+            if getattr(self, name) is not None:
+                setattr(self, name, _numbers(getattr(self, name), name, dtype))
+                if len(getattr(self, name)) != len(self.offsets):
+                    raise ValueError(f"{name} has {len(getattr(self, name))} elements, offsets {len(self.offsets)}")
         if len(self.offsets):
             room = view.nbytes
             worst = int((self.offsets + self.lengths).max())
@@ -121,7 +124,7 @@ def as_batch(packets: Any, ts: Any = None) -> PacketBatch:
     if ts is None:
         return packets
     made = PacketBatch.__new__(PacketBatch)     # checked already
-    made.buffer, made.offsets, made.lengths = packets.buffer, packets.offsets, packets.lengths
+    made.buffer, made.offsets, made.lengths, made.wirelens = packets.buffer, packets.offsets, packets.lengths, packets.wirelens
     made.stamps = stamps_of(ts, len(packets))
     return made
 

@@ -181,13 +181,13 @@ class Verdicts:
     and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
     """
 
-    __slots__ = ("_batch", "_linktype", "_signatures", "alerts", "array")
+    __slots__ = ("_linktype", "_packets", "_run", "_taken", "array")
 
-    def __init__(self, array: np.ndarray, signatures: Signatures, alerts: Columns, batch: packets_of.PacketBatch, linktype: int):
+    def __init__(self, array: np.ndarray, run: Run, taken: Batch | None, packets: packets_of.PacketBatch, linktype: int):
         self.array = array
-        self.alerts = alerts
-        self._signatures = signatures
-        self._batch = batch
+        self._run = run
+        self._taken = taken
+        self._packets = packets
         self._linktype = linktype
 
     def __len__(self) -> int:
@@ -208,11 +208,16 @@ class Verdicts:
     @property
     def rule(self) -> np.ndarray:
         rule = self.array["rule"]
-        return np.where(rule == rows.NO_RULE, -1, self._signatures.sid[self._signatures.at(rule)].astype("i8"))
+        signatures = self._run.signatures
+        return np.where(rule == rows.NO_RULE, -1, signatures.sid[signatures.at(rule)].astype("i8"))
 
     @property
     def flow(self) -> np.ndarray:
         return self.array["flow"]
+
+    @property
+    def alerts(self) -> Columns:
+        return self._taken.columns("alerts") if self._taken is not None else self._run.columns("alerts")
 
     @property
     def raised(self) -> np.ndarray:
@@ -224,7 +229,7 @@ class Verdicts:
         made: list[Reply] = []
         for index in np.flatnonzero(self.array["action"] >= Action.REJECT).tolist():
             action = self.array["action"][index]
-            made += replies_to(self._batch.packet(index), index, self._linktype, to_src=action != Action.REJECT_DST,
+            made += replies_to(self._packets.packet(index), index, self._linktype, to_src=action != Action.REJECT_DST,
                                to_dst=action != Action.REJECT)
         return made
 

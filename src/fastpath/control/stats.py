@@ -86,24 +86,24 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "ledger": counted["ledger"],
         "alerts": run.counts["alerts"], "flows": counted["flows"] | {"rows": run.counts["flows"]},
         "verdicts": verdicts, "reasons": reasons,
-        "stages": counted["stages"], "rules": _rules(counted, run), "events": counted["events"],
+        "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
         "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name))},
         "device": counted["device"], "throughput": run.throughput.bins(),
     }
 
 
-def _rules(counted: dict[str, Any], run: Any) -> list[dict[str, Any]]:
-    """The rules that raised alerts or cost something, most alerts first."""
-    costs = counted.get("rules", {})
+def _rules(costs: np.ndarray | None, run: Any) -> list[dict[str, Any]]:
+    """The rules that raised alerts or cost something, most alerts first. costs: [3][rules] of the rule set in force last:
+    how often a rule was confirmed, found by its pattern, and matched."""
     indices = set(run.matches)
-    for values in costs.values():
-        indices.update((np.flatnonzero(values) + run.base).tolist())
+    if costs is not None:
+        indices.update((np.flatnonzero(costs.any(axis=0)) + run.base).tolist())
     made = []
     for rule in indices:
         signature = run.signatures[rule]
         one = {"gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "category": signature.category,
                "severity": signature.severity, "action": signature.action, "alerts": run.matches.get(rule, 0)}
-        if rule >= run.base:
-            one |= {name: int(values[rule - run.base]) for name, values in costs.items() if rule - run.base < len(values)}
+        if costs is not None and rule >= run.base:
+            one |= zip(("checks", "candidates", "matches"), costs[:, rule - run.base].tolist(), strict=True)
         made.append(one)
     return sorted(made, key=lambda one: (-one["alerts"], one["gid"], one["sid"]))

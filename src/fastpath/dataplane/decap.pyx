@@ -1,10 +1,10 @@
 """decap: from a tunnel to the packet inside."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.types cimport (
     ENTRIES_MAX, NET_IPV4, NO_INDEX, PM_CUT, PM_OUTER, TUNNEL_4IN6, TUNNEL_6IN4, TUNNEL_6IN6, TUNNEL_ERSPAN, TUNNEL_GENEVE,
-    TUNNEL_GRE, TUNNEL_IPIP, TUNNEL_NONE, TUNNEL_NVGRE, TUNNEL_VXLAN, VLANS_MAX, burst_t, packet_meta_t,
+    TUNNEL_GRE, TUNNEL_IPIP, TUNNEL_NONE, TUNNEL_NVGRE, TUNNEL_VXLAN, burst_t, packet_meta_t,
 )
 from fastpath.dataplane.wire.ipv4 cimport IPV4_TOTAL_AT
 from fastpath.dataplane.wire.ipv6 cimport IPV6_LEN, IPV6_PAYLOAD_LEN_AT
@@ -61,24 +61,24 @@ cdef void open_tunnel(const decode_config_t *config, burst_t *burst, uint32_t en
 cdef inline uint32_t tunnel_end(const packet_meta_t *outer) noexcept nogil:
     """Offset behind the last byte of what the tunnel carries, as the headers announce it: the capture may have less."""
     cdef const uint8_t *l3 = outer.frame + outer.l3
+    cdef uint32_t announced
     if outer.carries not in (TUNNEL_IPIP, TUNNEL_6IN4, TUNNEL_4IN6, TUNNEL_6IN6, TUNNEL_GRE, TUNNEL_NVGRE, TUNNEL_ERSPAN):
         return outer.l4 + be16(outer.frame + outer.l4 + UDP_LENGTH_AT)
-    if outer.net == NET_IPV4:
-        return outer.l3 + be16(l3 + IPV4_TOTAL_AT)
-    return outer.l3 + IPV6_LEN + be16(l3 + IPV6_PAYLOAD_LEN_AT)
+    announced = be16(l3 + (IPV4_TOTAL_AT if outer.net == NET_IPV4 else IPV6_PAYLOAD_LEN_AT))
+    if announced == 0:          # segmentation offload and jumbograms: all there is
+        return outer.wirelen
+    return outer.l3 + announced + (0 if outer.net == NET_IPV4 else IPV6_LEN)
 
 
 cdef inline void inherit(const decode_config_t *config, burst_t *burst, uint32_t entry, uint16_t vlan,
                          const tunnel_t *found) noexcept nogil:
-    """What the inner key takes from the outer one: VLANs, that of an ERSPAN port behind them, and by setting the VNI."""
-    cdef uint32_t to = burst.entries, i
-    memcpy(burst.key[to].vlan, burst.key[entry].vlan, sizeof(burst.key[to].vlan))
+    """What of the inner key the tunnel says: the VLAN of an ERSPAN port and, by setting, the VNI, which tunnels in it share.
+    The VLANs around the tunnel are no part of it."""
+    cdef uint32_t to = burst.entries
+    memset(burst.key[to].vlan, 0, sizeof(burst.key[to].vlan))
+    if config.vlan_tracking:
+        burst.key[to].vlan[0] = vlan
     memcpy(burst.key[to].vni, burst.key[entry].vni, sizeof(burst.key[to].vni))
-    if vlan and config.vlan_tracking:
-        for i in range(VLANS_MAX):
-            if burst.key[to].vlan[i] == 0:
-                burst.key[to].vlan[i] = vlan
-                break
     if config.vni_in_key and found.kind in (TUNNEL_VXLAN, TUNNEL_GENEVE, TUNNEL_NVGRE):
         burst.key[to].vni[0] = <uint8_t>(found.id >> 16)
         burst.key[to].vni[1] = <uint8_t>(found.id >> 8)

@@ -15,7 +15,7 @@ from fastpath.dataplane.wire.gre cimport PROTO_GRE
 from fastpath.dataplane.wire.icmp cimport PROTO_ICMP, walk_icmp
 from fastpath.dataplane.wire.icmpv6 cimport PROTO_ICMPV6, walk_icmpv6
 from fastpath.dataplane.wire.igmp cimport PROTO_IGMP, walk_igmp
-from fastpath.dataplane.wire.ipv4 cimport IPV4_LEN, walk_ipv4
+from fastpath.dataplane.wire.ipv4 cimport IPV4_FRAGMENT_AT, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PROTO_AT, IPV4_TOTAL_AT, walk_ipv4
 from fastpath.dataplane.wire.ipv6 cimport IPV6_LEN, walk_ipv6
 from fastpath.dataplane.wire.llc_snap cimport walk_llc
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4
@@ -27,7 +27,7 @@ from fastpath.dataplane.wire.ppp cimport walk_ppp
 from fastpath.dataplane.wire.pppoe cimport walk_pppoe_discovery, walk_pppoe_session
 from fastpath.dataplane.wire.sctp cimport PROTO_SCTP, walk_sctp
 from fastpath.dataplane.wire.sll cimport walk_chdlc, walk_sll, walk_sll2
-from fastpath.dataplane.wire.tcp cimport PROTO_TCP, TCP_LEN, tcp_only_timestamp, walk_tcp
+from fastpath.dataplane.wire.tcp cimport PROTO_TCP, TCP_FLAGS_AT, TCP_LEN, TCP_OFFSET_AT, TCP_TIMESTAMP_LEN, tcp_only_timestamp, walk_tcp
 from fastpath.dataplane.wire.tunnel cimport read_gre_tunnel
 from fastpath.dataplane.wire.udp cimport PROTO_UDP, UDP_LEN, UDP_LENGTH_AT, walk_udp
 from fastpath.dataplane.wire.vlan cimport walk_etag, walk_vlan, walk_vntag
@@ -35,6 +35,8 @@ from fastpath.dataplane.wire.walk cimport *
 
 cdef enum:
     PREFETCH_AHEAD = 6
+    STRAIGHT_LEAST = 48         # bytes up to the flags of TCP
+    COMPAT_FRAME_MAX = 65604
     OFFSET_MAX = 0xff00         # headers begin before this, so that every offset fits packet_meta_t
     PROTO_IPV4 = 4
     PROTO_IPV6 = 41
@@ -46,6 +48,7 @@ cdef void decode_defaults(decode_config_t *config) noexcept nogil:
     memset(config, 0, sizeof(decode_config_t))
     config.checksums = True
     config.vlan_tracking = True
+    config.erspan_type1 = True
     config.max_depth = DEPTH_MAX
     config.max_layers = 16
     open_port(config, 3544, TUNNEL_TEREDO)
@@ -125,29 +128,28 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
     cdef const uint8_t *l4
     cdef uint32_t total, header, flags, reversed
     cdef uint64_t source, destination, source_port, destination_port, swap
-    cdef uint8_t proto
-    if meta.caplen < ETHERNET_LEN + IPV4_LEN + UDP_LEN or meta.linktype != LINKTYPE_ETHERNET or meta.depth:
+    cdef uint8_t proto, tcp_flags
+    if meta.caplen < STRAIGHT_LEAST or meta.linktype != LINKTYPE_ETHERNET or meta.depth:
         return False
-    if be16(frame + 12) != TYPE_IPV4 or frame[14] != 0x45 or be16(frame + 20) & 0x3fff:
-        return False
-    total = be16(frame + 16)
-    if ETHERNET_LEN + total > meta.caplen:
+    total = be16(frame + ETHERNET_LEN + IPV4_TOTAL_AT)
+    if (be32(frame + ETHERNET_TYPE_AT) >> 8 != (TYPE_IPV4 << 8 | 0x45)) | (ETHERNET_LEN + total > meta.caplen) \
+            | (be16(frame + ETHERNET_LEN + IPV4_FRAGMENT_AT) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET) != 0):
         return False
     l4 = frame + ETHERNET_LEN + IPV4_LEN
-    proto = frame[23]
+    proto = frame[ETHERNET_LEN + IPV4_PROTO_AT]
     source_port = be16(l4)
     destination_port = be16(l4 + 2)
-    if proto == PROTO_TCP:
-        if total < IPV4_LEN + TCP_LEN:
-            return False
-        header = (l4[12] >> 4) * 4
-        if header != TCP_LEN and not (header == TCP_LEN + 12 and total >= IPV4_LEN + TCP_LEN + 12
-                                      and tcp_only_timestamp(l4 + TCP_LEN, 12)):
+    if proto == PROTO_TCP:      # a timestamp or none: no branch foretells that
+        header = (l4[TCP_OFFSET_AT] >> 4) * 4
+        tcp_flags = l4[TCP_FLAGS_AT]
+        if not ((header == TCP_LEN) | ((header == TCP_LEN + TCP_TIMESTAMP_LEN) & tcp_only_timestamp(
+                l4 + TCP_LEN if total >= IPV4_LEN + TCP_LEN + TCP_TIMESTAMP_LEN else l4))) & (total >= IPV4_LEN + header):
             return False
     elif proto == PROTO_UDP:
         header = UDP_LEN
-        if total < IPV4_LEN + UDP_LEN or be16(l4 + 4) != total - IPV4_LEN \
-                or config.port_hint[source_port & 0xff] | config.port_hint[destination_port & 0xff]:
+        tcp_flags = 0
+        if (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN != total) | (total < IPV4_LEN + UDP_LEN) \
+                | config.port_hint[<uint8_t>source_port] | config.port_hint[<uint8_t>destination_port]:
             return False
     else:
         return False
@@ -183,7 +185,7 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
     meta.payload_len = <uint16_t>(total - IPV4_LEN - header)
     meta.net = NET_IPV4
     meta.proto = proto
-    meta.tcp_flags = l4[13] if proto == PROTO_TCP else 0
+    meta.tcp_flags = tcp_flags
     meta.carries = TUNNEL_NONE
     meta.inner = NO_INDEX
     meta.bucket = 0
@@ -198,7 +200,6 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
     cdef walk_t walk
     cdef packet_meta_t *meta = &burst.meta[entry]
     cdef flow_key_t *key = &burst.key[entry]
-    cdef uint32_t i
     memset(&walk, 0, sizeof(walk))
     walk.config = config
     walk.burst = burst
@@ -218,19 +219,22 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
         memset(key.port, 0, sizeof(key.port))
         key.proto = key.net = 0
         key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth)
-        for i in range(VLANS_MAX):
-            if key.vlan[i]:
-                walk.vlans = i + 1
+        walk.vlans = key.vlan[0] != 0
     else:
         memset(key, 0, sizeof(flow_key_t))
         meta.tunnel_id = 0
         meta.qfi = 0
-    walk.step = first_step(config, meta.linktype)
-    if walk.step == STEP_DONE:
+    walk.step = first_step(config, meta.linktype, meta.depth)
+    if config.compat and meta.caplen > COMPAT_FRAME_MAX:
+        walk.step = STEP_DONE   # nor does Suricata take it in
+    elif walk.step == STEP_DONE:
         note(&walk, EVENT_CAPTURE_LINKTYPE_UNSUPPORTED)
     while walk.step != STEP_DONE:
         if walk.step == STEP_TYPE:
             walk_type(&walk)
+            continue
+        if walk.step == STEP_TRANSPORT and walk.at <= OFFSET_MAX:
+            walk_transport(&walk)
             continue
         walk.layers += 1
         if walk.layers >= config.max_layers or walk.at > OFFSET_MAX:
@@ -241,8 +245,6 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
             walk_ipv4(&walk)
         elif walk.step == STEP_IPV6:
             walk_ipv6(&walk)
-        elif walk.step == STEP_TRANSPORT:
-            walk_transport(&walk)
         elif walk.step == STEP_VLAN:
             walk_vlan(&walk)
         elif walk.step == STEP_MPLS:
@@ -277,7 +279,7 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
             walk_pppoe_session(&walk)
         elif walk.step == STEP_ARP:
             walk_arp(&walk)
-    if walk.failed and config.compat and meta.depth and (meta.tunnel == TUNNEL_TEREDO or walk.layers <= (
+    if walk.failed and config.compat and meta.depth and (meta.tunnel == TUNNEL_TEREDO or not walk.decoded and walk.layers <= (
             2 if meta.tunnel == TUNNEL_VXLAN or meta.linktype == LINKTYPE_PPP else 1)):
         forget_inner(meta, &burst.meta[meta.parent])
 
@@ -294,15 +296,15 @@ cdef inline void forget_inner(packet_meta_t *meta, packet_meta_t *outer) noexcep
             outer.payload_len = length
 
 
-cdef inline uint32_t first_step(const decode_config_t *config, uint16_t linktype) noexcept nogil:
+cdef inline uint32_t first_step(const decode_config_t *config, uint16_t linktype, uint8_t depth) noexcept nogil:
     if linktype == LINKTYPE_ETHERNET:
         return STEP_ETHERNET
     if linktype in (LINKTYPE_RAW, LINKTYPE_DLT_RAW, LINKTYPE_DLT_RAW_OPENBSD):
         return STEP_RAW
-    if linktype == LINKTYPE_IPV4:
-        return STEP_IPV4
-    if linktype == LINKTYPE_IPV6:
-        return STEP_IPV6
+    if linktype == LINKTYPE_IPV4 or linktype == LINKTYPE_IPV6:
+        if depth == 0:          # libpcap's tools write either for both
+            return STEP_RAW
+        return STEP_IPV4 if linktype == LINKTYPE_IPV4 else STEP_IPV6
     if linktype == LINKTYPE_LINUX_SLL:
         return STEP_SLL
     if linktype == LINKTYPE_NULL:

@@ -76,11 +76,11 @@ def _community_id(key: bytes, seed: int) -> str:
 class Ends:
     """Source and destination of rows, from keys and directions, as plain values by row."""
 
-    def __init__(self, keys: np.ndarray, net: np.ndarray, second: np.ndarray):
-        """second: where true, the source is endpoint 1."""
+    def __init__(self, keys: np.ndarray, second: np.ndarray):
+        """second: where true, the source is endpoint 1. A key of zeros stands for no addresses."""
         at = (second != 0).astype("u1")
         each = np.arange(len(keys))
-        self.net = net.tolist()
+        self.net = keys["net"].tolist()
         self.source = np.ascontiguousarray(keys["addr"][each, at]).view("V16").ravel().tolist()
         self.destination = np.ascontiguousarray(keys["addr"][each, 1 - at]).view("V16").ravel().tolist()
         self.sport = keys["port"][each, at].tolist()
@@ -132,6 +132,7 @@ class EveWriter:
                 lines.extend(make(batch))
         if lines:
             self._out.write(self._encode(lines))
+            self._out.flush()       # who reads a pipe waits for no buffer
             self.lines += len(lines)
 
     def close(self, stats: dict[str, Any]) -> None:
@@ -146,8 +147,8 @@ class EveWriter:
         taken = batch.rows["alerts"]
         if not len(taken):
             return
-        ends = Ends(taken["key"], taken["net"], taken["reversed"])
-        outer = Ends(taken["outer"], taken["outer"]["net"], taken["outer_reversed"])
+        ends = Ends(taken["key"], taken["reversed"])
+        outer = Ends(taken["outer"], taken["outer_reversed"])
         fields = ("ordinal", "ts", "flow", "flow_start", "rule", "action", "source", "to_client", "depth", "icmp_type", "icmp_code",
                   "has_flow", "bytes", "pkts")
         tunnels = taken["key"]["tunnel"].tolist()
@@ -192,7 +193,7 @@ class EveWriter:
         if not len(taken):
             return
         names = rows.events()
-        ends = Ends(taken["key"], taken["net"], taken["reversed"])
+        ends = Ends(taken["key"], taken["reversed"])
         tunnels = taken["key"]["tunnel"].tolist()
         for i, (ordinal, ts, code) in enumerate(zip(*(taken[name].tolist() for name in ("ordinal", "ts", "code")), strict=True)):
             number = batch.captures.of(ordinal)
@@ -214,7 +215,7 @@ class EveWriter:
         taken = batch.rows["flows"]
         if not len(taken):
             return
-        ends = Ends(taken["key"], taken["key"]["net"], taken["flags"] & rows.FLOW_REVERSED)
+        ends = Ends(taken["key"], taken["flags"] & rows.FLOW_REVERSED)
         fields = ("flow", "first_ordinal", "start", "last", "bytes", "pkts", "flags", "state", "end", "tcp_state", "tcp_flags")
         for i, (flow, first, start, last, size, packets, flags, state, end, tcp_state, tcp_flags) in \
                 enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):

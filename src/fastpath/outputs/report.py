@@ -15,7 +15,7 @@ import numpy as np
 
 from fastpath.control.result import Batch, Result
 from fastpath.control.stats import EXCEPTIONS
-from fastpath.outputs.visible import visible
+from fastpath.outputs.visible import scaled, visible
 
 RULES, EVENTS, CAPTURES = 20, 20, 12        # lines that a table shows
 WIDTH, HEIGHT = 1000, 220                   # of the chart, SVG units
@@ -79,7 +79,7 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
         ledger=[Bar(name, count(stats["ledger"][name]["packets"]), stats["ledger"][name]["packets"] / packets, 0,
                     f"{count(stats['ledger'][name]['bytes'])} bytes", name) for name in LEDGER],
         verdicts=bars(stats["verdicts"], kinds=True), reasons=bars(stats["reasons"]), ends=bars(stats["flows"].get("ended", {})),
-        stages=[Bar(name, f"{ns / packets:.1f}", ns / max(sum(one[2] for one in stages), 1), ns / max(*(one[2] for one in stages), 1), about)
+        stages=[Bar(name, f"{ns / packets:,.1f}", ns / max(sum(one[2] for one in stages), 1), ns / max(*(one[2] for one in stages), 1), about)
                 for name, about, ns in stages],
         per_packet=sum(ns for _, _, ns in stages) / packets,
         alerts=[rule | {"width": rule["alerts"] / most, "msg": visible(rule["msg"]), "category": visible(rule["category"])}
@@ -101,7 +101,7 @@ def tiles(result: Result) -> list[tuple[str, str, str]]:
         ("flows", scaled(stats["flows"]["rows"]), f"{count(stats['flows']['rows'])} flows"),
         ("alerts", scaled(stats["alerts"]), f"{count(stats['alerts'])} alerts"),
         ("inspected at", scaled(stats["rates"]["packets_per_second"], "pps"), scaled(stats["rates"]["bits_per_second"], "bit/s")),
-        ("in", scaled(stats["seconds"], "s"), f"rules loaded in {scaled(stats['load_seconds'], 's')}"),
+        ("in", scaled(stats["seconds"], "s"), f"rules in {scaled(stats['load_seconds'], 's')}"),
     ]
 
 
@@ -118,21 +118,19 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def scaled(value: float, unit: str = "") -> str:
-    """1234567 -> 1.23 M."""
-    if 0 < abs(value) < 1 and unit == "s":
-        return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
-    for prefix in ("", "k", "M", "G", "T"):
-        if abs(value) < 999.5 or prefix == "T":
-            break
-        value /= 1000
-    digits = f"{value:.0f}" if not prefix and value == int(value) else f"{value:.3g}"
-    return f"{digits} {prefix}{unit}".rstrip()
-
-
 def clock(second: int, full: bool = False) -> str:
     text = str(np.datetime64(second, "s"))
     return text.replace("T", " ") + " UTC" if full else text[11:]
+
+
+def lasting(seconds: int) -> str:
+    """A length of time in its largest unit."""
+    if seconds == 1:
+        return "second"
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds} seconds"
 
 
 def span(bins: list[dict[str, int]]) -> str:
@@ -163,13 +161,14 @@ def chart(bins: list[dict[str, int]]) -> dict[str, Any] | None:
         cut = tall * dropped / packets if packets else 0
         columns.append({"x": round(LEFT + at * pitch, 2), "width": round(max(pitch - min(2, pitch * 0.15), 0.8), 2),
                         "y": round(HEIGHT - BOTTOM - tall, 2), "height": round(tall, 2), "cut": round(cut, 2),
-                        "about": f"{clock(second)}: {scaled(rate, 'bit/s')}, {count(packets)} packets"
+                        "about": f"{clock(second, True)}: {scaled(rate, 'bit/s')}, {count(packets)} packets"
                                  + (f", {count(dropped)} dropped" if dropped else "")})
     lines = [{"y": round(HEIGHT - BOTTOM - at * step / top * plot, 2), "text": scaled(at * step, "bit/s")} for at in range(round(top / step) + 1)]
+    days = len(values) * seconds > 86400 * 2
     ticks = sorted({0, len(values) // 4, len(values) // 2, len(values) * 3 // 4} if len(values) >= 8 else {0, len(values) // 2})
     return {"columns": columns, "lines": lines, "width": WIDTH, "height": HEIGHT, "left": LEFT, "base": HEIGHT - BOTTOM,
-            "ticks": [{"x": round(LEFT + at * pitch, 2), "text": clock(values[at][0])} for at in ticks],
-            "every": "second" if seconds == 1 else f"{seconds} seconds", "dropped": any(one["cut"] for one in columns)}
+            "ticks": [{"x": round(LEFT + at * pitch, 2), "text": clock(values[at][0], True)[:10] if days else clock(values[at][0])} for at in ticks],
+            "every": lasting(seconds), "dropped": any(one["cut"] for one in columns)}
 
 
 def nice(value: float) -> float:

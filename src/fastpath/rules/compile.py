@@ -176,7 +176,8 @@ def settled(blocks: list[Block]) -> list[Block]:
         return blocks
     block, i = max(contents, key=lambda at: len(at[0].steps[at[1]].pattern))
     content = block.steps[i]
-    if content.endswith and not (content.relative or content.startswith or content.offset is not None or content.depth is not None):
+    placed = content.within is not None or content.startswith or content.offset is not None or content.depth is not None
+    if content.endswith and not placed and (content.distance is None or content.distance == 0 and i == 0):
         block.steps[i] = replace(content, endswith=False)
     return blocks
 

@@ -57,9 +57,9 @@ class Assembler:
         start = self.here()
         follow = [any_relative_after(block.steps, i) for i in range(len(block.steps))]
         self.ops += p.BLOCK_OP.pack(p.OP_BLOCK, 0, p.BUFFERS[block.buffer], start + len(block.steps) + 2)
-        floor = floors(block.steps)
+        limit = limits(block.steps, values)
         for i, step in enumerate(block.steps):
-            self.ops += self.step(step, follow[i], floor[i], values, base64)
+            self.ops += self.step(step, block.buffer, follow[i], limit[i], values, base64)
         self.ops += p.PLAIN_OP.pack(p.OP_END, 0, 0)
         return start
 
@@ -101,11 +101,12 @@ class Assembler:
             return p.PLAIN_OP.pack(p.OP_IPOPT, flags, p.IPOPTS[option])
         raise ValueError(f"{condition.what!r} has no compiled form")
 
-    def step(self, step: Step, relative_next: bool, floor: int, values: dict[str, int], base64: int) -> bytes:
+    def step(self, step: Step, block: str, relative_next: bool, limit: tuple[int, int | None], values: dict[str, int],
+             base64: int) -> bytes:
         flags = p.NEGATED if getattr(step, "negated", False) else 0
         flags |= p.RELATIVE if getattr(step, "relative", False) else 0
         if isinstance(step, Content):
-            return self.content(step, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), floor, values)
+            return self.content(step, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), limit, values)
         if isinstance(step, Pcre):
             options = sum(p.EXPRESSION_OPTIONS[letter] for letter in set(step.options))
             key = step.expression, options
@@ -117,19 +118,27 @@ class Assembler:
             at, var = operand(step.at, p.VALUE_VAR, values)
             return p.ISDATAAT_OP.pack(p.OP_ISDATAAT, flags | var, at)
         if isinstance(step, Base64Decode):
+            if block == "base64_data":
+                raise ValueError("base64_decode over base64_data has no compiled form")
             return p.BASE64_OP.pack(p.OP_BASE64, flags, step.bytes, step.offset, base64)
         return self.byte(step, flags, values)
 
-    def content(self, step: Content, flags: int, floor: int, values: dict[str, int]) -> bytes:
+    def content(self, step: Content, flags: int, limit: tuple[int, int | None], values: dict[str, int]) -> bytes:
+        floor, reach = limit
         offset, var = operand(step.offset or floor, p.OFFSET_VAR, values)
         flags |= var
         depth = 0
         if step.startswith:
             flags |= p.HAS_DEPTH
             depth = len(step.pattern)
+        elif reach is not None:
+            flags |= p.HAS_DEPTH
+            depth = reach
         elif step.depth is not None:
             depth, var = operand(step.depth, p.DEPTH_VAR, values)
             flags |= p.HAS_DEPTH | var
+            if flags & p.OFFSET_VAR and not var:
+                depth += offset     # Suricata adds the number of the variable
         distance, var = operand(step.distance or 0, p.DISTANCE_VAR, values)
         flags |= var | (p.HAS_DISTANCE if step.distance is not None else 0)
         within, var = operand(step.within or 0, p.WITHIN_VAR, values)
@@ -190,39 +199,51 @@ def number(steps: Iterable[Step], values: dict[str, int]) -> None:
         raise ValueError(f"more than {p.VALUES_MAX} variables in one rule")
 
 
-def floors(steps: Sequence[Step]) -> list[int]:
-    """For each step the offset before which a content with distance is not looked for: the lengths and distances so far.
+def limits(steps: Sequence[Step], values: Mapping[str, int]) -> list[tuple[int, int | None]]:
+    """For each relative content what Suricata derives from the contents before it: the offset before which it is not looked
+    for, and how far behind the step before it ends at most.
 
-    Suricata derives it so, and counts a negated content without position as if it had been there.
+    Both follow from the lengths and distances, save that a negated content without position counts as if it had been there,
+    and that of a variable it is the number that is added up.
     """
-    found, end = [], 0
+    found: list[tuple[int, int | None]] = []
+    end, chain = 0, None
     for step in steps:
-        floor = 0
+        floor, reach = 0, None
         if not isinstance(step, Content):
-            end = 0
+            end, chain = 0, None
         elif not step.relative and step.offset is None and step.depth is None and not step.startswith:
-            end = len(step.pattern)
+            end, chain = len(step.pattern), None
         elif step.negated:
-            end = 0
+            end, chain = 0, None
         elif step.relative:
             if isinstance(step.distance, int):
                 floor = max(end + step.distance, 0)
                 end = floor + len(step.pattern)
             else:
                 end = 0
+            if chain is not None and step.within is not None:
+                chain += operand(step.distance or 0, 0, values)[0] + operand(step.within, 0, values)[0]
+                reach = chain if chain > 0 else None
+            else:
+                chain = None
         else:
-            end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
-        found.append(floor)
+            start = step.offset if isinstance(step.offset, int) else 0
+            end = start + len(step.pattern)
+            depth = len(step.pattern) if step.startswith else step.depth
+            chain = start + depth if isinstance(depth, int) and not isinstance(step.offset, str) else None
+        found.append((floor, reach))
     return found
 
 
 def any_relative_after(steps: Sequence[Step], index: int) -> bool:
     """Is a later step relative to this content or pcre, with no other content or pcre between them? Only content and pcre
-    look back over other steps; the rest look no further than to the step before."""
+    look back over other steps; base64_decode does not look back; the rest look no further than to the step before."""
     if not isinstance(steps[index], (Content, Pcre)):
         return False
     for distance, step in enumerate(steps[index + 1:]):
-        if getattr(step, "relative", False) and (distance == 0 or isinstance(step, (Content, Pcre))):
+        near = distance == 0 and not isinstance(step, Base64Decode)
+        if getattr(step, "relative", False) and (near or isinstance(step, (Content, Pcre))):
             return True
         if isinstance(step, (Content, Pcre)):
             return False

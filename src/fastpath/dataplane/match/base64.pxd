@@ -1,4 +1,4 @@
-# base64 as RFC 4648 has it, decoded up to the first thing that is not base64.
+# base64 as RFC 4648 has it, decoded up to the first character that is not base64.
 from libc.stdint cimport uint8_t, uint32_t
 
 
@@ -13,13 +13,19 @@ cdef inline int base64_digit(uint8_t c) noexcept nogil:
 
 
 cdef inline uint32_t base64_decode(const uint8_t *data, uint32_t length, uint8_t *out, uint32_t room) noexcept nogil:
-    """Decodes four characters at a time into `out`; returns the bytes written."""
-    cdef uint32_t i, held = 0, digits = 0, used = 0
+    """Decodes four characters at a time into `out`; returns the bytes written. Padding shortens its four characters, and
+    does not end the data."""
+    cdef uint32_t i, left, held = 0, digits = 0, used = 0, padding = 0
+    cdef bint broken = False
     cdef int digit
     for i in range(length):
         digit = base64_digit(data[i])
         if digit < 0:
-            break
+            if data[i] != 61:
+                broken = True
+                break
+            padding += 1
+            digit = 0
         held = held << 6 | <uint32_t> digit
         digits += 1
         if digits == 4:
@@ -28,12 +34,14 @@ cdef inline uint32_t base64_decode(const uint8_t *data, uint32_t length, uint8_t
             out[used] = <uint8_t> (held >> 16)
             out[used + 1] = <uint8_t> (held >> 8)
             out[used + 2] = <uint8_t> held
-            used += 3
-            held = digits = 0
-    if digits >= 2 and used + digits - 1 <= room:
+            used += 3 - min(padding, 3)
+            held = digits = padding = 0
+    # what is left over; a character alone gives a byte only where something else follows it
+    left = digits - 1 if digits > 1 else digits if broken else 0
+    if left and used + left <= room:
         held <<= 6 * (4 - digits)
         out[used] = <uint8_t> (held >> 16)
-        if digits == 3:
+        if left == 2:
             out[used + 1] = <uint8_t> (held >> 8)
-        used += digits - 1
+        used += left
     return used

@@ -43,13 +43,20 @@ cdef inline const uint8_t *number_at(const byte_op_t *op, const match_scratch_t 
     return data + offset
 
 
-cdef inline bint read_number(const byte_op_t *op, const uint8_t *at, uint32_t width, uint64_t *value, uint32_t *taken) noexcept nogil:
+cdef inline uint32_t rest_from(const uint8_t *at, const uint8_t *data, uint32_t length) noexcept nogil:
+    return <uint32_t> min(<uint64_t> NUMERAL_MAX, length - <uint64_t> (at - data))
+
+
+cdef inline bint read_number(const byte_op_t *op, const uint8_t *at, uint32_t width, uint32_t rest, uint64_t *value,
+                             uint32_t *taken) noexcept nogil:
+    """`rest`: bytes from `at` to the end of the buffer, NUMERAL_MAX at most."""
     cdef uint32_t i
     cdef int characters
     value[0] = 0
     taken[0] = width
     if op.base:
-        characters = numeral(at, width, op.base, value)
+        # no width at all: Suricata reads on as far as the digits go
+        characters = numeral(at, width if width else rest, op.base, value)
         if characters < 0:
             return False
         taken[0] = <uint32_t> characters
@@ -72,7 +79,9 @@ cdef inline bint byte_test_holds(const byte_op_t *op, const match_scratch_t *scr
     cdef uint64_t found, against = scratch.values[op.value] if op.flags & VALUE_VAR else op.value
     cdef bint holds
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
-    if at == NULL or not read_number(op, at, width, &found, &taken):
+    if at == NULL or (op.flags & RELATIVE and at == data + length):
+        return False
+    if not read_number(op, at, width, rest_from(at, data, length), &found, &taken):
         return False
     found = masked(op, found)
     if op.what == TEST_LT:
@@ -99,7 +108,7 @@ cdef inline bint byte_jump_lands(const byte_op_t *op, match_scratch_t *scratch, 
     cdef uint64_t value
     cdef int64_t target
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
-    if at == NULL or not read_number(op, at, width, &value, &taken):
+    if at == NULL or not read_number(op, at, width, rest_from(at, data, length), &value, &taken):
         return False
     value = masked(op, value) * op.multiplier
     if op.what and value % 4:
@@ -126,7 +135,7 @@ cdef inline bint byte_extract_reads(const byte_op_t *op, match_scratch_t *scratc
     cdef uint32_t width, taken
     cdef uint64_t value
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
-    if at == NULL or not read_number(op, at, width, &value, &taken):
+    if at == NULL or not read_number(op, at, width, rest_from(at, data, length), &value, &taken):
         return False
     value *= op.multiplier
     if op.what and value % op.what:
@@ -142,7 +151,7 @@ cdef inline bint byte_math_gives(const byte_op_t *op, match_scratch_t *scratch, 
     cdef uint32_t width, taken
     cdef uint64_t value, by = scratch.values[op.value] if op.flags & VALUE_VAR else op.value
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
-    if at == NULL or not read_number(op, at, width, &value, &taken):
+    if at == NULL or not read_number(op, at, width, rest_from(at, data, length), &value, &taken):
         return False
     if op.what == MATH_ADD:
         value += by
@@ -155,9 +164,9 @@ cdef inline bint byte_math_gives(const byte_op_t *op, match_scratch_t *scratch, 
             return False
         value //= by
     elif op.what == MATH_SHIFT_LEFT:
-        value = value << by if by < 64 else 0
+        value <<= by & 63       # as the processor does it
     else:
-        value = value >> by if by < 64 else 0
+        value >>= by & 63
     scratch.values[op.result] = masked(op, value)
     scratch.cursor = <uint32_t> (at - data) + taken
     return True

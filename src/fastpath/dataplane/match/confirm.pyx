@@ -74,6 +74,8 @@ cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const ma
             # an end before the buffer is none
             if 0 <= before + distance + span < end:
                 end = before + distance + span
+        if op.flags & HAS_DEPTH:
+            end = min(end, <int64_t> before + op.depth)
     else:
         start = <int64_t> scratch.values[op.offset] if op.flags & OFFSET_VAR else op.offset
         end = length
@@ -118,17 +120,23 @@ cdef bint base64_holds(const ruleset_t *rules, const base64_op_t *op, match_scra
             and steps_hold(rules, scratch, rules.ops + op.block + 1, scratch.decoded, scratch.decoded_length))
 
 
+cdef inline bint fails(match_scratch_t *scratch, bint settled) noexcept nogil:
+    scratch.give_up |= settled
+    return False
+
+
 cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_t *op, const uint8_t *data,
                      uint32_t length) noexcept nogil:
-    """Runs steps up to OP_END from scratch.cursor. A step that a later one is relative to is tried at its next occurrence
-    when what follows it fails. Every step taken counts towards the limit, which ends the whole block without a match."""
+    """Runs steps up to OP_END from scratch.cursor. A content or pcre that a later step is relative to is tried at its next
+    occurrence when what follows it fails; another content is taken where it is, and what fails after it fails the block.
+    Every step taken counts towards the limit, which does the same."""
     cdef const content_op_t *content
     cdef const pcre_op_t *pcre
     cdef const size_t *ends
     cdef uint32_t before, resume
     cdef int64_t found
     cdef int status
-    cdef bint holds
+    cdef bint holds, settled = False
     while op.code != OP_END:
         scratch.steps += 1
         if scratch.steps == rules.header.step_limit:
@@ -145,14 +153,15 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                     if found >= 0:
                         if op.flags & CONTENT_ALONE:
                             scratch.give_up = True
-                        return False
+                        return fails(scratch, settled)
                     break
                 if found < 0:
                     if not op.flags & (RELATIVE | OFFSET_VAR | DEPTH_VAR):
                         scratch.give_up = True
-                    return False
+                    return fails(scratch, settled)
                 scratch.cursor = <uint32_t> found + content.length
                 if not op.flags & HAS_RELATIVE_NEXT or op[1].code == OP_END:
+                    settled = True
                     break
                 if steps_hold(rules, scratch, op + 1, data, length):
                     return True
@@ -163,23 +172,23 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
             pcre = <const pcre_op_t *> op
             before = scratch.cursor if op.flags & RELATIVE else 0
             if before > length:
-                return False
+                return fails(scratch, settled)
             resume = before
             while True:
                 if resume > length:
-                    return False
+                    return fails(scratch, settled)
                 status = pcre2_match(<const pcre2_code *> rules.expressions[pcre.expression], data + before, length - before,
                                      resume - before, 0, <pcre2_match_data *> scratch.match_data,
                                      <pcre2_match_context *> scratch.match_context)
                 if status < 0 and status != PCRE2_ERROR_NOMATCH:
                     scratch.limits_hit += 1
-                    return False
+                    return fails(scratch, settled)
                 if op.flags & NEGATED:
                     if status >= 0:
-                        return False
+                        return fails(scratch, settled)
                     break
                 if status < 0:
-                    return False
+                    return fails(scratch, settled)
                 ends = pcre2_get_ovector_pointer(<pcre2_match_data *> scratch.match_data)
                 resume = before + <uint32_t> ends[0] + 1
                 scratch.cursor = before + <uint32_t> ends[1]
@@ -190,7 +199,9 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 if scratch.give_up:
                     return False
         elif op.code == OP_BASE64:
-            return base64_holds(rules, <const base64_op_t *> op, scratch, data, length)
+            if base64_holds(rules, <const base64_op_t *> op, scratch, data, length):
+                return True
+            return fails(scratch, settled)
         else:
             if op.code == OP_BYTE_TEST:
                 holds = byte_test_holds(<const byte_op_t *> op, scratch, data, length)
@@ -203,7 +214,7 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
             else:
                 holds = data_is_at(<const isdataat_op_t *> op, scratch, length)
             if not holds:
-                return False
+                return fails(scratch, settled)
         op += 1
     return True
 

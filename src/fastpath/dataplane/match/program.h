@@ -210,7 +210,8 @@ enum {                          /* flags of OP_CONTENT, OP_PCRE; a *_VAR operand
 typedef struct content_op {
     uint16_t code, flags;
     uint32_t at, length;        /* in SECTION_BYTES */
-    int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all */
+    int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all, and
+                                   depth counts from where the step before ended */
     int32_t distance, within;
     uint32_t reserved;
 } content_op_t;

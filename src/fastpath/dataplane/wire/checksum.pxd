@@ -8,16 +8,14 @@ from fastpath.dataplane.wire.load cimport __builtin_bswap16, raw16, raw32, raw64
 cdef inline uint64_t checksum_add(uint64_t total, const uint8_t *at, uint32_t length) noexcept nogil:
     """Adds `length` bytes to a running sum; only the last piece of a message may have an odd length."""
     cdef uint64_t low = 0, high = 0, word
-    while length >= 16:         # two sums of 32-bit halves each: no carry is lost below 2^32 words
-        word = raw64(at)
+    cdef uint32_t i, whole = length // 8
+    for i in range(whole):      # halves of 32 bits each into sums of 64: no carry is lost, and the compiler takes several at once
+        word = raw64(at + 8 * i)
         low += <uint32_t>word
         high += word >> 32
-        word = raw64(at + 8)
-        low += <uint32_t>word
-        high += word >> 32
-        at += 16
-        length -= 16
-    while length >= 4:
+    at += 8 * whole
+    length -= 8 * whole
+    if length >= 4:
         low += raw32(at)
         at += 4
         length -= 4

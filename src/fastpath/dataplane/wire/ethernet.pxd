@@ -60,6 +60,8 @@ cdef inline void walk_8021ah(walk_t *walk) noexcept nogil:
     if walk.end - walk.at < PBB_LEN:
         too_short(walk, EVENT_IEEE8021AH_HEADER_TOO_SMALL)
         return
+    if walk.config.compat:
+        walk.layers -= 1        # Suricata does not count it
     to_type(walk, be16(walk.frame + walk.at + PBB_TYPE_AT), NO_EVENT)
     walk.at += PBB_LEN
 
@@ -68,5 +70,6 @@ cdef inline void walk_dce(walk_t *walk) noexcept nogil:
     if walk.end - walk.at < DCE_LEN + ETHERNET_LEN:
         too_short(walk, EVENT_DCE_PKT_TOO_SMALL)
         return
+    walk.layers -= 1            # the Ethernet frame counts
     walk.at += DCE_LEN
     walk.step = STEP_ETHERNET

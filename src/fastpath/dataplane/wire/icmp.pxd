@@ -70,6 +70,8 @@ cdef inline void walk_quoted_ipv4(walk_t *walk, const uint8_t *at, uint32_t left
     header = (at[IPV4_VERSION_AT] & 0x0f) * 4
     if header < IPV4_LEN or header > left or be16(at + IPV4_FRAGMENT_AT) & IPV4_OFFSET:
         return
+    if walk.config.compat and walk.meta.icmp_type != ICMP_UNREACHABLE:
+        return                  # of the others Suricata does not look up the flow
     key_quoted(walk, NET_IPV4, at[IPV4_PROTO_AT], at + IPV4_SOURCE_AT, at + IPV4_DESTINATION_AT, at + header, left - header)
 
 
@@ -77,7 +79,7 @@ cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     cdef const uint8_t *at = walk.frame + walk.at
     cdef uint32_t left = walk.end - walk.at, body
     cdef uint8_t kind
-    cdef int code_max, counterpart
+    cdef int code_max
     walk.step = STEP_DONE
     if left < ICMP_LEN:
         too_short(walk, EVENT_ICMPV4_PKT_TOO_SMALL)
@@ -95,11 +97,10 @@ cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
         note(walk, EVENT_ICMPV4_UNKNOWN_TYPE)
     elif at[ICMP_CODE_AT] > code_max:
         note(walk, EVENT_ICMPV4_UNKNOWN_CODE)
-    elif icmp_is_error(kind):
+    elif icmp_is_error(kind) and (left > ICMP_LEN or kind == ICMP_SOURCE_QUENCH):
         walk_quoted_ipv4(walk, at + ICMP_LEN, left - ICMP_LEN)
+    if icmp_is_error(kind):     # has no flow of its own
         return
-    counterpart = icmp_counterpart(kind)
-    if counterpart < 0:
-        set_key(walk, NET_IPV4, PROTO_ICMP, walk.source, walk.destination, 0, 0)
-    else:
-        set_key(walk, NET_IPV4, PROTO_ICMP, walk.source, walk.destination, kind, <uint16_t>counterpart)
+    if (kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY) and left < ICMP_TIMESTAMP_LEN:
+        note(walk, EVENT_ICMPV4_IPV4_TRUNC_PKT)
+    set_key(walk, NET_IPV4, PROTO_ICMP, walk.source, walk.destination, kind, icmp_counterpart(kind))

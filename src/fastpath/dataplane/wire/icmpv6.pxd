@@ -59,6 +59,8 @@ cdef inline void walk_quoted_ipv6(walk_t *walk, const uint8_t *at, uint32_t left
     if at[IPV6_VERSION_AT] >> 4 != 6:
         note(walk, EVENT_ICMPV6_IPV6_UNKNOWN_VERSION)
         return
+    if walk.config.compat:
+        return
     key_quoted(walk, NET_IPV6, at[IPV6_NEXT_AT], at + IPV6_SOURCE_AT, at + IPV6_DESTINATION_AT, at + IPV6_LEN, left - IPV6_LEN)
 
 
@@ -67,7 +69,6 @@ cdef inline void walk_icmpv6(walk_t *walk) noexcept nogil:
     cdef uint32_t left = walk.end - walk.at
     cdef uint8_t kind, code
     cdef bint quotes = False
-    cdef int counterpart
     walk.step = STEP_DONE
     if left < ICMPV6_LEN:
         too_short(walk, EVENT_ICMPV6_PKT_TOO_SMALL)
@@ -96,9 +97,6 @@ cdef inline void walk_icmpv6(walk_t *walk) noexcept nogil:
                                  else ICMPV6_BODY if left > ICMPV6_BODY else left), walk.end)
     if quotes:
         walk_quoted_ipv6(walk, at + ICMPV6_LEN, left - ICMPV6_LEN)
-        return
-    counterpart = icmpv6_counterpart(kind)
-    if counterpart < 0:
-        set_key(walk, NET_IPV6, PROTO_ICMPV6, walk.source, walk.destination, 0, 0)
-    else:
-        set_key(walk, NET_IPV6, PROTO_ICMPV6, walk.source, walk.destination, kind, <uint16_t>counterpart)
+        if not walk.config.compat:      # to Suricata it is a flow of its own
+            return
+    set_key(walk, NET_IPV6, PROTO_ICMPV6, walk.source, walk.destination, kind, icmpv6_counterpart(kind))

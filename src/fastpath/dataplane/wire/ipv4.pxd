@@ -143,8 +143,11 @@ cdef inline void walk_ipv4(walk_t *walk) noexcept nogil:
         return
     total = be16(at + IPV4_TOTAL_AT)
     if total < header:
-        malformed(walk, EVENT_IPV4_IPLEN_SMALLER_THAN_HLEN)
-        return
+        if total or walk.config.compat or header > left:
+            malformed(walk, EVENT_IPV4_IPLEN_SMALLER_THAN_HLEN)
+            return
+        note(walk, EVENT_IPV4_IPLEN_SMALLER_THAN_HLEN)
+        total = left            # captured before the interface cut it into segments: all there is
     if total > left and (not walk.cut or walk.config.compat or header > left):
         too_short(walk, EVENT_IPV4_TRUNC_PKT)
         return
@@ -163,6 +166,7 @@ cdef inline void walk_ipv4(walk_t *walk) noexcept nogil:
             return
     if walk.config.checksums and checksum_wrong(0, at, header):
         walk.meta.flags |= PM_L3_CHECKSUM
+    walk.decoded = True
     walk.at += header
     if be16(at + IPV4_FRAGMENT_AT) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET):
         walk.meta.flags |= PM_FRAGMENT

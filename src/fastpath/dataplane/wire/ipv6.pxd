@@ -99,7 +99,10 @@ cdef inline void walk_ipv6_extensions(walk_t *walk, uint8_t following) noexcept 
             break
         if following not in (NEXT_HOP_OPTIONS, NEXT_ROUTING, NEXT_FRAGMENT, NEXT_AH, NEXT_DESTINATION_OPTIONS, NEXT_MOBILITY,
                              NEXT_HIP, NEXT_SHIM6):
-            walk.step = STEP_TRANSPORT
+            if walk.config.compat and left < 2 and walk.at != walk.meta.l3 + IPV6_LEN:
+                too_short(walk, EVENT_IPV6_TRUNC_EXTHDR)
+            else:
+                walk.step = STEP_TRANSPORT
             break
         if left < EXTENSION_LEN:
             too_short(walk, EVENT_IPV6_TRUNC_EXTHDR)
@@ -169,6 +172,8 @@ cdef inline void walk_ipv6(walk_t *walk) noexcept nogil:
         malformed(walk, EVENT_IPV6_WRONG_IP_VERSION)
         return
     total = IPV6_LEN + be16(at + IPV6_PAYLOAD_LEN_AT)
+    if total == IPV6_LEN and at[IPV6_NEXT_AT] == NEXT_HOP_OPTIONS and not walk.config.compat:
+        total = left            # a jumbogram (RFC 2675), or captured before the interface cut it into segments
     if total > left and (not walk.cut or walk.config.compat):
         too_short(walk, EVENT_IPV6_TRUNC_PKT)
         return
@@ -180,5 +185,5 @@ cdef inline void walk_ipv6(walk_t *walk) noexcept nogil:
     walk.source = at + IPV6_SOURCE_AT
     walk.destination = at + IPV6_DESTINATION_AT
     walk.at += IPV6_LEN
-    walk.layers += 1                # the extension headers are a layer
+    walk.decoded = True
     walk_ipv6_extensions(walk, at[IPV6_NEXT_AT])

@@ -14,10 +14,10 @@ cdef enum:
     QUOTED_ESP = 50
 
 
-cdef inline int icmp_counterpart(uint8_t kind) noexcept nogil:
-    """The type that answers, or that asks; -1 where there is none."""
+cdef inline uint16_t icmp_counterpart(uint8_t kind) noexcept nogil:
+    """The type that answers, or that asks; 0 where there is none, which leaves either direction a flow of its own."""
     if kind == 8 or kind == 0:          # echo
-        return 8 - kind
+        return <uint16_t>(8 - kind)
     if kind == 13 or kind == 14:        # timestamp
         return 27 - kind
     if kind == 15 or kind == 16:        # information
@@ -26,10 +26,10 @@ cdef inline int icmp_counterpart(uint8_t kind) noexcept nogil:
         return 35 - kind
     if kind == 9 or kind == 10:         # router advertisement and solicitation
         return 19 - kind
-    return -1
+    return 0
 
 
-cdef inline int icmpv6_counterpart(uint8_t kind) noexcept nogil:
+cdef inline uint16_t icmpv6_counterpart(uint8_t kind) noexcept nogil:
     if kind == 128 or kind == 129:      # echo
         return 257 - kind
     if kind == 130 or kind == 131:      # listener query and report
@@ -42,14 +42,17 @@ cdef inline int icmpv6_counterpart(uint8_t kind) noexcept nogil:
         return 279 - kind
     if kind == 144 or kind == 145:      # home agent address discovery
         return 289 - kind
-    return -1
+    if kind == 146 or kind == 147:      # mobile prefix solicitation and advertisement
+        return 293 - kind
+    if kind == 148 or kind == 149:      # certification path solicitation and advertisement
+        return 297 - kind
+    return 0
 
 
 cdef inline void key_quoted(walk_t *walk, uint8_t net, uint8_t proto, const uint8_t *source, const uint8_t *destination,
                             const uint8_t *transport, uint32_t left) noexcept nogil:
     """The key of the quoted packet. The error travels against it, towards the quoted source, so its ends are turned."""
     cdef uint16_t from_port = 0, to_port = 0
-    cdef int counterpart
     if proto in (QUOTED_TCP, QUOTED_UDP, QUOTED_SCTP):
         if left < 4:
             return
@@ -58,10 +61,8 @@ cdef inline void key_quoted(walk_t *walk, uint8_t net, uint8_t proto, const uint
     elif (proto == QUOTED_ICMP and net == NET_IPV4) or (proto == QUOTED_ICMPV6 and net == NET_IPV6):
         if left < 1:
             return
-        counterpart = icmp_counterpart(transport[0]) if net == NET_IPV4 else icmpv6_counterpart(transport[0])
-        if counterpart >= 0:
-            from_port = transport[0]
-            to_port = <uint16_t>counterpart
+        from_port = transport[0]
+        to_port = icmp_counterpart(transport[0]) if net == NET_IPV4 else icmpv6_counterpart(transport[0])
     elif proto != QUOTED_ESP:
         return
     set_key(walk, net, proto, destination, source, to_port, from_port)

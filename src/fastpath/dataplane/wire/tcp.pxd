@@ -5,7 +5,7 @@ from fastpath.dataplane.events cimport (
     EVENT_TCP_HLEN_TOO_SMALL, EVENT_TCP_INVALID_OPTLEN, EVENT_TCP_OPT_DUPLICATE, EVENT_TCP_OPT_INVALID_LEN,
     EVENT_TCP_PKT_TOO_SMALL,
 )
-from fastpath.dataplane.wire.load cimport be16, raw32
+from fastpath.dataplane.wire.load cimport be16, be32
 from fastpath.dataplane.wire.walk cimport NO_EVENT, STEP_DONE, malformed, note, set_key, set_payload, too_short, verify_transport, walk_t
 
 cdef enum:
@@ -19,7 +19,7 @@ cdef enum:
     TCP_WINDOW_AT = 14
     TCP_CHECKSUM_AT = 16
     TCP_URGENT_AT = 18
-    TCP_OPTIONS_MAX = 40
+    TCP_TIMESTAMP_LEN = 12      # of options that are a timestamp alone, padded
     PROTO_TCP = 6
 
 cdef enum:                      # option kinds
@@ -38,10 +38,9 @@ cdef enum:                      # option kinds
     TCPOPT_FAST_OPEN_MAGIC = 0xf989
 
 
-cdef inline bint tcp_only_timestamp(const uint8_t *options, uint32_t size) noexcept nogil:
-    """The options of nearly every segment of an established connection: NOP NOP timestamp."""
-    return size == 12 and options[0] == TCPOPT_NOP and options[1] == TCPOPT_NOP and options[2] == TCPOPT_TIMESTAMP \
-        and options[3] == 10
+cdef inline bint tcp_only_timestamp(const uint8_t *options) noexcept nogil:
+    """Whether twelve bytes of options are those of nearly every segment of an established connection: NOP NOP timestamp."""
+    return be32(options) == (TCPOPT_NOP << 24 | TCPOPT_NOP << 16 | TCPOPT_TIMESTAMP << 8 | 10)
 
 
 cdef inline uint32_t tcp_option_event(const uint8_t *option, uint32_t length, uint32_t *seen) noexcept nogil:
@@ -124,7 +123,7 @@ cdef inline void walk_tcp(walk_t *walk) noexcept nogil:
     if header < TCP_LEN:
         malformed(walk, EVENT_TCP_INVALID_OPTLEN)
         return
-    if header > TCP_LEN and not tcp_only_timestamp(at + TCP_LEN, header - TCP_LEN):
+    if header > TCP_LEN and not (header == TCP_LEN + TCP_TIMESTAMP_LEN and tcp_only_timestamp(at + TCP_LEN)):
         walk_tcp_options(walk, at + TCP_LEN, header - TCP_LEN)
     walk.meta.l4 = walk.at
     walk.meta.tcp_flags = at[TCP_FLAGS_AT]

@@ -1,14 +1,13 @@
 # The walk over the headers of one entry: where it stands, how far it may read, which header comes next.
 # Every header file has `walk_<header>(walk_t *)`: one length check, its events, then the next step.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.types cimport (
-    NET_IPV4, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
+    NET_IPV4, NO_INDEX, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
 )
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4, pseudo_ipv6
-from fastpath.dataplane.wire.load cimport be32, be64
+from fastpath.dataplane.wire.load cimport be32, be64, put64, raw32, raw64
 
 cdef enum:
     PORTS_MAX = 16              # UDP ports that open a tunnel or RoCE
@@ -106,16 +105,22 @@ ctypedef struct walk_t:
     uint16_t unknown_type       # the event if ethertype is unknown
     bint cut                    # what would follow `end` is missing because the capture cut it
     bint failed                 # a header could not be read
+    bint decoded                # the first IP header could be, whatever comes of the rest
 
 
 cdef inline void note(walk_t *walk, uint16_t event) noexcept nogil:
-    """Odd, but decoding goes on."""
+    """Odd, but decoding goes on. An entry has an event once, however often it gives rise to it."""
+    cdef uint16_t at = walk.meta.events
+    while at != NO_INDEX:
+        if walk.burst.notes[at].code == event:
+            return
+        at = walk.burst.notes[at].next
     note_event(walk.burst, walk.entry, event)
 
 
 cdef inline void malformed(walk_t *walk, uint16_t event) noexcept nogil:
     """Decoding ends here: a header says what cannot be."""
-    note_event(walk.burst, walk.entry, event)
+    note(walk, event)
     walk.meta.flags |= PM_INVALID
     walk.failed = True
     walk.step = STEP_DONE
@@ -124,9 +129,9 @@ cdef inline void malformed(walk_t *walk, uint16_t event) noexcept nogil:
 cdef inline void too_short(walk_t *walk, uint16_t event) noexcept nogil:
     """Decoding ends here: bytes are missing. If it was the capture that cut them, the packet is not to blame."""
     if walk.cut:
-        note_event(walk.burst, walk.entry, event if walk.config.compat else <uint16_t>EVENT_CAPTURE_HEADER_CUT)
+        note(walk, event if walk.config.compat else <uint16_t>EVENT_CAPTURE_HEADER_CUT)
     else:
-        note_event(walk.burst, walk.entry, event)
+        note(walk, event)
         walk.meta.flags |= PM_INVALID
     walk.failed = True
     walk.step = STEP_DONE
@@ -161,29 +166,43 @@ cdef inline void tag_vlan(walk_t *walk, uint16_t identifier) noexcept nogil:
 
 cdef inline void set_key(walk_t *walk, uint8_t net, uint8_t proto, const uint8_t *source, const uint8_t *destination,
                          uint16_t source_port, uint16_t destination_port) noexcept nogil:
-    """The normalised flow key: the lower (address, port) first. VLANs, tunnel and VNI have been written before."""
+    """The normalised flow key: the lower (address, port) first. VLANs, tunnel and VNI have been written before.
+
+    Which end is the lower one is a coin toss: chosen by masks, not by branches, and stored in whole words."""
     cdef flow_key_t *key = walk.key
-    cdef uint64_t a, b
+    cdef uint64_t source_high, source_low = 0, destination_high, destination_low = 0, mask, high, low
     cdef bint reversed
     if net == NET_IPV4:
-        a = be32(source)
-        b = be32(destination)
-        reversed = (a << 16 | source_port) > (b << 16 | destination_port)
+        source_high = raw32(source)
+        destination_high = raw32(destination)
+        reversed = (<uint64_t>be32(source) << 16 | source_port) > (<uint64_t>be32(destination) << 16 | destination_port)
     else:
-        a = be64(source)
-        b = be64(destination)
-        if a == b:
-            a = be64(source + 8)
-            b = be64(destination + 8)
-        reversed = a > b or (a == b and source_port > destination_port)
-    cdef uint32_t size = 4 if net == NET_IPV4 else 16
-    memcpy(key.addr[reversed], source, size)
-    memcpy(key.addr[not reversed], destination, size)
-    key.port[reversed] = source_port
-    key.port[not reversed] = destination_port
-    key.proto = proto
-    key.net = net
-    walk.meta.flags |= PM_KEYED | (PM_REVERSED if reversed else 0)
+        source_high = raw64(source)
+        source_low = raw64(source + 8)
+        destination_high = raw64(destination)
+        destination_low = raw64(destination + 8)
+        reversed = ends_reversed(be64(source), be64(source + 8), source_port,
+                                 be64(destination), be64(destination + 8), destination_port)
+    mask = 0 - <uint64_t>reversed
+    high = (source_high ^ destination_high) & mask
+    low = (source_low ^ destination_low) & mask
+    put64(&key.addr[0][0], source_high ^ high)
+    put64(&key.addr[0][8], source_low ^ low)
+    put64(&key.addr[1][0], destination_high ^ high)
+    put64(&key.addr[1][8], destination_low ^ low)
+    mask &= source_port ^ destination_port
+    put64(&key.port, (source_port ^ mask) | (destination_port ^ mask) << 16
+          | <uint64_t>key.vlan[0] << 32 | <uint64_t>key.vlan[1] << 48)
+    put64(&key.vlan[2], key.vlan[2] | <uint64_t>proto << 16 | <uint64_t>key.tunnel << 24 | <uint64_t>net << 32
+          | <uint64_t>key.vni[0] << 40 | <uint64_t>key.vni[1] << 48 | <uint64_t>key.vni[2] << 56)
+    walk.meta.flags |= PM_KEYED | (reversed * PM_REVERSED)
+
+
+cdef inline bint ends_reversed(uint64_t source_high, uint64_t source_low, uint16_t source_port,
+                               uint64_t destination_high, uint64_t destination_low, uint16_t destination_port) noexcept nogil:
+    """Whether the source is the higher end, by address and then port."""
+    cdef bint low = (source_low > destination_low) | ((source_low == destination_low) & (source_port > destination_port))
+    return (source_high > destination_high) | ((source_high == destination_high) & low)
 
 
 cdef inline void verify_transport(walk_t *walk, const uint8_t *at, uint32_t length, uint8_t proto) noexcept nogil:
