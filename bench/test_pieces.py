@@ -4,23 +4,18 @@ Stage times are in the extra info, in ns a packet; the table of the whole is ben
 """
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import build
 import numpy as np
 import pytest
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import build
 import traces
 
 import fastpath as fp
 from fastpath.dataplane import rows
 
 PACKETS, FLOWS = 200_000, 10_000
-LITERALS = HERE / "definitions" / "literals.rules"
+LITERALS = Path(__file__).parent / "definitions" / "literals.rules"
 
 
 @pytest.fixture(scope="session")

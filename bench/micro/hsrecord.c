@@ -76,20 +76,21 @@ void hsrecord_stop(void)
 size_t hsrecord_scans(void) { return used; }
 size_t hsrecord_bytes(void) { return filled; }
 
-/* One pass over the log, in nanoseconds; 0 on an error. The engine that made the log must still be open. */
-uint64_t hsrecord_replay(void)
+/* One pass over the log, in nanoseconds of the wall clock or of the processor; 0 on an error. The engine that made the log must still be open. */
+uint64_t hsrecord_replay(int cpu)
 {
     hs_scratch_t *scratch = NULL;
     const hs_database_t *last = NULL;
     struct timespec from, to;
     hs_error_t error = HS_SUCCESS;
+    clockid_t clock = cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
     for (size_t i = 0; i < used && error == HS_SUCCESS; i++)
         if (scans[i].database != last)
             error = hs_alloc_scratch(last = scans[i].database, &scratch);
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    clock_gettime(clock, &from);
     for (size_t i = 0; i < used && error == HS_SUCCESS; i++)
         error = real(scans[i].database, arena + scans[i].at, scans[i].length, 0, scratch, ignore, NULL);
-    clock_gettime(CLOCK_MONOTONIC, &to);
+    clock_gettime(clock, &to);
     hs_free_scratch(scratch);
     if (error != HS_SUCCESS)
         return 0;

@@ -247,7 +247,8 @@ def progress_bar() -> AbstractContextManager[Any]:
         return nullcontext()
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from fastpath.outputs.terminal import console, plain, scaled
+    from fastpath.outputs.terminal import console, plain
+    from fastpath.outputs.visible import scaled
 
     @contextmanager
     def bar() -> Any:

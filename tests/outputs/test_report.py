@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fastpath.control.result import Damage
 from fastpath.outputs import terminal
-from fastpath.outputs.visible import visible
+from fastpath.outputs.visible import scaled, visible
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m[bold]\u202e{{7*7}}\x00&amp;\n"
 
@@ -104,6 +104,7 @@ def test_visible():
     assert visible("x" * 10, 5) == "xxxx…"
 
 
-@pytest.mark.parametrize("value, shown", [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1234567, "1.23 MB"), (5e12, "5 TB")])
+@pytest.mark.parametrize("value, shown", [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1234567, "1.23 MB"), (5e12, "5 TB"),
+                                          (999_600, "1 MB"), (5e15, "5000 TB"), (123_456, "123 kB")])
 def test_scaled(value, shown):
-    assert terminal.scaled(value, "B") == shown
+    assert scaled(value, "B") == shown

@@ -83,7 +83,7 @@ def _named(names: tuple[str, ...], codes: np.ndarray) -> np.ndarray:
 
 
 def _reversed(array: np.ndarray) -> np.ndarray:
-    return array["flags"] & rows.FLOW_REVERSED if "flags" in array.dtype.names else array["reversed"]
+    return array["flags"] & rows.FLOW_REVERSED if "flags" in (array.dtype.names or ()) else array["reversed"]
 
 
 def _end(field: str, source: bool) -> Callable:

@@ -132,6 +132,7 @@ class EveWriter:
                 lines.extend(make(batch))
         if lines:
             self._out.write(self._encode(lines))
+            self._out.flush()       # who reads a pipe waits for no buffer
             self.lines += len(lines)
 
     def close(self, stats: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastpath.control.result import Batch, Result
 from fastpath.control.stats import EXCEPTIONS
-from fastpath.outputs.visible import visible
+from fastpath.outputs.visible import scaled, visible
 
 RULES, EVENTS, CAPTURES = 20, 20, 12        # lines that a table shows
 WIDTH, HEIGHT = 1000, 220                   # of the chart, SVG units
@@ -116,18 +116,6 @@ def bars(values: dict[str, int], most: int = 12, kinds: bool = False) -> list[Ba
 def count(value: float) -> str:
     """1234567 -> 1,234,567."""
     return f"{value:,.0f}"
-
-
-def scaled(value: float, unit: str = "") -> str:
-    """1234567 -> 1.23 M."""
-    if 0 < abs(value) < 1 and unit == "s":
-        return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
-    for prefix in ("", "k", "M", "G", "T"):
-        if abs(value) < 999.5 or prefix == "T":
-            break
-        value /= 1000
-    digits = f"{value:.0f}" if not prefix and value == int(value) else f"{value:.3g}"
-    return f"{digits} {prefix}{unit}".rstrip()
 
 
 def clock(second: int, full: bool = False) -> str:

@@ -9,9 +9,10 @@ from rich.table import Table
 
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
-from fastpath.outputs.visible import visible
+from fastpath.outputs.visible import scaled, visible
 
 ALERTS = 40         # rules that the table shows
+WIDE = 110          # columns of a terminal from which on the class is shown
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -27,15 +28,6 @@ def plain(text: object, limit: int = 200) -> str:
     return escape(visible(text, limit))
 
 
-def scaled(value: float, unit: str) -> str:
-    """1234567, "bit/s" -> "1.23 Mbit/s"."""
-    for prefix in ("", "k", "M", "G", "T"):
-        if abs(value) < 1000:
-            break
-        value /= 1000
-    return f"{value:.3g} {prefix}{unit}" if value < 1000 else f"{value:.0f} {prefix}{unit}"
-
-
 def print_alerts(out: Console, result: Result) -> None:
     """A line a rule, most alerts first."""
     rules = [rule for rule in result.stats["rules"] if rule["alerts"]]
@@ -44,14 +36,17 @@ def print_alerts(out: Console, result: Result) -> None:
         return
     table = Table(title=f"{result.stats['alerts']:,} alerts by {len(rules):,} rules", title_justify="left", title_style="bold", box=None,
                   header_style="dim", pad_edge=False)
-    table.add_column("alerts", justify="right")
-    table.add_column("rule", justify="right", no_wrap=True)
-    table.add_column("message", ratio=1, overflow="ellipsis", no_wrap=True)
-    table.add_column("class", overflow="ellipsis", no_wrap=True, style="dim")
-    for rule in rules[:ALERTS]:
+    wide = out.width >= WIDE
+    shown = [(f"{rule['alerts']:,}", f"{rule['gid']}:{rule['sid']}:{rule['rev']}", rule) for rule in rules[:ALERTS]]
+    table.add_column("alerts", justify="right", no_wrap=True, min_width=max(6, *(len(alerts) for alerts, _, _ in shown)))
+    table.add_column("rule", justify="right", no_wrap=True, min_width=max(len(name) for _, name, _ in shown))
+    table.add_column("message", overflow="ellipsis", no_wrap=True)
+    if wide:
+        table.add_column("class", overflow="ellipsis", no_wrap=True, style="dim")
+    for alerts, name, rule in shown:
         style = SEVERITY.get(rule["severity"], "")
-        table.add_row(f"{rule['alerts']:,}", f"{rule['gid']}:{rule['sid']}:{rule['rev']}", f"[{style}]{plain(rule['msg'])}[/]" if style
-                      else plain(rule["msg"]), plain(rule["category"]))
+        message = f"[{style}]{plain(rule['msg'])}[/]" if style else plain(rule["msg"])
+        table.add_row(alerts, name, message, *([plain(rule["category"])] if wide else []))
     out.print(table)
     if len(rules) > ALERTS:
         out.print(f"[dim]and {len(rules) - ALERTS:,} rules more[/]")
@@ -67,18 +62,18 @@ def print_summary(out: Console, result: Result) -> None:
         out.print(f"[bold red]damaged[/] {plain(damage, 400)}")
     ledger = stats["ledger"]
     out.print(f"[bold]ledger[/]  {stats['packets']:,} packets = " + " + ".join(
-        f"{ledger[name]['packets']:,} {name}" for name in ("inspected", "offloaded", "dropped", "errored")))
+        f"{ledger[name]['packets']:,} {name}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
     out.print(f"        {stats['bytes']:,} bytes = " + " + ".join(
-        f"{ledger[name]['bytes']:,}" for name in ("inspected", "offloaded", "dropped", "errored")))
+        f"{ledger[name]['bytes']:,}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
     if stats["events"]:
         most = sorted(stats["events"].items(), key=lambda item: (-item[1], item[0]))
         shown = ", ".join(f"{count:,} {plain(name)}" for name, count in most[:5])
-        out.print(f"[bold]events[/]  {shown}" + (f", and {len(most) - 5} kinds more" if len(most) > 5 else ""))
+        out.print(f"[bold]events[/]  {shown}" + (f", and {len(most) - 5} kinds more" if len(most) > 5 else ""), soft_wrap=True)
     if stats["exceptions"]:
         out.print("[bold yellow]limits[/]  " + ", ".join(f"{count:,} {EXCEPTIONS[name]}" for name, count in stats["exceptions"].items()))
     out.print(f"[bold]rates[/]   {scaled(stats['rates']['packets_per_second'], 'packets/s')}, "
               f"{scaled(stats['rates']['bits_per_second'], 'bit/s')}, {stats['seconds']:.3f} s inspecting, "
-              f"{stats['load_seconds']:.3f} s loading rules; {stats['flows']['rows']:,} flows")
+              f"{stats['load_seconds']:.3f} s loading rules; {stats['flows']['rows']:,} flows", soft_wrap=True)
     out.print(f"digest: {result.digest}", highlight=False)
 
 

@@ -1,7 +1,183 @@
-from libc.stdint cimport *
+"""threshold and detection_filter: how often a rule may alert, by address, pair, flow or at all.
+
+Counts belong to (gid, sid) and so outlive a reload. They are bounded: at the cap a count whose period is over makes room, and
+where there is none a match is judged as the first of its period, and counted. User guide, "Thresholding Keywords".
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from fastpath.dataplane.types cimport *
-cdef threshold_table_t *open_thresholds(uint64_t memcap) noexcept nogil: return <threshold_table_t*>calloc(1,100)
-cdef void close_thresholds(threshold_table_t *t) noexcept nogil: free(t)
-cdef void clear_thresholds(threshold_table_t *t) noexcept nogil: pass
-cdef uint8_t threshold_check(threshold_table_t *t, const ruleset_t *rules, uint32_t rule, const burst_t *burst, uint32_t entry, uint64_t flow, uint64_t now) noexcept nogil: return 0
+from libc.string cimport memcmp, memcpy, memset
+
+from fastpath.dataplane.match.header cimport bytes_at
+from fastpath.dataplane.match.program cimport (
+    NOTHING, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, TRACK_BOTH, TRACK_DST,
+    TRACK_FLOW, TRACK_RULE, TRACK_SRC, rule_t, ruleset_t, threshold_t,
+)
+from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, burst_t, packet_meta_t
+
+cdef enum:
+    LOOKED_AT = 64              # counts looked at for an expired one
+
+
+cdef threshold_table_t *open_thresholds(uint64_t memcap) noexcept nogil:
+    cdef threshold_table_t *table = <threshold_table_t *> calloc(1, sizeof(threshold_table_t))
+    cdef uint64_t room = memcap // (sizeof(count_t) + 2 * sizeof(uint32_t)) + 1
+    cdef uint32_t chains = 1
+    if table == NULL:
+        return NULL
+    if room > 0x40000000:
+        room = 0x40000000
+    while chains < room:
+        chains *= 2
+    table.room = <uint32_t> room
+    table.mask = chains - 1
+    # zero pages are not memory until a count is written
+    table.counts = <count_t *> calloc(room, sizeof(count_t))
+    table.chains = <uint32_t *> calloc(chains, sizeof(uint32_t))
+    if table.counts == NULL or table.chains == NULL:
+        close_thresholds(table)
+        return NULL
+    return table
+
+
+cdef void close_thresholds(threshold_table_t *table) noexcept nogil:
+    if table != NULL:
+        free(table.counts)
+        free(table.chains)
+        free(table)
+
+
+cdef void clear_thresholds(threshold_table_t *table) noexcept nogil:
+    if table.used:
+        memset(table.chains, 0, (<uint64_t> table.mask + 1) * sizeof(uint32_t))
+    table.used = table.hand = 0
+
+
+cdef inline uint32_t chain_of(const threshold_table_t *table, const count_t *count) noexcept nogil:
+    cdef uint64_t mixed = <uint64_t> count.sid << 32 ^ <uint64_t> count.gid << 8 ^ count.kind, word
+    cdef uint32_t i
+    for i in range(4):
+        memcpy(&word, &count.track[8 * i], 8)
+        mixed = (mixed ^ word) * <uint64_t> 0x9e3779b97f4a7c15U
+        mixed ^= mixed >> 29
+    return <uint32_t> mixed & table.mask
+
+
+cdef inline bint same_key(const count_t *a, const count_t *b) noexcept nogil:
+    return (a.sid == b.sid and a.gid == b.gid and a.kind == b.kind and a.net == b.net
+            and memcmp(a.track, b.track, sizeof(a.track)) == 0)
+
+
+cdef void unlink(threshold_table_t *table, uint32_t index) noexcept nogil:
+    cdef uint32_t *link = &table.chains[chain_of(table, &table.counts[index])]
+    while link[0] != index + 1:
+        link = &table.counts[link[0] - 1].next
+    link[0] = table.counts[index].next
+
+
+cdef uint32_t take_room(threshold_table_t *table, uint64_t now) noexcept nogil:
+    """The index of a free count, or of one whose period is over; NOTHING at the cap."""
+    cdef count_t *count
+    cdef uint32_t i, index
+    if table.used < table.room:
+        table.used += 1
+        return table.used - 1
+    for i in range(LOOKED_AT):
+        index = table.hand
+        table.hand = index + 1 if index + 1 < table.room else 0
+        count = &table.counts[index]
+        if count.since + <uint64_t> count.seconds * 1000000 < now:
+            unlink(table, index)
+            return index
+    return NOTHING
+
+
+cdef bint track(count_t *key, uint8_t kind, const packet_meta_t *meta, uint64_t flow) noexcept nogil:
+    """Fills in what is counted by; False where the entry does not have it. A pair is the same both ways."""
+    cdef const uint8_t *at
+    cdef uint32_t length = 4 if meta.net == NET_IPV4 else 16
+    memset(key.track, 0, sizeof(key.track))
+    key.kind = kind
+    key.net = 0
+    if kind == TRACK_RULE:
+        return True
+    if kind == TRACK_FLOW:
+        memcpy(key.track, &flow, sizeof(flow))
+        return flow != 0
+    at = bytes_at(meta, meta.l3, 20 if meta.net == NET_IPV4 else 40)
+    if at == NULL:
+        return False
+    at += 12 if meta.net == NET_IPV4 else 8
+    key.net = meta.net
+    if kind == TRACK_SRC:
+        memcpy(key.track, at, length)
+    elif kind == TRACK_DST:
+        memcpy(key.track, at + length, length)
+    elif memcmp(at, at + length, length) < 0:
+        memcpy(key.track, at, length)
+        memcpy(&key.track[16], at + length, length)
+    else:
+        memcpy(key.track, at + length, length)
+        memcpy(&key.track[16], at, length)
+    return True
+
+
+cdef uint8_t judge(count_t *count, const threshold_t *asked, uint64_t now, bint first) noexcept nogil:
+    """Counts one more match, and says what becomes of it. `first`: there was no count before."""
+    if not first and now <= count.since + <uint64_t> asked.seconds * 1000000:
+        count.count += 1
+    else:
+        count.since = now
+        count.count = 1
+    if asked.kind == THRESHOLD_LIMIT:
+        return THRESHOLD_ALERT if count.count <= asked.count else THRESHOLD_SILENT
+    if asked.kind == THRESHOLD_BOTH:
+        if count.count == asked.count:
+            return THRESHOLD_ALERT
+        return THRESHOLD_SILENT if count.count > asked.count else THRESHOLD_SUPPRESS
+    if asked.kind == THRESHOLD_DETECTION_FILTER:
+        return THRESHOLD_ALERT if count.count > asked.count else THRESHOLD_SUPPRESS
+    if count.count < asked.count:
+        return THRESHOLD_SUPPRESS
+    count.count = 0
+    return THRESHOLD_ALERT
+
+
+cdef uint8_t check(threshold_table_t *table, const rule_t *rule, const threshold_t *asked, const packet_meta_t *meta,
+                   uint64_t flow, uint64_t now) noexcept nogil:
+    cdef count_t key
+    cdef uint32_t chain, at, index
+    if not track(&key, asked.track, meta, flow):
+        return THRESHOLD_ALERT
+    key.sid = rule.sid
+    key.gid = rule.gid
+    chain = chain_of(table, &key)
+    at = table.chains[chain]
+    while at:
+        if same_key(&table.counts[at - 1], &key):
+            table.counts[at - 1].seconds = asked.seconds
+            return judge(&table.counts[at - 1], asked, now, False)
+        at = table.counts[at - 1].next
+    index = take_room(table, now)
+    if index == NOTHING:
+        table.refused += 1
+        return judge(&key, asked, now, True)
+    key.seconds = asked.seconds
+    key.next = table.chains[chain]
+    table.counts[index] = key
+    table.chains[chain] = index + 1
+    return judge(&table.counts[index], asked, now, True)
+
+
+cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, uint32_t rule, const burst_t *burst,
+                             uint32_t entry, uint64_t flow, uint64_t now) noexcept nogil:
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef const rule_t *matched = &rules.rules[rule]
+    cdef uint8_t verdict = THRESHOLD_ALERT
+    if meta.net != NET_IPV4 and meta.net != NET_IPV6:
+        return THRESHOLD_ALERT
+    now //= 1000
+    if matched.detection_filter != NOTHING:
+        verdict = check(table, matched, &rules.thresholds[matched.detection_filter], meta, flow, now)
+    if verdict == THRESHOLD_ALERT and matched.threshold != NOTHING:
+        verdict = check(table, matched, &rules.thresholds[matched.threshold], meta, flow, now)
+    return verdict
