@@ -3,7 +3,7 @@
 #
 # Ingest fills a slot with one burst (rx, decode, decap, steer); every worker walks through every slot and takes the entries
 # of its own buckets; when all have passed, the slot retires: rows are merged, verdicts become runs. With one worker all of
-# this is one thread and one slot.
+# this is one thread and two slots, one ahead of the other.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.wire.walk cimport decode_config_t
@@ -40,16 +40,18 @@ cdef struct worker_t:
     pthread_t thread
     rows_t *rows                # where rows go now: the slot's, or the engine's own
     match_scratch_t *scratch
+    uint16_t mine[2048]         # entries of the burst at work that lie in its buckets
     uint64_t order              # of what is going on, for rows (telemetry.pxd)
     uint64_t ordinal
     uint64_t passed             # slots passed; read by ingest
     uint64_t turn               # (ordinal << 8 | rank) below which this worker touches no shared state
     uint64_t events[1024]       # by code
-    uint64_t match_ns, match_sampled_ns, burst_ns, sampled_bursts
+    uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
+    uint64_t alerts_lost        # beyond packet-alert-max
 
 cdef struct engine_t:
-    uint32_t workers, burst, buckets
+    uint32_t workers, burst, buckets, packet_alert_max
     uint8_t inline_mode         # ips
     uint8_t malformed_action, memcap_action
     bint keep_packets
@@ -58,11 +60,10 @@ cdef struct engine_t:
     uint64_t capture_packets, wrong_checksums   # of the capture being read
     decode_config_t decode
     flow_config_t flow
-    steering_t *identity
     bucket_t *bucket
     device_t *device            # one slice a bucket
     worker_t *worker
-    slot_t *slot                # SLOTS of them, or one
+    slot_t *slot                # SLOTS of them, or two
     rows_t rows                 # retired, waiting to be taken
     row_buffer_t runs, packets
     threshold_table_t *thresholds

@@ -16,7 +16,7 @@ from fastpath.dataplane.device cimport (
     OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
 )
 from fastpath.dataplane.flow cimport (
-    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flow_slot_t, flush_bucket, open_bucket, rearm_flow, restart_flow,
+    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket, rearm_flow, restart_flow,
     tick_bucket, timeout_of,
 )
 from fastpath.dataplane.hash cimport flow_id_of
@@ -60,7 +60,6 @@ cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
     AUTO_SAMPLE = 1000
-    FLOWS_AHEAD = 64            # flows fetched before their turn: enough to hide memory, few enough to stay in the cache
 
 
 # ---- worker: entry by entry ----
@@ -182,7 +181,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
                 continue
         action = match.action if engine.inline_mode else <uint8_t>ACTION_PASS
         judge_match(verdict, flow, action, match.flags & MATCH_FLOW, match.rule)
-        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
+        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
+            worker.alerts_lost += 1
+        elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
                 write_alert_row(row, &slot.burst, entry, rank, flow, match.rule, alerts, action)
@@ -266,43 +267,54 @@ cdef void tick_worker(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
         i += engine.workers
 
 
-cdef inline void prefetch_flow(const engine_t *engine, const packet_meta_t *meta) noexcept nogil:
-    """Both lines of the flow that stands where the hash points, so that they are there when its turn comes."""
-    cdef const bucket_t *bucket
-    cdef const flow_slot_t *index
-    if meta.flags & PM_KEYED:
-        bucket = &engine.bucket[meta.bucket]
-        index = &bucket.slots[meta.hash & bucket.mask]
-        if index.flow:
-            prefetch(&bucket.flows[index.flow - 1])
-            prefetch(<const char *>&bucket.flows[index.flow - 1] + CACHE_LINE)
+cdef uint32_t own_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t **entries) noexcept nogil:
+    """The entries of a burst that lie in a worker's buckets, in order: all of them where there is one worker."""
+    cdef uint32_t i, n = 0
+    if engine.workers == 1:
+        entries[0] = slot.steering.order
+        return slot.burst.entries
+    for i in range(slot.burst.entries):
+        if slot.burst.meta[slot.steering.order[i]].bucket % engine.workers == worker.number:
+            worker.mine[n] = slot.steering.order[i]
+            n += 1
+    entries[0] = worker.mine
+    return n
 
 
-cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot) noexcept nogil:
-    """A worker's way through a burst: it takes the entries of its own buckets, in order, and ticks between them."""
-    cdef uint16_t[2048] mine
-    cdef uint32_t i, n = 0, tick = 0
-    cdef uint16_t entry
+# A lookup reads the index, then the flow that it names. Each is fetched for a whole burst at once, some time before it is
+# needed, so that memory works on many at a time.
+
+cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    cdef uint32_t i
     cdef const packet_meta_t *meta
-    cdef bucket_t *bucket
+    cdef const bucket_t *bucket
+    for i in range(n):
+        meta = &slot.burst.meta[entries[i]]
+        bucket = &engine.bucket[meta.bucket]
+        prefetch(&bucket.slots[meta.hash & bucket.mask])
+
+
+cdef void prefetch_flows(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+    cdef const packet_meta_t *meta
+    cdef const bucket_t *bucket
+    cdef const char *flow
+    for i in range(n):
+        meta = &slot.burst.meta[entries[i]]
+        bucket = &engine.bucket[meta.bucket]
+        flow = <const char *>&bucket.flows[bucket.slots[meta.hash & bucket.mask].flow] - sizeof(flow_t)
+        prefetch(flow)
+        prefetch(flow + CACHE_LINE)
+
+
+cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    """A worker's way through a burst: it takes its entries in order, and ticks between them."""
+    cdef uint32_t i, tick = 0
+    cdef uint16_t entry
     cdef bint sample = slot.number % SAMPLE == 0
     cdef uint64_t started = clock_ns()
-    for i in range(slot.burst.entries):
-        entry = slot.steering.order[i]
-        meta = &slot.burst.meta[entry]
-        if engine.workers > 1 and meta.bucket % engine.workers != worker.number:
-            continue
-        mine[n] = entry
-        n += 1
-        if meta.flags & PM_KEYED:
-            bucket = &engine.bucket[meta.bucket]
-            prefetch(&bucket.slots[meta.hash & bucket.mask])
-    for i in range(FLOWS_AHEAD if FLOWS_AHEAD < n else n):
-        prefetch_flow(engine, &slot.burst.meta[mine[i]])
     for i in range(n):
-        if i + FLOWS_AHEAD < n:
-            prefetch_flow(engine, &slot.burst.meta[mine[i + FLOWS_AHEAD]])
-        entry = mine[i]
+        entry = entries[i]
         while tick < slot.ticks and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
             tick_worker(engine, worker, slot, slot.tick_at[tick])
             tick += 1
@@ -310,10 +322,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot) noexcept n
     while tick < slot.ticks:
         tick_worker(engine, worker, slot, slot.tick_at[tick])
         tick += 1
-    started = clock_ns() - started
-    worker.burst_ns += started
-    if sample:
-        worker.sampled_bursts += 1
+    worker.burst_ns += clock_ns() - started
 
 
 cdef void *run_worker(void *argument) noexcept nogil:
@@ -321,6 +330,8 @@ cdef void *run_worker(void *argument) noexcept nogil:
     cdef worker_t *worker = <worker_t *>argument
     cdef engine_t *engine = worker.engine
     cdef slot_t *slot
+    cdef const uint16_t *entries
+    cdef uint32_t n
     while True:
         pthread_mutex_lock(&engine.lock)
         while worker.passed == engine.published and not engine.stopping:
@@ -331,7 +342,10 @@ cdef void *run_worker(void *argument) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         slot = &engine.slot[worker.passed % SLOTS]
         worker.rows = &slot.rows[worker.number]
-        pass_slot(engine, worker, slot)
+        n = own_entries(engine, worker, slot, &entries)
+        prefetch_index(engine, slot, entries, n)
+        prefetch_flows(engine, slot, entries, n)
+        pass_slot(engine, worker, slot, entries, n)
         store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 8)
         pthread_mutex_lock(&engine.lock)
         worker.passed += 1
@@ -510,28 +524,61 @@ cdef void retire_passed(engine_t *engine, uint64_t target) noexcept nogil:
         retire_slot(engine, &engine.slot[engine.retired % SLOTS])
 
 
+cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
+    """Ingest and the one worker in one thread. The next burst is taken before this one is passed: while this one is worked
+    on, memory brings the index lines of the next, and while the one after is taken, its flows."""
+    cdef uint32_t done = 0
+    cdef worker_t *worker = engine.worker
+    cdef slot_t *slot = &engine.slot[0]
+    cdef slot_t *following = &engine.slot[1]
+    cdef const uint16_t *entries
+    cdef const uint16_t *entries_following
+    cdef uint32_t n, n_following
+    if bursts == 0 or fill_slot(engine, rx, slot) == 0:
+        return 0
+    n = own_entries(engine, worker, slot, &entries)
+    prefetch_index(engine, slot, entries, n)
+    prefetch_flows(engine, slot, entries, n)
+    while n:
+        done += 1
+        engine.published += 1
+        n_following = 0
+        if done < bursts and fill_slot(engine, rx, following):
+            n_following = own_entries(engine, worker, following, &entries_following)
+            prefetch_index(engine, following, entries_following, n_following)
+        pass_slot(engine, worker, slot, entries, n)
+        prefetch_flows(engine, following, entries_following, n_following)
+        retire_slot(engine, slot)
+        slot, following = following, slot
+        entries, n = entries_following, n_following
+    return done
+
+
+cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
+    """Ingest in this thread, the workers in theirs, at most SLOTS bursts between the first and the last of them."""
+    cdef uint32_t done = 0
+    while done < bursts:
+        if engine.published - engine.retired == SLOTS:
+            retire_passed(engine, engine.retired + 1)
+        if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:
+            break
+        pthread_mutex_lock(&engine.lock)
+        engine.published += 1
+        pthread_cond_broadcast(&engine.moved)
+        pthread_mutex_unlock(&engine.lock)
+        done += 1
+    retire_passed(engine, engine.published)
+    return done
+
+
 cdef uint32_t run_bursts(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Up to so many bursts from ingest to retirement; returns how many there were."""
-    cdef uint32_t done = 0
     cdef uint64_t started = clock_ns()
+    cdef uint32_t done
     if engine.workers == 1:
-        while done < bursts and fill_slot(engine, rx, engine.slot):
-            engine.published += 1
-            pass_slot(engine, engine.worker, engine.slot)
-            retire_slot(engine, engine.slot)
-            done += 1
+        done = run_alone(engine, rx, bursts)
     else:
-        while done < bursts:
-            if engine.published - engine.retired == SLOTS:
-                retire_passed(engine, engine.retired + 1)
-            if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:
-                break
-            pthread_mutex_lock(&engine.lock)
-            engine.published += 1
-            pthread_cond_broadcast(&engine.moved)
-            pthread_mutex_unlock(&engine.lock)
-            done += 1
-        retire_passed(engine, engine.published)
+        done = run_workers(engine, rx, bursts)
     engine.run_ns += clock_ns() - started
     return done
 
@@ -587,6 +634,7 @@ cdef class DataPlane:
         self.rooms = []
         self.limits = {name: settings["pcre"][key] for name, key in (("match_limit", "match_limit"),
                                                                       ("depth_limit", "recursion_limit"))}
+        engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
@@ -599,7 +647,7 @@ cdef class DataPlane:
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
-        slots = SLOTS if engine.workers > 1 else 1
+        slots = SLOTS if engine.workers > 1 else 2
         engine.slot = <slot_t *>aligned_alloc(CACHE_LINE, slots * sizeof(slot_t))
         if engine.worker == NULL or engine.bucket == NULL or engine.device == NULL or engine.slot == NULL:
             raise MemoryError("no memory for the tables of the data plane")
@@ -650,7 +698,7 @@ cdef class DataPlane:
         cdef uint32_t i, j
         self._stop_threads()
         if engine.slot != NULL:
-            for i in range(SLOTS if engine.workers > 1 else 1):
+            for i in range(SLOTS if engine.workers > 1 else 2):
                 if engine.slot[i].rows != NULL:
                     for j in range(engine.workers):
                         close_rows(&engine.slot[i].rows[j])
@@ -844,6 +892,7 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
                        "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns, "telemetry": engine.retire_ns},

@@ -101,9 +101,9 @@ def way_of(plan: RulePlan) -> int | None:
 
 
 def is_iponly(plan: RulePlan) -> bool:
-    """Header alone: addresses and protocol, no ports, nothing asked of the packet."""
-    return not (plan.blocks or plan.conditions or not plan.sport.is_any or not plan.dport.is_any
-                or plan.proto in ("pkthdr", "tcp-pkt", "tcp-stream") or any(bits.op != "set" for bits in plan.after))
+    """Header alone: addresses, ports and protocol, nothing asked of the packet."""
+    asked = any(not (isinstance(c, Number) and c.field == "ip_proto") for c in plan.conditions)
+    return not (plan.blocks or asked or plan.proto == "pkthdr" or any(bits.op != "set" for bits in plan.after))
 
 
 def is_event_only(plan: RulePlan) -> bool:
@@ -266,7 +266,9 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         flags = flags & ~(p.RULE_PACKET | p.RULE_STREAM) | inspects(plan)
         blocks = settled(merged(plan.blocks))
         if is_iponly(plan):
-            flags |= p.RULE_IPONLY | p.RULE_FLOW_ACTION
+            flags |= p.RULE_FLOW_ACTION
+            if not plan.src.negated and not plan.dst.negated:
+                flags |= p.RULE_IPONLY
         flags |= p.RULE_ANY_PROTO if known is None else 0
         flags |= p.RULE_PAYLOAD if any(block.buffer == "payload" for block in blocks) else 0
         flags |= p.RULE_EVENT if any(isinstance(c, HasEvent) for c in plan.conditions) else 0

@@ -38,9 +38,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class AddressSet:
-    """Sorted, disjoint, inclusive ranges of integers. `any` is the full range of both versions."""
+    """Sorted, disjoint, inclusive ranges of integers. `any` is the full range of both versions. negated: there is a negation
+    in how they are written, which makes a rule on headers alone look at every packet."""
     v4: tuple[tuple[int, int], ...]
     v6: tuple[tuple[int, int], ...]
+    negated: bool = False
 
     @property
     def is_any(self) -> bool:

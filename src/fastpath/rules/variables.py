@@ -56,10 +56,11 @@ class _Addresses:
     def __init__(self, variables: Mapping[str, str]):
         self._variables = variables
         self._within: list[str] = []
+        self._negated = False
 
     def read(self, text: str, at: int) -> AddressSet:
         v4, v6 = self._evaluate(text, at)
-        return AddressSet(tuple(v4), tuple(v6))
+        return AddressSet(tuple(v4), tuple(v6), self._negated)
 
     def _evaluate(self, text: str, at: int) -> tuple[Ranges, Ranges]:
         """A group on its own: the named less the negated."""
@@ -78,6 +79,7 @@ class _Addresses:
 
     def _collect(self, text: str, at: int, named: tuple[Ranges, Ranges], negated: tuple[Ranges, Ranges], depth: int) -> None:
         for is_negated, item, where in _items(text, at, depth):
+            self._negated |= is_negated
             if item[0] in "[$":
                 with _inner(self._variables, item, where, self._within) as (inner, inner_at):
                     if not is_negated:

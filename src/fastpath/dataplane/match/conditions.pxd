@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.match.flowbits cimport flowbit_read
-from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, be16, be32, bytes_at
+from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, be16, be32, bytes_at, known_proto
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.types cimport (
     NET_IPV4, NET_IPV6, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_FRAGMENT, PM_REASSEMBLED, PM_TO_CLIENT, burst_t, flow_t,
@@ -97,7 +97,7 @@ cdef inline bint read_field(const packet_meta_t *meta, uint32_t field, uint64_t 
         value[0] = meta.icmp_type if field == FIELD_ITYPE else meta.icmp_code
         return transport(meta, ICMP, 4) != NULL or transport(meta, ICMPV6, 4) != NULL
     if field == FIELD_IP_PROTO:
-        value[0] = meta.proto
+        value[0] = known_proto(meta)
         return meta.net == NET_IPV4 or meta.net == NET_IPV6
     if field == FIELD_TTL or field == FIELD_TOS or field == FIELD_IP_ID or field == FIELD_FRAGOFFSET or field == FIELD_FRAGBITS:
         if meta.net == NET_IPV4:
@@ -193,26 +193,47 @@ cdef inline bint same_ip(const packet_meta_t *meta) noexcept nogil:
     return True
 
 
+cdef inline bint ip_option_sound(const uint8_t *at, uint32_t length) noexcept nogil:
+    """Is an IPv4 option of this kind and length one that Suricata takes note of?"""
+    cdef uint8_t kind = at[0], pointer, step
+    if kind == 7 or kind == 131 or kind == 137:         # record route, loose and strict source route
+        return length >= 3 and at[2] >= 4 and at[2] % 4 == 0 and at[2] <= length + 1
+    if kind == 68:                                      # timestamp
+        if length < 5:
+            return False
+        pointer = at[2]
+        step = 8 if at[3] & 3 else 4
+        return pointer >= 5 and (pointer - 5) % step == 0 and pointer <= length + 1
+    if kind == 130:
+        return length == 11
+    if kind == 133:
+        return length >= 3
+    if kind == 134:                                     # CIPSO: its domain, then tags of two bytes and more
+        return length >= 10 and (at[2] | at[3] | at[4] | at[5]) != 0 and at[7] >= 4
+    return kind != 136 or length == 4
+
+
 cdef inline bint has_ip_option(const packet_meta_t *meta, uint32_t wanted) noexcept nogil:
+    """ipopts. Suricata 7.0.10 asks of "any" that every option there is be set, and so never finds it."""
     cdef const uint8_t *at = bytes_at(meta, meta.l3, 20) if meta.net == NET_IPV4 else NULL
-    cdef uint32_t length, i = 20
-    if at == NULL:
+    cdef uint32_t length, size, i = 20
+    if at == NULL or wanted == ANY_IPOPT:
         return False
     length = (at[0] & 15) * 4
     at = bytes_at(meta, meta.l3, length)
     if at == NULL:
         return False
     while i < length:
-        if wanted == ANY_IPOPT or at[i] == wanted:
+        size = 1
+        if at[i] > 1:
+            size = at[i + 1] if i + 1 < length else 0
+            if size < 2 or i + size > length:
+                return False
+        if at[i] == wanted and (wanted <= 1 or ip_option_sound(at + i, size)):
             return True
         if at[i] == 0:
             return False
-        if at[i] == 1:
-            i += 1
-            continue
-        if i + 1 >= length or at[i + 1] < 2:
-            return False
-        i += at[i + 1]
+        i += size
     return False
 
 
@@ -226,13 +247,10 @@ cdef inline bint has_event(const burst_t *burst, const packet_meta_t *meta, uint
 
 
 cdef inline bint flow_holds(const packet_meta_t *meta, uint32_t asked) noexcept nogil:
-    """The flow keyword. Without a flow there is no direction, and nothing is established."""
-    cdef bint established = (meta.flags & PM_FLOW) and (meta.flags & PM_ESTABLISHED)
-    if asked & (STATE_TO_SERVER | STATE_TO_CLIENT):
-        if not meta.flags & PM_FLOW:
-            return False
-        if asked & (STATE_TO_CLIENT if not meta.flags & PM_TO_CLIENT else STATE_TO_SERVER):
-            return False
+    """The flow keyword: nothing holds without a flow."""
+    cdef bint established = meta.flags & PM_ESTABLISHED
+    if not meta.flags & PM_FLOW or asked & (STATE_TO_SERVER if meta.flags & PM_TO_CLIENT else STATE_TO_CLIENT):
+        return False
     if asked & STATE_ESTABLISHED and not established or asked & STATE_NOT_ESTABLISHED and established:
         return False
     if asked & STATE_REASSEMBLED and not meta.flags & PM_REASSEMBLED:

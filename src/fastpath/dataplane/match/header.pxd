@@ -28,6 +28,12 @@ cdef enum:
     SCTP = 132
     ICMP = 1
     ICMPV6 = 58
+    NO_NEXT_HEADER = 59
+
+
+cdef inline uint8_t known_proto(const packet_meta_t *meta) noexcept nogil:
+    """The protocol that rules see: IPv6 without a next header has none."""
+    return meta.proto if meta.proto != NO_NEXT_HEADER else 0
 
 
 cdef inline const uint8_t *bytes_at(const packet_meta_t *meta, uint16_t offset, uint32_t length) noexcept nogil:
@@ -42,16 +48,16 @@ cdef inline bint has_ports(const packet_meta_t *meta) noexcept nogil:
 
 
 cdef inline bint read_ports(const packet_meta_t *meta, uint16_t *source, uint16_t *destination) noexcept nogil:
+    """False where the entry's protocol has none; 0 where the header that has them is broken."""
     cdef const uint8_t *at
     source[0] = 0
     destination[0] = 0
     if not has_ports(meta):
         return False
     at = bytes_at(meta, meta.l4, 4)
-    if at == NULL:
-        return False
-    source[0] = be16(at)
-    destination[0] = be16(at + 2)
+    if at != NULL:
+        source[0] = be16(at)
+        destination[0] = be16(at + 2)
     return True
 
 

@@ -6,11 +6,11 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastpath.dataplane.hyperscan cimport *
-from fastpath.dataplane.match.header cimport TCP, UDP, be32, be64, bytes_at, read_ports
+from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, known_proto, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.types cimport (
     FLOW_GROUPED_TO_CLIENT, FLOW_GROUPED_TO_SERVER, FLOW_IPONLY_TO_CLIENT, FLOW_IPONLY_TO_SERVER, NET_IPV4, NET_IPV6, NO_INDEX,
-    PM_INVALID, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
+    PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
 )
 
 
@@ -70,7 +70,7 @@ cdef uint32_t group_of(const ruleset_t *rules, const packet_meta_t *meta, flow_t
     cdef uint32_t to_client = 1 if meta.flags & PM_TO_CLIENT else 0
     cdef uint16_t known = FLOW_GROUPED_TO_CLIENT if to_client else FLOW_GROUPED_TO_SERVER
     cdef uint16_t source, destination, group
-    if meta.flags & PM_INVALID or meta.net != NET_IPV4 and meta.net != NET_IPV6:
+    if meta.net != NET_IPV4 and meta.net != NET_IPV6 or meta.proto == NO_NEXT_HEADER and meta.events != NO_INDEX:
         return 1 if meta.events != NO_INDEX else 0
     if flow != NULL:
         if flow.epoch != rules.epoch:
@@ -85,7 +85,7 @@ cdef uint32_t group_of(const ruleset_t *rules, const packet_meta_t *meta, flow_t
         group = rules.port_tables[((meta.proto == UDP) * 2 + to_client) * <uint32_t> PORTS
                                   + (source if to_client else destination)]
     else:
-        group = rules.protos[to_client * 256 + meta.proto]
+        group = rules.protos[to_client * 256 + known_proto(meta)]
     if flow != NULL and meta.proto == flow.key.proto:
         flow.group[to_client] = group
         flow.flags |= known
