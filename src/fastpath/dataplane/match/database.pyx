@@ -22,13 +22,6 @@ from fastpath.dataplane.types cimport ACTION_REJECT_BOTH
 
 import numpy as np
 
-cdef uint32_t *WIDTHS = [
-    sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
-    sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
-    sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
-]
-
-
 cdef bint within(span_t span, uint32_t count) noexcept nogil:
     return span.first <= count and span.count <= count - span.first
 
@@ -109,6 +102,11 @@ cdef class Database:
         cdef const program_header_t *header = <const program_header_t *> self.blob
         cdef const section_t *section
         cdef const uint8_t *at[SECTION_MAX]
+        cdef uint32_t *widths = [
+            sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
+            sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
+            sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
+        ]
         cdef uint32_t i
         if memcmp(header.magic, PROGRAM_MAGIC, 8) != 0:
             raise ValueError("rule database: not one (its first bytes are others)")
@@ -118,7 +116,7 @@ cdef class Database:
             raise ValueError(f"rule database: {self.size} bytes, but {header.size} were written")
         for i in range(SECTION_MAX):
             section = &header.section[i]
-            if (section.width != WIDTHS[i] or section.offset % 64 or section.offset > header.size
+            if (section.width != widths[i] or section.offset % 64 or section.offset > header.size
                     or <uint64_t> section.count * section.width > header.size - section.offset):
                 raise ValueError(f"rule database: section {i} does not lie within the blob")
             at[i] = self.blob + section.offset
