@@ -1,12 +1,12 @@
 # See flow.pxd.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 from fastpath.dataplane.hash cimport hash_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.types cimport (
-    END_FORCED, END_MAX, END_SHUTDOWN, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
+    END_FORCED, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
     flow_t, packet_meta_t,
 )
 
