@@ -17,8 +17,7 @@ from fastpath.dataplane.device cimport (
 )
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
-    rearm_flow, restart_flow,
-    tick_bucket, timeout_of,
+    rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
 from fastpath.dataplane.hash cimport flow_id_of
 from fastpath.dataplane.match.confirm cimport confirm_entry
@@ -44,8 +43,8 @@ from fastpath.dataplane.types cimport (
     ACTION_DROP, ACTION_PASS, BURST_MAX, ENTRIES_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, FLOW_ALERTED, FLOW_BYPASS,
     FLOW_CLOSED, FLOW_DROP, FLOW_OFFLOADED, FLOW_PASS, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_INSPECTED, LEDGER_OFFLOADED,
     NO_INDEX, NO_RULE, PM_INVALID, PM_KEYED, PM_L3_CHECKSUM, PM_L4_CHECKSUM, PM_QUOTED, REASON_FLOW_MEMCAP, REASON_OFFLOAD_DROP,
-    REASON_OFFLOAD_FORWARD, alert_row_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t,
-    verdict_t,
+    REASON_OFFLOAD_FORWARD, alert_row_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
+    verdict_run_t, verdict_t,
 )
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
 
@@ -840,9 +839,9 @@ cdef class DataPlane:
         if is_open:
             runs.used -= 1
             memcpy(&open_run, runs.rows + <size_t>runs.used * runs.size, sizeof(verdict_run_t))
-        taken = {"alerts": take(&self.engine.rows.alerts, row_types.ALERT),
+        taken = {"alerts": take(&self.engine.rows.alerts, row_types.ALERT), "runs": take(runs, row_types.RUN),
                  "flows": take(&self.engine.rows.flows, row_types.FLOW),
-                 "events": take(&self.engine.rows.events, row_types.EVENT), "runs": take(runs, row_types.RUN),
+                 "events": take(&self.engine.rows.events, row_types.EVENT),
                  "packets": take(&self.engine.packets, row_types.PACKET)}
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
