@@ -1,11 +1,12 @@
 """Flows: direction, state, ends, and what timeouts do; told from outside, by the rows that come out."""
 from __future__ import annotations
 
-import fastpath as fp
 import numpy as np
 import pytest
 from captures import conversation, tcp, udp, write_pcap
 from runs import replay
+
+import fastpath as fp
 
 START = 1_700_000_000
 SYN, SYN_ACK, ACK, RST = 0x02, 0x12, 0x10, 0x14
