@@ -243,7 +243,7 @@ def test_roce():
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 1399])
 def test_checksums(size):
     data = bytes(range(256))[:size] * (1 + size // 256)
-    for packet, l3, l4 in ((v4() / TCP() / data, 14, 34), (v4() / UDP() / data, 14, 34), (v6() / TCP() / data, None, 54),
+    for packet, l3, _l4 in ((v4() / TCP() / data, 14, 34), (v4() / UDP() / data, 14, 34), (v6() / TCP() / data, None, 54),
                            (v6() / UDP() / data, None, 54), (v4() / ICMP() / data, 14, 34), (v6() / ICMPv6EchoRequest(data=data), None, 54),
                            (v4(options=b"\x01\x01\x01\x00") / TCP() / data, 14, 38), (v4() / UDP(sport=1, dport=4791) / data, 14, 34)):
         frame = bytes(eth() / packet)

@@ -87,7 +87,7 @@ def test_thousands_of_flows_come_and_go(tmp_path):
     """The index grows, closes its holes and stays exact: every flow is there once, with all its packets."""
     rng = np.random.RandomState(3)
     packets, expected, at = [], {}, START
-    for number in range(6000):
+    for _ in range(6000):
         at += float(rng.exponential(0.02))
         sport = int(rng.randint(1024, 4000))
         packets.append((at, udp(b"x", sport=sport)))

@@ -5,7 +5,7 @@ check nothing again. What is wrong with a blob is said by a ValueError.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.hyperscan cimport (
@@ -18,16 +18,9 @@ from fastpath.dataplane.pcre2 cimport (
     pcre2_match_data_free, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
 )
 from fastpath.dataplane.match.program cimport *
-from fastpath.dataplane.types cimport ACTION_REJECT_BOTH, ENTRIES_MAX
+from fastpath.dataplane.types cimport ACTION_REJECT_BOTH
 
 import numpy as np
-
-cdef uint32_t *WIDTHS = [
-    sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
-    sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
-    sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
-]
-
 
 cdef bint within(span_t span, uint32_t count) noexcept nogil:
     return span.first <= count and span.count <= count - span.first
@@ -109,6 +102,11 @@ cdef class Database:
         cdef const program_header_t *header = <const program_header_t *> self.blob
         cdef const section_t *section
         cdef const uint8_t *at[SECTION_MAX]
+        cdef uint32_t *widths = [
+            sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
+            sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
+            sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
+        ]
         cdef uint32_t i
         if memcmp(header.magic, PROGRAM_MAGIC, 8) != 0:
             raise ValueError("rule database: not one (its first bytes are others)")
@@ -118,7 +116,7 @@ cdef class Database:
             raise ValueError(f"rule database: {self.size} bytes, but {header.size} were written")
         for i in range(SECTION_MAX):
             section = &header.section[i]
-            if (section.width != WIDTHS[i] or section.offset % 64 or section.offset > header.size
+            if (section.width != widths[i] or section.offset % 64 or section.offset > header.size
                     or <uint64_t> section.count * section.width > header.size - section.offset):
                 raise ValueError(f"rule database: section {i} does not lie within the blob")
             at[i] = self.blob + section.offset
@@ -150,9 +148,8 @@ cdef class Database:
             raise ValueError(f"rule database: the rules of {what} are not a rising list of rules")
 
     cdef check_tables(self):
-        cdef uint32_t i, n = self.count(SECTION_GROUPS), lists = self.count(SECTION_LISTS)
+        cdef uint32_t i, n = self.count(SECTION_GROUPS)
         cdef const group_t *group
-        cdef const iponly_t *entry
         cdef span_t span
         for i in range(self.count(SECTION_SETS)):
             if (not within(self.rules.sets[i].v4, self.count(SECTION_V4))

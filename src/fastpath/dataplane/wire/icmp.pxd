@@ -90,7 +90,9 @@ cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     walk.meta.icmp_code = at[ICMP_CODE_AT]
     if walk.config.checksums and not walk.cut and checksum_wrong(0, at, left):
         walk.meta.flags |= PM_L4_CHECKSUM
-    body = ICMP_TIMESTAMP_LEN if (kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY) and left >= ICMP_TIMESTAMP_LEN else ICMP_LEN
+    body = ICMP_LEN
+    if (kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY) and left >= ICMP_TIMESTAMP_LEN:
+        body = ICMP_TIMESTAMP_LEN
     set_payload(walk, walk.at + body, walk.end)
     code_max = icmp_code_max(kind)
     if code_max < 0:

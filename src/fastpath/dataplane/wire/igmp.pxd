@@ -22,7 +22,7 @@ cdef enum:
 
 cdef inline void walk_igmp(walk_t *walk) noexcept nogil:
     cdef const uint8_t *at = walk.frame + walk.at
-    cdef uint32_t left = walk.end - walk.at, size = IGMP_LEN, records, i
+    cdef uint32_t left = walk.end - walk.at, size = IGMP_LEN, records, _record
     walk.step = STEP_DONE
     if left < IGMP_LEN:
         too_short(walk, EVENT_IGMP_PKT_TOO_SMALL)
@@ -37,7 +37,7 @@ cdef inline void walk_igmp(walk_t *walk) noexcept nogil:
             too_short(walk, EVENT_IGMP_MALFORMED)
     elif at[IGMP_TYPE_AT] == IGMP_REPORT_3:
         records = be16(at + IGMP_RECORDS_AT)
-        for i in range(records):
+        for _record in range(records):
             if left - size < IGMP_RECORD_LEN:
                 too_short(walk, EVENT_IGMP_MALFORMED)
                 return

@@ -6,7 +6,9 @@ from fastpath.dataplane.events cimport (
     EVENT_TCP_PKT_TOO_SMALL,
 )
 from fastpath.dataplane.wire.load cimport be16, be32
-from fastpath.dataplane.wire.walk cimport NO_EVENT, STEP_DONE, malformed, note, set_key, set_payload, too_short, verify_transport, walk_t
+from fastpath.dataplane.wire.walk cimport (
+    NO_EVENT, STEP_DONE, malformed, note, set_key, set_payload, too_short, verify_transport, walk_t,
+)
 
 cdef enum:
     TCP_LEN = 20
