@@ -10,7 +10,16 @@ import re
 from dataclasses import dataclass, field, replace
 
 from fastpath.rules.plan import (
-    Base64Decode, Block, ByteExtract, ByteJump, ByteMath, ByteTest, Content, IsDataAt, Pcre, Step,
+    Base64Decode,
+    Block,
+    ByteExtract,
+    ByteJump,
+    ByteMath,
+    ByteTest,
+    Content,
+    IsDataAt,
+    Pcre,
+    Step,
 )
 
 WORD = 2**64

@@ -18,7 +18,17 @@ from fastpath.rules import program as p
 from fastpath.rules.fastpattern import Pattern, choose
 from fastpath.rules.groups import TO_CLIENT, TO_SERVER, Groups, group
 from fastpath.rules.plan import (
-    AddressSet, Block, Content, Flowbits, FlowState, HasEvent, IsDataAt, Number, PortSet, RulePlan, Threshold,
+    AddressSet,
+    Block,
+    Content,
+    Flowbits,
+    FlowState,
+    HasEvent,
+    IsDataAt,
+    Number,
+    PortSet,
+    RulePlan,
+    Threshold,
 )
 from fastpath.rules.steps import Assembler
 
@@ -283,7 +293,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         for src, sport, dst, dport in directions(plan):
             rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
                          threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
-                         protos, (0, 0, 0)))
+                         *protos, (0, 0, 0)))
             headers.append((src, sport, dst, dport))
             protocols.append(narrowed(plan, frozenset(known) if known else None))
             ways.append(way_of(plan))

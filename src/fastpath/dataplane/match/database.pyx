@@ -18,16 +18,9 @@ from fastpath.dataplane.pcre2 cimport (
     pcre2_match_data_free, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
 )
 from fastpath.dataplane.match.program cimport *
-from fastpath.dataplane.types cimport ACTION_REJECT_BOTH, ENTRIES_MAX
+from fastpath.dataplane.types cimport ACTION_REJECT_BOTH
 
 import numpy as np
-
-cdef uint32_t *WIDTHS = [
-    sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
-    sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
-    sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
-]
-
 
 cdef bint within(span_t span, uint32_t count) noexcept nogil:
     return span.first <= count and span.count <= count - span.first
@@ -109,6 +102,11 @@ cdef class Database:
         cdef const program_header_t *header = <const program_header_t *> self.blob
         cdef const section_t *section
         cdef const uint8_t *at[SECTION_MAX]
+        cdef uint32_t *widths = [
+            sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
+            sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
+            sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
+        ]
         cdef uint32_t i
         if memcmp(header.magic, PROGRAM_MAGIC, 8) != 0:
             raise ValueError("rule database: not one (its first bytes are others)")
@@ -118,7 +116,7 @@ cdef class Database:
             raise ValueError(f"rule database: {self.size} bytes, but {header.size} were written")
         for i in range(SECTION_MAX):
             section = &header.section[i]
-            if (section.width != WIDTHS[i] or section.offset % 64 or section.offset > header.size
+            if (section.width != widths[i] or section.offset % 64 or section.offset > header.size
                     or <uint64_t> section.count * section.width > header.size - section.offset):
                 raise ValueError(f"rule database: section {i} does not lie within the blob")
             at[i] = self.blob + section.offset
@@ -150,9 +148,8 @@ cdef class Database:
             raise ValueError(f"rule database: the rules of {what} are not a rising list of rules")
 
     cdef check_tables(self):
-        cdef uint32_t i, n = self.count(SECTION_GROUPS), lists = self.count(SECTION_LISTS)
+        cdef uint32_t i, n = self.count(SECTION_GROUPS)
         cdef const group_t *group
-        cdef const iponly_t *entry
         cdef span_t span
         for i in range(self.count(SECTION_SETS)):
             if (not within(self.rules.sets[i].v4, self.count(SECTION_V4))
@@ -436,3 +433,60 @@ cdef class Scratch:
             memcpy(&view[1, 0], self.at.candidate_hits, plans * sizeof(uint64_t))
             memcpy(&view[2, 0], self.at.match_hits, plans * sizeof(uint64_t))
         return counts
+
+
+def read_struct(str name, const uint8_t[::1] data):
+    """The fields of a struct of program.h in these bytes, as a dict: a door for the test that both sides agree.
+
+    name: of a section, or of an op without OP_ ("content", "byte" and so on). Missing bytes are zero; ValueError for other names.
+    """
+    cdef uint8_t whole[64]
+    if data.shape[0] == 0 or data.shape[0] > 64:
+        raise ValueError(f"{name}: {data.shape[0]} bytes")
+    memset(whole, 0, sizeof(whole))
+    memcpy(whole, &data[0], data.shape[0])
+    if name == "RULES":
+        return (<const rule_t *> whole)[0]
+    if name == "SETS":
+        return (<const address_set_t *> whole)[0]
+    if name == "V4":
+        return (<const range4_t *> whole)[0]
+    if name == "V6":
+        return (<const range6_t *> whole)[0]
+    if name == "PORT_SETS":
+        return (<const span_t *> whole)[0]
+    if name == "PORT_RANGES":
+        return (<const port_range_t *> whole)[0]
+    if name == "NUMBERS":
+        return (<const number_range_t *> whole)[0]
+    if name == "GROUPS":
+        return (<const group_t *> whole)[0]
+    if name == "PATTERNS":
+        return (<const span_t *> whole)[0]
+    if name == "EXPRESSIONS":
+        return (<const expression_t *> whole)[0]
+    if name == "THRESHOLDS":
+        return (<const threshold_t *> whole)[0]
+    if name == "IPONLY":
+        return (<const iponly_t *> whole)[0]
+    if name == "content":
+        return (<const content_op_t *> whole)[0]
+    if name == "byte":
+        return (<const byte_op_t *> whole)[0]
+    if name == "bits":
+        return (<const bits_op_t *> whole)[0]
+    if name == "base64":
+        return (<const base64_op_t *> whole)[0]
+    if name == "block":
+        return (<const block_op_t *> whole)[0]
+    if name == "plain":
+        return (<const plain_op_t *> whole)[0]
+    if name == "pcre":
+        return (<const pcre_op_t *> whole)[0]
+    if name == "isdataat":
+        return (<const isdataat_op_t *> whole)[0]
+    if name == "number":
+        return (<const number_op_t *> whole)[0]
+    if name == "flowbits":
+        return (<const flowbits_op_t *> whole)[0]
+    raise ValueError(f"no struct {name!r}")

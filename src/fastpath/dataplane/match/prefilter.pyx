@@ -33,7 +33,6 @@ cdef void sort_candidates(match_scratch_t *scratch) noexcept nogil:
     cdef uint32_t n = scratch.candidate_count, width, low, middle, high, i, k, at
     cdef uint32_t *a = scratch.candidates
     cdef uint32_t *b = scratch.merged
-    cdef uint32_t *swap
     at = 1
     while at < n and a[at - 1] < a[at]:
         at += 1
@@ -54,7 +53,7 @@ cdef void sort_candidates(match_scratch_t *scratch) noexcept nogil:
                     b[at] = a[k]
                     k += 1
             low += 2 * width
-        swap, a, b = a, b, a
+        a, b = b, a
         width *= 2
     scratch.candidates, scratch.merged = a, b
     at = 1
