@@ -57,6 +57,11 @@ cdef class Trial:
     def __dealloc__(self):
         free(self.burst)
 
+    @property
+    def flowbits_refused(self):
+        """Flowbits that found no room."""
+        return self.pool.refused
+
     cdef fill(self, packets, int linktype):
         """As rx and decode do it."""
         cdef packet_meta_t *meta

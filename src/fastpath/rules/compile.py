@@ -293,7 +293,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         for src, sport, dst, dport in directions(plan):
             rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
                          threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
-                         protos, (0, 0, 0)))
+                         *protos, (0, 0, 0)))
             headers.append((src, sport, dst, dport))
             protocols.append(narrowed(plan, frozenset(known) if known else None))
             ways.append(way_of(plan))

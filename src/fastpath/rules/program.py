@@ -56,7 +56,7 @@ HEADER = np.dtype([("magic", "S8"), ("version", "u4"), ("sections", "u4"), ("siz
 SECTION = np.dtype([("offset", "u8"), ("count", "u4"), ("width", "u4")])
 RULE = np.dtype([("plan", "u4"), ("flags", "u4"), ("ops", "u4"), ("after", "u4"), ("src", "u4"), ("dst", "u4"), ("sport", "u4"),
                  ("dport", "u4"), ("threshold", "u4"), ("detection_filter", "u4"), ("sid", "u4"), ("gid", "u4"),
-                 ("kind", "u1"), ("action", "u1"), ("proto", "u1", 2), ("reserved", "u4", 3)])
+                 ("kind", "u1"), ("action", "u1"), ("proto", "u1"), ("proto2", "u1"), ("reserved", "u4", 3)])
 GROUP = np.dtype([("database", "u4"), ("shortest", "u4"), ("patterns", SPAN), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
 
 #: section -> the struct of its elements

@@ -433,3 +433,60 @@ cdef class Scratch:
             memcpy(&view[1, 0], self.at.candidate_hits, plans * sizeof(uint64_t))
             memcpy(&view[2, 0], self.at.match_hits, plans * sizeof(uint64_t))
         return counts
+
+
+def read_struct(str name, const uint8_t[::1] data):
+    """The fields of a struct of program.h in these bytes, as a dict: a door for the test that both sides agree.
+
+    name: of a section, or of an op without OP_ ("content", "byte" and so on). Missing bytes are zero; ValueError for other names.
+    """
+    cdef uint8_t whole[64]
+    if data.shape[0] == 0 or data.shape[0] > 64:
+        raise ValueError(f"{name}: {data.shape[0]} bytes")
+    memset(whole, 0, sizeof(whole))
+    memcpy(whole, &data[0], data.shape[0])
+    if name == "RULES":
+        return (<const rule_t *> whole)[0]
+    if name == "SETS":
+        return (<const address_set_t *> whole)[0]
+    if name == "V4":
+        return (<const range4_t *> whole)[0]
+    if name == "V6":
+        return (<const range6_t *> whole)[0]
+    if name == "PORT_SETS":
+        return (<const span_t *> whole)[0]
+    if name == "PORT_RANGES":
+        return (<const port_range_t *> whole)[0]
+    if name == "NUMBERS":
+        return (<const number_range_t *> whole)[0]
+    if name == "GROUPS":
+        return (<const group_t *> whole)[0]
+    if name == "PATTERNS":
+        return (<const span_t *> whole)[0]
+    if name == "EXPRESSIONS":
+        return (<const expression_t *> whole)[0]
+    if name == "THRESHOLDS":
+        return (<const threshold_t *> whole)[0]
+    if name == "IPONLY":
+        return (<const iponly_t *> whole)[0]
+    if name == "content":
+        return (<const content_op_t *> whole)[0]
+    if name == "byte":
+        return (<const byte_op_t *> whole)[0]
+    if name == "bits":
+        return (<const bits_op_t *> whole)[0]
+    if name == "base64":
+        return (<const base64_op_t *> whole)[0]
+    if name == "block":
+        return (<const block_op_t *> whole)[0]
+    if name == "plain":
+        return (<const plain_op_t *> whole)[0]
+    if name == "pcre":
+        return (<const pcre_op_t *> whole)[0]
+    if name == "isdataat":
+        return (<const isdataat_op_t *> whole)[0]
+    if name == "number":
+        return (<const number_op_t *> whole)[0]
+    if name == "flowbits":
+        return (<const flowbits_op_t *> whole)[0]
+    raise ValueError(f"no struct {name!r}")

@@ -120,7 +120,7 @@ cdef inline bint header_holds(const ruleset_t *rules, const rule_t *rule, const 
     if rule.flags & RULE_IPV4 and meta.net != NET_IPV4 or rule.flags & RULE_IPV6 and meta.net != NET_IPV6:
         return False
     if not rule.flags & RULE_ANY_PROTO and (
-            meta.net != NET_IPV4 and meta.net != NET_IPV6 or meta.proto != rule.proto[0] and meta.proto != rule.proto[1]):
+            meta.net != NET_IPV4 and meta.net != NET_IPV6 or meta.proto != rule.proto and meta.proto != rule.proto2):
         return False
     if rule.dport != NOTHING and (not ports or not in_ports(rules, rule.dport, destination)):
         return False

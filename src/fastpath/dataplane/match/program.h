@@ -107,7 +107,7 @@ typedef struct rule {
     uint32_t sid, gid;
     uint8_t kind;               /* enum rule_kind */
     uint8_t action;             /* enum action */
-    uint8_t proto[2];           /* IP protocols; the second repeats the first but for icmp */
+    uint8_t proto, proto2;      /* IP protocols; the second repeats the first but for icmp */
     uint32_t reserved[3];
 } rule_t;
 _Static_assert(sizeof(rule_t) == 64, "one cache line a rule");

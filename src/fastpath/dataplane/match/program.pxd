@@ -90,8 +90,7 @@ cdef extern from "match/program.h" nogil:
 
     ctypedef struct rule_t:
         uint32_t plan, flags, ops, after, src, dst, sport, dport, threshold, detection_filter, sid, gid
-        uint8_t kind, action
-        uint8_t proto[2]
+        uint8_t kind, action, proto, proto2
         uint32_t reserved[3]
 
     ctypedef struct group_t:
