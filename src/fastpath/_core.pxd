@@ -71,7 +71,7 @@ cdef struct engine_t:
     uint64_t next_ordinal
     uint64_t time               # the running maximum of stamps, ns
     uint64_t second             # of the latest tick
-    uint64_t published, retired # slots
+    uint64_t published, retired  # slots
     pthread_mutex_t lock
     pthread_cond_t moved
     verdict_t *verdicts_out     # of inspect: one a wire packet

@@ -5,10 +5,11 @@ import random
 import socket
 
 import pytest
-from fastpath.dataplane.dissect import dissect
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
+
+from fastpath.dataplane.dissect import dissect
 
 KEYED, CUT, INVALID, OUTER = 1 << 0, 1 << 5, 1 << 6, 1 << 9
 NONE, IPIP, SIX_IN_4, FOUR_IN_6, SIX_IN_6, GRE, NVGRE, ERSPAN, TEREDO, VXLAN, GENEVE, GTPU = range(12)

@@ -6,8 +6,6 @@ import re
 import socket
 
 import pytest
-from fastpath.dataplane.decode import EVENT_NAMES
-from fastpath.dataplane.dissect import dissect
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
@@ -20,6 +18,9 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.l2 import ARP, LLC, SNAP, Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP
+
+from fastpath.dataplane.decode import EVENT_NAMES
+from fastpath.dataplane.dissect import dissect
 
 KEYED, REVERSED, FRAGMENT, L3_CHECKSUM, L4_CHECKSUM, CUT, INVALID, QUOTED, ROCE = (1 << bit for bit in range(9))
 TCP_, UDP_, ICMP_, ICMP6, SCTP_, ESP = 6, 17, 1, 58, 132, 50

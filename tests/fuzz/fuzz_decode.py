@@ -4,9 +4,10 @@ from __future__ import annotations
 import sys
 
 from captures import ethernet, ipv4, tcp, udp
+from fuzz import harness
+
 from fastpath.dataplane.decode import EVENT_NAMES
 from fastpath.dataplane.dissect import dissect
-from fuzz import harness
 
 LINKTYPES = (1, 0, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 127, 228, 229, 276)
 NO_INDEX = 0xFFFF

@@ -10,7 +10,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport same_key
 from fastpath.dataplane.types cimport (
-    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
+    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_QUOTED,
+    PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
 )
 
 cdef enum:

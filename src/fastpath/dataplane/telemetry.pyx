@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.hash cimport flow_id_of, hash_key
 from fastpath.dataplane.types cimport (
-    FLOW_REVERSED, NO_INDEX, NO_RULE, PM_KEYED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t, flow_row_t, flow_t,
+    NO_INDEX, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t, flow_row_t, flow_t,
     packet_meta_t, verdict_run_t, verdict_t,
 )
 
@@ -119,7 +119,8 @@ cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint6
         row.errored_pkts = flow.more.errored_pkts
 
 
-cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow, uint32_t rule,
+cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow,
+                          uint32_t rule,
                           uint32_t index, uint8_t action) noexcept nogil:
     cdef const packet_meta_t *meta = &burst.meta[entry]
     cdef const packet_meta_t *outer = &burst.meta[meta.parent]
@@ -149,7 +150,8 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
         memcpy(row.pkts, flow.pkts, sizeof(flow.pkts))
 
 
-cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank, uint64_t *counts) noexcept nogil:
+cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank,
+                           uint64_t *counts) noexcept nogil:
     cdef const packet_meta_t *meta = &burst.meta[entry]
     cdef uint16_t note = meta.events
     cdef event_row_t *row

@@ -11,7 +11,7 @@ from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport (
-    KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, NOTHING, match_scratch_t, match_t, ruleset_t,
+    KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, match_scratch_t, match_t, ruleset_t,
 )
 from fastpath.dataplane.types cimport (
     BURST_MAX, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_KEYED, PM_REVERSED,
@@ -152,7 +152,7 @@ cdef class Trial:
         """
         cdef size_t total = len(packets), at = 0, used = 0
         cdef timespec before, after
-        cdef uint32_t entry, first
+        cdef uint32_t entry
         cdef Flow flow
         cdef scan_t *log = <scan_t *> calloc(total + 1, sizeof(scan_t))
         cdef flow_t **flows = <flow_t **> calloc(total + 1, sizeof(flow_t *))

@@ -18,7 +18,17 @@ from fastpath.rules import program as p
 from fastpath.rules.fastpattern import Pattern, choose
 from fastpath.rules.groups import TO_CLIENT, TO_SERVER, Groups, group
 from fastpath.rules.plan import (
-    AddressSet, Block, Content, Flowbits, FlowState, HasEvent, IsDataAt, Number, PortSet, RulePlan, Threshold,
+    AddressSet,
+    Block,
+    Content,
+    Flowbits,
+    FlowState,
+    HasEvent,
+    IsDataAt,
+    Number,
+    PortSet,
+    RulePlan,
+    Threshold,
 )
 from fastpath.rules.steps import Assembler
 

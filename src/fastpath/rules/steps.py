@@ -6,8 +6,24 @@ from typing import Protocol
 
 from fastpath.rules import program as p
 from fastpath.rules.plan import (
-    Base64Decode, Bits, Block, ByteExtract, ByteJump, ByteMath, ByteTest, Condition, Content, Flowbits, FlowState, HasEvent,
-    IsDataAt, Number, Pcre, Presence, Step, Value,
+    Base64Decode,
+    Bits,
+    Block,
+    ByteExtract,
+    ByteJump,
+    ByteMath,
+    ByteTest,
+    Condition,
+    Content,
+    Flowbits,
+    FlowState,
+    HasEvent,
+    IsDataAt,
+    Number,
+    Pcre,
+    Presence,
+    Step,
+    Value,
 )
 
 

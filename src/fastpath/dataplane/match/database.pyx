@@ -5,7 +5,7 @@ check nothing again. What is wrong with a blob is said by a ValueError.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.hyperscan cimport (
@@ -18,7 +18,7 @@ from fastpath.dataplane.pcre2 cimport (
     pcre2_match_data_free, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
 )
 from fastpath.dataplane.match.program cimport *
-from fastpath.dataplane.types cimport ACTION_REJECT_BOTH, ENTRIES_MAX
+from fastpath.dataplane.types cimport ACTION_REJECT_BOTH
 
 import numpy as np
 
@@ -148,9 +148,8 @@ cdef class Database:
             raise ValueError(f"rule database: the rules of {what} are not a rising list of rules")
 
     cdef check_tables(self):
-        cdef uint32_t i, n = self.count(SECTION_GROUPS), lists = self.count(SECTION_LISTS)
+        cdef uint32_t i, n = self.count(SECTION_GROUPS)
         cdef const group_t *group
-        cdef const iponly_t *entry
         cdef span_t span
         for i in range(self.count(SECTION_SETS)):
             if (not within(self.rules.sets[i].v4, self.count(SECTION_V4))
@@ -418,6 +417,11 @@ cdef class Scratch:
         free(self.at.matches)
         free(self.at.checks)
         free(self.at.decoded)
+
+    @property
+    def limits_hit(self):
+        """Inspections that a limit ended: of PCRE2, or inspection-recursion-limit."""
+        return self.at.limits_hit
 
     def counters(self):
         """Per rule as loaded, uint64 [3][rules]: times confirmed, times found by its pattern, matches."""

@@ -33,7 +33,6 @@ cdef void sort_candidates(match_scratch_t *scratch) noexcept nogil:
     cdef uint32_t n = scratch.candidate_count, width, low, middle, high, i, k, at
     cdef uint32_t *a = scratch.candidates
     cdef uint32_t *b = scratch.merged
-    cdef uint32_t *swap
     at = 1
     while at < n and a[at - 1] < a[at]:
         at += 1
@@ -54,7 +53,7 @@ cdef void sort_candidates(match_scratch_t *scratch) noexcept nogil:
                     b[at] = a[k]
                     k += 1
             low += 2 * width
-        swap, a, b = a, b, a
+        a, b = b, a
         width *= 2
     scratch.candidates, scratch.merged = a, b
     at = 1
@@ -172,10 +171,10 @@ def version():
     return (<const char *> hs_version()).decode()
 
 
-def compile_literals(patterns, nocase):
+def compile_literals(patterns, nocase, *, bint once=True):
     """Compiles literals into one Hyperscan database for block mode and returns it serialized, as bytes.
 
-    patterns: sequence of bytes; pattern i reports as i, once a scan. nocase: sequence of bool, as long.
+    patterns: sequence of bytes; pattern i reports as i, `once` a scan or wherever it ends. nocase: sequence of bool, as long.
     Raises ValueError where Hyperscan refuses a pattern.
     """
     cdef unsigned int n = len(patterns), i
@@ -194,7 +193,7 @@ def compile_literals(patterns, nocase):
         for i in range(n):
             texts[i] = patterns[i]
             lengths[i] = len(patterns[i])
-            flags[i] = HS_FLAG_SINGLEMATCH | (HS_FLAG_CASELESS if nocase[i] else 0)
+            flags[i] = (HS_FLAG_SINGLEMATCH if once else 0) | (HS_FLAG_CASELESS if nocase[i] else 0)
             ids[i] = i
         with nogil:
             status = hs_compile_lit_multi(texts, flags, ids, lengths, n, HS_MODE_BLOCK, NULL, &database, &error)
@@ -215,32 +214,35 @@ def compile_literals(patterns, nocase):
         free(ids)
 
 
-cdef int keep_pair(unsigned int pattern, unsigned long long start, unsigned long long end, unsigned int flags,
+cdef int count_hit(unsigned int pattern, unsigned long long start, unsigned long long end, unsigned int flags,
                    void *context) noexcept nogil:
-    (<unsigned char *> context)[pattern] = 1
+    (<uint32_t *> context)[pattern] += 1
     return 0
 
 
 def scan_literals(serialized, data, unsigned int patterns):
-    """Which of the patterns of a database (compile_literals) are in the data: bytes, one per pattern, 1 where it is."""
+    """How often each pattern of a database (compile_literals) is reported in the data: a list of int."""
     cdef const unsigned char[::1] form = serialized
     cdef const unsigned char[::1] view = data
     cdef hs_database_t *database = NULL
     cdef hs_scratch_t *scratch = NULL
-    cdef bytearray found = bytearray(patterns)
-    cdef unsigned char *at = found
+    cdef uint32_t *found = <uint32_t *> calloc(patterns + 1, sizeof(uint32_t))
     cdef int status
+    cdef unsigned int i
     try:
+        if found == NULL:
+            raise MemoryError
         if form.shape[0] == 0 or hs_deserialize_database(<const char *> &form[0], form.shape[0], &database) != HS_SUCCESS:
             raise ValueError("not a database of this Hyperscan")
         if hs_alloc_scratch(database, &scratch) != HS_SUCCESS:
             raise MemoryError("Hyperscan scratch")
         if view.shape[0]:
             with nogil:
-                status = hs_scan(database, <const char *> &view[0], view.shape[0], 0, scratch, keep_pair, at)
+                status = hs_scan(database, <const char *> &view[0], view.shape[0], 0, scratch, count_hit, found)
             if status != HS_SUCCESS:
                 raise ValueError(f"hs_scan failed (error {status})")
-        return bytes(found)
+        return [found[i] for i in range(patterns)]
     finally:
         hs_free_scratch(scratch)
         hs_free_database(database)
+        free(found)

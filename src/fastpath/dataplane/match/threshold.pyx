@@ -9,7 +9,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastpath.dataplane.match.header cimport bytes_at
 from fastpath.dataplane.match.program cimport (
-    NOTHING, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, TRACK_BOTH, TRACK_DST,
+    NOTHING, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, TRACK_DST,
     TRACK_FLOW, TRACK_RULE, TRACK_SRC, rule_t, ruleset_t, threshold_t,
 )
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, burst_t, packet_meta_t
@@ -77,11 +77,11 @@ cdef void unlink(threshold_table_t *table, uint32_t index) noexcept nogil:
 cdef uint32_t take_room(threshold_table_t *table, uint64_t now) noexcept nogil:
     """The index of a free count, or of one whose period is over; NOTHING at the cap."""
     cdef count_t *count
-    cdef uint32_t i, index
+    cdef uint32_t index, _looked
     if table.used < table.room:
         table.used += 1
         return table.used - 1
-    for i in range(LOOKED_AT):
+    for _looked in range(LOOKED_AT):
         index = table.hand
         table.hand = index + 1 if index + 1 < table.room else 0
         count = &table.counts[index]
