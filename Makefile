@@ -28,7 +28,7 @@ bench: build  ## measure, print the table, write bench/record/
 
 lint: .venv/ready  ## ruff, cython-lint, mypy over the public face and its examples
 	@$(PY) -m ruff check .
-	@.venv/bin/cython-lint src
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" cython-lint src
 	@MYPYPATH=src $(PY) -m mypy --follow-imports=silent src/fastpath/__init__.pyi examples
 
 # A build of its own, so that the ordinary one stays as it is. libstdc++ is preloaded beside libasan because Hyperscan throws
