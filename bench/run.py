@@ -79,8 +79,8 @@ class Bench:
         return self.works.setdefault(work.name, work)
 
     def engine(self, rules: str | None) -> fp.Engine:
-        loaded = fp.RuleSet.load([str(DEFINITIONS / rules)]) if rules else fp.RuleSet.parse("")
-        if loaded.refusals:
+        loaded = fp.RuleSet.load([str(DEFINITIONS / rules)]) if rules else None
+        if loaded is not None and loaded.refusals:
             raise ValueError(f"{rules}: {len(loaded.refusals)} rules are refused; {loaded.refusals[0].place}: {loaded.refusals[0].reason}")
         self.engines.append(fp.Engine(loaded, checksums="none"))
         return self.engines[-1]

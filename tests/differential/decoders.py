@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captures import read_packets
-
 from fastpath.dataplane.dissect import dissect
 
 EXHAUSTIVE = os.environ.get("FASTPATH_EXHAUSTIVE") == "1"

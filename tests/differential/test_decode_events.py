@@ -26,16 +26,16 @@ def test_events_agree_with_suricata(corpus):
             if int(row["sid"]) in names:
                 wanted[row["pcap"]][names[int(row["sid"])]] += int(row["alerts"])
     with (corpus / "expected/captures.tsv").open() as file:
-        captures = [row["capture"] for row in csv.DictReader(file, delimiter="\t") if row["read_by_suricata"] == "yes"]
+        captures = [row["capture"] for row in csv.DictReader(file, delimiter="\t") if row["read_by_suricata"] == "yes" and (corpus / row["capture"]).is_file()]
     agreed, wrong = 0, []
     with fp.Engine(compat=True, checksums="none") as engine:
         for capture in captures:
-            if capture.rsplit("/", 1)[1] in SEVERAL_INTERFACES:
+            if capture.rpartition("/")[2] in SEVERAL_INTERFACES:
                 continue
             events = engine.replay(corpus / capture).stats["events"]
             for name in set(names.values()) - LEFT_OUT:
                 ours = events.get(f"decoder.{name}", 0)
-                if (capture.rsplit("/", 1)[1], name) in REASSEMBLED:
+                if (capture.rpartition("/")[2], name) in REASSEMBLED:
                     assert ours == 0
                 elif ours != wanted[capture][name]:
                     wrong.append(f"{capture}: {name}: {ours}, Suricata has {wanted[capture][name]}")

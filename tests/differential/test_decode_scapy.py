@@ -9,13 +9,12 @@ from collections import Counter
 
 from captures import read_packets
 from differential.decoders import CAPTURES, CUT, EXHAUSTIVE, FRAGMENT, INVALID, KEYED, NO_INDEX, PACKETS, QUOTED
+from fastpath.dataplane.dissect import dissect
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, CookedLinux, Dot1AD, Dot1Q, Ether, Loopback
 from scapy.layers.ppp import PPP
 from scapy.layers.sctp import SCTP
-
-from fastpath.dataplane.dissect import dissect
 
 LINKS = {1: Ether, 113: CookedLinux, 0: Loopback, 9: PPP, 228: IP, 229: IPv6}
 PORTED = {6: TCP, 17: UDP, 132: SCTP}

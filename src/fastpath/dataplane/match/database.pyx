@@ -418,6 +418,11 @@ cdef class Scratch:
         free(self.at.checks)
         free(self.at.decoded)
 
+    @property
+    def limits_hit(self):
+        """Inspections that a limit ended: of PCRE2, or inspection-recursion-limit."""
+        return self.at.limits_hit
+
     def counters(self):
         """Per rule as loaded, uint64 [3][rules]: times confirmed, times found by its pattern, matches."""
         cdef uint32_t plans = self.database.rules.header.plans
