@@ -1,5 +1,5 @@
 # TCP (RFC 9293) and its options (IANA TCP option kinds).
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastpath.dataplane.events cimport (
     EVENT_TCP_HLEN_TOO_SMALL, EVENT_TCP_INVALID_OPTLEN, EVENT_TCP_OPT_DUPLICATE, EVENT_TCP_OPT_INVALID_LEN,
