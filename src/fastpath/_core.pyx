@@ -293,14 +293,17 @@ cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint1
 
 
 cdef void prefetch_flows(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
-    cdef uint32_t i
+    cdef uint32_t i, at
     cdef const packet_meta_t *meta
     cdef const bucket_t *bucket
     cdef const char *flow
     for i in range(n):
         meta = &slot.burst.meta[entries[i]]
         bucket = &engine.bucket[meta.bucket]
-        flow = <const char *>&bucket.flows[bucket.slots[meta.hash & bucket.mask].flow] - sizeof(flow_t)
+        at = meta.hash & bucket.mask
+        while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
+            at = (at + 1) & bucket.mask
+        flow = <const char *>&bucket.flows[bucket.slots[at].flow] - sizeof(flow_t)
         prefetch(flow)
         prefetch(flow + CACHE_LINE)
 
@@ -765,7 +768,7 @@ cdef class DataPlane:
         for i, scratch in enumerate(rooms):
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
-        self.engine.rules = &database.rules
+        self.engine.rules = &database.rules if database.rules.rule_count else NULL
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""

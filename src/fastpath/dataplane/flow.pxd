@@ -109,4 +109,4 @@ cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet
     if (flow.state == FLOW_NEW and flow.key.proto != 6 and not meta.flags & PM_QUOTED
             and flow.flags & (FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER) == FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER):
         flow.state = FLOW_ESTABLISHED
-    meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state == FLOW_ESTABLISHED) * PM_ESTABLISHED
+    meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state != FLOW_NEW) * PM_ESTABLISHED

@@ -5,7 +5,7 @@ check nothing again. What is wrong with a blob is said by a ValueError.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.hyperscan cimport (
