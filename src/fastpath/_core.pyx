@@ -533,7 +533,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
     cdef slot_t *slot = &engine.slot[0]
     cdef slot_t *following = &engine.slot[1]
     cdef const uint16_t *entries
-    cdef const uint16_t *entries_following
+    cdef const uint16_t *entries_following = NULL
     cdef uint32_t n, n_following
     if bursts == 0 or fill_slot(engine, rx, slot) == 0:
         return 0

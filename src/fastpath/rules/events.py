@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 #: In the list already, but raised by reassembly alone: a rule on one of them would load and never match.
-OF_DEFRAG = frozenset(f"decoder.{net}.frag_{what}" for net in ("ipv4", "ipv6") for what in ("pkt_too_large", "overlap", "ignored"))
+OF_DEFRAG = frozenset(f"decoder.{net}.frag_{what}" for net in ("ipv4", "ipv6") for what in ("pkt_too_large", "overlap", "ignored", "invalid_length"))
 
 
 @cache
