@@ -26,9 +26,10 @@ test: build  ## run the tests (PYTEST_ARGS=... is passed on)
 bench: build  ## measure, print the table, write bench/record/
 	@$(PY) bench/run.py $(BENCH_ARGS)
 
-lint: .venv/ready  ## ruff, cython-lint
+lint: .venv/ready  ## ruff, cython-lint, mypy over the public face and its examples
 	@$(PY) -m ruff check .
-	@.venv/bin/cython-lint src
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" cython-lint src
+	@MYPYPATH=src $(PY) -m mypy --follow-imports=silent src/fastpath/__init__.pyi examples
 
 # A build of its own, so that the ordinary one stays as it is. libstdc++ is preloaded beside libasan because Hyperscan throws
 # C++ exceptions, which the sanitizer must be able to find.

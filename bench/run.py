@@ -79,8 +79,8 @@ class Bench:
         return self.works.setdefault(work.name, work)
 
     def engine(self, rules: str | None) -> fp.Engine:
-        loaded = fp.RuleSet.load([str(DEFINITIONS / rules)]) if rules else fp.RuleSet.parse("")
-        if loaded.refusals:
+        loaded = fp.RuleSet.load([str(DEFINITIONS / rules)]) if rules else None
+        if loaded is not None and loaded.refusals:
             raise ValueError(f"{rules}: {len(loaded.refusals)} rules are refused; {loaded.refusals[0].place}: {loaded.refusals[0].reason}")
         self.engines.append(fp.Engine(loaded, checksums="none"))
         return self.engines[-1]
@@ -106,7 +106,7 @@ class Bench:
 def no_rules(bench: Bench, name: str, definition: dict) -> None:
     """The engine without rules beside libpcap's loop and the plain one; peers that parse beside them."""
     path = trace(definition["trace"])
-    work = bench.replay(definition["trace"], None, definition["expected"])
+    work = bench.replay(definition["trace"], None, definition.get("expected", {}))
     pcaploop, plain = build.load("pcaploop"), build.load("plain")
 
     def count_plainly() -> None:
@@ -144,7 +144,7 @@ def inspect(bench: Bench, name: str, definition: dict) -> None:
     path = trace(definition["trace"])
     for each in definition["batches"]:
         rules, size = each.get("rules"), each["size"]
-        replayed = bench.replay(definition["trace"], rules, definition["expected"])
+        replayed = bench.replay(definition["trace"], rules, definition.get("expected", {}))
         batches, out = packet_batches(path, size), np.empty(size, rows.VERDICT)
         work = bench.add(Work(f"inspect {definition['trace']}, {rules or 'no rules'}, batches of {size}",
                               lambda rules=rules, batches=batches, out=out: inspect_once(bench, rules, batches, out),
@@ -154,7 +154,7 @@ def inspect(bench: Bench, name: str, definition: dict) -> None:
     lists = [[batch.packet(at) for at in range(len(batch))] for batch in packet_batches(path, size)[:most // size]]
     work = bench.add(Work(f"inspect {definition['trace']}, no rules, lists of {size} bytes objects",
                           lambda: inspect_once(bench, None, lists, None), sum(map(len, lists)), sum(len(one) for part in lists for one in part)))
-    bench.compare_rates(work, bench.replay(definition["trace"], None, definition["expected"]), None)
+    bench.compare_rates(work, bench.replay(definition["trace"], None, definition.get("expected", {})), None)
 
 
 def inspect_once(bench: Bench, rules: str | None, batches: list, out: np.ndarray | None) -> float:
@@ -171,7 +171,7 @@ def inspect_once(bench: Bench, rules: str | None, batches: list, out: np.ndarray
 def literal_rules(bench: Bench, name: str, definition: dict) -> None:
     """The engine with rules beside what Hyperscan alone would take, plus the run without rules."""
     rules = definition["rules"]
-    work = bench.replay(definition["trace"], rules, definition["expected"])
+    work = bench.replay(definition["trace"], rules, definition.get("expected", {}))
     without = bench.replay(definition["trace"], None, {})
     recorder = ctypes.CDLL(None)
     recorder.hsrecord_replay.restype = ctypes.c_uint64

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """A capture in, alerts and flows out: examples/replay.py CAPTURE [RULES...]"""
 import sys
+from pathlib import Path
 
 import fastpath as fp
 from fastpath.demo import capture, rule_files
 
-captures, rules = sys.argv[1:2] or [capture("attack")], sys.argv[2:] or rule_files()
+captures = [Path(name) for name in sys.argv[1:2]] or [capture("attack")]
+rules = [Path(name) for name in sys.argv[2:]] or rule_files()
 
 with fp.Engine(fp.RuleSet.load(rules), mode="ips") as engine:
     result = engine.replay(captures)

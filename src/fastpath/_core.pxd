@@ -48,9 +48,10 @@ cdef struct worker_t:
     uint64_t events[1024]       # by code
     uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
+    uint64_t alerts_lost        # beyond packet-alert-max
 
 cdef struct engine_t:
-    uint32_t workers, burst, buckets
+    uint32_t workers, burst, buckets, packet_alert_max
     uint8_t inline_mode         # ips
     uint8_t malformed_action, memcap_action
     bint keep_packets
@@ -70,7 +71,7 @@ cdef struct engine_t:
     uint64_t next_ordinal
     uint64_t time               # the running maximum of stamps, ns
     uint64_t second             # of the latest tick
-    uint64_t published, retired # slots
+    uint64_t published, retired  # slots
     pthread_mutex_t lock
     pthread_cond_t moved
     verdict_t *verdicts_out     # of inspect: one a wire packet

@@ -1,5 +1,5 @@
 # See _core.pxd. Read from the bottom up: DataPlane, run_bursts, fill_slot, pass_slot, inspect_entry.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -16,8 +16,8 @@ from fastpath.dataplane.device cimport (
     OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
 )
 from fastpath.dataplane.flow cimport (
-    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket, rearm_flow, restart_flow,
-    tick_bucket, timeout_of,
+    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
+    rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
 from fastpath.dataplane.hash cimport flow_id_of
 from fastpath.dataplane.match.confirm cimport confirm_entry
@@ -36,22 +36,19 @@ from fastpath.dataplane.telemetry cimport (
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
-    clock_ns, load_acquire, pthread_cond_broadcast, pthread_cond_destroy, pthread_cond_init, pthread_cond_wait, pthread_create,
-    pthread_join, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
+    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create,
+    pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
 )
 from fastpath.dataplane.types cimport (
-    ACTION_DROP, ACTION_PASS, BURST_MAX, ENTRIES_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, FLOW_ALERTED, FLOW_BYPASS, FLOW_CLOSED,
-    FLOW_DROP, FLOW_OFFLOADED, FLOW_PASS, FLOW_REVERSED, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_INSPECTED, LEDGER_OFFLOADED,
+    ACTION_DROP, ACTION_PASS, BURST_MAX, ENTRIES_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, FLOW_ALERTED, FLOW_BYPASS,
+    FLOW_CLOSED, FLOW_DROP, FLOW_OFFLOADED, FLOW_PASS, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_INSPECTED, LEDGER_OFFLOADED,
     NO_INDEX, NO_RULE, PM_INVALID, PM_KEYED, PM_L3_CHECKSUM, PM_L4_CHECKSUM, PM_QUOTED, REASON_FLOW_MEMCAP, REASON_OFFLOAD_DROP,
-    REASON_OFFLOAD_FORWARD, alert_row_t, burst_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t,
-    verdict_t,
+    REASON_OFFLOAD_FORWARD, alert_row_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
+    verdict_run_t, verdict_t,
 )
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
 
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
-
-cdef extern from *:
-    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
 
 cdef extern from "<stdlib.h>":
     void *aligned_alloc(size_t alignment, size_t size) noexcept nogil
@@ -152,7 +149,8 @@ cdef void wait_turn(engine_t *engine, worker_t *worker, uint32_t rank) noexcept 
             sched_yield()
 
 
-cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint64_t now) noexcept nogil:
+cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow,
+                      uint64_t now) noexcept nogil:
     """Runs the rules over an entry and acts on what matched, in order."""
     cdef uint32_t i, n, alerts = 0
     cdef uint8_t action, state
@@ -181,7 +179,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
                 continue
         action = match.action if engine.inline_mode else <uint8_t>ACTION_PASS
         judge_match(verdict, flow, action, match.flags & MATCH_FLOW, match.rule)
-        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
+        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
+            worker.alerts_lost += 1
+        elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
                 write_alert_row(row, &slot.burst, entry, rank, flow, match.rule, alerts, action)
@@ -630,8 +630,8 @@ cdef class DataPlane:
             raise ValueError(f"workers must be 1 to {WORKERS_MAX}, not {engine.workers}")
         self.owner = os.getpid()
         self.rooms = []
-        self.limits = {name: settings["pcre"][key] for name, key in (("match_limit", "match_limit"),
-                                                                      ("depth_limit", "recursion_limit"))}
+        self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
+        engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
@@ -839,8 +839,9 @@ cdef class DataPlane:
         if is_open:
             runs.used -= 1
             memcpy(&open_run, runs.rows + <size_t>runs.used * runs.size, sizeof(verdict_run_t))
-        taken = {"alerts": take(&self.engine.rows.alerts, row_types.ALERT), "flows": take(&self.engine.rows.flows, row_types.FLOW),
-                 "events": take(&self.engine.rows.events, row_types.EVENT), "runs": take(runs, row_types.RUN),
+        taken = {"alerts": take(&self.engine.rows.alerts, row_types.ALERT), "runs": take(runs, row_types.RUN),
+                 "flows": take(&self.engine.rows.flows, row_types.FLOW),
+                 "events": take(&self.engine.rows.events, row_types.EVENT),
                  "packets": take(&self.engine.packets, row_types.PACKET)}
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
@@ -889,7 +890,9 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
-                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns, "telemetry": engine.retire_ns},
+                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
+                       "telemetry": engine.retire_ns},
         }

@@ -47,8 +47,16 @@ def test_interleave_runs_in_turn_and_warms_up():
     seen = []
     works = [bench.Work(name, lambda name=name: seen.append(name) or 1.0, 1, 1) for name in "ab"]
     bench.interleave(works, rounds=2)
-    assert "".join(seen) == "ababab"
+    assert "".join(seen) == "aabbabab"
     assert [len(work.times) for work in works] == [2, 2]
+
+
+def test_a_short_work_is_run_several_times():
+    seen = []
+    work = bench.Work("a", lambda: seen.append(1) or bench.LEAST / 4, 1, 1)
+    bench.interleave([work], rounds=2)
+    assert len(seen) == 2 + 2 * 4
+    assert work.times == [bench.LEAST / 4] * 2
 
 
 def test_libpcap_loop_reads_the_capture(capture):

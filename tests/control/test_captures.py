@@ -10,13 +10,13 @@ import threading
 
 import pytest
 import zstandard
-from fastpath.dataplane.rx import Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastpath.control import bpf, captures
 from fastpath.control.bpf import FilterError, compile_filter
 from fastpath.control.captures import Capture, CaptureError, expand, open_captures
+from fastpath.dataplane.rx import Status
 
 HEADER = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
 

@@ -7,11 +7,11 @@ import struct
 from array import array
 
 import pytest
-from fastpath.dataplane.rx import BatchSource, FileSource, Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastpath.control.bpf import DLT_OF_LINKTYPE, compile_filter
+from fastpath.dataplane.rx import BatchSource, FileSource, Status
 
 ETHERNET, RAW, LINUX_SLL, LINUX_SLL2 = 1, 101, 113, 276
 

@@ -1,10 +1,11 @@
 """The emulated DPU's session table: what it takes off the inspectors, and how the ledger tells."""
 from __future__ import annotations
 
-import fastpath as fp
 import pytest
 from captures import conversation, udp, write_pcap
 from runs import assert_ledger, replay
+
+import fastpath as fp
 
 START = 1_700_000_000
 BYPASS = 'alert udp any any -> any 53 (msg:"seen enough"; content:"first"; bypass; sid:1;)'

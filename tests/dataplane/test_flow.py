@@ -1,11 +1,12 @@
 """Flows: direction, state, ends, and what timeouts do; told from outside, by the rows that come out."""
 from __future__ import annotations
 
-import fastpath as fp
 import numpy as np
 import pytest
 from captures import conversation, tcp, udp, write_pcap
 from runs import replay
+
+import fastpath as fp
 
 START = 1_700_000_000
 SYN, SYN_ACK, ACK, RST = 0x02, 0x12, 0x10, 0x14
@@ -86,7 +87,7 @@ def test_thousands_of_flows_come_and_go(tmp_path):
     """The index grows, closes its holes and stays exact: every flow is there once, with all its packets."""
     rng = np.random.RandomState(3)
     packets, expected, at = [], {}, START
-    for number in range(6000):
+    for _ in range(6000):
         at += float(rng.exponential(0.02))
         sport = int(rng.randint(1024, 4000))
         packets.append((at, udp(b"x", sport=sport)))

@@ -13,9 +13,10 @@ from array import array
 import dpkt
 import numpy as np
 import pytest
-from fastpath.dataplane.rx import DAMAGES, BatchSource, FileSource, Source, Status, StreamSource
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fastpath.dataplane.rx import DAMAGES, BatchSource, FileSource, Source, Status, StreamSource
 
 RAW = 101
 

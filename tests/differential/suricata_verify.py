@@ -148,9 +148,12 @@ def run(case: Case) -> str:
 
 
 def refused(case: Case) -> int:
-    """Rules of the case that fastpath refuses."""
+    """Rules of the case that fastpath refuses; its configuration counts as one."""
     import fastpath as fp
-    config = fp.Config.load(case.config)
+    try:
+        config = fp.Config.load(case.config)
+    except fp.ConfigError:
+        return 1
     return len(fp.RuleSet.load([str(case.rules)], variables=config.variables).refusals)
 
 

@@ -47,6 +47,16 @@ def flow() -> list[bytes]:
             udp(b"answer", "10.0.0.2", 53, "10.0.0.1", 40000), tcp(b"stray", "10.0.0.3", 5555, "10.0.0.4", 80, flags=0x18, seq=9, ack=9)]
 
 
+def closed() -> list[bytes]:
+    """What flow:established says around the end of a connection: by FIN, by RST, and refused."""
+    refused = [tcp(b"", sport=40002, flags=0x02, seq=10), tcp(b"", "10.0.0.2", 80, "10.0.0.1", 40002, flags=0x14, ack=11),
+               tcp(b"late", sport=40002, flags=0x18, seq=11, ack=1)]
+    reset = conversation([(b"one", b"two")], sport=40001)[:-3]
+    reset += [tcp(b"", sport=40001, flags=0x14, seq=1004, ack=9004), tcp(b"", sport=40001, flags=0x04, seq=1004)]
+    ended = conversation([(b"one", b"two")])
+    return [*ended, tcp(b"", flags=0x10, seq=1005, ack=9005), *reset, *refused]
+
+
 def flowbits() -> list[bytes]:
     """A bit set by one rule, asked for by another, in two flows of which one sets it."""
     return [udp(b"hello", sport=1000), udp(b"secret", sport=1000), udp(b"secret", sport=1001), udp(b"forget", sport=1000), udp(b"secret", sport=1000)]
@@ -91,7 +101,7 @@ def events() -> list[bytes]:
     return [good, bytes(short), bytes(long), good[:30], bytes(beyond), good[:36], bytes(within)]
 
 
-CAPTURES = {"content": content, "bytes": bytes_, "flow": flow, "flowbits": flowbits, "headers": headers, "threshold": threshold,
+CAPTURES = {"content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
             "verdicts": verdicts, "tunnels": tunnels, "events": events}
 
 

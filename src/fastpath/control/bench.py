@@ -8,6 +8,7 @@ import ctypes
 import ctypes.util
 import datetime
 import json
+import math
 import os
 import platform
 import re
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 ROUNDS = 5
+LEAST = 0.05            # seconds a time is taken over: a shorter work is run several times for each
 NOISE = 1.10            # a median further off than this, and outside the other's range, is a change
 SLOWER = 3              # exit code
 PEERS = ("libpcap", "dpkt", "scapy", "suricata")
@@ -67,13 +69,17 @@ def timed(action: Callable[[], Any], clock: Callable[[], float] = time.perf_coun
 
 
 def interleave(works: Sequence[Work], rounds: int = ROUNDS, progress: Callable[[str], None] = lambda name: None) -> None:
-    """Each work once to warm up, then `rounds` times round about."""
-    for number in range(rounds + 1):
+    """Each work once to warm up, then `rounds` times round about; a short one several times on end, for the mean of them."""
+    repeats = {}
+    for work in works:
+        progress(work.name)
+        work.run()
+        repeats[work.name] = max(1, math.ceil(LEAST / max(work.run(), 1e-6)))
+    for _ in range(rounds):
         for work in works:
             progress(work.name)
-            seconds = work.run()
-            if number:
-                work.times.append(seconds)
+            count = repeats[work.name]
+            work.times.append(math.fsum(work.run() for _ in range(count)) / count)
 
 
 def machine() -> dict[str, Any]:
@@ -282,7 +288,7 @@ def run_bench(captures: Sequence[str | Path] = (), rules: str | Path | None = No
     works, engines = [], []
     try:
         for burst in bursts:
-            for label, of in [("no rules", RuleSet.parse("")), *([(f"{len(loaded.plans)} rules", loaded)] if loaded else [])]:
+            for label, of in [("no rules", None), *([(f"{len(loaded.plans)} rules", loaded)] if loaded else [])]:
                 engines.append(Engine(of, workers=workers, burst=burst))
                 works.append(replay_work(f"replay, {label}, burst {burst}, workers {workers}", engines[-1], paths))
         beside, absent = peer_works(peers, paths, works[0].packets, works[0].bytes, Path(rules) if rules else None)

@@ -45,6 +45,7 @@ class Throughput:
 
 #: What the limits did, in words.
 EXCEPTIONS = {
+    "alerts_lost": "alerts beyond packet-alert-max",
     "forced": "flows ended early at the flow memcap",
     "memcap_hits": "requests for memory that the flow memcap refused",
     "flow_failed": "packets that could have no flow",

@@ -3,7 +3,7 @@
 A straight path takes what nearly every packet is; the walk over headers (wire/) takes the rest, header by header.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fastpath.dataplane.events cimport *
 from fastpath.dataplane.types cimport *
@@ -15,7 +15,9 @@ from fastpath.dataplane.wire.gre cimport PROTO_GRE
 from fastpath.dataplane.wire.icmp cimport PROTO_ICMP, walk_icmp
 from fastpath.dataplane.wire.icmpv6 cimport PROTO_ICMPV6, walk_icmpv6
 from fastpath.dataplane.wire.igmp cimport PROTO_IGMP, walk_igmp
-from fastpath.dataplane.wire.ipv4 cimport IPV4_FRAGMENT_AT, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PROTO_AT, IPV4_TOTAL_AT, walk_ipv4
+from fastpath.dataplane.wire.ipv4 cimport (
+    IPV4_FRAGMENT_AT, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PROTO_AT, IPV4_TOTAL_AT, walk_ipv4,
+)
 from fastpath.dataplane.wire.ipv6 cimport IPV6_LEN, walk_ipv6
 from fastpath.dataplane.wire.llc_snap cimport walk_llc
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4
@@ -27,7 +29,9 @@ from fastpath.dataplane.wire.ppp cimport walk_ppp
 from fastpath.dataplane.wire.pppoe cimport walk_pppoe_discovery, walk_pppoe_session
 from fastpath.dataplane.wire.sctp cimport PROTO_SCTP, walk_sctp
 from fastpath.dataplane.wire.sll cimport walk_chdlc, walk_sll, walk_sll2
-from fastpath.dataplane.wire.tcp cimport PROTO_TCP, TCP_FLAGS_AT, TCP_LEN, TCP_OFFSET_AT, TCP_TIMESTAMP_LEN, tcp_only_timestamp, walk_tcp
+from fastpath.dataplane.wire.tcp cimport (
+    PROTO_TCP, TCP_FLAGS_AT, TCP_LEN, TCP_OFFSET_AT, TCP_TIMESTAMP_LEN, tcp_only_timestamp, walk_tcp,
+)
 from fastpath.dataplane.wire.tunnel cimport read_gre_tunnel
 from fastpath.dataplane.wire.udp cimport PROTO_UDP, UDP_LEN, UDP_LENGTH_AT, walk_udp
 from fastpath.dataplane.wire.vlan cimport walk_etag, walk_vlan, walk_vntag

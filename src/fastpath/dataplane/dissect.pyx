@@ -6,7 +6,7 @@ from libc.string cimport memset
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.types cimport (
-    BURST_MAX, NET_IPV4, NET_IPV6, NO_INDEX, PM_CUT, PM_KEYED, PM_REVERSED, burst_t, flow_key_t, packet_meta_t,
+    BURST_MAX, NET_IPV4, NO_INDEX, PM_CUT, PM_KEYED, PM_REVERSED, burst_t, flow_key_t, packet_meta_t,
 )
 from fastpath.dataplane.wire.walk cimport decode_config_t
 

@@ -10,7 +10,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport same_key
 from fastpath.dataplane.types cimport (
-    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
+    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_QUOTED,
+    PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
 )
 
 cdef enum:
@@ -27,7 +28,7 @@ cdef struct flow_config_t:
     uint64_t timeout[4][3]      # ns, by flow_class and flow_state
     uint8_t class_of[256]       # flow_class by IP protocol
     uint64_t memcap             # bytes a bucket
-    bint captured_bytes         # count captured bytes instead of those on the wire
+    bint captured_bytes         # count a flow's bytes as Suricata does, instead of those on the wire
 
 cdef struct bucket_t
 
@@ -91,16 +92,21 @@ cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_
     return NULL
 
 
+# Captured bytes, and of what a tunnel carries those from the IP header on.
+cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogil:
+    return meta.caplen - meta.l3 if meta.depth else meta.caplen
+
+
 # Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
 # processor, so the direction is an index, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
     cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & 1
     flow.last = now
     flow.pkts[to_client] += 1
-    flow.bytes[to_client] += meta.caplen if config.captured_bytes else meta.wirelen
+    flow.bytes[to_client] += as_suricata_counts(meta) if config.captured_bytes else meta.wirelen
     flow.flags |= <uint16_t>(FLOW_SEEN_TO_SERVER >> to_client)
-    # TCP is established by stream, and only for the packets after the handshake
-    if (flow.state == FLOW_NEW and flow.key.proto != 6
+    # TCP is established by stream, and only for the packets after the handshake; an error about a flow is no answer in it
+    if (flow.state == FLOW_NEW and flow.key.proto != 6 and not meta.flags & PM_QUOTED
             and flow.flags & (FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER) == FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER):
         flow.state = FLOW_ESTABLISHED
     meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state == FLOW_ESTABLISHED) * PM_ESTABLISHED

@@ -1,16 +1,23 @@
 # See flow.pxd.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 from fastpath.dataplane.hash cimport hash_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.types cimport (
-    END_FORCED, END_MAX, END_SHUTDOWN, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
+    END_FORCED, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
     flow_t, packet_meta_t,
 )
 
 cdef extern from "<sys/mman.h>" nogil:
+    """
+    #ifndef MADV_COLLAPSE
+    #define MADV_COLLAPSE 25    /* Linux 6.1 */
+    #endif
+    """
+    enum:
+        MADV_COLLAPSE
     enum:
         PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
     void *MAP_FAILED
@@ -21,6 +28,7 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef enum:
     FIRST_SLOTS = 4096
     LARGE_PAGE = 1 << 21
+    MANY_FLOWS = 1024
     SECOND = 1000000000
     WHEEL_HEAD = 1 << 31        # in wheel_prev: the first of a second's list; the low bits name the second
 
@@ -32,14 +40,19 @@ cdef void *map_pages(size_t length) noexcept nogil:
 
 
 cdef int map_flows(bucket_t *bucket) noexcept nogil:
-    """The flows begin on a large page: spread over thousands of small ones, every lookup would miss the TLB as well."""
+    """The flows begin where a large page can: over thousands of small ones, every lookup would miss the TLB as well."""
     bucket.region_size = <size_t>bucket.limit * sizeof(flow_t) + LARGE_PAGE
     bucket.region = map_pages(bucket.region_size)
     if bucket.region == NULL:
         return -1
     bucket.flows = <flow_t *>((<uintptr_t>bucket.region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
-    madvise(bucket.flows, bucket.region_size - LARGE_PAGE, MADV_HUGEPAGE)     # a hint only
     return 0
+
+
+cdef void use_large_pages(bucket_t *bucket) noexcept nogil:
+    """Hints, once a bucket has many flows: clearing a large page for a handful would cost more than they do."""
+    madvise(bucket.flows, bucket.region_size - LARGE_PAGE, MADV_HUGEPAGE)
+    madvise(bucket.flows, LARGE_PAGE, MADV_COLLAPSE)
 
 
 cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number) noexcept nogil:
@@ -241,6 +254,8 @@ cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow
     else:
         bucket.fresh += 1
         flow = bucket.fresh
+        if flow == MANY_FLOWS:
+            use_large_pages(bucket)
     it = &bucket.flows[flow - 1]
     it.key = key[0]
     begin_flow(it, meta, now, ordinal)

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport hash_key
-from fastpath.dataplane.types cimport BURST_MAX, ENTRIES_MAX, NO_INDEX, PM_KEYED, burst_t, packet_meta_t
+from fastpath.dataplane.types cimport NO_INDEX, PM_KEYED, burst_t, packet_meta_t
 
 
 cdef void order_entries(steering_t *steering, const burst_t *burst) noexcept nogil:

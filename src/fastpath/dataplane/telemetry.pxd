@@ -43,9 +43,11 @@ cdef void *add_row(row_buffer_t *buffer, uint64_t order) noexcept nogil
 cdef void merge_rows(row_buffer_t *into, row_buffer_t **buffers, uint32_t n) noexcept nogil
 
 cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil
-cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow, uint32_t rule,
+cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow,
+                          uint32_t rule,
                           uint32_t index, uint8_t action) noexcept nogil
-cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank, uint64_t *counts) noexcept nogil
+cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank,
+                           uint64_t *counts) noexcept nogil
 
 # Adds n packets with this verdict to the runs: the last run is lengthened where the verdict is the same.
 cdef void add_run(row_buffer_t *runs, const verdict_t *verdict, uint64_t n) noexcept nogil

@@ -5,8 +5,8 @@ from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.hash cimport flow_id_of, hash_key
 from fastpath.dataplane.types cimport (
-    FLOW_REVERSED, NO_INDEX, NO_RULE, PM_KEYED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t, flow_row_t, flow_t,
-    packet_meta_t, verdict_run_t, verdict_t,
+    NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t,
+    flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
 )
 
 
@@ -119,10 +119,32 @@ cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint6
         row.errored_pkts = flow.more.errored_pkts
 
 
-cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow, uint32_t rule,
+cdef uint8_t write_end_points(flow_key_t *row, const burst_t *burst, uint32_t entry) noexcept nogil:
+    """The end points of an entry, in a row's key; 1 when the source is the second. They are those of its flow key, but for an
+    ICMP error, whose key is that of the packet it quotes, and for an IP packet that has none: the header tells theirs."""
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef uint32_t size = 4 if meta.net == NET_IPV4 else 16
+    cdef const uint8_t *source
+    if meta.net == NET_NONE:
+        return 0
+    row[0] = burst.key[entry]
+    if meta.flags & PM_KEYED and not meta.flags & PM_QUOTED:
+        return (meta.flags & PM_REVERSED) != 0
+    if meta.net == NET_IPV4 or meta.net == NET_IPV6:
+        source = meta.frame + meta.l3 + (12 if meta.net == NET_IPV4 else 8)
+        memset(row.addr, 0, sizeof(row.addr))
+        memset(row.port, 0, sizeof(row.port))
+        memcpy(row.addr[0], source, size)
+        memcpy(row.addr[1], source + size, size)
+        row.proto = meta.proto
+        row.net = meta.net
+    return 0
+
+
+cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow,
+                          uint32_t rule,
                           uint32_t index, uint8_t action) noexcept nogil:
     cdef const packet_meta_t *meta = &burst.meta[entry]
-    cdef const packet_meta_t *outer = &burst.meta[meta.parent]
     row.ordinal = burst.first_ordinal + meta.packet
     row.ts = meta.ts
     row.rule = rule
@@ -134,12 +156,9 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
     row.tunnel_id = meta.tunnel_id
     row.icmp_type = meta.icmp_type
     row.icmp_code = meta.icmp_code
-    if meta.net:
-        row.key = burst.key[entry]
-        row.reversed = (meta.flags & PM_REVERSED) != 0
+    row.reversed = write_end_points(&row.key, burst, entry)
     if meta.depth:
-        row.outer = burst.key[meta.parent]
-        row.outer_reversed = (outer.flags & PM_REVERSED) != 0
+        row.outer_reversed = write_end_points(&row.outer, burst, meta.parent)
     if flow != NULL:
         row.has_flow = 1
         row.flow = flow_id_of(meta.hash, flow.first_ordinal)
@@ -149,7 +168,8 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
         memcpy(row.pkts, flow.pkts, sizeof(flow.pkts))
 
 
-cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank, uint64_t *counts) noexcept nogil:
+cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank,
+                           uint64_t *counts) noexcept nogil:
     cdef const packet_meta_t *meta = &burst.meta[entry]
     cdef uint16_t note = meta.events
     cdef event_row_t *row
@@ -162,9 +182,7 @@ cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t 
             row.code = burst.notes[note].code
             row.entry = <uint16_t>rank
             row.net = meta.net
-            if meta.net:
-                row.key = burst.key[entry]
-                row.reversed = (meta.flags & PM_REVERSED) != 0
+            row.reversed = write_end_points(&row.key, burst, entry)
         note = burst.notes[note].next
 
 

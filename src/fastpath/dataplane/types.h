@@ -199,6 +199,7 @@ typedef struct more_pool {
     uint64_t used, cap;         /* bytes */
     uint64_t refused;
 } more_pool_t;
+_Static_assert(sizeof(more_pool_t) == 24, "no padding");
 
 /* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
 

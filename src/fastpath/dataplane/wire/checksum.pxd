@@ -45,7 +45,8 @@ cdef inline uint64_t pseudo_ipv4(const uint8_t *addresses, uint8_t proto, uint32
     return <uint64_t>raw32(addresses) + raw32(addresses + 4) + __builtin_bswap16(proto) + __builtin_bswap16(<uint16_t>length)
 
 
-cdef inline uint64_t pseudo_ipv6(const uint8_t *source, const uint8_t *destination, uint8_t proto, uint32_t length) noexcept nogil:
+cdef inline uint64_t pseudo_ipv6(const uint8_t *source, const uint8_t *destination, uint8_t proto,
+                                 uint32_t length) noexcept nogil:
     """The pseudo header of RFC 8200 section 8.1."""
     cdef uint64_t total = checksum_add(0, source, 16)
     total = checksum_add(total, destination, 16)

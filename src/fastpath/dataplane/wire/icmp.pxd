@@ -1,5 +1,5 @@
 # ICMP (RFC 792, 950, 1256, 1393, 8335).
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.events cimport (
     EVENT_ICMPV4_IPV4_TRUNC_PKT, EVENT_ICMPV4_IPV4_UNKNOWN_VER, EVENT_ICMPV4_PKT_TOO_SMALL, EVENT_ICMPV4_UNKNOWN_CODE,
@@ -77,7 +77,8 @@ cdef inline void walk_quoted_ipv4(walk_t *walk, const uint8_t *at, uint32_t left
 
 cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     cdef const uint8_t *at = walk.frame + walk.at
-    cdef uint32_t left = walk.end - walk.at, body
+    cdef uint32_t left = walk.end - walk.at
+    cdef bint stamps
     cdef uint8_t kind
     cdef int code_max
     walk.step = STEP_DONE
@@ -90,8 +91,8 @@ cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     walk.meta.icmp_code = at[ICMP_CODE_AT]
     if walk.config.checksums and not walk.cut and checksum_wrong(0, at, left):
         walk.meta.flags |= PM_L4_CHECKSUM
-    body = ICMP_TIMESTAMP_LEN if (kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY) and left >= ICMP_TIMESTAMP_LEN else ICMP_LEN
-    set_payload(walk, walk.at + body, walk.end)
+    stamps = kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY
+    set_payload(walk, walk.at + (ICMP_TIMESTAMP_LEN if stamps and left >= ICMP_TIMESTAMP_LEN else ICMP_LEN), walk.end)
     code_max = icmp_code_max(kind)
     if code_max < 0:
         note(walk, EVENT_ICMPV4_UNKNOWN_TYPE)
@@ -101,6 +102,6 @@ cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
         walk_quoted_ipv4(walk, at + ICMP_LEN, left - ICMP_LEN)
     if icmp_is_error(kind):     # has no flow of its own
         return
-    if (kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY) and left < ICMP_TIMESTAMP_LEN:
+    if stamps and left < ICMP_TIMESTAMP_LEN:
         note(walk, EVENT_ICMPV4_IPV4_TRUNC_PKT)
     set_key(walk, NET_IPV4, PROTO_ICMP, walk.source, walk.destination, kind, icmp_counterpart(kind))

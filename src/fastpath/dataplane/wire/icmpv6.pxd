@@ -1,5 +1,5 @@
 # ICMPv6 (RFC 4443), with neighbour discovery (RFC 4861), listener discovery (RFC 2710, 3810) and the rest of IANA's list.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.events cimport (
     EVENT_ICMPV6_EXPERIMENTATION_TYPE, EVENT_ICMPV6_IPV6_TRUNC_PKT, EVENT_ICMPV6_IPV6_UNKNOWN_VERSION,

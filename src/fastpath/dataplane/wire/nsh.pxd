@@ -1,14 +1,11 @@
 # The network service header (RFC 8300).
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.events cimport (
     EVENT_NSH_BAD_HEADER_LENGTH, EVENT_NSH_HEADER_TOO_SMALL, EVENT_NSH_RESERVED_TYPE, EVENT_NSH_UNKNOWN_PAYLOAD,
     EVENT_NSH_UNSUPPORTED_TYPE, EVENT_NSH_UNSUPPORTED_VERSION,
 )
-from fastpath.dataplane.wire.load cimport be16
-from fastpath.dataplane.wire.walk cimport (
-    STEP_DONE, STEP_ETHERNET, STEP_IPV4, STEP_IPV6, STEP_MPLS, malformed, note, too_short, walk_t,
-)
+from fastpath.dataplane.wire.walk cimport STEP_ETHERNET, STEP_IPV4, STEP_IPV6, STEP_MPLS, malformed, too_short, walk_t
 
 cdef enum:
     NSH_LEN = 8                 # version, flags, time to live and length 2, metadata type 1, next 1, path 4

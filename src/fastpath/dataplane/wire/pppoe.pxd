@@ -1,5 +1,5 @@
 # PPP over Ethernet (RFC 2516): discovery and session.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.events cimport (
     EVENT_PPPOE_MALFORMED_TAGS, EVENT_PPPOE_PKT_TOO_SMALL, EVENT_PPPOE_WRONG_CODE, EVENT_PPP_WRONG_TYPE,

@@ -1,12 +1,14 @@
 # TCP (RFC 9293) and its options (IANA TCP option kinds).
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastpath.dataplane.events cimport (
     EVENT_TCP_HLEN_TOO_SMALL, EVENT_TCP_INVALID_OPTLEN, EVENT_TCP_OPT_DUPLICATE, EVENT_TCP_OPT_INVALID_LEN,
     EVENT_TCP_PKT_TOO_SMALL,
 )
 from fastpath.dataplane.wire.load cimport be16, be32
-from fastpath.dataplane.wire.walk cimport NO_EVENT, STEP_DONE, malformed, note, set_key, set_payload, too_short, verify_transport, walk_t
+from fastpath.dataplane.wire.walk cimport (
+    NO_EVENT, STEP_DONE, malformed, note, set_key, set_payload, too_short, verify_transport, walk_t,
+)
 
 cdef enum:
     TCP_LEN = 20
