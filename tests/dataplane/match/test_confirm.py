@@ -5,12 +5,12 @@ import base64
 from random import Random
 
 from captures import udp
-from fastpath.dataplane.trial import Trial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_matcher import decode, matches
 from plans import plan
 
+from fastpath.dataplane.trial import Trial
 from fastpath.rules.compile import compile_rules
 from fastpath.rules.plan import Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Content, IsDataAt, Pcre, Step
 

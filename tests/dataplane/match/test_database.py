@@ -8,13 +8,13 @@ from random import Random
 import numpy as np
 import pytest
 from captures import tcp, udp
-from fastpath.dataplane.match.database import Database, read_struct
-from fastpath.dataplane.trial import Trial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import plan
 
 import fastpath
+from fastpath.dataplane.match.database import Database, read_struct
+from fastpath.dataplane.trial import Trial
 from fastpath.rules import program as p
 from fastpath.rules.compile import compile_blob, compile_rules
 from fastpath.rules.plan import (

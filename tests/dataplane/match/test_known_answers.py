@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import pytest
-from fastpath.dataplane.match.prefilter import compile_literals, version
 
 from fastpath.dataplane.match import known_answers
+from fastpath.dataplane.match.prefilter import compile_literals, version
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 from captures import ethernet, ipv4, tcp, udp
-from fastpath.dataplane.match.prefilter import compile_literals, scan_literals
-from fastpath.dataplane.trial import Trial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import ANY_PORT, plan
 
+from fastpath.dataplane.match.prefilter import compile_literals, scan_literals
+from fastpath.dataplane.trial import Trial
 from fastpath.rules.compile import compile_rules
 from fastpath.rules.plan import AddressSet, Content, FlowState, HasEvent, Number, PortSet
 

@@ -77,11 +77,11 @@ cdef void unlink(threshold_table_t *table, uint32_t index) noexcept nogil:
 cdef uint32_t take_room(threshold_table_t *table, uint64_t now) noexcept nogil:
     """The index of a free count, or of one whose period is over; NOTHING at the cap."""
     cdef count_t *count
-    cdef uint32_t index, _looked
+    cdef uint32_t _i, index
     if table.used < table.room:
         table.used += 1
         return table.used - 1
-    for _looked in range(LOOKED_AT):
+    for _i in range(LOOKED_AT):
         index = table.hand
         table.hand = index + 1 if index + 1 < table.room else 0
         count = &table.counts[index]
