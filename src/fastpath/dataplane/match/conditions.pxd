@@ -2,10 +2,10 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.match.flowbits cimport flowbit_read
-from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, be16, be32, bytes_at, known_proto
+from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, be16, be32, bytes_at, known_proto
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.types cimport (
-    NET_IPV4, NET_IPV6, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_FRAGMENT, PM_REASSEMBLED, PM_TO_CLIENT, burst_t, flow_t,
+    NET_IPV4, NET_IPV6, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_FRAGMENT, PM_OUTER, PM_REASSEMBLED, PM_TO_CLIENT, burst_t, flow_t,
     packet_meta_t,
 )
 
@@ -87,9 +87,6 @@ cdef inline bint icmp_echo_word(const packet_meta_t *meta, uint32_t offset, uint
 cdef inline bint read_field(const packet_meta_t *meta, uint32_t field, uint64_t *value) noexcept nogil:
     """A header number; False where the entry does not have it."""
     cdef const uint8_t *at
-    if field == FIELD_DSIZE:
-        value[0] = meta.payload_len
-        return True
     if field == FIELD_TCP_FLAGS:
         value[0] = meta.tcp_flags
         return transport(meta, TCP, 20) != NULL
@@ -155,6 +152,16 @@ cdef inline bint in_numbers(const ruleset_t *rules, span_t span, uint64_t value)
         if known[i].low <= value <= known[i].high:
             return True
     return False
+
+
+cdef inline bint payload_size(const ruleset_t *rules, span_t asked, const packet_meta_t *meta) noexcept nogil:
+    """dsize. What a UDP tunnel carries is not inspected as its payload, and yet has a size: only one that may be 0 asks it."""
+    cdef const uint8_t *at
+    if not meta.flags & PM_OUTER or meta.proto != UDP:
+        return in_numbers(rules, asked, meta.payload_len)
+    at = transport(meta, UDP, 8)
+    return (at != NULL and in_numbers(rules, asked, 0) and be16(at + 4) >= 8
+            and in_numbers(rules, asked, <uint64_t> be16(at + 4) - 8))
 
 
 cdef inline bint bits_hold(const bits_op_t *op, const packet_meta_t *meta) noexcept nogil:
@@ -276,6 +283,8 @@ cdef inline bint condition_holds(const ruleset_t *rules, const op_t *op, const b
     if op.code == OP_FLOW:
         return flow_holds(meta, (<const plain_op_t *> op).value)
     if op.code == OP_NUMBER:
+        if (<const number_op_t *> op).field == FIELD_DSIZE:
+            return payload_size(rules, (<const number_op_t *> op).ranges, meta)
         return (read_field(meta, (<const number_op_t *> op).field, &value)
                 and in_numbers(rules, (<const number_op_t *> op).ranges, value))
     if op.code == OP_BITS:
