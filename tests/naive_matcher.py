@@ -347,4 +347,4 @@ def calculate(run: Run, step: ByteMath, number: int) -> int | None:
     by = run.value(step.rvalue)
     if step.oper == "/":
         return number // by if by else None
-    return {"+": number + by, "-": number - by, "*": number * by, "<<": number << (by & 63), ">>": number >> (by & 63)}[step.oper] % WORD
+    return {"+": number + by, "-": number - by, "*": number * by, "<<": number << min(by, 64), ">>": number >> (by & 63)}[step.oper] % WORD

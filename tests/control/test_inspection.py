@@ -101,7 +101,9 @@ def test_stream_gives_the_same_rows(tmp_path):
 
 
 def command(*arguments, **options) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "fastpath", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    """Ctrl-C reaches it, also where the shell that runs the tests in the background has it ignored."""
+    return subprocess.Popen([sys.executable, "-m", "fastpath", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **options)
 
 
 def test_standard_input_and_ctrl_c(tmp_path):

@@ -86,7 +86,7 @@ def compare(entry: dict, where: str) -> str:
         elif four:
             assert entry["payload_len"] == network.len - network.ihl * 4 - transport.dataofs * 4, where
         if entry["payload"]:
-            assert bytes(transport.payload).startswith(entry["payload"][:4]), where
+            assert transport.payload.original.startswith(entry["payload"][:4]), where
     return f"transport {'in a tunnel' if entry['depth'] else 'outside'}"
 
 

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 from captures import checksum, conversation, ethernet, ipv4, tcp, udp, write_pcap
 
@@ -101,7 +102,42 @@ def events() -> list[bytes]:
     return [good, bytes(short), bytes(long), good[:30], bytes(beyond), good[:36], bytes(within)]
 
 
-CAPTURES = {"content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
+def steps() -> list[bytes]:
+    """What is odd about steps: a payload or more for each remark in the rules."""
+    texts = ["baab", "b", "xbbbx", "01BA0Bd021b", "ba", "ab", "abab", "aab", "abb", "abba", "aabba", "xaba", "abax", "xxxxaba", "zzzab", "aXbb",
+             "aXXaXb", "ab1 abb", "xxxxxxxxxxxxxQRxxxx", "xQxxxxxxxxxxxQRxxxx", "xxxxQxxQxxxxxQRxxxx", "aQxxxaQR", "0123456789", "3123456789",
+             "5123456789", "2012345678901234567890", "1123334444", "ab\x03", "\0abcdef", "\x07abcdef", " 17 ", "0x1f", "017 ", "+17 ", "-1  ",
+             "37  ", "21  ", "1f  ", "12\x003", "xyz ", "\x01\x80", "\x02\x04", "\x08\x00", "YWJj", "YQ==YWJj", "YWJ", "Y", "b\x01", "YWJjY\x01",
+             " YWJj", "xYWJj", "YW=j", "", "x" * 200, "x" * 12, "x" * 16, "xxxxxy", "ab\n", "Ab", "bA", "a" * 60]
+    return [udp(text.encode("latin-1"), sport=1000 + i, dport=9000) for i, text in enumerate(texts)]
+
+
+def random() -> list[bytes]:
+    """Random payloads over small alphabets."""
+    choice = Random(1)
+    alphabets = (b"ab", b"abc01", b"aAbB0129", b"\0\1\2\3\4ab", b"abcdABC012\0\1\2\xff =Zz+/")
+    return [udp(bytes(choice.choices(choice.choice(alphabets), k=choice.choice((1, 3, 5, 8, 13, 20, 30, 50)))), sport=1000 + i, dport=9000)
+            for i in range(150)]
+
+
+def iponly() -> list[bytes]:
+    """Rules on headers alone, over both directions of flows, an ICMP echo and a protocol without ports."""
+    def there(i: int) -> bytes:
+        return udp(b"x", "10.0.0.1", 1000 + i, "10.0.0.2", 53)
+
+    def back(i: int) -> bytes:
+        return udp(b"y", "10.0.0.2", 53, "10.0.0.1", 1000 + i)
+    return [there(0), there(0), back(0), back(0), there(1), back(1), udp(b"z", "192.168.1.7", 5, "8.8.8.8", 80), echo("10.0.0.1", "8.8.8.8"),
+            echo("10.0.0.1", "8.8.8.8"), echo("8.8.8.8", "10.0.0.1", 0), ethernet(ipv4(47, b"\0\0\x08\0", "10.0.0.1", "10.0.0.9")),
+            ethernet(ipv4(103, b"abcd", "10.0.0.9", "10.0.0.1")), *conversation([(b"x", b"y")], dport=80)]
+
+
+def order() -> list[bytes]:
+    """What runs before what: actions, flowbits set and asked for in one packet, pass."""
+    return [udp(text, sport=1000 + i % 3, dport=9000) for i, text in enumerate([b"ab", b"ab", b"a", b"c", b"abc", b"b", b"pass ab", b"ab", b"t", b"t", b"t"])]
+
+
+CAPTURES = {"steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
             "verdicts": verdicts, "tunnels": tunnels, "events": events}
 
 

@@ -16,13 +16,17 @@ cdef enum tcp_flag:
 cdef enum tcp_state:
     TCP_NONE, TCP_SYN_SENT, TCP_SYN_RECV, TCP_ESTABLISHED, TCP_FIN_TO_CLIENT, TCP_FIN_TO_SERVER, TCP_FIN_BOTH, TCP_CLOSED
 
+cdef enum:
+    WAITS_FOR_ACK = 1 << 2 | 1 << 6     # the states that an ACK alone changes: TCP_SYN_RECV and TCP_FIN_BOTH
 
-# True when the flow has just closed: its timeout is a shorter one now.
+
+# True when the flow has just closed: its timeout is a shorter one now. An entry that is no TCP segment has no flags, and
+# leaves the same early way as the segments of an established session: which of the two comes next, no branch foretells.
 cdef inline bint track_tcp(flow_t *flow, const packet_meta_t *meta) noexcept nogil:
     cdef bint to_client = (meta.flags & PM_TO_CLIENT) != 0
     cdef uint8_t flags = meta.tcp_flags
     flow.tcp_flags[to_client] |= flags
-    if flow.tcp_state == TCP_ESTABLISHED and not flags & (TCP_FIN | TCP_SYN | TCP_RST):
+    if not flags & (TCP_FIN | TCP_SYN | TCP_RST) and not WAITS_FOR_ACK >> flow.tcp_state & 1:
         return False
     if flags & TCP_RST:
         if flow.tcp_state == TCP_NONE or flow.tcp_state == TCP_CLOSED:

@@ -11,7 +11,10 @@ from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport (
-    KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, match_scratch_t, match_t, ruleset_t,
+    KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, match_scratch_t, match_t, ruleset_t,
+)
+from fastpath.dataplane.match.threshold cimport (
+    THRESHOLD_ALERT, THRESHOLD_SILENT, THRESHOLD_SUPPRESS, close_thresholds, open_thresholds, threshold_check, threshold_table_t,
 )
 from fastpath.dataplane.types cimport (
     BURST_MAX, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_KEYED, PM_REVERSED,
@@ -33,16 +36,19 @@ cdef class Flow:
 cdef class Trial:
     """Packets against a rule set, one after another, with flows told apart by key alone and never ended.
 
-    settings: as decode takes them. flowbits_memory: cap of the flowbits of all flows, bytes.
+    settings: as decode takes them. flowbits_memory: cap of the flowbits of all flows, threshold_memory: of the threshold table,
+    both in bytes.
     """
     cdef readonly Database database
     cdef readonly Scratch scratch
     cdef decode_config_t config
     cdef burst_t *burst
     cdef more_pool_t pool
+    cdef threshold_table_t *thresholds
     cdef dict flows
 
-    def __cinit__(self, Database database not None, *, uint64_t flowbits_memory=1 << 24, scratch=None, **settings):
+    def __cinit__(self, Database database not None, *, uint64_t flowbits_memory=1 << 24, uint64_t threshold_memory=1 << 20,
+                  scratch=None, **settings):
         self.database = database
         self.scratch = Scratch(database) if scratch is None else scratch
         decode_defaults(&self.config)
@@ -51,16 +57,25 @@ cdef class Trial:
         self.scratch.at.pool = &self.pool
         self.flows = {}
         self.burst = <burst_t *> malloc(sizeof(burst_t))
-        if self.burst == NULL:
+        self.thresholds = open_thresholds(threshold_memory)
+        if self.burst == NULL or self.thresholds == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         free(self.burst)
+        close_thresholds(self.thresholds)
 
     @property
     def flowbits_refused(self):
         """Flowbits that found no room."""
         return self.pool.refused
+
+    def reload(self, Database database not None):
+        """Swaps the rule set; flows and thresholds go on."""
+        database.set_epoch(self.database.rules.epoch + 1 & 0xff)
+        self.database = database
+        self.scratch = Scratch(database)
+        self.scratch.at.pool = &self.pool
 
     cdef fill(self, packets, int linktype):
         """As rx and decode do it."""
@@ -105,9 +120,19 @@ cdef class Trial:
             meta.flags |= PM_ESTABLISHED
         return flow
 
-    def match(self, packets, int linktype=1):
+    @property
+    def thresholds_refused(self):
+        """Matches that were judged without a count."""
+        return self.thresholds.refused
+
+    def match(self, packets, int linktype=1, *, stamps=None):
         """Matches of each packet: a list per packet, in the order of inspection, of (rule index, flags): flags is a set of
-        "alert", "flow", "stream", "pass", "bypass"."""
+        "alert", "flow", "stream", "pass", "bypass". What a threshold suppresses is not there, what it silences has no "alert".
+
+        stamps: engine time at each packet, ns; all 0 if not given.
+        """
+        cdef uint64_t now
+        cdef uint8_t state
         cdef Flow flow
         cdef uint32_t entry, i, n
         cdef match_t *match
@@ -115,17 +140,25 @@ cdef class Trial:
         held = list(packets)
         results = []
         for start in range(0, len(held), BURST_MAX):
-            taken = held[start:start + BURST_MAX]
-            self.fill(taken, linktype)
+            self.fill(held[start:start + BURST_MAX], linktype)
             for entry in range(self.burst.packets):
                 flow = self.flow_of(entry)
                 at = &flow.at if flow is not None else NULL
+                now = stamps[start + entry] if stamps is not None else 0
                 with nogil:
                     prefilter_entry(&self.database.rules, &self.scratch.at, self.burst, entry, at)
-                    n = confirm_entry(&self.database.rules, &self.scratch.at, self.burst, entry, at, 0)
+                    n = confirm_entry(&self.database.rules, &self.scratch.at, self.burst, entry, at, now)
                 found = []
                 for i in range(n):
                     match = &self.scratch.at.matches[i]
+                    state = THRESHOLD_ALERT
+                    if match.flags & MATCH_THRESHOLD:
+                        state = threshold_check(self.thresholds, &self.database.rules, match.compiled, self.burst, entry,
+                                                <uint64_t> <size_t> at, now)
+                    if state == THRESHOLD_SUPPRESS:
+                        continue
+                    if state == THRESHOLD_SILENT:
+                        match.flags &= <uint16_t> ~MATCH_ALERT
                     flags = {name for name, flag in (("alert", MATCH_ALERT), ("flow", MATCH_FLOW), ("stream", MATCH_STREAM),
                                                      ("bypass", MATCH_BYPASS)) if match.flags & flag}
                     if match.kind == KIND_PASS:

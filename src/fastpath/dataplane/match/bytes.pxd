@@ -164,9 +164,9 @@ cdef inline bint byte_math_gives(const byte_op_t *op, match_scratch_t *scratch, 
             return False
         value //= by
     elif op.what == MATH_SHIFT_LEFT:
-        value <<= by & 63       # as the processor does it
+        value = value << by if by < 64 else 0
     else:
-        value >>= by & 63
+        value >>= by & 63       # as the processor does it
     scratch.values[op.result] = masked(op, value)
     scratch.cursor = <uint32_t> (at - data) + taken
     return True

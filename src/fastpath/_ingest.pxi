@@ -1,0 +1,228 @@
+# ingest: burst by burst, to retirement. Part of _core.pyx. Read from the bottom up: run_bursts, run_alone, fill_slot.
+
+cdef void advance_time(engine_t *engine, slot_t *slot) noexcept nogil:
+    """Engine time is the running maximum of stamps; a tick stands before the packet that crosses a second."""
+    cdef uint32_t i
+    cdef uint64_t time = engine.time
+    cdef uint64_t boundary = (engine.second + 1) * SECOND
+    cdef uint64_t total = 0
+    slot.ticks = 0
+    for i in range(slot.burst.packets):
+        total += slot.burst.meta[i].wirelen
+        if slot.burst.meta[i].ts > time:
+            time = slot.burst.meta[i].ts
+            if time >= boundary:
+                slot.tick_at[slot.ticks] = <uint16_t>i
+                slot.ticks += 1
+                engine.second = time // SECOND
+                boundary = (engine.second + 1) * SECOND
+        slot.burst.now[i] = time
+    engine.time = time
+    slot.bytes = total
+
+
+cdef void judge_checksums(engine_t *engine, slot_t *slot) noexcept nogil:
+    """Checksum mode auto, as Suricata decides it: where more than a tenth of a capture's first 1,000 packets are wrong, the
+    machine that captured left them to its network card, and from then on none is held wrong."""
+    cdef uint32_t i
+    cdef uint64_t at
+    cdef packet_meta_t *meta
+    for i in range(slot.burst.entries):
+        meta = &slot.burst.meta[i]
+        at = engine.capture_packets + meta.packet
+        if at < AUTO_SAMPLE:
+            if i < slot.burst.packets:
+                engine.wrong_checksums += (meta.flags & (PM_L3_CHECKSUM | PM_L4_CHECKSUM)) != 0
+        elif engine.wrong_checksums > AUTO_SAMPLE // 10:
+            meta.flags &= ~<uint32_t>(PM_L3_CHECKSUM | PM_L4_CHECKSUM)
+    engine.capture_packets += slot.burst.packets
+
+
+cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil:
+    """Takes one burst through rx, decode, decap and steer; 0 when the source has nothing for now."""
+    cdef uint64_t t0 = clock_ns()
+    cdef uint64_t t1, t2, t3, t4
+    cdef uint32_t first = 0
+    cdef uint32_t count = rx_burst(rx, &slot.burst, engine.burst)
+    if count == 0:
+        return 0
+    slot.burst.notes_used = 0
+    slot.burst.events_lost = 0
+    slot.burst.first_ordinal = engine.next_ordinal
+    engine.next_ordinal += slot.burst.packets
+    t1 = clock_ns()
+    t3 = 0
+    while count:
+        decode_burst(&engine.decode, &slot.burst, first, count)
+        t2 = clock_ns()
+        first += count
+        count = decap_burst(&engine.decode, &slot.burst, first - count, count)
+        t3 += clock_ns() - t2
+    t2 = clock_ns()
+    if engine.checksums_auto:
+        judge_checksums(engine, slot)
+    advance_time(engine, slot)
+    steer_burst(&slot.steering, &slot.burst)
+    t4 = clock_ns()
+    slot.number = engine.published
+    slot.rules = engine.rules
+    engine.read_packets += slot.burst.packets
+    engine.read_bytes += slot.bytes
+    engine.entries += slot.burst.entries
+    engine.events_lost += slot.burst.events_lost
+    engine.rx_ns += t1 - t0
+    engine.decode_ns += t2 - t1 - t3
+    engine.decap_ns += t3
+    engine.steer_ns += t4 - t2
+    return slot.burst.packets
+
+
+cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const verdict_t *verdict) noexcept nogil:
+    cdef const packet_meta_t *meta = &slot.burst.meta[packet]
+    cdef packet_row_t *row
+    engine.ledger_packets[verdict.ledger] += 1
+    engine.ledger_bytes[verdict.ledger] += meta.wirelen
+    add_run(&engine.runs, verdict, 1)
+    if engine.verdicts_out != NULL and engine.verdicts_room:
+        engine.verdicts_out[0] = verdict[0]
+        engine.verdicts_out += 1
+        engine.verdicts_room -= 1
+    if engine.keep_packets:
+        row = <packet_row_t *>add_row(&engine.packets, 0)
+        if row != NULL:
+            row.ordinal = slot.burst.first_ordinal + packet
+            row.ts = meta.ts
+            row.flow = verdict.flow
+            row.rule = verdict.rule
+            row.caplen = meta.caplen
+            row.wirelen = meta.wirelen
+            row.action = verdict.action
+            row.reason = verdict.reason
+            row.ledger = verdict.ledger
+            row.alerts = verdict.alerts
+
+
+cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
+    """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'."""
+    cdef row_buffer_t *buffers[64]
+    cdef uint32_t i, packet
+    cdef bint eventful = engine.verdicts_out != NULL or engine.keep_packets
+    cdef verdict_t verdict
+    cdef verdict_t *entry
+    cdef uint64_t started = clock_ns()
+    for i in range(engine.workers):
+        eventful |= slot.eventful[i]
+        slot.eventful[i] = 0
+    if engine.workers > 1:
+        for i in range(engine.workers):
+            buffers[i] = &slot.rows[i].alerts
+        merge_rows(&engine.rows.alerts, buffers, engine.workers)
+        for i in range(engine.workers):
+            buffers[i] = &slot.rows[i].flows
+        merge_rows(&engine.rows.flows, buffers, engine.workers)
+        for i in range(engine.workers):
+            buffers[i] = &slot.rows[i].events
+        merge_rows(&engine.rows.events, buffers, engine.workers)
+    clear_verdict(&verdict)
+    if not eventful:
+        engine.ledger_packets[LEDGER_INSPECTED] += slot.burst.packets
+        engine.ledger_bytes[LEDGER_INSPECTED] += slot.bytes
+        add_run(&engine.runs, &verdict, slot.burst.packets)
+    else:
+        packet = 0
+        for i in range(slot.burst.entries):
+            entry = &slot.verdict[slot.steering.order[i]]
+            if slot.burst.meta[slot.steering.order[i]].packet != packet:
+                retire_packet(engine, slot, packet, &verdict)
+                clear_verdict(&verdict)
+                packet += 1
+            raise_verdict(&verdict, entry.action, entry.reason, entry.ledger, entry.rule)
+            verdict.alerts = <uint8_t>(verdict.alerts + entry.alerts if verdict.alerts + entry.alerts < 255 else 255)
+            if verdict.flow == 0:
+                verdict.flow = entry.flow
+            clear_verdict(entry)
+        retire_packet(engine, slot, packet, &verdict)
+    engine.retired += 1
+    engine.retire_ns += clock_ns() - started
+
+
+cdef bint all_passed(engine_t *engine, uint64_t slot) noexcept nogil:
+    cdef uint32_t i
+    for i in range(engine.workers):
+        if engine.worker[i].passed <= slot:
+            return False
+    return True
+
+
+cdef void retire_passed(engine_t *engine, uint64_t target) noexcept nogil:
+    """Retires slots until `target` of them have retired, waiting for the workers as need be; then what else has passed."""
+    cdef bint passed
+    while engine.retired < engine.published:
+        pthread_mutex_lock(&engine.lock)
+        passed = all_passed(engine, engine.retired)
+        while not passed and engine.retired < target:
+            pthread_cond_wait(&engine.moved, &engine.lock)
+            passed = all_passed(engine, engine.retired)
+        pthread_mutex_unlock(&engine.lock)
+        if not passed:
+            return
+        retire_slot(engine, &engine.slot[engine.retired % SLOTS])
+
+
+cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
+    """Ingest and the one worker in one thread. The next burst is taken before this one is passed: while this one is worked
+    on, memory brings the index lines of the next, and while the one after is taken, its flows."""
+    cdef uint32_t done = 0
+    cdef worker_t *worker = engine.worker
+    cdef slot_t *slot = &engine.slot[0]
+    cdef slot_t *following = &engine.slot[1]
+    cdef const uint16_t *entries
+    cdef const uint16_t *entries_following = NULL
+    cdef uint32_t n, n_following
+    if bursts == 0 or fill_slot(engine, rx, slot) == 0:
+        return 0
+    n = own_entries(engine, worker, slot, &entries)
+    prefetch_index(engine, slot, entries, n)
+    prefetch_flows(engine, slot, entries, n)
+    while n:
+        done += 1
+        engine.published += 1
+        n_following = 0
+        if done < bursts and fill_slot(engine, rx, following):
+            n_following = own_entries(engine, worker, following, &entries_following)
+            prefetch_index(engine, following, entries_following, n_following)
+        pass_slot(engine, worker, slot, entries, n)
+        prefetch_flows(engine, following, entries_following, n_following)
+        retire_slot(engine, slot)
+        slot, following = following, slot
+        entries, n = entries_following, n_following
+    return done
+
+
+cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
+    """Ingest in this thread, the workers in theirs, at most SLOTS bursts between the first and the last of them."""
+    cdef uint32_t done = 0
+    while done < bursts:
+        if engine.published - engine.retired == SLOTS:
+            retire_passed(engine, engine.retired + 1)
+        if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:
+            break
+        pthread_mutex_lock(&engine.lock)
+        engine.published += 1
+        pthread_cond_broadcast(&engine.moved)
+        pthread_mutex_unlock(&engine.lock)
+        done += 1
+    retire_passed(engine, engine.published)
+    return done
+
+
+cdef uint32_t run_bursts(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
+    """Up to so many bursts from ingest to retirement; returns how many there were."""
+    cdef uint64_t started = clock_ns()
+    cdef uint32_t done
+    if engine.workers == 1:
+        done = run_alone(engine, rx, bursts)
+    else:
+        done = run_workers(engine, rx, bursts)
+    engine.run_ns += clock_ns() - started
+    return done

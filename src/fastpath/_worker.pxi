@@ -1,0 +1,293 @@
+# worker: entry by entry. Part of _core.pyx. Read from the bottom up: run_worker, pass_slot, inspect_entry.
+
+cdef void end_session(engine_t *engine, uint32_t bucket, flow_t *flow) noexcept nogil:
+    if flow.more != NULL and flow.more.session:
+        delete_session(&engine.device[bucket], flow.more.session)
+        flow.more.session = 0
+
+
+cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil:
+    """The sink of every bucket: a flow has ended."""
+    cdef worker_t *worker = <worker_t *>bucket.owner
+    cdef flow_row_t *row = <flow_row_t *>add_row(&worker.rows.flows, order)
+    if row != NULL:
+        write_flow_row(row, flow, end, ordinal)
+    end_session(worker.engine, bucket.number, flow)
+
+
+cdef void ask_for_offload(engine_t *engine, uint32_t bucket, flow_t *flow, uint64_t now) noexcept nogil:
+    """Punts the rest of a flow to the device: dropped there if it is to be dropped, else forwarded."""
+    cdef flow_more_t *more
+    if engine.device[bucket].capacity == 0 or flow.state == FLOW_CLOSED:
+        return
+    more = ensure_more(flow, &engine.bucket[bucket].pool)
+    if more == NULL or more.session:
+        return
+    more.session = add_session(&engine.device[bucket], OFFLOAD_DROP if flow.flags & FLOW_DROP else OFFLOAD_FORWARD, now)
+    if more.session:
+        flow.flags |= FLOW_OFFLOADED
+
+
+cdef bint hit_device(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint64_t now, verdict_t *verdict) noexcept nogil:
+    """True when the device, not the inspectors, decides over this entry."""
+    cdef uint8_t action
+    if flow.more == NULL or flow.more.session == 0:
+        if flow.flags & FLOW_BYPASS and engine.device[meta.bucket].capacity == 0 and not is_tcp_control(meta):
+            raise_verdict(verdict, ACTION_PASS, REASON_OFFLOAD_FORWARD, LEDGER_OFFLOADED, flow.rule)
+            return True
+        return False
+    if is_tcp_control(meta):
+        return False
+    action = hit_session(&engine.device[meta.bucket], flow.more.session, meta, now)
+    if action == OFFLOAD_DROP:
+        raise_verdict(verdict, ACTION_DROP, REASON_OFFLOAD_DROP, LEDGER_DROPPED, flow.rule)
+    elif action == OFFLOAD_FORWARD:
+        raise_verdict(verdict, ACTION_PASS, REASON_OFFLOAD_FORWARD, LEDGER_OFFLOADED, flow.rule)
+    else:
+        engine.device[meta.bucket].timed_out += 1
+        end_session(engine, meta.bucket, flow)
+        return False
+    return True
+
+
+cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, uint64_t now) noexcept nogil:
+    """The flow of a keyed entry, counted; NULL where it has none (an ICMP error about an unknown flow, the memcap)."""
+    cdef packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef const flow_key_t *key = &slot.burst.key[entry]
+    cdef bucket_t *bucket = &engine.bucket[meta.bucket]
+    cdef flow_t *flow = find_flow(bucket, meta.hash, key)
+    if flow == NULL:
+        if meta.flags & PM_QUOTED:
+            return NULL
+        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order)
+        if flow == NULL:
+            worker.flow_failed += 1
+            return NULL
+    elif flow.last + timeout_of(&engine.flow, flow) <= now or begins_anew(flow, meta):
+        restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
+                     END_TIMEOUT if flow.last + timeout_of(&engine.flow, flow) <= now else END_REUSE)
+    count_on_flow(&engine.flow, flow, meta, now)
+    if track_tcp(flow, meta):
+        rearm_flow(bucket, flow)
+        if flow.more != NULL and flow.more.session:
+            engine.device[meta.bucket].closed += 1
+            end_session(engine, meta.bucket, flow)
+    return flow
+
+
+cdef void wait_turn(engine_t *engine, worker_t *worker, uint32_t rank) noexcept nogil:
+    """Returns when no other worker can touch shared state before this entry any more: state that spans flows changes in
+    the order of the packets, whatever the number of workers."""
+    cdef uint64_t turn = worker.ordinal << 8 | rank
+    cdef uint32_t i = 0
+    store_release(&worker.turn, turn)
+    while i < engine.workers:
+        if i == worker.number or load_acquire(&engine.worker[i].turn) >= turn:
+            i += 1
+        else:
+            sched_yield()
+
+
+cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow,
+                      uint64_t now) noexcept nogil:
+    """Runs the rules over an entry and acts on what matched, in order."""
+    cdef uint32_t i, n, alerts = 0
+    cdef uint8_t action, state
+    cdef match_t *match
+    cdef alert_row_t *row
+    cdef packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef verdict_t *verdict = &slot.verdict[entry]
+    cdef flow_more_t *more
+    cdef uint32_t rank = slot.steering.rank[entry]
+    worker.scratch.pool = &engine.bucket[meta.bucket].pool
+    if prefilter_entry(slot.rules, worker.scratch, &slot.burst, entry, flow) == 0:
+        return
+    n = confirm_entry(slot.rules, worker.scratch, &slot.burst, entry, flow, now)
+    if n == 0:
+        return
+    slot.eventful[worker.number] = 1
+    for i in range(n):
+        match = &worker.scratch.matches[i]
+        state = THRESHOLD_ALERT
+        if match.flags & MATCH_THRESHOLD:
+            if engine.workers > 1:
+                wait_turn(engine, worker, rank)
+            state = threshold_check(engine.thresholds, slot.rules, match.compiled, &slot.burst, entry,
+                                    flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, now)
+            if state == THRESHOLD_SUPPRESS:
+                continue
+        action = match.action if engine.inline_mode else <uint8_t>ACTION_PASS
+        judge_match(verdict, flow, action, match.flags & MATCH_FLOW, match.rule)
+        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
+            worker.alerts_lost += 1
+        elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
+            row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
+            if row != NULL:
+                write_alert_row(row, &slot.burst, entry, rank, flow, match.rule, alerts, action)
+            alerts += 1
+            if flow != NULL:
+                flow.flags |= FLOW_ALERTED
+                more = ensure_more(flow, &engine.bucket[meta.bucket].pool)
+                if more != NULL:
+                    more.alerts += 1
+        if flow != NULL:
+            if match.kind == KIND_PASS and match.flags & MATCH_FLOW:
+                flow.flags |= FLOW_PASS
+                flow.rule = match.rule
+            if match.flags & MATCH_BYPASS and not flow.flags & FLOW_BYPASS:
+                flow.flags |= FLOW_BYPASS
+                flow.rule = match.rule
+    verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
+
+
+cdef void count_in_ledger(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint8_t ledger) noexcept nogil:
+    """The flow's own ledger: what was not inspected of it."""
+    cdef flow_more_t *more = ensure_more(flow, &engine.bucket[meta.bucket].pool)
+    if more == NULL:
+        return
+    if ledger == LEDGER_OFFLOADED:
+        more.offloaded_pkts += 1
+        more.offloaded_bytes += meta.wirelen
+    elif ledger == LEDGER_DROPPED:
+        more.dropped_pkts += 1
+        more.dropped_bytes += meta.wirelen
+    elif ledger == LEDGER_ERRORED:
+        more.errored_pkts += 1
+        more.errored_bytes += meta.wirelen
+
+
+cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
+    """One entry on its way from flow to verdict."""
+    cdef packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef verdict_t *verdict = &slot.verdict[entry]
+    cdef uint64_t now = slot.burst.now[meta.packet]
+    cdef uint64_t started
+    cdef flow_t *flow = NULL
+    worker.ordinal = slot.burst.first_ordinal + meta.packet
+    worker.order = entry_order(meta.packet, slot.steering.rank[entry])
+    if meta.events != NO_INDEX:
+        write_event_rows(&worker.rows.events, &slot.burst, entry, slot.steering.rank[entry], worker.events)
+    if meta.flags & PM_KEYED:
+        flow = flow_of(engine, worker, slot, entry, now)
+        if flow == NULL and not meta.flags & PM_QUOTED:
+            raise_verdict(verdict, engine.memcap_action, REASON_FLOW_MEMCAP,
+                          LEDGER_DROPPED if engine.memcap_action >= ACTION_DROP else LEDGER_INSPECTED, NO_RULE)
+            slot.eventful[worker.number] = 1
+    if meta.flags & PM_INVALID:
+        judge_malformed(verdict, engine.malformed_action)
+        slot.eventful[worker.number] = 1
+    if flow != NULL and flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
+        slot.eventful[worker.number] = 1
+        if not hit_device(engine, flow, meta, now, verdict) and not judge_flow(verdict, flow) and slot.rules != NULL:
+            match_entry(engine, worker, slot, entry, flow, now)
+    elif slot.rules != NULL:
+        if sample:
+            started = clock_ns()
+            match_entry(engine, worker, slot, entry, flow, now)
+            worker.match_sampled_ns += clock_ns() - started
+        else:
+            match_entry(engine, worker, slot, entry, flow, now)
+    if flow != NULL:
+        if flow.flags & (FLOW_DROP | FLOW_BYPASS):
+            ask_for_offload(engine, meta.bucket, flow, now)
+        if verdict.ledger != LEDGER_INSPECTED:
+            count_in_ledger(engine, flow, meta, verdict.ledger)
+        if engine.verdicts_out != NULL or engine.keep_packets:
+            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+
+
+cdef void tick_worker(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t packet) noexcept nogil:
+    cdef uint32_t i = worker.number
+    cdef uint64_t second = slot.burst.now[packet] // SECOND
+    while i < engine.buckets:
+        tick_bucket(&engine.bucket[i], second, slot.burst.first_ordinal + packet, tick_order(packet, i))
+        i += engine.workers
+
+
+cdef uint32_t own_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t **entries) noexcept nogil:
+    """The entries of a burst that lie in a worker's buckets, in order: all of them where there is one worker."""
+    cdef uint32_t i, n = 0
+    if engine.workers == 1:
+        entries[0] = slot.steering.order
+        return slot.burst.entries
+    for i in range(slot.burst.entries):
+        if slot.burst.meta[slot.steering.order[i]].bucket % engine.workers == worker.number:
+            worker.mine[n] = slot.steering.order[i]
+            n += 1
+    entries[0] = worker.mine
+    return n
+
+
+# A lookup reads the index, then the flow that it names. Each is fetched for a whole burst at once, some time before it is
+# needed, so that memory works on many at a time.
+
+cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+    cdef const packet_meta_t *meta
+    cdef const bucket_t *bucket
+    for i in range(n):
+        meta = &slot.burst.meta[entries[i]]
+        bucket = &engine.bucket[meta.bucket]
+        prefetch(&bucket.slots[meta.hash & bucket.mask])
+
+
+cdef void prefetch_flows(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    cdef uint32_t i, at
+    cdef const packet_meta_t *meta
+    cdef const bucket_t *bucket
+    cdef const char *flow
+    for i in range(n):
+        meta = &slot.burst.meta[entries[i]]
+        bucket = &engine.bucket[meta.bucket]
+        at = meta.hash & bucket.mask
+        while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
+            at = (at + 1) & bucket.mask
+        flow = <const char *>&bucket.flows[bucket.slots[at].flow] - sizeof(flow_t)
+        prefetch(flow)
+        prefetch(flow + CACHE_LINE)
+
+
+cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    """A worker's way through a burst: it takes its entries in order, and ticks between them."""
+    cdef uint32_t i, tick = 0
+    cdef uint16_t entry
+    cdef bint sample = slot.number % SAMPLE == 0
+    cdef uint64_t started = clock_ns()
+    for i in range(n):
+        entry = entries[i]
+        while tick < slot.ticks and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
+            tick_worker(engine, worker, slot, slot.tick_at[tick])
+            tick += 1
+        inspect_entry(engine, worker, slot, entry, sample)
+    while tick < slot.ticks:
+        tick_worker(engine, worker, slot, slot.tick_at[tick])
+        tick += 1
+    worker.burst_ns += clock_ns() - started
+
+
+cdef void *run_worker(void *argument) noexcept nogil:
+    """A worker thread: waits for the next slot, passes it, says so."""
+    cdef worker_t *worker = <worker_t *>argument
+    cdef engine_t *engine = worker.engine
+    cdef slot_t *slot
+    cdef const uint16_t *entries
+    cdef uint32_t n
+    while True:
+        pthread_mutex_lock(&engine.lock)
+        while worker.passed == engine.published and not engine.stopping:
+            pthread_cond_wait(&engine.moved, &engine.lock)
+        if engine.stopping:
+            pthread_mutex_unlock(&engine.lock)
+            return NULL
+        pthread_mutex_unlock(&engine.lock)
+        slot = &engine.slot[worker.passed % SLOTS]
+        worker.rows = &slot.rows[worker.number]
+        n = own_entries(engine, worker, slot, &entries)
+        prefetch_index(engine, slot, entries, n)
+        prefetch_flows(engine, slot, entries, n)
+        pass_slot(engine, worker, slot, entries, n)
+        store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 8)
+        pthread_mutex_lock(&engine.lock)
+        worker.passed += 1
+        pthread_cond_broadcast(&engine.moved)
+        pthread_mutex_unlock(&engine.lock)
