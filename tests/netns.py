@@ -16,13 +16,15 @@ SIOCETHTOOL = 0x8946
 SWITCHES = (0x17, 0x19, 0x1F, 0x24, 0x2C)
 
 
-def ip(*words):
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
 def command(namespace, *words):
     """The words as a command line inside the namespace. Unlike `ip netns exec` it mounts nothing, which not every root may."""
     return ["nsenter", f"--net=/run/netns/{namespace}", *map(str, words)]
+
+
+def ip(*words, inside=None):
+    """Runs `ip`, in the namespace `inside` where one is given."""
+    line = ["ip", *words]
+    return subprocess.run(line if inside is None else command(inside, *line), check=True, capture_output=True, text=True)
 
 
 def offloads_off(interface):
@@ -61,7 +63,7 @@ def join(left, left_name, right, right_name):
     ip("link", "add", left_name, "netns", left, "type", "veth", "peer", "name", right_name, "netns", right)
     for namespace, name in ((left, left_name), (right, right_name)):
         subprocess.run(command(namespace, sys.executable, __file__, name), check=True)
-        ip("-n", namespace, "link", "set", name, "up")
+        ip("link", "set", name, "up", inside=namespace)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def network(tmp_path):
         join(client, "wire", firewall, "left")
         join(server, "wire", firewall, "right")
         for namespace, address in ((client, CLIENT_IP), (server, SERVER_IP)):
-            ip("-n", namespace, "addr", "add", f"{address}/24", "dev", "wire")
+            ip("addr", "add", f"{address}/24", "dev", "wire", inside=namespace)
         rules = tmp_path / "firewall.rules"
         rules.write_text(RULES)
         yield client, firewall, server, rules
