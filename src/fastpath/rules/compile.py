@@ -5,7 +5,9 @@ them an entry can meet, and one Hyperscan database a set of patterns finds the f
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -16,7 +18,7 @@ from fastpath.dataplane.match.database import Database
 from fastpath.dataplane.match.prefilter import compile_literals
 from fastpath.rules import program as p
 from fastpath.rules.fastpattern import Pattern, choose
-from fastpath.rules.groups import TO_CLIENT, TO_SERVER, Groups, group
+from fastpath.rules.groups import SPARE, TO_CLIENT, TO_SERVER, Groups, group
 from fastpath.rules.plan import (
     AddressSet,
     Block,
@@ -232,7 +234,7 @@ def iponly_tables(rules: Sequence[np.void], plans: Sequence[tuple[AddressSet, Ad
 def databases(groups: Groups, patterns: Sequence[Pattern | None], flags: np.ndarray, lists: Lists
               ) -> tuple[list[tuple[Any, ...]], list[tuple[int, int]], list[bytes]]:
     """Rows of SECTION_GROUPS and SECTION_PATTERNS, and the Hyperscan databases, one a distinct set of patterns."""
-    rows, spans, serialized = [], [], []
+    rows, spans = [], []
     known: dict[tuple[Pattern, ...], int] = {}
     for members in groups.members:
         behind: dict[Pattern, list[int]] = {}
@@ -250,14 +252,13 @@ def databases(groups: Groups, patterns: Sequence[Pattern | None], flags: np.ndar
         texts = tuple(sorted(behind, key=lambda pattern: (pattern.text, pattern.nocase)))
         database = p.NOTHING
         if texts:
-            if texts not in known:
-                known[texts] = len(serialized)
-                serialized.append(compile_literals([t.text for t in texts], [t.nocase for t in texts]))
-            database = known[texts]
+            database = known.setdefault(texts, len(known))
         first = len(spans)
         spans += [lists.span(behind[text]) for text in texts]
         rows.append((database, min((len(t.text) for t in texts), default=0), (first, len(texts)), lists.span(bare),
                      lists.span(payload), lists.span(event)))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:       # Hyperscan compiles without the GIL
+        serialized = list(threads.map(lambda texts: compile_literals([t.text for t in texts], [t.nocase for t in texts]), known))
     return rows, spans, serialized
 
 
@@ -304,7 +305,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     grouped = [int(i) for i in np.flatnonzero((flags & p.RULE_IPONLY) == 0)]
     found = group(len(grouped), lambda i: protocols[grouped[i]], lambda i: ways[grouped[i]],
                   lambda i, way: headers[grouped[i]][1 if way == TO_CLIENT else 3].ranges,
-                  mask(event_only >> i & 1 for i in grouped), limits=options.get("groups", (64, 32)))
+                  mask(event_only >> i & 1 for i in grouped), limits=options.get("groups", (64, 32)), spare=options.get("spare", SPARE))
     found.members = [mask_of(grouped, members) for members in found.members]
     group_rows, pattern_rows, serialized = databases(found, patterns, flags, lists)
     entries, tables, anywhere = iponly_tables(rules, [(h[0], h[2]) for h in headers], lists)
@@ -347,7 +348,8 @@ def compile_rules(plans: Sequence[RulePlan], event_codes: Mapping[str, int] | No
     """Compiles plans into a Database.
 
     event_codes: event name -> number (enum event). options: "priorities" {classtype: priority}, "flowbits" the names that
-    already have numbers, in their order, "groups" the most groups a protocol may have (to server, to client), "step_limit"
+    already have numbers, in their order, "groups" the most groups a protocol may have (to server, to client), "spare" the rules too
+    many that an entry may meet for the sake of fewer groups (a number, and a part of its own), "step_limit"
     Suricata's inspection-recursion-limit. Raises ValueError for an expression or pattern that PCRE2 or Hyperscan refuses.
     """
     blob, names = compile_blob(plans, event_codes or {}, options)

@@ -1,7 +1,7 @@
 """Which rules an entry can meet at all: by protocol, direction and the server's port.
 
-Ports that ask for the same rules share a group. Where there are too many groups, those with few rules of their own are
-merged into the group that grows least by it: a rule too many costs time, never a result.
+Ports that ask for the same rules, or nearly so, share a group; where there are too many, the smaller are merged into the one
+that grows least by it. A rule too many costs time, never a result.
 """
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import numpy as np
 from fastpath.rules.program import PORTS
 
 TO_SERVER, TO_CLIENT = 0, 1
+#: An entry may meet so many rules too many, and this part of its own.
+SPARE = (16, 0.1)
 TCP, UDP, SCTP = 6, 17, 132
 
 Ranges = Iterable[tuple[int, int]]
@@ -47,20 +49,32 @@ def by_port(rules: Iterable[tuple[int, Ranges]]) -> list[tuple[int, int]]:
     return runs
 
 
-def merge(sets: Iterable[int], limit: int) -> dict[int, int]:
-    """Each set -> the set that stands for it: itself, or a larger one, `limit` of them at most."""
-    distinct = sorted(set(sets), key=lambda members: (-members.bit_count(), members))
-    kept, rest = distinct[:limit], distinct[limit:]
-    home = {}
-    for members in rest:
-        best = min(range(len(kept)), key=lambda i: ((members & ~kept[i]).bit_count(), kept[i].bit_count()))
-        kept[best] |= members
-        home[members] = best
-    return {members: kept[i] for i, members in enumerate(distinct[:limit])} | {m: kept[i] for m, i in home.items()}
+def merge(sets: Iterable[int], limit: int, spare: tuple[int, float] = SPARE) -> dict[int, int]:
+    """Each set -> the set that stands for it: itself, or a larger one, `limit` of them at most.
+
+    Sets that differ little share a group whatever the limit: no entry then meets more than a few rules too many, and there are
+    fewer databases to compile and to keep in the processor's caches.
+    """
+    kept: list[list[int]] = []          # of each group its rules, and the size of the smallest set in it
+    home: dict[int, int] = {}
+    for members in sorted(set(sets), key=lambda members: (-members.bit_count(), members)):
+        size = members.bit_count()
+        best = min(range(len(kept)), key=lambda i: ((kept[i][0] | members).bit_count() - size, i), default=None)
+        if best is not None:
+            union = (kept[best][0] | members).bit_count()
+            smallest = min(size, kept[best][1])
+            if len(kept) >= limit or union - smallest <= spare[0] + smallest * spare[1]:
+                kept[best] = [kept[best][0] | members, smallest]
+                home[members] = best
+                continue
+        home[members] = len(kept)
+        kept.append([members, size])
+    return {members: kept[i][0] for members, i in home.items()}
 
 
 def group(count: int, protocols: Callable[[int], frozenset[int] | None], direction: Callable[[int], int | None],
-          ports: Callable[[int, int], Ranges], event_only: int, *, limits: tuple[int, int] = (64, 32)) -> Groups:
+          ports: Callable[[int, int], Ranges], event_only: int, *, limits: tuple[int, int] = (64, 32),
+          spare: tuple[int, float] = SPARE) -> Groups:
     """Groups of `count` rules.
 
     protocols(i): IP protocols of rule i, None for all. direction(i): the only one it looks at, or None. ports(i, direction):
@@ -71,7 +85,7 @@ def group(count: int, protocols: Callable[[int], frozenset[int] | None], directi
         mine = [i for i in range(count) if direction(i) in (None, way)]
         for at, proto in ((0, TCP), (2, UDP)):
             runs = by_port((i, ports(i, way)) for i in mine if (known := protocols(i)) is None or proto in known)
-            stands = merge((members for _, members in runs), limits[way])
+            stands = merge((members for _, members in runs), limits[way], spare)
             for port, members in runs:
                 groups.ports[at + way, port:] = groups.index(stands[members]) if members else 0
         everywhere = 0

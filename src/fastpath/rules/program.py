@@ -38,7 +38,7 @@ BITS_MODES = {"=": 0, "+": 1, "*": 2, "!": 3}
 IPOPTS = {"eol": 0, "nop": 1, "rr": 7, "ts": 68, "sec": 130, "lsrr": 131, "esec": 133, "cipso": 134, "satid": 136, "ssrr": 137,
           "rtralt": 148, "any": 0xFFFF}
 STATE_TO_SERVER, STATE_TO_CLIENT, STATE_ESTABLISHED, STATE_NOT_ESTABLISHED = 1, 2, 4, 8
-STATE_REASSEMBLED, STATE_NOT_REASSEMBLED = 16, 32
+STATE_REASSEMBLED, STATE_NOT_REASSEMBLED, STATE_FLOW = 16, 32, 64
 FLOWBITS_OPS = {"set": 0, "unset": 1, "toggle": 2, "isset": 3, "isnotset": 4}
 BUFFERS = {"payload": 0, "ipv4.hdr": 1, "ipv6.hdr": 2, "tcp.hdr": 3, "udp.hdr": 4, "icmpv4.hdr": 5, "icmpv6.hdr": 6,
            "base64_data": 7}

@@ -105,6 +105,8 @@ class Assembler:
             state |= {"": 0, "stateless": 0, "established": p.STATE_ESTABLISHED,
                       "not_established": p.STATE_NOT_ESTABLISHED}[condition.state]
             state |= {"": 0, "only_frag": p.STATE_REASSEMBLED, "no_frag": p.STATE_NOT_REASSEMBLED}[condition.frag]
+            if condition.state == "stateless" or condition.stream == "only_stream" or condition.stream and condition.direction:
+                state |= p.STATE_FLOW
             return p.PLAIN_OP.pack(p.OP_FLOW, 0, state)
         return self.presence(condition)
 

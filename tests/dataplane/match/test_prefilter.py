@@ -78,7 +78,7 @@ def test_groups_by_protocol_direction_and_port():
              plan(proto="icmp", conditions=[Number("ttl", ((0, 255),))], sid=4),
              plan(proto="ip", conditions=[Number("ip_proto", ((47, 47),)), Number("ttl", ((0, 255),))], sid=5),
              plan(proto="udp", conditions=[FlowState("to_client")], sid=6), plan(proto="pkthdr", conditions=[HasEvent("odd")], sid=7)]
-    trial = Trial(compile_rules(plans, {"odd": 3}))
+    trial = Trial(compile_rules(plans, {"odd": 3}, {"spare": (0, 0)}))
     packets = [tcp(dport=80), tcp(dport=81), tcp(dport=0), udp(b"", sport=53), ethernet(ipv4(1, b"\x08\0\xf7\xff\0\0\0\0")),
                ethernet(ipv4(47, b"\0\0\x08\0" + b"\x45" * 20)), udp(b"", "10.0.0.2", 53, "10.0.0.1", 53)]     # the last answers the fourth
     assert trial.candidates(packets) == [[0], [1], [], [2], [3], [4], [2, 5]]
@@ -97,9 +97,10 @@ def test_merged_groups_change_nothing():
     """With room for one group a direction, every port meets every rule, and confirm sorts them out."""
     plans = [plan([Content(b"x")], dport=PortSet(((port, port),)), sid=port) for port in range(1, 40)]
     packets = [udp(b"x", dport=port) for port in range(1, 45)]
-    one, many = Trial(compile_rules(plans, options={"groups": (1, 1)})), Trial(compile_rules(plans))
-    assert one.match(packets) == many.match(packets)
-    assert one.database.groups < many.database.groups
+    one, some = Trial(compile_rules(plans, options={"groups": (1, 1)})), Trial(compile_rules(plans))
+    many = Trial(compile_rules(plans, options={"spare": (0, 0)}))
+    assert one.match(packets) == some.match(packets) == many.match(packets)
+    assert one.database.groups < some.database.groups < many.database.groups
     assert [len(found) for found in many.match(packets)] == [1] * 39 + [0] * 5
 
 
@@ -151,6 +152,7 @@ def test_iponly_tables_against_every_rule(seed):
 
 def test_every_port_has_its_group():
     ranges = [PortSet(((0, 10),)), PortSet(((5, 20), (65530, 65535))), ANY_PORT]
-    trial = Trial(compile_rules([plan([Content(b"x")], dport=ports, sid=i + 1) for i, ports in enumerate(ranges)]))
+    plans = [plan([Content(b"x")], dport=ports, sid=i + 1) for i, ports in enumerate(ranges)]
+    trial = Trial(compile_rules(plans, options={"spare": (0, 0)}))
     for port, expected in ((0, [0, 2]), (5, [0, 1, 2]), (10, [0, 1, 2]), (11, [1, 2]), (21, [2]), (65529, [2]), (65535, [1, 2])):
         assert trial.candidates([udp(b"x", dport=port)]) == [expected]

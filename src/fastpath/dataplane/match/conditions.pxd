@@ -254,9 +254,11 @@ cdef inline bint has_event(const burst_t *burst, const packet_meta_t *meta, uint
 
 
 cdef inline bint flow_holds(const packet_meta_t *meta, uint32_t asked) noexcept nogil:
-    """The flow keyword: nothing holds without a flow."""
+    """The flow keyword. Without a flow an entry goes to the server, and nothing else that may be asked holds."""
     cdef bint established = meta.flags & PM_ESTABLISHED
-    if not meta.flags & PM_FLOW or asked & (STATE_TO_SERVER if meta.flags & PM_TO_CLIENT else STATE_TO_CLIENT):
+    if not meta.flags & PM_FLOW:
+        return asked & ~<uint32_t> STATE_TO_SERVER == 0
+    if asked & (STATE_TO_SERVER if meta.flags & PM_TO_CLIENT else STATE_TO_CLIENT):
         return False
     if asked & STATE_ESTABLISHED and not established or asked & STATE_NOT_ESTABLISHED and established:
         return False

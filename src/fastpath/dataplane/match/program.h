@@ -186,7 +186,9 @@ _Static_assert(sizeof(plain_op_t) == 32, "an op");
 
 enum {                          /* value of OP_FLOW */
     STATE_TO_SERVER = 1 << 0, STATE_TO_CLIENT = 1 << 1, STATE_ESTABLISHED = 1 << 2, STATE_NOT_ESTABLISHED = 1 << 3,
-    STATE_REASSEMBLED = 1 << 4, STATE_NOT_REASSEMBLED = 1 << 5, STATE_MASK = 0x3f,
+    STATE_REASSEMBLED = 1 << 4, STATE_NOT_REASSEMBLED = 1 << 5,
+    STATE_FLOW = 1 << 6,        /* any flow, but a flow */
+    STATE_MASK = 0x7f,
 };
 
 enum { FLOWBITS_SET, FLOWBITS_UNSET, FLOWBITS_TOGGLE, FLOWBITS_ISSET, FLOWBITS_ISNOTSET, FLOWBITS_OPS };
