@@ -1,4 +1,5 @@
 # See _core.pxd. The worker's and the ingest's loops are parts of this module, in files of their own; this is the Python door.
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -261,18 +262,23 @@ cdef class DataPlane:
             done = run_bursts(&self.engine, &source.rx, bursts)
         return done == bursts or source.rx.status == RX_MORE
 
-    def inspect(self, Source source not None, verdict_t[::1] verdicts not None):
-        """Inspects all packets of a source that is whole (a batch); verdicts[i] is that of packet i."""
+    def inspect(self, Source source not None, verdicts not None):
+        """Inspects all packets of a source that is whole (a batch). verdicts: a contiguous, writeable array of rows.VERDICT, one
+        element a packet (the caller has checked that)."""
         cdef uint32_t done = 1
+        cdef Py_buffer view         # a typed memoryview would read the dtype anew in every call
         self._start_threads()
-        with nogil:
-            if verdicts.shape[0]:
-                self.engine.verdicts_out = &verdicts[0]
-                self.engine.verdicts_room = verdicts.shape[0]
-            while done:
-                done = run_bursts(&self.engine, &source.rx, 1024)
-            self.engine.verdicts_out = NULL
-            self.engine.verdicts_room = 0
+        PyObject_GetBuffer(verdicts, &view, PyBUF_WRITABLE)
+        try:
+            with nogil:
+                self.engine.verdicts_out = <verdict_t *>view.buf
+                self.engine.verdicts_room = view.len // sizeof(verdict_t)
+                while done:
+                    done = run_bursts(&self.engine, &source.rx, 1024)
+                self.engine.verdicts_out = NULL
+                self.engine.verdicts_room = 0
+        finally:
+            PyBuffer_Release(&view)
 
     def tick(self, uint64_t now):
         """Moves engine time on to `now` (ns): what has timed out ends. Time never goes back."""
