@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 DEBUG = os.environ.get("FASTPATH_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTPATH_SANITIZE", "")
 TRACE = os.environ.get("FASTPATH_TRACE") == "1"
-ANNOTATE = DEBUG or os.environ.get("FASTPATH_ANNOTATE") == "1"
+ANNOTATE = os.environ.get("FASTPATH_ANNOTATE") == "1"
 JOBS = int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1))
 
 # pkg-config name -> what to install
@@ -75,7 +75,7 @@ def extension(path):
 class BuildExt(build_ext):
     """build_ext that compiles everything anew when the last build was made with other settings: files cannot tell that."""
     stamp = Path("build/settings")
-    settings = f"{DEBUG=} {TRACE=} {ANNOTATE=}"
+    settings = f"{DEBUG=} {TRACE=}"
 
     @classmethod
     def changed(cls):
@@ -98,8 +98,8 @@ def main():
             [extension(p) for p in sources],
             include_path=["src"],
             nthreads=JOBS if len(sources) > 1 else 0,
-            force=BuildExt.changed() or None,
-            annotate=ANNOTATE,
+            force=BuildExt.changed() or ANNOTATE or None,
+            annotate=DEBUG or ANNOTATE,
             compiler_directives={
                 "language_level": 3, "boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG,
                 "cdivision": True, "linetrace": TRACE, "freethreading_compatible": False, "embedsignature": True,

@@ -15,7 +15,7 @@ from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
 from fastpath.dataplane.telemetry cimport row_buffer_t, rows_t
 from fastpath.dataplane.threads cimport pthread_cond_t, pthread_mutex_t, pthread_t
-from fastpath.dataplane.types cimport burst_t, verdict_t
+from fastpath.dataplane.types cimport burst_t, flow_t, verdict_t
 
 cdef enum:
     WORKERS_MAX = 64
@@ -25,6 +25,7 @@ cdef enum:
 cdef struct slot_t:
     burst_t burst
     steering_t steering
+    flow_t *likely[2048]        # by entry: the flow that the index named when it was prefetched
     verdict_t verdict[2048]     # by entry; all alike but where a worker set `eventful`
     uint16_t ticks              # wire packets before which engine time crosses a second
     uint16_t tick_at[256]

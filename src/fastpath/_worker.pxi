@@ -55,7 +55,9 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef const flow_key_t *key = &slot.burst.key[entry]
     cdef bucket_t *bucket = &engine.bucket[meta.bucket]
-    cdef flow_t *flow = find_flow(bucket, meta.hash, key)
+    cdef flow_t *flow = slot.likely[entry]
+    if flow == NULL or flow.flags & FLOW_FREE or not same_key(&flow.key, key):
+        flow = find_flow(bucket, meta.hash, key)
     if flow == NULL:
         if meta.flags & PM_QUOTED:
             return NULL
@@ -231,20 +233,22 @@ cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint1
         prefetch(&bucket.slots[meta.hash & bucket.mask])
 
 
-cdef void prefetch_flows(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    """Also notes which flow the index names now, so that the index need not be read again if nothing has changed by then."""
     cdef uint32_t i, at
     cdef const packet_meta_t *meta
     cdef const bucket_t *bucket
-    cdef const char *flow
+    cdef flow_t *flow
     for i in range(n):
         meta = &slot.burst.meta[entries[i]]
         bucket = &engine.bucket[meta.bucket]
         at = meta.hash & bucket.mask
         while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
             at = (at + 1) & bucket.mask
-        flow = <const char *>&bucket.flows[bucket.slots[at].flow] - sizeof(flow_t)
+        flow = &bucket.flows[bucket.slots[at].flow] - 1
+        slot.likely[entries[i]] = flow if bucket.slots[at].flow else NULL
         prefetch(flow)
-        prefetch(flow + CACHE_LINE)
+        prefetch(<const char *>flow + CACHE_LINE)
 
 
 cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
