@@ -150,3 +150,22 @@ def test_rules_that_suricata_loads_are_not_malformed(corpus, tmp_path):
     assert len(rejected) < len(rules) / 2
     wrong = [str(refusal) for refusal in RuleSet.load(file).refusals if refusal.malformed and refusal.place.line not in rejected]
     assert wrong == []
+
+
+def test_an_expression_that_pcre2_does_not_take_costs_its_rule_alone():
+    rules = RuleSet.parse(rule(1, 'pcre:"/a(b/";') + rule(2, 'pcre:"/a(b)/";'))
+    assert [plan.sid for plan in rules.plans] == [2]
+    refusal, = rules.refusals
+    assert refusal.malformed and refusal.sid == 1 and "missing closing parenthesis" in refusal.reason
+    assert refusal.place.column == rule(1, 'pcre:"/a(b/";').index("/a(b/") + 1 + len("/a(b")
+    rules.compile({})
+
+
+def test_rules_run_by_the_priority_of_their_classtype(tmp_path):
+    """Where a packet has more alerts than it may raise, the urgent ones are those that stay."""
+    from captures import udp, write_pcap
+    from runs import replay
+    text = "".join(f'alert udp any any -> any any (content:"x"; classtype:misc-activity; sid:{sid};)\n' for sid in range(1, 21))
+    text += 'alert udp any any -> any any (content:"x"; classtype:trojan-activity; sid:21;)'
+    alerts = replay(write_pcap(tmp_path / "a.pcap", [udp(b"x")]), text).alerts
+    assert alerts["sid"].tolist() == [21, *range(1, 15)]

@@ -105,7 +105,8 @@ class RuleSet:
     def compile(self, event_codes: Mapping[str, int] | None = None, **options: Any) -> Database:
         """The compiled form for the data plane. event_codes: number of each event by full name."""
         from .compile import compile_rules
-        return compile_rules(self.plans, dict(event_codes or {}), options)
+        priorities = {name: priority for name, (_, priority) in self.classifications.items()}
+        return compile_rules(self.plans, dict(event_codes or {}), {"priorities": priorities} | options)
 
     def __len__(self) -> int:
         return len(self.plans)

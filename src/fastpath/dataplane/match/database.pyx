@@ -35,6 +35,33 @@ cdef bint below(const uint32_t *list, span_t span, uint32_t limit, bint rising) 
     return True
 
 
+cdef pcre2_code *compile_expression(const uint8_t *text, size_t length, uint32_t options, int *error, size_t *offset) noexcept:
+    return pcre2_compile(
+        text, length,
+        (PCRE2_CASELESS if options & EXPRESSION_CASELESS else 0)
+        | (PCRE2_MULTILINE if options & EXPRESSION_MULTILINE else 0)
+        | (PCRE2_DOTALL if options & EXPRESSION_DOTALL else 0)
+        | (PCRE2_EXTENDED if options & EXPRESSION_EXTENDED else 0)
+        | (PCRE2_ANCHORED if options & EXPRESSION_ANCHORED else 0)
+        | (PCRE2_DOLLAR_ENDONLY if options & EXPRESSION_DOLLAR_ENDONLY else 0)
+        | (PCRE2_UNGREEDY if options & EXPRESSION_UNGREEDY else 0),
+        error, offset, NULL)
+
+
+def expression_error(bytes expression not None, uint32_t options):
+    """None for an expression that PCRE2 takes, or where and why it does not: (offset, message). options: EXPRESSION_* bits."""
+    cdef int error
+    cdef size_t offset
+    cdef uint8_t message[256]
+    cdef const char *text = expression
+    cdef pcre2_code *code = compile_expression(<const uint8_t *> text, len(expression), options, &error, &offset)
+    if code == NULL:
+        pcre2_get_error_message(error, message, sizeof(message))
+        return offset, (<const char *> message).decode()
+    pcre2_code_free(code)
+    return None
+
+
 cdef class Database:
     """A compiled rule set, ready to match.
 
@@ -337,16 +364,7 @@ cdef class Database:
             if not within(text, self.count(SECTION_BYTES)):
                 raise ValueError(f"rule database: expression {i} lies outside its section")
             options = known[i].options
-            self.rules.expressions[i] = pcre2_compile(
-                self.rules.bytes + text.first, text.count,
-                (PCRE2_CASELESS if options & EXPRESSION_CASELESS else 0)
-                | (PCRE2_MULTILINE if options & EXPRESSION_MULTILINE else 0)
-                | (PCRE2_DOTALL if options & EXPRESSION_DOTALL else 0)
-                | (PCRE2_EXTENDED if options & EXPRESSION_EXTENDED else 0)
-                | (PCRE2_ANCHORED if options & EXPRESSION_ANCHORED else 0)
-                | (PCRE2_DOLLAR_ENDONLY if options & EXPRESSION_DOLLAR_ENDONLY else 0)
-                | (PCRE2_UNGREEDY if options & EXPRESSION_UNGREEDY else 0),
-                &error, &offset, NULL)
+            self.rules.expressions[i] = compile_expression(self.rules.bytes + text.first, text.count, options, &error, &offset)
             if self.rules.expressions[i] == NULL:
                 pcre2_get_error_message(error, message, sizeof(message))
                 raise ValueError(f"expression {i}, offset {offset}: {(<const char *> message).decode()}")

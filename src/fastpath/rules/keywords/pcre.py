@@ -1,4 +1,4 @@
-"""pcre: expression, options and buffer letters apart. Whether the expression compiles is found when the rule set is compiled.
+"""pcre: expression, options and buffer letters apart. PCRE2 itself says whether it takes the expression.
 
 User guide, "Payload Keywords", pcre; "HTTP Keywords" for the letters that name a buffer.
 """
@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import re
 
+from fastpath.dataplane.match.database import expression_error
+
 from ..draft import Draft, Pattern
 from ..lexer import RuleError
 from ..plan import Pcre
+from ..program import EXPRESSION_OPTIONS
 from .table import keyword
 
 # the last slash that is not behind a single backslash ends the expression
@@ -48,7 +51,11 @@ def pcre(draft: Draft, text: str, at: int) -> None:
         draft.refuse(where, "captures into variables need the flow variables, which are not there yet")
     if buffer:
         draft.refuse(where - 1, f"needs the http room ({buffer})")
+    expression = form["expression"].encode("latin-1")
+    if wrong := expression_error(expression, sum(EXPRESSION_OPTIONS[letter] for letter in kept)):
+        offset, reason = wrong
+        raise RuleError(at + form.start("expression") + offset, f"PCRE2 does not take the expression: {reason}")
     before = [room for room in draft.rooms if room.buffer == (buffer or "payload")]
     if "R" in kept and draft.room is None and not any(isinstance(step, Pattern | Pcre) for room in before for step in room.steps):
         raise RuleError(at, "a relative expression needs a content or an expression before it")
-    draft.steps().append(Pcre(form["expression"].encode("latin-1"), kept, draft.negated))
+    draft.steps().append(Pcre(expression, kept, draft.negated))
