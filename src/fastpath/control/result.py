@@ -1,6 +1,7 @@
 """What comes out of a run: rows batch by batch to sinks, and at its end a Result."""
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -115,13 +116,14 @@ class Run:
             self.counts[kind] += len(taken[kind])
         if len(taken["packets"]):
             self.throughput.add(taken["packets"])
-        reasons = rows.reasons()
-        for packets, action, reason in taken["runs"][["packets", "action", "reason"]].tolist():
-            key = (rows.ACTIONS[action], reasons[reason])
-            self.verdicts[key] = self.verdicts.get(key, 0) + packets
-        if len(taken["alerts"]):
-            for rule, count in zip(*(one.tolist() for one in np.unique(taken["alerts"]["rule"], return_counts=True)), strict=True):
-                self.matches[rule] = self.matches.get(rule, 0) + count
+        if len(taken["runs"]):
+            reasons = rows.reasons()
+            for packets, action, reason in taken["runs"][["packets", "action", "reason"]].tolist():
+                key = (rows.ACTIONS[action], reasons[reason])
+                self.verdicts[key] = self.verdicts.get(key, 0) + packets
+        # batches of inspect are small: sorting them with numpy would cost more than inspecting them
+        for rule, count in Counter(taken["alerts"]["rule"].tolist()).items():
+            self.matches[rule] = self.matches.get(rule, 0) + count
 
     def columns(self, kind: str) -> Columns:
         return Columns(kind, self.kept[kind], self.signatures, self.captures)
