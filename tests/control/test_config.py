@@ -150,3 +150,8 @@ def test_a_binary_file_is_refused(tmp_path):
     shutil.copyfile("/bin/true", path)
     with pytest.raises(ConfigError):
         Config.load(path)
+
+
+def test_a_list_with_nothing_behind_its_key_is_empty(tmp_path):
+    (tmp_path / "a.yaml").write_text("%YAML 1.1\n---\nrule-files:\n")
+    assert Config.load(tmp_path / "a.yaml").rule_files == []

@@ -169,3 +169,11 @@ def test_rules_run_by_the_priority_of_their_classtype(tmp_path):
     text += 'alert udp any any -> any any (content:"x"; classtype:trojan-activity; sid:21;)'
     alerts = replay(write_pcap(tmp_path / "a.pcap", [udp(b"x")]), text).alerts
     assert alerts["sid"].tolist() == [21, *range(1, 15)]
+
+
+def test_a_rule_with_more_variables_than_fit_is_refused_alone():
+    extracts = "".join(f"byte_extract:1,{at},v{at}; " for at in range(33))
+    rules = RuleSet.parse(rule(1, f'{extracts} content:"a"; depth:v32;') + rule(2, 'content:"a";'))
+    assert [plan.sid for plan in rules.plans] == [2]
+    assert [(refusal.sid, refusal.malformed) for refusal in rules.refusals] == [(1, False)]
+    rules.compile({})

@@ -270,7 +270,8 @@ class Config:
             return
         try:
             if key in LISTS:
-                value: Any = [read(one) for one in (setting.value if isinstance(setting.value, list) else [setting.value])]
+                items = setting.value if isinstance(setting.value, list) else [setting.value]
+                value: Any = [read(one) for one in items if one]       # a key with nothing behind it is an empty list
             else:
                 value = read(f"[{','.join(setting.value)}]" if isinstance(setting.value, list) else setting.value)
         except ValueError as error:

@@ -122,7 +122,7 @@ class Engine:
         self._swap = threading.Lock()       # guards the rules
         self._closed = False
         self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
-        self._run = Run(frozenset(), 0, ())
+        self._run = Run(frozenset(), 0, (), digest=None)     # nobody asks a live engine for one
         self._live_rules: Any = None
         self._batch_source: Any = None
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken

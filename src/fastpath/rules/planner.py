@@ -7,7 +7,8 @@ from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword
 from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
 from .parser import RuleAst, parse_rule
-from .plan import Action, Refusal, RulePlan
+from .plan import Action, ByteExtract, ByteMath, Refusal, RulePlan
+from .program import VALUES_MAX
 from .variables import Groups
 
 #: Protocols that a packet's headers tell.
@@ -72,6 +73,9 @@ class Planner:
                         _SAME.get(proto, proto), src, sport, dst, dport,
                         ast.arrow.text == "<>", cast(int, draft.sid))
         draft.fill(plan)
+        variables = sum(isinstance(step, ByteExtract | ByteMath) for block in plan.blocks for step in block.steps)
+        if variables > VALUES_MAX:
+            raise RuleError(0, f"sets {variables} variables, of which a rule may have {VALUES_MAX}", "byte_extract", malformed=False)
         return plan
 
 
