@@ -1,6 +1,5 @@
 # What a rule's header asks of an entry, and where the entry has it. One length check before every load.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from fastpath.dataplane.match.program cimport (
     NOTHING, RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, address_set_t, port_range_t, range4_t, range6_t, rule_t, ruleset_t, span_t,
@@ -8,19 +7,7 @@ from fastpath.dataplane.match.program cimport (
 from fastpath.dataplane.types cimport (
     NET_IPV4, NET_IPV6, NO_INDEX, PM_FRAGMENT, packet_meta_t,
 )
-
-cdef extern from * nogil:
-    """
-    static inline uint16_t fastpath_be16(const uint8_t *at)
-    { uint16_t v; memcpy(&v, at, 2); return __builtin_bswap16(v); }
-    static inline uint32_t fastpath_be32(const uint8_t *at)
-    { uint32_t v; memcpy(&v, at, 4); return __builtin_bswap32(v); }
-    static inline uint64_t fastpath_be64(const uint8_t *at)
-    { uint64_t v; memcpy(&v, at, 8); return __builtin_bswap64(v); }
-    """
-    uint16_t be16 "fastpath_be16"(const uint8_t *at) noexcept
-    uint32_t be32 "fastpath_be32"(const uint8_t *at) noexcept
-    uint64_t be64 "fastpath_be64"(const uint8_t *at) noexcept
+from fastpath.dataplane.wire.load cimport be16, be32, be64
 
 cdef enum:
     TCP = 6
