@@ -178,7 +178,7 @@ typedef struct flow {
 } flow_t;
 _Static_assert(sizeof(flow_t) == 128, "two cache lines a flow");
 
-/* What few flows have. Bounded by the flow memcap of the bucket. */
+/* What few flows have, from the pool of the bucket. */
 typedef struct flow_more {
     uint64_t *bits;             /* flowbits, by interned number; NULL for none */
     uint32_t bits_words;
@@ -190,16 +190,38 @@ typedef struct flow_more {
     uint32_t offloaded_pkts;
     uint32_t errored_pkts;
     uint64_t errored_bytes;
-    uint64_t reserved;
+    struct app *app;            /* protocol and transactions (applayer/applayer.h); NULL until there is data */
 } flow_more_t;
 _Static_assert(sizeof(flow_more_t) == 64, "one cache line");
 
-/* What flow_more_t and all that hangs on it take of a bucket's memory; refused, and counted, at the cap. */
-typedef struct more_pool {
-    uint64_t used, cap;         /* bytes */
-    uint64_t refused;
-} more_pool_t;
-_Static_assert(sizeof(more_pool_t) == 24, "no padding");
+/* The memory of a bucket beside its flows. What is taken stands in an account, and is refused, and counted, at its cap.
+   pool.pxd is all that touches it. */
+enum account {
+    ACCOUNT_FLOW,               /* flow_more_t, flowbits and variables: a part of flow.memcap */
+    ACCOUNT_STREAM,             /* sessions: stream.memcap */
+    ACCOUNT_REASSEMBLY,         /* their bytes: stream.reassembly.memcap */
+    ACCOUNT_APPLAYER,           /* transactions, bodies, files */
+    ACCOUNT_MAX,
+};
+enum { POOL_CLASSES = 20, POOL_LARGEST = 49152, POOL_CHUNK = 1 << 18 };
+
+typedef struct pool {
+    uint64_t used[ACCOUNT_MAX], cap[ACCOUNT_MAX];   /* bytes */
+    uint64_t refused[ACCOUNT_MAX];
+    void *free[POOL_CLASSES];   /* given back, by size: 64, 96, 128, 192, 256, 384 ... bytes */
+    uint8_t *fresh;             /* what is left of the latest chunk */
+    uint64_t fresh_left;
+    void *chunks;               /* all of them, linked */
+} pool_t;
+
+/* Bytes that grow. */
+typedef struct bytes {
+    uint8_t *data;
+    uint32_t length, room;
+} bytes_t;
+_Static_assert(sizeof(bytes_t) == 16, "no padding");
+
+enum { TO_SERVER = 0, TO_CLIENT = 1 };
 
 /* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
 

@@ -301,7 +301,7 @@ typedef struct match_scratch {  /* one per worker and rule set */
     void *hyperscan;            /* hs_scratch_t * */
     void *match_data;           /* pcre2_match_data * */
     void *match_context;        /* pcre2_match_context * */
-    more_pool_t *pool;          /* of the bucket at work; set by the engine */
+    pool_t *pool;          /* of the bucket at work; set by the engine */
     uint32_t *hits;             /* patterns found, in the order found */
     uint32_t hit_count, hit_room;
     uint32_t *candidates;       /* rules, in the order of inspection */

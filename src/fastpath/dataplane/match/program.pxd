@@ -1,7 +1,7 @@
 # The structs of program.h for Cython. What a field means is said there.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.types cimport more_pool_t
+from fastpath.dataplane.types cimport pool_t
 
 cdef extern from "match/program.h" nogil:
     const uint32_t NOTHING
@@ -202,7 +202,7 @@ cdef extern from "match/program.h" nogil:
         void *hyperscan
         void *match_data
         void *match_context
-        more_pool_t *pool
+        pool_t *pool
         uint32_t *hits
         uint32_t hit_count, hit_room
         uint32_t *candidates
