@@ -178,7 +178,28 @@ typedef struct flow {
 } flow_t;
 _Static_assert(sizeof(flow_t) == 128, "two cache lines a flow");
 
-/* What few flows have, from the pool of the bucket. */
+/* ---- TCP: belongs to stream ---- */
+
+typedef struct tcp_half {       /* what one side sends, as the other acknowledges it */
+    uint32_t isn;               /* sequence number of its SYN */
+    uint32_t next_seq;          /* of the first byte not seen */
+    uint32_t last_ack;          /* the latest acknowledgment of the other side */
+    uint32_t next_win;          /* the first byte that the other side did not yet allow */
+    uint32_t window;            /* that the other side announced last, scaled */
+    uint32_t last_ts;           /* timestamp option (RFC 7323) */
+} tcp_half_t;
+
+typedef struct tcp_session {
+    tcp_half_t half[2];         /* of the client, of the server: indexed by the direction of their segments */
+    uint32_t flags;             /* SESSION_*, and in the upper bits the state before this one */
+    uint8_t half_flags[2];      /* HALF_* */
+    uint8_t scale;              /* window scales: of half[0] in the low four bits */
+    uint8_t os;                 /* enum host_os of the receivers: of half[0] in the low four bits; 0 not looked up */
+    struct held *held;          /* bytes and the rest that few sessions need (held.pxd); NULL for none */
+} tcp_session_t;
+_Static_assert(sizeof(tcp_session_t) == 64, "one cache line");
+
+/* What all flows but the simplest have, from the pool of the bucket: TCP sessions, and what rules or the device ask for. */
 typedef struct flow_more {
     uint64_t *bits;             /* flowbits, by interned number; NULL for none */
     uint32_t bits_words;
@@ -191,8 +212,9 @@ typedef struct flow_more {
     uint32_t errored_pkts;
     uint64_t errored_bytes;
     struct app *app;            /* protocol and transactions (applayer/applayer.h); NULL until there is data */
+    tcp_session_t tcp;          /* valid where flow_t.tcp_state is not TCP_NONE */
 } flow_more_t;
-_Static_assert(sizeof(flow_more_t) == 64, "one cache line");
+_Static_assert(sizeof(flow_more_t) == 128, "two cache lines");
 
 /* The memory of a bucket beside its flows. What is taken stands in an account, and is refused, and counted, at its cap.
    pool.pxd is all that touches it. */

@@ -62,6 +62,18 @@ cdef extern from "types.h" nogil:
         uint64_t now[256]
         event_note_t notes[8192]
 
+    ctypedef struct tcp_half_t:
+        uint32_t isn, next_seq, last_ack, next_win, window, last_ts
+
+    struct held
+
+    ctypedef struct tcp_session_t:
+        tcp_half_t half[2]
+        uint32_t flags
+        uint8_t half_flags[2]
+        uint8_t scale, os
+        held *held
+
     ctypedef struct flow_more_t:
         uint64_t *bits
         uint32_t bits_words, alerts, session, dropped_pkts
@@ -69,6 +81,7 @@ cdef extern from "types.h" nogil:
         uint32_t offloaded_pkts, errored_pkts
         uint64_t errored_bytes
         void *app
+        tcp_session_t tcp
 
     enum:
         ACCOUNT_FLOW, ACCOUNT_STREAM, ACCOUNT_REASSEMBLY, ACCOUNT_APPLAYER, ACCOUNT_MAX
