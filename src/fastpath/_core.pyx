@@ -11,6 +11,12 @@ import numpy as np
 from fastpath.dataplane import rows as row_types
 from fastpath.dataplane.decode import EVENT_NAMES
 
+from fastpath.dataplane.applayer.applayer cimport *
+from fastpath.dataplane.applayer.dispatch cimport (
+    FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+)
+from fastpath.dataplane.applayer.fileinfo cimport say_file
+from fastpath.dataplane.applayer.files cimport file_close
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.device cimport (
@@ -20,33 +26,27 @@ from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
     rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
-from fastpath.dataplane.hash cimport flow_id_of, same_key
-from fastpath.dataplane.match.confirm cimport confirm_entry
+from fastpath.dataplane.hash cimport flow_id_of, hash_key, same_key
+from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.database cimport Database, Scratch
-from fastpath.dataplane.match.prefilter cimport prefilter_entry
-from fastpath.dataplane.match.program cimport KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_THRESHOLD, match_t
+from fastpath.dataplane.match.inspect cimport run_rules
+from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
-from fastpath.dataplane.stream cimport begins_anew, is_tcp_control, track_tcp
+from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.telemetry cimport (
-    add_row, add_run, close_buffer, close_rows, entry_order, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
-    write_alert_row, write_event_rows, write_flow_row,
+    add_row, add_run, begin_app_row, close_buffer, close_rows, end_app_row, entry_order, merge_app_rows, merge_rows, open_buffer,
+    open_rows, packet_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
     clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create,
     pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
 )
-from fastpath.dataplane.types cimport (
-    ACTION_DROP, ACTION_PASS, BURST_MAX, ENTRIES_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, FLOW_ALERTED, FLOW_BYPASS,
-    FLOW_CLOSED, FLOW_DROP, FLOW_FREE, FLOW_OFFLOADED, FLOW_PASS, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_INSPECTED,
-    LEDGER_OFFLOADED, NO_INDEX, NO_RULE, PM_INVALID, PM_KEYED, PM_L3_CHECKSUM, PM_L4_CHECKSUM, PM_QUOTED, REASON_FLOW_MEMCAP,
-    REASON_OFFLOAD_DROP, REASON_OFFLOAD_FORWARD, alert_row_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
-    verdict_run_t, verdict_t,
-)
+from fastpath.dataplane.types cimport *
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
 
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
@@ -58,8 +58,11 @@ cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
     AUTO_SAMPLE = 1000
+    TCP = 6
+    UDP = 17
 
 include "_worker.pxi"
+include "_sessions.pxi"
 include "_ingest.pxi"
 
 
@@ -122,7 +125,12 @@ cdef class DataPlane:
                         | {"checksums": settings["checksums"] != "none"}
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
+        engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
+        open_hosts(&engine.hosts, settings.get("host_os_policy", {}))
+        stream_defaults(&engine.stream)
+        engine.stream.hosts = &engine.hosts
+        open_table(&engine.apps, settings.get("app_layer", {}))
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
@@ -153,9 +161,18 @@ cdef class DataPlane:
             engine.worker[i].engine = engine
             engine.worker[i].number = i
             engine.worker[i].rows = &engine.rows
+            engine.worker[i].context.config = &engine.apps.config
+            engine.worker[i].context.work = &engine.worker[i].work
+            engine.worker[i].work.room = <uint8_t *>calloc(1, WORK_ROOM)
+            engine.worker[i].flush = <burst_t *>aligned_alloc(CACHE_LINE, sizeof(burst_t))
+            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL:
+                raise MemoryError("no memory for a worker")
+            memset(engine.worker[i].flush, 0, sizeof(burst_t))
         for i in range(engine.buckets):
             if open_bucket(&engine.bucket[i], &engine.flow, i):
                 raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
+            for account, name in ((ACCOUNT_STREAM, "stream"), (ACCOUNT_REASSEMBLY, "reassembly"), (ACCOUNT_APPLAYER, "app_layer")):
+                engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
             engine.bucket[i].sink = take_flow
             engine.bucket[i].owner = &engine.worker[i % engine.workers]
             device = settings.get("device") or {"capacity": 0, "timeout": 0}
@@ -185,6 +202,7 @@ cdef class DataPlane:
                 free(engine.slot[i].eventful)
         for i in range(engine.buckets):
             if engine.bucket != NULL:
+                self._drop_sessions(&engine.bucket[i])
                 close_bucket(&engine.bucket[i])
             if engine.device != NULL:
                 close_device(&engine.device[i])
@@ -193,10 +211,30 @@ cdef class DataPlane:
         close_buffer(&engine.packets)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
+        if engine.worker != NULL:
+            for i in range(engine.workers):
+                free(engine.worker[i].work.room)
+                free(engine.worker[i].flush)
+        close_hosts(&engine.hosts)
         free(engine.worker)
         free(engine.bucket)
         free(engine.device)
         free(engine.slot)
+
+    cdef void _drop_sessions(self, bucket_t *bucket) noexcept:
+        """Gives back what sessions hold beyond their bucket's pool."""
+        cdef uint32_t i
+        cdef flow_t *flow
+        if self.engine.worker == NULL:
+            return
+        for i in range(bucket.fresh):
+            flow = &bucket.flows[i]
+            if flow.flags & FLOW_FREE or flow.more == NULL:
+                continue
+            if flow.more.app != NULL and enter_session(&self.engine, self.engine.worker, flow, &bucket.pool, 0):
+                close_session(&self.engine.apps, &self.engine.worker.context)
+            if flow.key.proto == TCP:
+                release_stream(&bucket.pool, flow)
 
     # ---- threads ----
 
@@ -206,7 +244,7 @@ cdef class DataPlane:
             return
         self.engine.stopping = False
         for i in range(self.engine.workers):
-            self.engine.worker[i].turn = self.engine.next_ordinal << 8
+            self.engine.worker[i].turn = self.engine.next_ordinal << 16
             if pthread_create(&self.engine.worker[i].thread, NULL, run_worker, &self.engine.worker[i]):
                 raise RuntimeError(f"worker thread {i} could not be started")
         self.threads_running = True
@@ -248,6 +286,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
+        self.engine.sessions = self.engine.keep_apps or self.engine.rules != NULL
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""
@@ -317,7 +356,8 @@ cdef class DataPlane:
         return self.engine.next_ordinal
 
     def rows(self):
-        """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets" (dataplane/rows.py).
+        """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets", "apps"
+        (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
         The last run stays until `last_run`, since it may grow."""
         cdef row_buffer_t *runs = &self.engine.runs
         cdef verdict_run_t open_run
@@ -329,7 +369,10 @@ cdef class DataPlane:
         taken = {"alerts": take(&self.engine.rows.alerts, row_types.ALERT), "runs": take(runs, row_types.RUN),
                  "flows": take(&self.engine.rows.flows, row_types.FLOW),
                  "events": take(&self.engine.rows.events, row_types.EVENT),
-                 "packets": take(&self.engine.packets, row_types.PACKET)}
+                 "packets": take(&self.engine.packets, row_types.PACKET),
+                 "apps": take(&self.engine.rows.apps, row_types.APP),
+                 "app_bytes": self.engine.rows.bytes.data[:self.engine.rows.bytes.length] if self.engine.rows.bytes.length else b""}
+        self.engine.rows.bytes.length = 0
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
         return taken
@@ -371,7 +414,7 @@ cdef class DataPlane:
             device["packets"] += engine.device[i].pkts
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
-        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
+        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost + engine.runs.lost + engine.packets.lost
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
             "ledger": ledger, "flows": flows, "device": device,

@@ -123,6 +123,7 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
         for i in range(engine.workers):
             buffers[i] = &slot.rows[i].events
         merge_rows(&engine.rows.events, buffers, engine.workers)
+        merge_app_rows(&engine.rows, slot.rows, engine.workers)
     clear_verdict(&verdict)
     if not eventful:
         engine.ledger_packets[LEDGER_INSPECTED] += slot.burst.packets

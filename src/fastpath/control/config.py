@@ -343,6 +343,7 @@ class Config:
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
+            "memcaps": {"stream": 64 << 20, "reassembly": 256 << 20, "app_layer": 256 << 20},
             "flow_timeouts": timeouts,
             "checksums": self["pcap-file.checksum-checks"],
             "vlan_tracking": self["vlan.use-for-tracking"],

@@ -455,4 +455,4 @@ def _fed(capture: Any, run: Run, damages: list[Damage]) -> bool:
 
 
 def _only_runs(runs: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: np.empty(0, dtype) for name, dtype in rows.DTYPES.items()} | {"runs": runs}
+    return {name: np.empty(0, dtype) for name, dtype in rows.DTYPES.items()} | {"runs": runs, "app_bytes": b""}

@@ -59,7 +59,7 @@ PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
 #: What DataPlane.rows() gives, by name.
-DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET}
+DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP}
 
 
 def _texts(header: str, prefix: str) -> tuple[str, ...]:

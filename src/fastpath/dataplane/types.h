@@ -335,12 +335,13 @@ typedef struct verdict_run {
 } verdict_run_t;
 _Static_assert(sizeof(verdict_run_t) == 16, "no padding");
 
-/* Notes an event on an entry. Never fails: a note without room is counted. */
+/* Notes an event on an entry. Never fails: a note without room is counted. Workers note on entries of their own in one burst at
+   the same time: what they share is the count. */
 static inline void note_event(burst_t *burst, uint32_t entry, uint16_t code)
 {
-    uint32_t at = burst->notes_used;
+    uint32_t at = __atomic_fetch_add(&burst->notes_used, 1, __ATOMIC_RELAXED);
     if (at >= EVENTS_MAX) {
-        burst->events_lost++;
+        __atomic_fetch_add(&burst->events_lost, 1, __ATOMIC_RELAXED);
         return;
     }
     uint16_t *link = &burst->meta[entry].events;
@@ -349,7 +350,6 @@ static inline void note_event(burst_t *burst, uint32_t entry, uint16_t code)
     burst->notes[at].code = code;
     burst->notes[at].next = NO_INDEX;
     *link = (uint16_t)at;
-    burst->notes_used = at + 1;
 }
 
 #endif

@@ -53,7 +53,7 @@ cdef extern from "applayer/config.h" nogil:
         FILE_HAS_GAPS, FILE_STORED, FILE_LOGGED, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_NO_INSPECTION
     enum:
         APP_SOUGHT_TO_SERVER, APP_SOUGHT_TO_CLIENT, APP_STOPPED_TO_SERVER, APP_STOPPED_TO_CLIENT, APP_RAW_TO_SERVER
-        APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_LOGGED_PROTO
+        APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE
     enum:
         PARSE_GAP, PARSE_EOF, PARSE_START
     enum:
@@ -89,7 +89,7 @@ cdef extern from "applayer/config.h" nogil:
         uint16_t flags
         uint8_t progress[2]
         uint8_t inspected[2]
-        uint8_t event_count
+        uint8_t event_count, events_logged
         uint16_t events[12]
         uint64_t first_ordinal
         void *detect[2]
@@ -107,8 +107,8 @@ cdef extern from "applayer/config.h" nogil:
         tx_t *last
         uint64_t next_tx
         uint64_t fed[2]
-        bytes_t held[2]
         uint32_t need[2]
+        uint32_t events_logged
         void *expected
 
     ctypedef struct http1_config_t:
