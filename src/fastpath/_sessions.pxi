@@ -278,8 +278,17 @@ cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, f
     settle_session(engine, worker, &worker.flush.meta[0], flow, engine.rules != NULL)
 
 
-cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow) noexcept nogil:
-    """What is left of a flow is inspected and written, and its session freed."""
+cdef void name_protocols(const app_t *app, uint8_t *protocols) noexcept nogil:
+    """Fills app_proto of a row."""
+    if app != NULL:
+        protocols[0] = app.proto
+        protocols[1] = app.seen[TO_SERVER]
+        protocols[2] = app.seen[TO_CLIENT]
+        protocols[3] = app.original_proto
+
+
+cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint8_t *protocols) noexcept nogil:
+    """What is left of a flow is inspected and written, and its session freed. Fills in its protocols."""
     cdef uint32_t direction, left
     if flow.more == NULL:
         return
@@ -291,6 +300,7 @@ cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *
     if flow.more.app != NULL and enter_session(engine, worker, flow, &engine.bucket[bucket].pool, flow.last):
         make_pseudo(worker, bucket, flow, TO_SERVER)
         write_session(engine, worker, &worker.flush.meta[0], True)
+        name_protocols(worker.context.app, protocols)
         close_session(&engine.apps, &worker.context)
     if flow.key.proto == TCP:
         release_stream(&engine.bucket[bucket].pool, flow)

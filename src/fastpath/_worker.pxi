@@ -10,15 +10,18 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
     """The sink of every bucket: a flow has ended."""
     cdef worker_t *worker = <worker_t *>bucket.owner
     cdef uint64_t entry_ordinal = worker.ordinal, its_order = worker.order
+    cdef uint8_t protocols[4]
     cdef flow_row_t *row
+    memset(protocols, 0, sizeof(protocols))
     worker.ordinal = ordinal
     worker.order = order
-    end_flow(worker.engine, worker, bucket.number, flow)
+    end_flow(worker.engine, worker, bucket.number, flow, protocols)
     worker.ordinal = entry_ordinal
     worker.order = its_order
     row = <flow_row_t *>add_row(&worker.rows.flows, order)
     if row != NULL:
         write_flow_row(row, flow, end, ordinal)
+        memcpy(row.app_proto, protocols, sizeof(protocols))
     end_session(worker.engine, bucket.number, flow)
 
 
@@ -121,6 +124,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
                 write_alert_row(row, burst, entry, rank, flow, match.rule, alerts, action)
+                if worker.inspection.context != NULL:
+                    name_protocols(worker.context.app, row.app_proto)
                 row.source = 2 if meta.flags & PM_PSEUDO else 1 if match.flags & MATCH_STREAM else 0
                 if engine.keep_apps and match.tx != NULL:
                     write_alert_context(engine, worker, meta, match.tx, rank, alerts)

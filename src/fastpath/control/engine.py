@@ -230,7 +230,7 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
-        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets})
+        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps})
         self._load(plane, run)
         return plane
 

@@ -261,7 +261,6 @@ typedef struct alert_row {
     uint32_t tunnel_id;
     uint16_t index;             /* order of the alert within its entry */
     uint16_t entry;             /* order of the entry within its wire packet: 0 is the innermost */
-    uint16_t vlan_depth;
     uint8_t action;             /* enum action: what was done */
     uint8_t source;             /* 0 packet, 1 stream, 2 flush at the flow's end */
     uint8_t to_client;
@@ -271,8 +270,10 @@ typedef struct alert_row {
     uint8_t icmp_type, icmp_code;
     uint8_t net;                /* NET_* of the entry: NET_NONE has no addresses */
     uint8_t has_flow;
+    uint8_t app_proto[4];       /* as in flow_row_t */
+    uint8_t reserved[6];
 } alert_row_t;
-_Static_assert(sizeof(alert_row_t) == 176, "no padding");
+_Static_assert(sizeof(alert_row_t) == 184, "no padding");
 
 typedef struct flow_row {
     uint64_t flow;
@@ -291,7 +292,7 @@ typedef struct flow_row {
     uint8_t tcp_state;
     uint8_t tcp_flags[2];
     uint8_t reason;
-    uint32_t reserved;
+    uint8_t app_proto[4];       /* enum alproto: of the session, of what each direction was recognised as, before an upgrade */
 } flow_row_t;
 _Static_assert(sizeof(flow_row_t) == 168, "no padding");
 

@@ -123,8 +123,9 @@ cdef extern from "types.h" nogil:
         uint32_t pkts[2]
         flow_key_t key, outer
         uint32_t rule, tunnel_id
-        uint16_t index, entry, vlan_depth
+        uint16_t index, entry
         uint8_t action, source, to_client, reversed, outer_reversed, depth, icmp_type, icmp_code, net, has_flow
+        uint8_t app_proto[4]
 
     ctypedef struct flow_row_t:
         uint64_t flow, first_ordinal, end_ordinal, start, last
@@ -137,7 +138,7 @@ cdef extern from "types.h" nogil:
         uint8_t state, end, tcp_state
         uint8_t tcp_flags[2]
         uint8_t reason
-        uint32_t reserved
+        uint8_t app_proto[4]
 
     ctypedef struct event_row_t:
         uint64_t ordinal, ts
