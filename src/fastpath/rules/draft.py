@@ -5,8 +5,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fastpath.dataplane.applayer.tables import APP_BUFFERS, MANY_OF
+
 from .lexer import BLANK, RuleError
-from .plan import Block, Condition, Content, Flowbits, FlowState, RulePlan, Step, Tag, Threshold, Value
+from .plan import Block, Condition, Content, Flowbits, FlowState, RulePlan, Step, Tag, Threshold, Transform, Value
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}\Z")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,32}\Z")
@@ -49,6 +51,7 @@ class Room:
     at: int
     steps: list[DraftStep] = field(default_factory=list)
     used: bool = False                                  # a keyword other than a step looks at it
+    transforms: tuple[Transform, ...] = ()
 
 
 @dataclass(slots=True)
@@ -100,14 +103,15 @@ class Draft:
 
     def payload(self) -> Room:
         """The one room of the payload."""
-        return self._named("payload")
+        return self.named("payload")
 
     def base64_data(self) -> Room:
-        return self._named("base64_data")
+        return self.named("base64_data")
 
-    def _named(self, buffer: str) -> Room:
-        for room in self.rooms:
-            if room.buffer == buffer:
+    def named(self, buffer: str) -> Room:
+        """The latest room of a buffer as it is, without transforms."""
+        for room in reversed(self.rooms):
+            if room.buffer == buffer and not room.transforms:
                 return room
         self.rooms.append(Room(buffer, 0))
         return self.rooms[-1]
@@ -117,8 +121,9 @@ class Draft:
         if self.room is not None and self.room.buffer == "base64_data":
             raise RuleError(at, "after base64_data no other buffer can follow")
         self.leave()
+        many = APP_BUFFERS.get(buffer, (0, 0))[1] & MANY_OF         # each naming may be about another instance
         for room in self.rooms:
-            if room.buffer == buffer:
+            if room.buffer == buffer and not room.transforms and not many:
                 self.room = room
                 return
         self.room = Room(buffer, at)
@@ -134,7 +139,7 @@ class Draft:
         """A content modifier that names a buffer: the content, which was of the payload, belongs there."""
         steps = self.payload().steps
         steps[:] = [step for step in steps if step is not pattern]
-        self._named(buffer).steps.append(pattern)
+        self.named(buffer).steps.append(pattern)
 
     def last(self, at: int) -> Pattern:
         """The content that a modifier is about."""
@@ -166,7 +171,7 @@ class Draft:
     # ---- for the planner ----
 
     def blocks(self) -> list[Block]:
-        return [Block(room.buffer, [step.step() if isinstance(step, Pattern) else step for step in room.steps])
+        return [Block(room.buffer, [step.step() if isinstance(step, Pattern) else step for step in room.steps], room.transforms)
                 for room in sorted(self.rooms, key=self._rank) if room.steps]
 
     def fill(self, plan: RulePlan) -> None:

@@ -128,7 +128,61 @@ class AppEvent:
     name: str
 
 
-Condition = Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppProtocol | AppEvent
+@dataclass(frozen=True, slots=True)
+class StreamSize:
+    """Bytes of a TCP stream so far, by sequence numbers. side: server client both either; op: < <= = != > >=."""
+    side: str
+    op: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowAge:
+    """Seconds since the first packet of the flow; inclusive ranges."""
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flowint:
+    """A number that a flow keeps. As a condition op is < <= == != >= > isset notset, as an action + - =. value: a number, or
+    the name of another such variable; 0 for isset and notset."""
+    op: str
+    name: str
+    value: Value = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FlowvarIs:
+    """A text that a flow (or, `packet`, this packet) keeps, as pcre captured it, holds these bytes."""
+    name: str
+    pattern: bytes
+    packet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Xbits:
+    """op: set unset toggle isset isnotset. track: ip_src ip_dst ip_pair, and src dst both for those of hosts.
+    expire: seconds, 0 for never."""
+    op: str
+    name: str
+    track: str
+    expire: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reputation:
+    """iprep. side: src dst any both; category: as the file of categories names it; op: < <= = >= >, or isset, isnotset."""
+    side: str
+    category: str
+    op: str
+    value: int = 0
+
+
+Condition = (Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppEvent | AppProtocol | StreamSize | FlowAge | Flowint
+             | FlowvarIs | Xbits | Reputation)
+
+#: What a rule does when it matches.
+After = Flowbits | Flowint | Xbits
 
 
 # ---- steps over a buffer: run in order, with backtracking over relative ones ----
@@ -238,6 +292,35 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Asn1:
+    """Looks at the BER elements from `offset` on; holds if one of the findings that are asked for is made.
+    oversize_length: an element longer than this, None for not asked."""
+    bitstring_overflow: bool = False
+    double_overflow: bool = False
+    oversize_length: int | None = None
+    offset: int = 0
+    relative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InDataset:
+    """The whole buffer as a member of a data set. op: isset isnotset, and set and unset, which change it and hold if that
+    changed something. kind: string md5 sha256 ipv4 ip."""
+    op: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasRank:
+    """datarep: the value that a list of reputations gives to the buffer. op: < > =."""
+    name: str
+    kind: str
+    op: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class NumberIs:
     """Over a buffer that is a number (BUFFER_NUMBER: dns.opcode, tls.version, dcerpc.opnum ...): inclusive ranges."""
     ranges: tuple[tuple[int, int], ...]
@@ -265,7 +348,7 @@ class FileIs:
 
 
 Step = (Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt | Base64Decode | Size | NumberIs | Interface
-        | FileIs)
+        | FileIs | Asn1 | InDataset | HasRank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +394,7 @@ class RulePlan:
     place: Place
     text: str                   # as written, for outputs
     action: Action
-    proto: str                  # lower case: ip tcp udp icmp ... tcp-pkt tcp-stream pkthdr ipv4 ipv6 sctp; http tls dns ...
+    proto: str                  # lower case: ip tcp udp icmp ... tcp-pkt tcp-stream pkthdr ipv4 ipv6 sctp, or app_proto
     src: AddressSet
     sport: PortSet
     dst: AddressSet
@@ -328,10 +411,11 @@ class RulePlan:
     target: Literal["", "src_ip", "dest_ip"] = ""
     conditions: list[Condition] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
-    after: list[Flowbits] = field(default_factory=list)     # done when the rule matches
+    after: list[After] = field(default_factory=list)        # done when the rule matches
     threshold: Threshold | None = None
     detection_filter: Threshold | None = None
     tag: Tag | None = None
     noalert: bool = False
     bypass: bool = False
+    app_proto: str = ""         # what the flow must be recognised as (buffers.h): of the header or of a keyword
     order: int = 0              # of loading, from 0

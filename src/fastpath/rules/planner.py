@@ -17,10 +17,10 @@ PACKET_PROTOCOLS = ("ip", "ip4", "ip6", "ipv4", "ipv6", "tcp", "tcp-pkt", "tcp-s
 
 #: Protocols of the application layer, which wait for their rooms. Names: Suricata 7.0.10.
 APPLICATION_PROTOCOLS = ("bittorrent-dht", "dcerpc", "dhcp", "dnp3", "dns", "enip", "ftp", "ftp-data", "http", "http1", "http2",
-    "ike",
-                         "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip", "smb",
-                         "smtp",
-                         "snmp", "ssh", "telnet", "template", "tftp", "tls")
+                         "ike", "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip",
+                         "smb", "smtp", "snmp", "ssh", "telnet", "template", "tftp", "tls")
+#: Those that have their room.
+BUILT_PROTOCOLS = ("dcerpc", "dns", "ftp", "ftp-data", "http", "http1", "smb", "smtp", "ssh", "tls")
 
 _SAME = {"ip4": "ipv4", "ip6": "ipv6"}
 
@@ -53,9 +53,9 @@ class Planner:
         if draft.refusal is not None:
             raise draft.refusal
         proto = draft.proto
-        if proto in APPLICATION_PROTOCOLS:
+        if proto in APPLICATION_PROTOCOLS and proto not in BUILT_PROTOCOLS:
             draft.refuse(ast.proto.at, f"needs the {proto} application layer")
-        elif proto not in PACKET_PROTOCOLS:
+        elif proto not in PACKET_PROTOCOLS + BUILT_PROTOCOLS:
             raise RuleError(ast.proto.at, f"found {ast.proto.text!r} where a protocol was expected")
         action = ast.action.text.lower()
         if action == "config":

@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .keywords import TABLE
-from .planner import APPLICATION_PROTOCOLS, PACKET_PROTOCOLS
+from .planner import APPLICATION_PROTOCOLS, BUILT_PROTOCOLS, PACKET_PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ def keyword_support() -> list[Support]:
 def protocol_support() -> list[Support]:
     """The protocols that a rule may name."""
     return ([Support(name, (), "packet", True, "") for name in PACKET_PROTOCOLS]
-            + [Support(name, (), "application", False, f"needs the {name} application layer") for name in APPLICATION_PROTOCOLS])
+            + [Support(name, (), "application", name in BUILT_PROTOCOLS,
+                       "" if name in BUILT_PROTOCOLS else f"needs the {name} application layer") for name in APPLICATION_PROTOCOLS])
 
 
 def markdown() -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from fastpath.dataplane.applayer.tables import APP_BUFFERS
 from fastpath.dataplane.match.database import expression_error
 
 from ..draft import Draft, Pattern
@@ -24,6 +25,7 @@ BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": 
            "V": "http.user_agent", "W": "http.host", "Z": "http.host.raw"}
 
 _ALSO = {"Q": ("file.data",)}
+_LETTERS = {buffer: letter for letter, buffer in BUFFERS.items()}
 
 
 @keyword("pcre", "payload", quotes="optional", negatable=True, note="captures into variables are refused")
@@ -49,7 +51,9 @@ def pcre(draft: Draft, text: str, at: int) -> None:
         where += 1
     if form["captures"]:
         draft.refuse(where, "captures into variables need the flow variables, which are not there yet")
-    if buffer:
+    if draft.room is not None and draft.room.buffer in _ALSO.get(_LETTERS.get(buffer, ""), ()):
+        buffer = draft.room.buffer
+    elif buffer and buffer not in APP_BUFFERS:
         draft.refuse(where - 1, f"needs the http room ({buffer})")
     expression = form["expression"].encode("latin-1")
     if wrong := expression_error(expression, sum(EXPRESSION_OPTIONS[letter] for letter in kept)):
@@ -58,4 +62,4 @@ def pcre(draft: Draft, text: str, at: int) -> None:
     before = [room for room in draft.rooms if room.buffer == (buffer or "payload")]
     if "R" in kept and draft.room is None and not any(isinstance(step, Pattern | Pcre) for room in before for step in room.steps):
         raise RuleError(at, "a relative expression needs a content or an expression before it")
-    draft.steps().append(Pcre(expression, kept, draft.negated))
+    (draft.named(buffer).steps if buffer else draft.steps()).append(Pcre(expression, kept, draft.negated))

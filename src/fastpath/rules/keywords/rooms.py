@@ -1,4 +1,5 @@
-"""The keywords that wait for their room: known, checked for form, and refused. A room that is built takes its rows from here.
+"""The keywords of the application layers, as data: those that choose an inspect buffer that there is (applayer.tables) are
+exact, the others wait for their room: known, checked for form, and refused.
 
 Each row: name and aliases, and what it is: nothing for a plain keyword, or `sticky` (a buffer for what follows),
 `modifier>buffer` (for the content before it), `transform` (of the buffer before it), `content>buffer` (a content of its own);
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Literal
+
+from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_INSPECTIONS
 
 from ..draft import Draft
 from ..lexer import RuleError
@@ -141,9 +144,11 @@ def _enter_rows() -> None:
             names = row.split()
             kind, _, buffer = names.pop().partition(">") if names[-1].partition(">")[0] in _KINDS else ("", "", "")
             value, make = _KINDS[kind]
-            setup = make(buffer or names[0]) if make else _plain
+            buffer = buffer or names[0]
+            setup = make(buffer) if make else _plain
             quoted = kind == "content"
-            add(Keyword(names[0], family, value, setup, "must" if quoted else "optional", True, reason=reason,
+            built = kind in ("sticky", "modifier", "content") and buffer in APP_BUFFERS and APP_INSPECTIONS[APP_BUFFERS[buffer][0]]
+            add(Keyword(names[0], family, value, setup, "must" if quoted else "optional", True, reason="" if built else reason,
                         kind=kind.rstrip("=")), *names[1:])
 
 
