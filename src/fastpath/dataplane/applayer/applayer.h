@@ -99,7 +99,8 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint64_t ordinal;
 } app_context_t;
 
-enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2 };
+enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,
+                  PARSE_DATAGRAM = 1 << 3 };    /* for recognise: over UDP */
 enum parse_status { PARSE_OK, PARSE_NEED, PARSE_ERROR, PARSE_DONE };
 
 typedef struct parsed {

@@ -196,7 +196,7 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     cdef const room_t *room
     cdef uint32_t said, result = 0
     if not app.flags & APP_SOUGHT_TO_SERVER << direction and app.proto != ALPROTO_FAILED:
-        said = seek(table, context, direction, data, length, PARSE_EOF)
+        said = seek(table, context, direction, data, length, PARSE_EOF | PARSE_DATAGRAM)
         if said == RECOGNISED_REVERSED:
             app.seen[1 - direction], app.seen[direction] = app.seen[direction], app.seen[1 - direction]
             app.flags &= ~<uint32_t> (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT)

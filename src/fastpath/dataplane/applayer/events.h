@@ -13,7 +13,15 @@
 
 #define HTTP1_EVENTS(X)
 #define TLS_EVENTS(X)
-#define DNS_EVENTS(X)
+#define DNS_EVENTS(X) \
+    X(DNS_MALFORMED_DATA, "dns", "malformed_data") \
+    X(DNS_NOT_REQUEST, "dns", "not_request") \
+    X(DNS_NOT_RESPONSE, "dns", "not_response") \
+    X(DNS_Z_FLAG_SET, "dns", "z_flag_set") \
+    X(DNS_INVALID_OPCODE, "dns", "invalid_opcode") \
+    X(DNS_NAME_TOO_LONG, "dns", "name_too_long") \
+    X(DNS_INFINITE_LOOP, "dns", "infinite_loop") \
+    X(DNS_TOO_MANY_LABELS, "dns", "too_many_labels")
 #define SMTP_EVENTS(X)
 #define FTP_EVENTS(X)
 #define SSH_EVENTS(X)
