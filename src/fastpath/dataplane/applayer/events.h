@@ -12,7 +12,36 @@
     X(APP_UNEXPECTED_PROTOCOL, "applayer", "unexpected_protocol")
 
 #define HTTP1_EVENTS(X)
-#define TLS_EVENTS(X)
+#define TLS_EVENTS(X) \
+    X(TLS_INVALID_SSLV2_HEADER, "tls", "invalid_sslv2_header") \
+    X(TLS_INVALID_TLS_HEADER, "tls", "invalid_tls_header") \
+    X(TLS_INVALID_RECORD_VERSION, "tls", "invalid_record_version") \
+    X(TLS_INVALID_RECORD_TYPE, "tls", "invalid_record_type") \
+    X(TLS_INVALID_RECORD_LENGTH, "tls", "invalid_record_length") \
+    X(TLS_INVALID_HANDSHAKE_MESSAGE, "tls", "invalid_handshake_message") \
+    X(TLS_HEARTBEAT_MESSAGE, "tls", "heartbeat_message") \
+    X(TLS_INVALID_HEARTBEAT_MESSAGE, "tls", "invalid_heartbeat_message") \
+    X(TLS_OVERFLOW_HEARTBEAT_MESSAGE, "tls", "overflow_heartbeat_message") \
+    X(TLS_DATALEAK_HEARTBEAT_MISMATCH, "tls", "dataleak_heartbeat_mismatch") \
+    X(TLS_HANDSHAKE_INVALID_LENGTH, "tls", "handshake_invalid_length") \
+    X(TLS_MULTIPLE_SNI_EXTENSIONS, "tls", "multiple_sni_extensions") \
+    X(TLS_INVALID_SNI_TYPE, "tls", "invalid_sni_type") \
+    X(TLS_INVALID_SNI_LENGTH, "tls", "invalid_sni_length") \
+    X(TLS_TOO_MANY_RECORDS_IN_PACKET, "tls", "too_many_records_in_packet") \
+    X(TLS_INVALID_CERTIFICATE, "tls", "invalid_certificate") \
+    X(TLS_CERTIFICATE_INVALID_LENGTH, "tls", "certificate_invalid_length") \
+    X(TLS_CERTIFICATE_INVALID_VERSION, "tls", "certificate_invalid_version") \
+    X(TLS_CERTIFICATE_INVALID_SERIAL, "tls", "certificate_invalid_serial") \
+    X(TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER, "tls", "certificate_invalid_algorithmidentifier") \
+    X(TLS_CERTIFICATE_INVALID_X509NAME, "tls", "certificate_invalid_x509name") \
+    X(TLS_CERTIFICATE_INVALID_DATE, "tls", "certificate_invalid_date") \
+    X(TLS_CERTIFICATE_INVALID_EXTENSIONS, "tls", "certificate_invalid_extensions") \
+    X(TLS_CERTIFICATE_INVALID_DER, "tls", "certificate_invalid_der") \
+    X(TLS_CERTIFICATE_INVALID_SUBJECT, "tls", "certificate_invalid_subject") \
+    X(TLS_CERTIFICATE_INVALID_ISSUER, "tls", "certificate_invalid_issuer") \
+    X(TLS_CERTIFICATE_INVALID_VALIDITY, "tls", "certificate_invalid_validity") \
+    X(TLS_ERROR_MESSAGE_ENCOUNTERED, "tls", "error_message_encountered") \
+    X(TLS_INVALID_SSL_RECORD, "tls", "invalid_ssl_record")
 #define DNS_EVENTS(X) \
     X(DNS_MALFORMED_DATA, "dns", "malformed_data") \
     X(DNS_NOT_REQUEST, "dns", "not_request") \
@@ -24,7 +53,10 @@
     X(DNS_TOO_MANY_LABELS, "dns", "too_many_labels")
 #define SMTP_EVENTS(X)
 #define FTP_EVENTS(X)
-#define SSH_EVENTS(X)
+#define SSH_EVENTS(X) \
+    X(SSH_INVALID_BANNER, "ssh", "invalid_banner") \
+    X(SSH_LONG_BANNER, "ssh", "long_banner") \
+    X(SSH_INVALID_RECORD, "ssh", "invalid_record")
 #define SMB_EVENTS(X)
 #define DCERPC_EVENTS(X)
 #define FILE_EVENTS(X)

@@ -16,13 +16,20 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
 
 
 cdef void read_settings(app_config_t *config, settings) except *:
-    """Keys: "http.request-body-limit", "http.response-body-limit", "ssh.hassh", "tls.ja3", "files.hashes" (FILE_* bits)."""
+    """Keys: "http.request-body-limit", "http.response-body-limit", "ssh.hassh", "tls.ja3", "tls.ja4",
+    "tls.log-ja4", "tls.encryption-handling" ("default", "bypass", "full"), "files.hashes" (FILE_* bits)."""
     if "http.request-body-limit" in settings:
         config.http1.request_body_limit = settings["http.request-body-limit"]
     if "http.response-body-limit" in settings:
         config.http1.response_body_limit = settings["http.response-body-limit"]
     if "tls.ja3" in settings:
-        config.tls.ja3 = config.tls.ja4 = settings["tls.ja3"]
+        config.tls.ja3 = settings["tls.ja3"]
+    if "tls.ja4" in settings:
+        config.tls.ja4 = settings["tls.ja4"]
+    if "tls.log-ja4" in settings:
+        config.tls.log_ja4 = settings["tls.log-ja4"]
+    if "tls.encryption-handling" in settings:
+        config.tls.encryption_handling = ("default", "bypass", "full").index(settings["tls.encryption-handling"])
     if "ssh.hassh" in settings:
         config.ssh.hassh = settings["ssh.hassh"]
     if "files.hashes" in settings:
