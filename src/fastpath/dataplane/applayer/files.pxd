@@ -92,7 +92,8 @@ cdef inline void hashes_end(app_context_t *context, file_t *file, bint whole) no
     file.hashes = NULL
 
 
-cdef inline file_t *file_open(app_context_t *context, tx_t *tx, uint32_t direction, const uint8_t *name, uint32_t length) noexcept nogil:
+cdef inline file_t *file_open(app_context_t *context, tx_t *tx, uint32_t direction, const uint8_t *name,
+                              uint32_t length) noexcept nogil:
     """A new file, last of its direction; NULL where memory is refused."""
     cdef file_t *file = <file_t *> pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(file_t))
     cdef file_t **link = &tx.files[direction]
