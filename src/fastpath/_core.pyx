@@ -127,7 +127,7 @@ cdef class DataPlane:
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
         self._configure_flow(settings)
-        self._open_defrag(settings["defrag"], settings["host_os_policy"])
+        self._open_defrag(settings["defrag"], settings["hosts"])
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
@@ -177,8 +177,8 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
-    def _open_defrag(self, limits, policies):
-        open_hosts(&self.engine.hosts, policies)
+    def _open_defrag(self, limits, hosts):
+        open_hosts(&self.engine.hosts, hosts)
         if open_defrag(&self.engine.defrag, &self.engine.hosts, limits["memcap"], limits["trackers"], limits["max_frags"],
                        <uint64_t>limits["timeout"] * SECOND):
             raise MemoryError(f"no address space to put {limits['memcap']} bytes of fragments into")

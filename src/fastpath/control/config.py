@@ -18,6 +18,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from fastpath.dataplane.hosts import OS_NAMES, host_ranges
 from fastpath.rules.plan import Place
 from fastpath.rules.stock import STOCK_VARIABLES
 
@@ -314,6 +315,15 @@ class Config:
         return self._group("vars.address-groups.") | self._group("vars.port-groups.")
 
     @property
+    def hosts(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """What hosts run, by address: host_ranges of host-os-policy."""
+        policies = self._group("host-os-policy.")
+        for name in policies:
+            if name not in OS_NAMES[1:]:
+                raise ConfigError(self.places[f"host-os-policy.{name}"], f"no host-os-policy is named {name!r}")
+        return host_ranges(policies)
+
+    @property
     def rule_files(self) -> list[Path]:
         """The rule files, below default-rule-path unless absolute."""
         base = Path(self.get("default-rule-path", "."))
@@ -361,7 +371,7 @@ class Config:
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
             "defrag": {name.replace("-", "_"): self[f"defrag.{name}"] for name in ("memcap", "trackers", "max-frags", "timeout")},
-            "host_os_policy": self._group("host-os-policy."),
+            "hosts": self.hosts,
             "flow_timeouts": timeouts,
             "checksums": self["pcap-file.checksum-checks"],
             "vlan_tracking": self["vlan.use-for-tracking"],

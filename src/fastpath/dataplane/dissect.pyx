@@ -14,6 +14,7 @@ from fastpath.dataplane.types cimport (
 from fastpath.dataplane.wire.walk cimport decode_config_t
 
 from fastpath.dataplane.decode import EVENT_NAMES
+from fastpath.dataplane.hosts import host_ranges
 
 
 def dissect(packets, int linktype=1, *, wirelens=None, **settings):
@@ -65,7 +66,7 @@ cdef class Defragmenter:
     """dissect for packets that may be fragments of one another, one packet after the other.
 
     memcap, trackers, max_frags, timeout (seconds) and policies ({OS: networks}) as in a suricata.yaml; settings: as in
-    decode_settings. `stats`: counters.
+    decode_settings. ValueError on others. `stats`: counters.
     """
     cdef decode_config_t config
     cdef hosts_t hosts
@@ -79,7 +80,7 @@ cdef class Defragmenter:
             raise RuntimeError("a Defragmenter is set up once")
         decode_defaults(&self.config)
         decode_settings(&self.config, settings)
-        open_hosts(&self.hosts, policies or {})
+        open_hosts(&self.hosts, host_ranges(policies or {}))
         self.burst = <burst_t *>malloc(sizeof(burst_t))
         if self.burst == NULL or open_defrag(&self.defrag, &self.hosts, memcap, trackers, max_frags, timeout * 1000000000):
             raise MemoryError

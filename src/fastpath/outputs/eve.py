@@ -172,7 +172,7 @@ class EveWriter:
             if vlans:
                 event["vlan"] = vlans
             ends.put(i, event, ports, (1 if ends.net[i] == rows.NET_IPV4 else 58) if is_icmp else None)
-            if is_icmp:
+            if is_icmp and (has_flow or icmp_type or icmp_code):        # of a fragment they are not known
                 event["icmp_type"], event["icmp_code"] = icmp_type, icmp_code
             event["pkt_src"] = SOURCES.get(source) or PACKET_SOURCES[tunnel]
             if has_flow:
