@@ -1,11 +1,12 @@
 # What a host runs, by its address (host-os-policy of a suricata.yaml): it decides which of two overlapping fragments, or
 # segments, the host believes. A library: the table is built once and read by the stages.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 
 from fastpath.dataplane.types cimport NET_IPV4
 from fastpath.dataplane.wire.load cimport be32, be64
 
-cdef enum host_os:
+cdef enum host_os:              # hosts.py has the names
     OS_UNKNOWN, OS_FIRST, OS_LAST, OS_BSD, OS_BSD_RIGHT, OS_OLD_LINUX, OS_LINUX, OS_OLD_SOLARIS, OS_SOLARIS, OS_HPUX10, OS_HPUX11
     OS_IRIX, OS_MACOS, OS_WINDOWS, OS_VISTA, OS_WINDOWS2K3
 
@@ -17,9 +18,25 @@ cdef struct hosts_t:
     host_range_t *ranges[2]     # of IPv4 and IPv6, by address
     uint32_t count[2]
 
-# `policies`: OS name -> networks, as text. ValueError for what is neither; MemoryError. Nested networks: the narrowest holds.
-cdef int open_hosts(hosts_t *hosts, dict policies) except -1
-cdef void close_hosts(hosts_t *hosts) noexcept nogil
+
+cdef inline int open_hosts(hosts_t *hosts, tuple ranges) except -1:
+    """`ranges`: as hosts.host_ranges gives them. MemoryError."""
+    cdef uint32_t version, i
+    for version in range(2):
+        hosts.ranges[version] = <host_range_t *>calloc(len(ranges[version]) + 1, sizeof(host_range_t))
+        if hosts.ranges[version] == NULL:
+            raise MemoryError("no memory for the host policies")
+        for i, (address, os) in enumerate(ranges[version]):
+            hosts.ranges[version][i].high = address >> 64 if version else address
+            hosts.ranges[version][i].low = address & 0xffffffffffffffff if version else 0
+            hosts.ranges[version][i].os = os
+        hosts.count[version] = len(ranges[version])
+    return 0
+
+
+cdef inline void close_hosts(hosts_t *hosts) noexcept nogil:
+    free(hosts.ranges[0])
+    free(hosts.ranges[1])
 
 
 cdef inline uint8_t os_of(const hosts_t *hosts, uint8_t net, const uint8_t *address) noexcept nogil:

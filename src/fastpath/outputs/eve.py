@@ -32,9 +32,10 @@ SECOND = 1_000_000_000
 PACKET_SOURCES = {"": "wire/pcap", "ipip": "ipv4 tunnel", "6in4": "ipv4 tunnel", "4in6": "ipv6 tunnel", "6in6": "ipv6 tunnel",
                   "gre": "gre tunnel", "nvgre": "gre tunnel", "erspan": "gre tunnel", "teredo": "teredo tunnel",
                   "vxlan": "vxlan encapsulation", "geneve": "geneve encapsulation", "gtpu": "gtpu tunnel"}
-STREAM_SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)"}
 TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait",
               "closing", "closed")
+SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)", 3: "defrag"}     # by alert_row_t.source; 0: PACKET_SOURCES
+SOURCE_DEFRAG = 3
 TCP_FLAGS = ((0x02, "syn"), (0x01, "fin"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"), (0x40, "ecn"), (0x80, "cwr"))
 FLOW_REASONS = {"reuse": "tcp_reuse"}
 REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
@@ -177,18 +178,18 @@ class EveWriter:
             if vlans:
                 event["vlan"] = vlans
             ends.put(i, event, ports, (1 if ends.net[i] == rows.NET_IPV4 else 58) if is_icmp else None)
-            if is_icmp:
+            if is_icmp and (has_flow or icmp_type or icmp_code):        # of a fragment they are not known
                 event["icmp_type"], event["icmp_code"] = icmp_type, icmp_code
-            event["pkt_src"] = STREAM_SOURCES.get(source) or PACKET_SOURCES[tunnel]
+            event["pkt_src"] = SOURCES.get(source) or PACKET_SOURCES[tunnel]
             if has_flow:
                 event["community_id"] = _community_id(ends.keys[i], self._seed)
             event["alert"] = _alert(signature, action, event, ports)
-            if depth:
-                event["tunnel"] = _tunnel(outer, i, depth, number, source)
             said = apps.of_alert(ordinal, entry, index, flow) if has_flow else None
             if said is not None:
                 event["tx_id"] = said[0]
                 event |= said[1]
+            if depth or source == SOURCE_DEFRAG:
+                event["tunnel"] = _tunnel(outer, i, depth, number if source in (0, SOURCE_DEFRAG) else None)
             if has_flow:
                 event |= app_proto(protocols)
                 event["direction"] = "to_client" if to_client else "to_server"
@@ -211,7 +212,7 @@ class EveWriter:
         if vlans:
             event["vlan"] = vlans
         ends.put(0, event, ends.proto[0] in WITH_L4_PORTS)
-        event["pkt_src"] = PACKET_SOURCES[rows.TUNNELS[int(row["key"]["tunnel"]) >> 4]] if row["ordinal"] else STREAM_SOURCES[2]
+        event["pkt_src"] = PACKET_SOURCES[rows.TUNNELS[int(row["key"]["tunnel"]) >> 4]] if row["ordinal"] else SOURCES[2]
         event["community_id"] = _community_id(ends.keys[0], self._seed)
         capture = number[0] if number is not None else batch.capture
         if capture is not None:
@@ -320,11 +321,11 @@ def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> d
     return alert
 
 
-def _tunnel(outer: Ends, i: int, depth: int, number: Any, source: int) -> dict[str, Any]:
+def _tunnel(outer: Ends, i: int, depth: int, number: Any) -> dict[str, Any]:
     tunnel: dict[str, Any] = {}
     outer.put(i, tunnel, True)
     tunnel["depth"] = depth
-    if number is not None and not source:
+    if number is not None:
         tunnel["pcap_cnt"] = number[1]
     tunnel["pkt_src"] = "wire/pcap"
     return tunnel
