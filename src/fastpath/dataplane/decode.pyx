@@ -126,11 +126,20 @@ cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t f
             decode_entry(config, burst, entry)
 
 
+cdef bint opens_tunnel(const decode_config_t *config, uint64_t source, uint64_t destination) noexcept nogil:
+    """Whether one of the ports is that of a tunnel, or of RoCE."""
+    cdef uint32_t i
+    for i in range(config.ports_used):
+        if source == config.ports[i].port or destination == config.ports[i].port:
+            return True
+    return False
+
+
 cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *meta, flow_key_t *key) noexcept nogil:
     """Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not sound."""
     cdef const uint8_t *frame = meta.frame
     cdef const uint8_t *l4
-    cdef uint32_t total, header, flags, reversed
+    cdef uint32_t total, header, flags, reversed, tcp, udp
     cdef uint64_t source, destination, source_port, destination_port, swap
     cdef uint8_t proto, tcp_flags
     if meta.caplen < STRAIGHT_LEAST or meta.linktype != LINKTYPE_ETHERNET or meta.depth:
@@ -143,19 +152,17 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
     proto = frame[ETHERNET_LEN + IPV4_PROTO_AT]
     source_port = be16(l4)
     destination_port = be16(l4 + 2)
-    if proto == PROTO_TCP:      # a timestamp or none: no branch foretells that
-        header = (l4[TCP_OFFSET_AT] >> 4) * 4
-        tcp_flags = l4[TCP_FLAGS_AT]
-        if not ((header == TCP_LEN) | ((header == TCP_LEN + TCP_TIMESTAMP_LEN) & tcp_only_timestamp(
-                l4 + TCP_LEN if total >= IPV4_LEN + TCP_LEN + TCP_TIMESTAMP_LEN else l4))) & (total >= IPV4_LEN + header):
-            return False
-    elif proto == PROTO_UDP:
-        header = UDP_LEN
-        tcp_flags = 0
-        if (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN != total) | (total < IPV4_LEN + UDP_LEN) \
-                | config.port_hint[<uint8_t>source_port] | config.port_hint[<uint8_t>destination_port]:
-            return False
-    else:
+    # TCP or UDP, a timestamp or none: no branch foretells that, so both are read and one is taken
+    tcp = proto == PROTO_TCP
+    udp = proto == PROTO_UDP
+    header = UDP_LEN + tcp * ((l4[TCP_OFFSET_AT] >> 4) * 4 - UDP_LEN)
+    tcp_flags = <uint8_t>(l4[TCP_FLAGS_AT] * tcp)
+    if not (tcp & ((header == TCP_LEN) | ((header == TCP_LEN + TCP_TIMESTAMP_LEN) & tcp_only_timestamp(
+            l4 + TCP_LEN if total >= IPV4_LEN + TCP_LEN + TCP_TIMESTAMP_LEN else l4)))
+            | udp & (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN == total)) & (total >= IPV4_LEN + header):
+        return False
+    if udp & (config.port_hint[<uint8_t>source_port] | config.port_hint[<uint8_t>destination_port]) \
+            and opens_tunnel(config, source_port, destination_port):
         return False
 
     flags = PM_KEYED | meta.flags
