@@ -20,7 +20,7 @@ from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
     rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
-from fastpath.dataplane.hash cimport flow_id_of, same_key
+from fastpath.dataplane.hash cimport flow_has_key, flow_id_of
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.prefilter cimport prefilter_entry

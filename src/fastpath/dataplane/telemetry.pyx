@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from fastpath.dataplane.hash cimport flow_id_of, hash_key
+from fastpath.dataplane.hash cimport flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.types cimport (
     NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t,
     flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
@@ -93,14 +93,14 @@ cdef void merge_rows(row_buffer_t *into, row_buffer_t **buffers, uint32_t n) noe
 
 
 cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil:
-    row.flow = flow_id_of(<uint32_t>hash_key(&flow.key), flow.first_ordinal)
+    row.key = flow_key_of(flow)
+    row.flow = flow_id_of(<uint32_t>hash_key(&row.key), flow.first_ordinal)
     row.first_ordinal = flow.first_ordinal
     row.end_ordinal = ordinal
     row.start = flow.first_ts
     row.last = flow.last
     memcpy(row.bytes, flow.bytes, sizeof(flow.bytes))
     memcpy(row.pkts, flow.pkts, sizeof(flow.pkts))
-    row.key = flow.key
     row.rule = flow.rule
     row.flags = flow.flags
     row.state = flow.state
