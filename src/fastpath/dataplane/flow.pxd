@@ -98,15 +98,16 @@ cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogi
 
 
 # Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
-# processor, so the direction is an index, never a branch.
+# processor, and whether there was an answer yet is another: they are an index and a sum, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
     cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & 1
+    cdef uint32_t answered
     flow.last = now
     flow.pkts[to_client] += 1
     flow.bytes[to_client] += as_suricata_counts(meta) if config.captured_bytes else meta.wirelen
     flow.flags |= <uint16_t>(FLOW_SEEN_TO_SERVER >> to_client)
     # TCP is established by stream, and only for the packets after the handshake; an error about a flow is no answer in it
-    if (flow.state == FLOW_NEW and flow.proto != 6 and not meta.flags & PM_QUOTED
-            and flow.flags & (FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER) == FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER):
-        flow.state = FLOW_ESTABLISHED
+    answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.proto != 6)
+                & (flow.state == FLOW_NEW) & (meta.flags // PM_QUOTED ^ 1))
+    flow.state += <uint8_t>(answered * (FLOW_ESTABLISHED - FLOW_NEW))
     meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state != FLOW_NEW) * PM_ESTABLISHED
