@@ -29,7 +29,7 @@ from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
     rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
-from fastpath.dataplane.hash cimport flow_id_of, hash_key, same_key
+from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules

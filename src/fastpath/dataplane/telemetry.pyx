@@ -4,7 +4,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, put_raw
-from fastpath.dataplane.hash cimport flow_id_of, hash_key
+from fastpath.dataplane.hash cimport flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.types cimport (
     FLOW_REVERSED, NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED,
     PM_TO_CLIENT, SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
@@ -125,9 +125,9 @@ cdef app_row_t *begin_app_row(rows_t *rows, uint64_t order, uint32_t worker, con
         return NULL
     row.kind = kind
     row.worker = <uint8_t>worker
-    row.key = flow.key
+    row.key = flow_key_of(flow)
     row.reversed = (flow.flags & FLOW_REVERSED) != 0
-    row.flow = flow_id_of(<uint32_t>hash_key(&flow.key), flow.first_ordinal)
+    row.flow = flow_id_of(<uint32_t>hash_key(&row.key), flow.first_ordinal)
     row.flow_start = flow.first_ts
     row.offset = rows.bytes.start = rows.bytes.length
     rows.bytes.failed = False
@@ -148,14 +148,14 @@ cdef void end_app_row(rows_t *rows, bint said) noexcept nogil:
 
 
 cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil:
-    row.flow = flow_id_of(<uint32_t>hash_key(&flow.key), flow.first_ordinal)
+    row.key = flow_key_of(flow)
+    row.flow = flow_id_of(<uint32_t>hash_key(&row.key), flow.first_ordinal)
     row.first_ordinal = flow.first_ordinal
     row.end_ordinal = ordinal
     row.start = flow.first_ts
     row.last = flow.last
     memcpy(row.bytes, flow.bytes, sizeof(flow.bytes))
     memcpy(row.pkts, flow.pkts, sizeof(flow.pkts))
-    row.key = flow.key
     row.rule = flow.rule
     row.flags = flow.flags
     row.state = flow.state

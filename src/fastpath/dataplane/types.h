@@ -158,24 +158,31 @@ enum flow_state { FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSED, FLOW_STATE_MAX };
 enum flow_end { END_TIMEOUT, END_FORCED, END_SHUTDOWN, END_REUSE, END_MAX };
 
 typedef struct flow {
-    flow_key_t key;
+    /* all that a packet of a known IPv4 flow reads and writes */
     uint64_t last;              /* engine time of the latest packet, ns */
     uint32_t pkts[2];           /* to server, to client */
-    /* second line */
     uint64_t bytes[2];
-    uint64_t first_ordinal;
-    uint64_t first_ts;          /* stamp of the first packet, ns */
-    struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
-    uint32_t wheel_next, wheel_prev;    /* belong to flow */
-    uint32_t rule;              /* that dropped or passed the flow */
-    uint16_t group[2];          /* rule group by direction, of epoch */
+    /* of the key, in its order: the first four bytes of both addresses, and all that follows them (flow_has_key, flow_key_of) */
+    uint32_t head[2];
+    uint16_t port[2];
+    uint16_t vlan[VLANS_MAX];
+    uint8_t proto, tunnel, net, vni[3];
     uint16_t flags;             /* FLOW_* */
     uint8_t state;              /* enum flow_state */
     uint8_t tcp_state;          /* enum tcp_state, belongs to stream */
     uint8_t tcp_flags[2];       /* ORed, by direction */
     uint8_t epoch;              /* low bits of the rule set epoch that group belongs to */
     uint8_t reason;             /* why it is dropped or passed */
+    /* second line */
+    uint8_t tail[2][12];        /* of the key: the rest of both addresses */
+    uint64_t first_ordinal;
+    uint64_t first_ts;          /* stamp of the first packet, ns */
+    struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
+    uint32_t wheel_next, wheel_prev;    /* belong to flow */
+    uint32_t rule;              /* that dropped or passed the flow */
+    uint16_t group[2];          /* rule group by direction, of epoch */
 } flow_t;
+_Static_assert(offsetof(flow_t, tail) == 64, "the first line");
 _Static_assert(sizeof(flow_t) == 128, "two cache lines a flow");
 
 /* ---- TCP: belongs to stream ---- */

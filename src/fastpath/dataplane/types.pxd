@@ -107,18 +107,18 @@ cdef extern from "types.h" nogil:
         uint32_t length, room
 
     ctypedef struct flow_t:
-        flow_key_t key
         uint64_t last
         uint32_t pkts[2]
         uint64_t bytes[2]
-        uint64_t first_ordinal, first_ts
-        flow_more_t *more
-        uint32_t wheel_next, wheel_prev, rule
-        uint16_t group[2]
+        uint8_t proto
         uint16_t flags
         uint8_t state, tcp_state
         uint8_t tcp_flags[2]
         uint8_t epoch, reason
+        uint64_t first_ordinal, first_ts
+        flow_more_t *more
+        uint32_t wheel_next, wheel_prev, rule
+        uint16_t group[2]
 
     ctypedef struct alert_row_t:
         uint64_t ordinal, ts, flow, flow_start
