@@ -83,7 +83,6 @@ cdef struct engine_t:
     defrag_t defrag
     flow_config_t flow
     stream_config_t stream
-    hosts_t hosts
     app_table_t apps
     bucket_t *bucket
     device_t *device            # one slice a bucket

@@ -244,7 +244,7 @@ cdef class DataPlane:
                 continue
             if flow.more.app != NULL and enter_session(&self.engine, self.engine.worker, flow, &bucket.pool, 0):
                 close_session(&self.engine.apps, &self.engine.worker.context)
-            if flow.key.proto == TCP:
+            if flow.proto == TCP:
                 release_stream(&bucket.pool, flow)
 
     # ---- threads ----

@@ -29,6 +29,14 @@ static inline uint64_t hash_key(const flow_key_t *key)
     return fold_product(hash, 0x9fb21c651e98df25u);
 }
 
+static inline int same_key(const flow_key_t *a, const flow_key_t *b)
+{
+    uint64_t differs = 0;
+    for (int i = 0; i < 6; i++)
+        differs |= key_word(a, i) ^ key_word(b, i);
+    return differs == 0;
+}
+
 /* What flow_t keeps of a key in its first line, as three words. */
 static inline uint64_t key_heads(const flow_key_t *key)
 {

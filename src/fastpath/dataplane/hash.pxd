@@ -5,6 +5,7 @@ from fastpath.dataplane.types cimport flow_key_t, flow_t
 
 cdef extern from "hash.h" nogil:
     uint64_t hash_key(const flow_key_t *key) noexcept
+    bint same_key(const flow_key_t *a, const flow_key_t *b) noexcept
     bint flow_has_key(const flow_t *flow, const flow_key_t *key) noexcept
     void set_flow_key(flow_t *flow, const flow_key_t *key) noexcept
     flow_key_t flow_key_of(const flow_t *flow) noexcept

@@ -110,7 +110,10 @@ cdef extern from "types.h" nogil:
         uint64_t last
         uint32_t pkts[2]
         uint64_t bytes[2]
-        uint8_t proto
+        uint32_t head[2]
+        uint16_t port[2]
+        uint16_t vlan[3]
+        uint8_t proto, tunnel, net
         uint16_t flags
         uint8_t state, tcp_state
         uint8_t tcp_flags[2]
