@@ -32,14 +32,13 @@ def missing(proto: str) -> str:
 
 
 def common(said: str, more: str) -> str | None:
-    """The protocol of a rule that asks for both of two; None where no flow is both. "" asks for none. DCERPC may run over SMB."""
+    """The protocol of a rule that asks for both of two; None where no flow is both. "" asks for none. A rule on SMB may
+    look at the DCERPC that it carries; one on DCERPC takes flows of either."""
     if more in ("", said) or said in ("http1", "http2") and more == "http":
         return said
     if said == "" or said == "http" and more in ("http1", "http2"):
         return more
-    if {said, more} == {"dcerpc", "smb"}:
-        return said
-    return None
+    return said if (said, more) == ("smb", "dcerpc") else None
 
 
 def is_buffer(name: str) -> bool:
@@ -55,7 +54,7 @@ def directions(buffer: str, proto: str) -> set[int]:
     """The directions in which the buffer exists, for a rule that asks for `proto` ("" for any)."""
     found: set[int] = set()
     for each, ways in _WHERE.get(buffer, {}).items():
-        if not proto or common(proto.replace("http1", "http"), each) is not None:
+        if not proto or proto.replace("http1", "http") == each or (proto, each) == ("dcerpc", "smb"):
             found |= ways
     return found
 

@@ -74,6 +74,7 @@ class Draft:
     event_names: frozenset[str] | None                  # None: those of the engine
     app_proto: str = ""                                 # of the header or of a keyword
 
+    folder: str = "."                                   # of the rule: what files it names are relative to
     keyword: str = ""                                   # that is being read
     negated: bool = False                               # a "!" stood before its quoted value
     refusal: RuleError | None = None                    # the first reason why the rule cannot be honoured
@@ -138,12 +139,17 @@ class Draft:
         self.rooms.append(Room(buffer, 0))
         return self.rooms[-1]
 
-    def over(self, buffer: str, at: int, step: Step) -> None:
+    def over(self, buffer: str, at: int, step: DraftStep) -> None:
         """A step over a buffer of its own, whatever buffer is in force."""
-        if is_many(buffer):
-            self.rooms.append(Room(buffer, at, [step]))
-        else:
-            self._named(buffer).steps.append(step)
+        room = self._named(buffer)
+        room.at = room.at or at
+        room.steps.append(step)
+
+    def first(self, buffer: str, at: int, step: DraftStep) -> None:
+        """The same, before all other steps: none of them is relative to it."""
+        self.over(buffer, at, step)
+        steps = self._named(buffer).steps
+        steps.insert(0, steps.pop())
 
     def enter(self, buffer: str, at: int) -> None:
         """A sticky buffer: what follows looks at it."""

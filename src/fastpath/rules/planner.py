@@ -1,6 +1,7 @@
 """A rule's parts into its plan: header, keywords one by one, then what can only be checked when all is read."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 from .applications import PROTOCOLS, missing
@@ -34,7 +35,7 @@ class Planner:
         draft = None
         try:
             ast = parse_rule(source)
-            draft = Draft(ast.proto.text.lower(), self._event_names)
+            draft = Draft(ast.proto.text.lower(), self._event_names, folder=str(Path(source.file).parent))
             return self._planned(ast, draft)
         except RuleError as error:
             sid = draft.sid if draft is not None and draft.sid is not None else _sid_in(source)
