@@ -9,6 +9,7 @@ from .applications import common, directions, is_buffer, is_many
 from .lexer import BLANK, RuleError
 from .plan import (
     After,
+    AppEvent,
     Block,
     Condition,
     Content,
@@ -127,12 +128,13 @@ class Draft:
 
     def payload(self) -> Room:
         """The one room of the payload."""
-        return self._named("payload")
+        return self.named("payload")
 
     def base64_data(self) -> Room:
-        return self._named("base64_data")
+        return self.named("base64_data")
 
-    def _named(self, buffer: str) -> Room:
+    def named(self, buffer: str) -> Room:
+        """The room of a buffer that is not changed by transforms."""
         for room in self.rooms:
             if room.buffer == buffer and not room.transforms:
                 return room
@@ -141,14 +143,14 @@ class Draft:
 
     def over(self, buffer: str, at: int, step: DraftStep) -> None:
         """A step over a buffer of its own, whatever buffer is in force."""
-        room = self._named(buffer)
+        room = self.named(buffer)
         room.at = room.at or at
         room.steps.append(step)
 
     def first(self, buffer: str, at: int, step: DraftStep) -> None:
         """The same, before all other steps: none of them is relative to it."""
         self.over(buffer, at, step)
-        steps = self._named(buffer).steps
+        steps = self.named(buffer).steps
         steps.insert(0, steps.pop())
 
     def enter(self, buffer: str, at: int) -> None:
@@ -192,7 +194,7 @@ class Draft:
         """A content modifier that names a buffer: the content, which was of the payload, belongs there."""
         steps = self.payload().steps
         steps[:] = [step for step in steps if step is not pattern]
-        self._named(buffer).steps.append(pattern)
+        self.named(buffer).steps.append(pattern)
 
     def last(self, at: int) -> Pattern:
         """The content that a modifier is about."""
@@ -226,6 +228,11 @@ class Draft:
     def blocks(self) -> list[Block]:
         return [Block(room.buffer, [step.step() if isinstance(step, Pattern) else step for step in room.steps], room.transforms)
                 for room in sorted(self.rooms, key=self._rank) if room.steps]
+
+    def of_transaction(self) -> bool:
+        """Does the rule look at transactions: at their buffers or events?"""
+        return (any(is_buffer(room.buffer) for room in self.rooms)
+                or any(isinstance(each, AppEvent) and each.proto != "applayer" for each in self.conditions))
 
     def point(self) -> None:
         """The direction that the buffers of a rule imply: some exist in one direction alone."""

@@ -130,6 +130,9 @@ def _check(draft: Draft, ast: RuleAst) -> None:
     if by_packet and by_stream:
         raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone",
                         draft.needs_packet or draft.needs_stream)
+    if by_packet and draft.of_transaction():
+        raise RuleError(end, f"{by_packet} is about packets, and the rule looks at what an application layer makes of many",
+                        draft.needs_packet)
     for room in draft.rooms:
         if room.buffer == "payload" and draft.longest is not None:
             _fits(draft.longest, room, "a payload", "dsize")

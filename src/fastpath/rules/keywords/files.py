@@ -15,12 +15,12 @@ _U64 = 2**64 - 1
 _FACTS = "file.facts"
 
 
-@keyword("filename", "file", quotes="must", negatable=True)
+@keyword("filename", "file", quotes="optional", negatable=True)
 def filename(draft: Draft, text: str, at: int) -> None:
     _name(draft, pattern_bytes(text, at, "filename"), at)
 
 
-@keyword("fileext", "file", quotes="must", negatable=True)
+@keyword("fileext", "file", quotes="optional", negatable=True)
 def fileext(draft: Draft, text: str, at: int) -> None:
     _name(draft, b"." + pattern_bytes(text, at, "fileext"), at, endswith=True)
 
@@ -33,6 +33,8 @@ def _name(draft: Draft, pattern: bytes, at: int, endswith: bool = False) -> None
 
 @keyword("filesize", "file")
 def filesize(draft: Draft, text: str, at: int) -> None:
+    if any(letter.isalpha() for letter in text):
+        raise RuleError(at, f"found {text!r} where a number of bytes, without a unit, was expected")
     draft.over(_FACTS, at, FileIs("size", ranges=unsigned(text, at, _U64)))
 
 
@@ -41,7 +43,7 @@ def filestore(draft: Draft, text: str, at: int) -> None:
     parts = [part.strip() for part in text.split(",")] if text else []
     directions = ("request", "to_server", "response", "to_client", "both")
     if len(parts) > 2 or parts and parts[0] not in directions or len(parts) == 2 and parts[1] not in ("tx", "file", "ssn", "flow"):
-        raise RuleError(at, f"found {text!r} where a direction (request, response, both) and a scope (file, tx, flow) were expected")
+        draft.refuse(at, f"found {text!r} where a direction (request, response, both) and a scope (file, tx, flow) were expected")
     draft.over(_FACTS, at, FileIs("store"))
 
 
@@ -53,7 +55,7 @@ def _digests(kind: Literal["md5", "sha1", "sha256"], length: int) -> None:
         try:
             lines = path.read_bytes().decode("latin-1").splitlines()
         except OSError as error:
-            raise RuleError(at + negated, f"the list {path} cannot be read: {error.strerror}", malformed=False) from None
+            raise RuleError(at + negated, f"the list {path} cannot be read: {error.strerror}") from None
         found = set()
         for line, row in enumerate(lines, 1):
             if not row or row[0] in "# ":

@@ -80,7 +80,7 @@ _ROOMS = {
         ike.key_exchange_payload_length | ike.nonce_payload_length | ike.nonce_payload sticky
         ike.key_exchange_payload sticky""",
     "file": """
-        file.data file_data sticky | file.name sticky | filemagic""",
+        file.data file_data sticky | file.name sticky | filemagic | file.magic sticky""",
     "application-layer": "frame sticky=",
     "buffers": """
         ip.src sticky | ip.dst sticky""",
@@ -97,6 +97,7 @@ _ROOMS = {
 
 _REASONS = {
     "application-layer": "needs the application layers", "buffers": "needs the buffers of the application layers",
+    "file": "needs libmagic, which the engine does not use",
     "datasets": "needs datasets and reputation lists", "flow": "needs the tracking of TCP streams",
     "variables": "needs variables that outlive the packet", "header": "this look at headers is not built yet",
     "payload": "this look at payload is not built yet", "scripts": "scripts are not run",
@@ -166,9 +167,11 @@ def _enter_rows() -> None:
                 setup = _response_body(buffer, proto)
             quoted = kind == "content"
             add(Keyword(names[0], family, value, setup, "must" if quoted else "optional", True,
-                        reason="" if is_buffer(buffer) else reason, kind=kind.rstrip("=")), *names[1:])
+                        reason="" if is_buffer(buffer) and buffer not in _WAITING else reason, kind=kind.rstrip("=")), *names[1:])
 
 
+#: Buffers that nothing fills yet.
+_WAITING = ("file.magic",)
 #: Families whose buffers say nothing of the protocol.
 _OF_NONE = ("file", "buffers", "application-layer")
 

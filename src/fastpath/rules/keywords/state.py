@@ -53,21 +53,19 @@ def xbits(draft: Draft, text: str, at: int) -> None:
 def hostbits(draft: Draft, text: str, at: int) -> None:
     form = _HOSTBITS.fullmatch(text)
     if form is None:
-        raise RuleError(at, f"found {text!r} where an action, a name, and perhaps src, dst or both were expected")
+        raise RuleError(at, f"found {text!r} where an action, a name, and perhaps src or dst were expected")
+    if form["op"] == "noalert" and form["name"] is None:
+        draft.noalert = True
+        return
     track = (form["track"] or "src").strip()
-    if track not in ("src", "dst", "both"):
-        raise RuleError(at + form.start("track"), f"found {track!r} where src, dst or both was expected")
-    if track == "both":
-        draft.refuse(at + form.start("track"), "a bit of both hosts is not known")
+    if track not in ("src", "dst"):
+        raise RuleError(at + form.start("track"), f"found {track!r} where src or dst was expected")
     _bit(draft, at, form["op"], form["name"], f"ip_{track}", _HOSTBIT_SECONDS)
 
 
 def _bit(draft: Draft, at: int, op: str, name: str | None, track: str, expire: int) -> None:
     if op == "noalert":
-        if name is not None:
-            raise RuleError(at, "noalert has no name")
-        draft.noalert = True
-        return
+        raise RuleError(at, "noalert has neither name nor track")
     if op not in _OPS:
         raise RuleError(at, f"found {op!r} where one of {', '.join(_OPS)} or noalert was expected")
     if not name:

@@ -11,7 +11,7 @@ from .table import keyword
 
 _U16, _U32 = 2**16 - 1, 2**32 - 1
 _SIZE = re.compile(r"\s*(?P<side>server|client|both|either)\s*,\s*(?P<op><=|>=|!=|!|<|>|=)\s*(?P<comma>,)\s*(?P<size>[0-9]+)\s*")
-_ELEMENT = re.compile(r"[,\s]*([a-z_]+)(?:\s+(-?[0-9]+))?")
+_ELEMENT = re.compile(r"\s*(?:(?<!\s),\s*)?([a-z_]+)(?:\s+(-?[0-9]+))?")
 
 
 @keyword("stream_size", "flow")
@@ -44,7 +44,7 @@ def asn1(draft: Draft, text: str, at: int) -> None:
             raise RuleError(at + form.start(1), f"found {form[0].strip(BLANK + ',')!r} where bitstring_overflow, double_overflow, or "
                             "oversize_length, absolute_offset or relative_offset and a number were expected")
         end = form.end()
-    if text[end:].strip(BLANK + ",") or not asked:
+    if text[end:].strip(BLANK) or not asked:
         raise RuleError(at + end, f"found {text[end:]!r} where an option of asn1 was expected")
     relative = "absolute_offset" not in asked and "relative_offset" in asked
     offset = asked.get("absolute_offset", asked.get("relative_offset", 0))
