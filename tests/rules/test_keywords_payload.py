@@ -69,8 +69,7 @@ def test_pcre_that_is_malformed(options):
     malformed(options)
 
 
-@pytest.mark.parametrize("options", ['pcre:"/a/U";', 'pcre:"/a/P";', 'pcre:"/(a)/i, flow:x";', 'http.uri; pcre:"/a/U";',
-    'pcre:"^/a/";'])
+@pytest.mark.parametrize("options", ['pcre:"/(a)/i, flow:x";', 'pcre:"^/a/";'])
 def test_pcre_that_is_refused(options):
     refused(options)
 
@@ -135,12 +134,25 @@ def test_buffers_that_are_malformed(options, proto):
 
 
 @pytest.mark.parametrize("options, room", [
-    ('http.uri; content:"a";', "http"), ('content:"a"; http_uri;', "http"), ('uricontent:"a";', "http"),
-    ('file_data; content:"a";', "file"),
-    ('dns.query; content:"a"; dotprefix;', "dns"), ('tls.sni; bsize:4;', "tls"), ("xbits:set,a,track ip_src;", "variables"),
+    ('sip.method; content:"a";', "sip"), ('snmp.usm; content:"a";', "snmp"), ("xbits:set,a,track ip_src;", "variables"),
 ])
 def test_keywords_that_wait_for_their_room(options, room):
-    assert room in refused(options) or options.startswith("uricontent")
+    assert room in refused(options)
+
+
+@pytest.mark.parametrize("options, buffer", [
+    ('http.uri; content:"a";', "http.uri"), ('content:"a"; http_uri;', "http.uri"), ('uricontent:"a";', "http.uri"),
+    ('file_data; content:"a";', "file.data"), ('tls_sni; content:"a";', "tls.sni"), ('dns_query; content:"a";', "dns.query"),
+    ('pcre:"/a/U";', "http.uri"),
+])
+def test_buffers_of_the_application_layers(options, buffer):
+    block, = plan(options).blocks
+    assert block.buffer == buffer and len(block.steps) == 1
+
+
+def test_a_buffer_of_several_instances_is_a_block_each_time():
+    assert plan('dns.query; content:"a"; dns.query; content:"b";').blocks == [
+        Block("dns.query", [Content(b"a")]), Block("dns.query", [Content(b"b")])]
 
 
 @pytest.mark.parametrize("options", ['http.uri;', 'http.uri; http.method; content:"a";', 'http_uri; content:"a";',

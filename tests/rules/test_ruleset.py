@@ -69,9 +69,9 @@ def test_another_gid_is_another_rule():
 # ---- what is told of it ----
 
 def test_check():
-    rules = RuleSet.parse(rule(1) + "alert http any any -> any any (sid:2;)\n" + rule(3, 'content:"|4|";'), file="a.rules")
+    rules = RuleSet.parse(rule(1) + "alert sip any any -> any any (sid:2;)\n" + rule(3, 'content:"|4|";'), file="a.rules")
     assert rules.check() == {"rules": 3, "exact": 1, "refused": 2, "refusals": [
-        {"file": "a.rules", "line": 2, "column": 7, "sid": 2, "keyword": "", "reason": "needs the http application layer"},
+        {"file": "a.rules", "line": 2, "column": 7, "sid": 2, "keyword": "", "reason": "needs the sip application layer"},
         {"file": "a.rules", "line": 3, "column": 42, "sid": 3, "keyword": "content",
         "reason": "found '|' where a second hex digit was expected"}]}
     assert rules.counts == {"rules": 3, "exact": 1, "refused": 2, "malformed": 1, "disabled": 0}

@@ -134,8 +134,8 @@ class Draft:
         return self.named("base64_data")
 
     def named(self, buffer: str) -> Room:
-        """The room of a buffer that is not changed by transforms."""
-        for room in self.rooms:
+        """The latest room of a buffer as it is, without transforms."""
+        for room in reversed(self.rooms):
             if room.buffer == buffer and not room.transforms:
                 return room
         self.rooms.append(Room(buffer, 0))
