@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .applications import PROTOCOLS, missing
 from .keywords import TABLE
-from .planner import APPLICATION_PROTOCOLS, BUILT_PROTOCOLS, PACKET_PROTOCOLS
+from .planner import PACKET_PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,7 @@ def keyword_support() -> list[Support]:
 def protocol_support() -> list[Support]:
     """The protocols that a rule may name."""
     return ([Support(name, (), "packet", True, "") for name in PACKET_PROTOCOLS]
-            + [Support(name, (), "application", name in BUILT_PROTOCOLS,
-                       "" if name in BUILT_PROTOCOLS else f"needs the {name} application layer") for name in APPLICATION_PROTOCOLS])
+            + [Support(name, (), "application", not missing(name), missing(name)) for name in sorted(PROTOCOLS)])
 
 
 def markdown() -> str:
