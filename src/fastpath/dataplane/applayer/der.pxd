@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_t, read_bytes, read_u8, read_within
 
 cdef enum:
-    DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06
+    DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_DESCRIPTOR = 0x07
     DER_UTF8 = 0x0c, DER_NUMERIC = 0x12, DER_PRINTABLE = 0x13, DER_T61 = 0x14, DER_VIDEOTEX = 0x15, DER_IA5 = 0x16
     DER_UTC_TIME = 0x17, DER_GENERALIZED_TIME = 0x18, DER_GRAPHIC = 0x19, DER_VISIBLE = 0x1a, DER_GENERAL = 0x1b
     DER_UNIVERSAL = 0x1c, DER_BMP = 0x1e
