@@ -175,12 +175,13 @@ cdef inline uint32_t check_data(const message_t *message, const record_t *record
     return DNS_READ
 
 
-cdef inline uint32_t check_message(const message_t *message, uint32_t *flags) noexcept nogil:
-    """DNS_READ for a message of at least a header, all of whose sections can be read; `flags` of all its names."""
+cdef inline uint32_t check_message(const message_t *message, bint response, uint32_t *flags) noexcept nogil:
+    """DNS_READ for a message of at least a header whose questions and, in a response, answers and authorities can be read;
+    `flags` of their names."""
     cdef name_t name
     cdef record_t record
     cdef uint32_t at = DNS_HEADER, i, status
-    cdef uint32_t records = be16(message.data + 6) + be16(message.data + 8) + be16(message.data + 10)
+    cdef uint32_t records = be16(message.data + 6) + be16(message.data + 8) if response else 0
     flags[0] = 0
     for i in range(be16(message.data + 4)):
         status = read_name(message, at, message.length, &name, &at)

@@ -69,7 +69,7 @@ cdef uint32_t probe_message(const uint8_t *data, uint32_t length, uint32_t annou
     message.length = min(length, announced)
     if message.length < DNS_HEADER:
         return RECOGNISED_MORE if message.length == announced else RECOGNISED_NO
-    if message.length == announced and check_message(&message, &flags) == DNS_BAD or not header_fits(&message, announced):
+    if message.length == announced and check_message(&message, False, &flags) == DNS_BAD or not header_fits(&message, announced):
         return RECOGNISED_NO
     return RECOGNISED_YES if (be16(data + 2) & DNS_QR != 0) == (direction == TO_CLIENT) else RECOGNISED_REVERSED
 
@@ -100,7 +100,7 @@ cdef bint parse_message(app_context_t *context, uint32_t direction, const uint8_
     message.length = length
     if not header_fits(&message, length):
         return False
-    if check_message(&message, &odd) != DNS_READ:
+    if check_message(&message, direction == TO_CLIENT, &odd) != DNS_READ:
         if context.app.last != NULL:
             tx_event(context.app.last, DNS_MALFORMED_DATA)
         return False
