@@ -5,7 +5,6 @@
 
 #include "applayer.h"
 
-typedef struct http1_config { uint32_t request_body_limit, response_body_limit; } http1_config_t;
 typedef struct tls_config {
     uint8_t ja3, ja4;           /* are fingerprints made? */
     uint8_t log_ja4;            /* are they in the events of sessions? JA3 is, where it is made */
@@ -21,7 +20,6 @@ typedef struct http1_config {
     uint8_t body_inline;        /* bodies are looked at as they come */
     uint8_t double_decode_path, double_decode_query, reserved;
 } http1_config_t;
-typedef struct tls_config { uint8_t ja3, ja4, encryption_handling, reserved; } tls_config_t;
 typedef struct dns_config { uint32_t reserved; } dns_config_t;
 typedef struct smtp_config { uint32_t content_limit, content_inspect_min_size, content_inspect_window; } smtp_config_t;
 typedef struct ftp_config { uint32_t max_txs, max_line; } ftp_config_t;
