@@ -98,6 +98,19 @@ def text_of(text: str) -> str:
     return text.strip()
 
 
+def enabled(text: str) -> str:
+    """What becomes of a protocol: yes, no, or detection-only."""
+    return "detection-only" if text.strip().lower() == "detection-only" else "yes" if boolean(text) else "no"
+
+
+def port_list(text: str) -> list[int]:
+    """Ports: "53", "139, 445"."""
+    found = [int(one) for one in re.findall(r"\d+", text)]
+    if not found or re.search(r"[^\d,\s\[\]]", text) or max(found) > 65535:
+        raise ValueError("expected ports such as 139, 445")
+    return found
+
+
 seconds = integer(0, 1 << 31)
 #: Key -> how it is read. `*` stands for one name.
 HONOURED: dict[str, Callable[[str], Any]] = {
@@ -125,6 +138,10 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "defrag.trackers": integer(1, 1 << 24),
     "defrag.max-frags": integer(1, 1 << 24),
     "defrag.timeout": integer(1, 86400),
+    "app-layer.protocols.*.enabled": enabled,
+    "app-layer.protocols.*.detection-ports.dp": port_list,
+    "app-layer.protocols.*.*.enabled": enabled,
+    "app-layer.protocols.*.*.detection-ports.dp": port_list,
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -358,6 +375,21 @@ class Config:
 
         return list(dict.fromkeys(expand(self.values[key], ())))
 
+    def app_layer(self) -> dict[str, Any]:
+        """The protocols: which are looked for, and on which ports they are likely."""
+        found: dict[str, Any] = {"enabled": {}, "tcp_ports": {}, "udp_ports": {}}
+        for key, value in self.values.items():
+            if not key.startswith("app-layer.protocols."):
+                continue
+            name, *path = key.split(".")[2:]
+            if path[-1] == "enabled":
+                found["enabled"][name] = value
+            elif path[-1] == "dp":
+                for transport in ("tcp", "udp"):
+                    if path[0] in (transport, "detection-ports"):
+                        found[f"{transport}_ports"][name] = value
+        return found
+
     def settings(self) -> dict[str, Any]:
         """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in
         seconds, a tunnel that is off has an empty list of ports."""
@@ -373,6 +405,7 @@ class Config:
             "memcaps": {"stream": 64 << 20, "reassembly": 256 << 20, "app_layer": 256 << 20},
             "defrag": {name.replace("-", "_"): self[f"defrag.{name}"] for name in ("memcap", "trackers", "max-frags", "timeout")},
             "hosts": self.hosts,
+            "app_layer": self.app_layer(),
             "flow_timeouts": timeouts,
             "checksums": self["pcap-file.checksum-checks"],
             "vlan_tracking": self["vlan.use-for-tracking"],

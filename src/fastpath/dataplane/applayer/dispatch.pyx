@@ -27,7 +27,8 @@ cdef void open_table(app_table_t *table, settings) except *:
     for number in range(ALPROTO_MAX):
         table.config.enabled[number] = ON
     for name, value in settings.get("enabled", {}).items():
-        table.config.enabled[PROTOCOL_NUMBERS[name]] = ("no", "yes", "detection-only").index(value)
+        if name in PROTOCOL_NUMBERS:
+            table.config.enabled[PROTOCOL_NUMBERS[name]] = ("no", "yes", "detection-only").index(value)
     for name, ports in settings.get("tcp_ports", {}).items():
         for i, port in enumerate(ports[:HINTS_MAX]):
             table.tcp_hint[PROTOCOL_NUMBERS[name]][i] = port
