@@ -1,8 +1,8 @@
 # stream: TCP. Which segments belong to a session (state, windows, timestamps), and the bytes of each direction, once and in
 # order, whatever the segmentation.
 #
-# The way of an entry: take_segment; for each direction that it says was fed, next_bytes and consume_bytes until there is no
-# more; the raw windows of the entry's own direction, with next_raw; and, when the rules are through, settle_stream. A flow
+# The way of an entry: take_segment; for each direction that it says was fed, the one against the entry's own first, next_bytes
+# and consume_bytes until there is no more (a gap is consumed as bytes are; what is not consumed is shown again); the raw windows of the entry's own direction, with next_raw; and, when the rules are through, settle_stream. A flow
 # that ends with bytes left over (left_in_stream) goes the same way once more, with a pseudo-packet for each direction. A
 # pseudo-packet is an entry with PM_PSEUDO | PM_FLOW | PM_ESTABLISHED, proto 6 and its direction; it has no header.
 #
@@ -13,56 +13,20 @@
 # bytes, and what few sessions need, come from the pool of the bucket.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.hosts cimport hosts_t
-from fastpath.dataplane.types cimport FLOW_REVERSED, PM_REVERSED, burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t
-
-cdef enum tcp_flag:
-    TCP_FIN = 0x01
-    TCP_SYN = 0x02
-    TCP_RST = 0x04
-    TCP_PSH = 0x08
-    TCP_ACK = 0x10
-    TCP_URG = 0x20
-
-# RFC 9293, section 3.3.2, of the side that the state is named after in it; TCP_NONE is also a session not picked up. Those
-# from TCP_TIME_WAIT on but CLOSE_WAIT and CLOSING are over: what follows is their order's doing, and it is relied upon.
-cdef enum tcp_state:
-    TCP_NONE, TCP_SYN_SENT, TCP_SYN_RECV, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_TIME_WAIT, TCP_LAST_ACK
-    TCP_CLOSE_WAIT, TCP_CLOSING, TCP_CLOSED
-
-cdef enum urgent_policy:
-    URGENT_INLINE, URGENT_DROP, URGENT_OOB, URGENT_GAP
-
-cdef struct stream_config_t:
-    const hosts_t *hosts        # host-os-policy; NULL: none
-    uint32_t depth              # stream.reassembly.depth, bytes a direction; 0: no end
-    uint32_t chunk[2]           # to server, to client: bytes that a raw window waits for
-    uint8_t passive             # bytes wait for their acknowledgment
-    uint8_t midstream, async_oneside, checksums, raw, compare_overlaps, liberal_timestamps, bypass
-    uint8_t urgent, urgent_limit        # enum urgent_policy
-    uint8_t max_syn, max_synack         # of differing SYN or SYN/ACK that are remembered
-
-cdef enum:                      # what take_segment says, together
-    STREAM_IN = 1 << 0          # the payload entered the stream: not to be inspected as payload as well
-    STREAM_FED_TO_SERVER = 1 << 1       # next_bytes is due; FED_TO_SERVER << direction
-    STREAM_FED_TO_CLIENT = 1 << 2
-    STREAM_CLOSED_NOW = 1 << 3  # the flow's timeout is a shorter one now
-    STREAM_REJECTED = 1 << 4    # not a part of the session (inline: to be dropped, with its event)
-    STREAM_BEGUN = 1 << 5       # the session began here
-    STREAM_DEPTH_REACHED = 1 << 6       # of either direction; with config.bypass the rest may be offloaded
+from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
+    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_CLIENT, STREAM_FED_TO_SERVER, STREAM_IN,
+    STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP,
+    URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
+)
+from fastpath.dataplane.tcp.window cimport raw_t
+from fastpath.dataplane.types cimport burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t
 
 cdef enum supply:               # what next_bytes says
     SUPPLY_NONE                 # no more for now
     SUPPLY_BYTES
     SUPPLY_GAP                  # so many bytes will never come
-    SUPPLY_END                  # no more will come; said once an entry, possibly with no bytes before it
-
-cdef struct raw_t:              # a raw window, and how far the iteration is. Zeroed before the first call
-    const uint8_t *data
-    uint32_t length
-    uint32_t started
-    uint64_t offset             # of data[0] in the stream
-    uint64_t progress           # where inspection will have come to: for settle_stream
+    SUPPLY_END                  # no more will come. Said once a direction
+    SUPPLY_CUT                  # no more will be held: the reassembly depth was reached. Said once a direction
 
 # Stock, but for hosts.
 cdef void stream_defaults(stream_config_t *config) noexcept nogil
@@ -100,7 +64,6 @@ cdef void stop_reassembly(flow_t *flow, uint32_t direction) noexcept nogil      
 cdef void stop_raw(flow_t *flow, uint32_t direction) noexcept nogil                 # no more for stream rules
 cdef void trigger_raw(flow_t *flow, uint32_t direction) noexcept nogil              # inspect what there is, with the next entry
 cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept nogil # behind what was inspected, for depth_kept
-cdef void known_protocol(flow_t *flow, uint32_t direction) noexcept nogil           # recognition is over: bytes may be let go
 cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil                       # another depth for this session: larger, or 0
 
 

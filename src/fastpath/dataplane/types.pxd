@@ -68,14 +68,12 @@ cdef extern from "types.h" nogil:
     ctypedef struct tcp_half_t:
         uint32_t isn, next_seq, last_ack, next_win, window, last_ts
 
-    struct held
-
     ctypedef struct tcp_session_t:
         tcp_half_t half[2]
         uint32_t flags
         uint8_t half_flags[2]
         uint8_t scale, os
-        held *held
+        void *held
 
     ctypedef struct flow_more_t:
         uint64_t *bits
