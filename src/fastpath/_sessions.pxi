@@ -5,31 +5,32 @@ cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, 
     """Hands on what a direction of the stream has for its room."""
     cdef const uint8_t *data
     cdef uint32_t length, used, supply
-    cdef uint32_t sought = APP_SOUGHT_TO_SERVER << direction
     while True:
         supply = next_bytes(&engine.stream, context.flow, burst, entry, direction, &data, &length)
         if supply == SUPPLY_NONE:
             return
         used = feed_bytes(&engine.apps, context, direction, NULL if supply == SUPPLY_GAP else data, length,
-                          PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply == SUPPLY_END else 0)
+                          PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0)
         consume_bytes(context.flow, direction, used)
-        if context.app.flags & sought:
-            known_protocol(context.flow, direction)
+        if context.app.proto == ALPROTO_FAILED:
+            stop_feeding(context.flow)
+            return
         if context.app.flags & APP_NO_REASSEMBLY:
             stop_reassembly(context.flow, TO_SERVER)
             stop_reassembly(context.flow, TO_CLIENT)
             return
-        if supply == SUPPLY_END or used < length:
+        if supply >= SUPPLY_END or used < length:
             return
 
 
 cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
-    """Both directions. What one was recognised as lets go what the other holds."""
+    """Both directions, first the one that this entry acknowledges. What one was recognised as lets go what the other holds."""
     cdef uint8_t proto = context.app.proto
-    cdef uint32_t direction
-    for direction in range(2):
-        if told & STREAM_FED_TO_SERVER << direction:
-            feed_stream(engine, context, burst, entry, direction)
+    cdef uint32_t direction = TO_SERVER if burst.meta[entry].flags & PM_TO_CLIENT else TO_CLIENT
+    if told & STREAM_FED_TO_SERVER << direction:
+        feed_stream(engine, context, burst, entry, direction)
+    if told & STREAM_FED_TO_SERVER << (1 - direction):
+        feed_stream(engine, context, burst, entry, 1 - direction)
     if context.app.proto != proto and proto == ALPROTO_UNKNOWN:
         feed_stream(engine, context, burst, entry, TO_SERVER)
         feed_stream(engine, context, burst, entry, TO_CLIENT)

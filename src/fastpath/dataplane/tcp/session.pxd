@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.tcp.held cimport held_t, side_t
+from fastpath.dataplane.hash cimport flow_key_of
 from fastpath.dataplane.hosts cimport OS_BSD, OS_BSD_RIGHT, OS_OLD_SOLARIS, OS_SOLARIS, OS_UNKNOWN, os_of
 from fastpath.dataplane.pool cimport pool_take
 from fastpath.dataplane.tcp.sack cimport prune_sacks, sacked
@@ -11,8 +12,8 @@ from fastpath.dataplane.tcp.state cimport (
     TCP_TIME_WAIT, stream_config_t,
 )
 from fastpath.dataplane.types cimport (
-    ACCOUNT_STREAM, FLOW_CLOSED, FLOW_ESTABLISHED, PM_PSEUDO, PM_REVERSED, burst_t, flow_t, note_event, packet_meta_t, pool_t,
-    tcp_half_t, tcp_session_t,
+    ACCOUNT_STREAM, FLOW_CLOSED, FLOW_ESTABLISHED, PM_PSEUDO, PM_REVERSED, burst_t, flow_key_t, flow_t, note_event, packet_meta_t,
+    pool_t, tcp_half_t, tcp_session_t,
 )
 
 cdef enum session_flag:         # tcp_session_t.flags
@@ -104,10 +105,12 @@ cdef inline uint8_t os_of_receiver(way_t *way, uint32_t side) noexcept nogil:
     """What the receiver of this entry runs, remembered at `side`."""
     cdef tcp_session_t *session = way.session
     cdef uint8_t os = session.os >> 4 * side & 15
+    cdef flow_key_t key
     if os:
         return os
     if way.config.hosts != NULL:
-        os = os_of(way.config.hosts, way.flow.key.net, way.flow.key.addr[0 if way.meta.flags & PM_REVERSED else 1])
+        key = flow_key_of(way.flow)
+        os = os_of(way.config.hosts, way.flow.net, key.addr[0 if way.meta.flags & PM_REVERSED else 1])
     if os == OS_UNKNOWN or os == OS_BSD_RIGHT:
         os = OS_BSD
     elif os == OS_OLD_SOLARIS:
