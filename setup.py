@@ -22,6 +22,7 @@ PACKAGES = {
     "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
     "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
+    "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
 }
 # what a module links against; every other module links nothing
 LINKS = {
@@ -29,7 +30,8 @@ LINKS = {
     "fastpath.dataplane.applayer.ssh": ["libcrypto"],
     "fastpath.dataplane.match.prefilter": ["libhs"],
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
-    "fastpath.dataplane.match.confirm": ["libpcre2-8"],
+    "fastpath.dataplane.match.steps": ["libpcre2-8"],
+    "fastpath.dataplane.match.transforms": ["libpcre2-8", "libcrypto"],
     "fastpath.dataplane.trial": ["libhs"],
     "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
 }

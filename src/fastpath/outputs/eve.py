@@ -34,7 +34,7 @@ PACKET_SOURCES = {"": "wire/pcap", "ipip": "ipv4 tunnel", "6in4": "ipv4 tunnel",
                   "vxlan": "vxlan encapsulation", "geneve": "geneve encapsulation", "gtpu": "gtpu tunnel"}
 TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait",
               "closing", "closed")
-SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)", 3: "defrag"}     # by alert_row_t.source; 0: PACKET_SOURCES
+SOURCES = {2: "stream (flow timeout)", 3: "defrag"}     # by alert_row_t.source; the others: PACKET_SOURCES
 SOURCE_DEFRAG = 3
 TCP_FLAGS = ((0x02, "syn"), (0x01, "fin"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"), (0x40, "ecn"), (0x80, "cwr"))
 FLOW_REASONS = {"reuse": "tcp_reuse"}
@@ -237,7 +237,7 @@ class EveWriter:
                 event["vlan"] = vlans
             ends.put(i, event, ends.proto[i] in WITH_L4_PORTS)
             event["pkt_src"] = PACKET_SOURCES[rows.TUNNELS[tunnels[i] >> 4]]
-            event["anomaly"] = {"type": "decode", "event": names[code]}
+            event["anomaly"] = {"type": "stream" if names[code].startswith("stream.") else "decode", "event": names[code]}
             if number is not None:
                 event["pcap_filename"] = number[0].name
             yield event

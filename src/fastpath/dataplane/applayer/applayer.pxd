@@ -122,6 +122,7 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t progress[2]
         uint8_t inspected[2]
         uint8_t event_count, events_logged
+        uint8_t event_count, stream_logged
         uint16_t events[12]
         uint64_t first_ordinal
         void *detect[2]
@@ -208,6 +209,10 @@ cdef extern from "applayer/config.h" nogil:
         const char *name
         uint8_t proto
         uint8_t complete[2]
+        uint8_t datagrams, gaps
+        uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil
+        parsed_t (*parse)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil
+        uint32_t (*buffer)(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index, view_t *view) noexcept nogil
         uint8_t log_at[2]
         uint8_t first_data, datagrams, gaps
         uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,

@@ -297,8 +297,11 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *writer)
     # one event a session, once both banners are there
     if kind == LOG_TO_SERVER or session.side[TO_SERVER].proto.length == 0 and session.side[TO_CLIENT].proto.length == 0:
         return False
+    put_key(<writer_t *> writer, b"ssh")
+    open_map(<writer_t *> writer)
     say_side(<writer_t *> writer, &session.side[TO_SERVER], False)
     say_side(<writer_t *> writer, &session.side[TO_CLIENT], True)
+    close_nested(<writer_t *> writer)
     return True
 
 

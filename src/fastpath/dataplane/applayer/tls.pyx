@@ -657,6 +657,8 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *into) n
     if kind == LOG_TO_CLIENT and not (server.has_subject and server.has_issuer) \
             and not session.flags & (SESSION_RESUMED | NO_CERTIFICATE):
         return False
+    put_key(writer, b"tls")
+    open_map(writer)
     say_names(writer, server)
     if session.flags & SESSION_RESUMED and session.flags & SEEN_SERVER_HELLO and not session.flags & NO_CERTIFICATE \
             and not server.has_subject and not server.has_issuer:
@@ -685,6 +687,7 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *into) n
         close_nested(writer)
     if kind != LOG_ALERT and context.app.original_proto != ALPROTO_UNKNOWN:
         say_text(writer, b"from_proto", protocol_names[context.app.original_proto])
+    close_nested(writer)
     return True
 
 
