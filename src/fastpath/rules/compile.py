@@ -267,7 +267,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     """The blob of a rule set, and its flowbit names by number. See compile_rules."""
     options = options or {}
     lists, sets, thresholds = Lists(), Sets(), []
-    assembler = Assembler(lists, event_codes, options.get("flowbits", ()))
+    assembler = Assembler(lists, sets, event_codes, options.get("flowbits", ()))
     rows, headers, protocols, ways, patterns = [], [], [], [], []
     for index in ordered(plans, options.get("priorities", {})):
         plan = plans[index]

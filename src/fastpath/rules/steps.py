@@ -6,6 +6,8 @@ from typing import Protocol
 
 from fastpath.rules import program as p
 from fastpath.rules.plan import (
+    AddressSet,
+    Asn1,
     Base64Decode,
     Bits,
     Block,
@@ -16,31 +18,39 @@ from fastpath.rules.plan import (
     Condition,
     Content,
     Flowbits,
+    Flowint,
     FlowState,
     HasEvent,
     IsDataAt,
     Number,
     Pcre,
     Presence,
+    Reputation,
     Step,
     Value,
+    Xbits,
 )
+from fastpath.rules.state import variable_op
 
 
 class Spans(Protocol):
     def span(self, numbers: Iterable[int]) -> tuple[int, int]: ...
 
 
+class Addresses(Protocol):
+    def address(self, addresses: AddressSet) -> int: ...
+
+
 class Assembler:
     """Writes programs. What several share (patterns, expressions, the empty program) is written once."""
 
-    def __init__(self, lists: Spans, event_codes: Mapping[str, int], names: Sequence[str] = ()) -> None:
+    def __init__(self, lists: Spans, sets: Addresses, event_codes: Mapping[str, int], names: Sequence[str] = ()) -> None:
         self.ops = bytearray()
         self.bytes = bytearray()
         self.numbers: list[tuple[int, int]] = []
         self.expressions: list[tuple[int, int, int, int]] = []
         self.names: dict[str, int] = {name: i for i, name in enumerate(names)}
-        self.lists = lists
+        self.lists, self.sets = lists, sets
         self.event_codes = event_codes
         self.known_bytes: dict[bytes, int] = {}
         self.known_expressions: dict[tuple[bytes, int], int] = {}
@@ -57,10 +67,14 @@ class Assembler:
         base64 = self.block(decoded[0], values, p.NOTHING) if decoded else p.NOTHING
         start = self.here()
         for condition in conditions:
-            self.ops += self.condition(condition)
+            if not isinstance(condition, Asn1):
+                self.ops += self.condition(condition)
         for block in blocks:
             if block.buffer != "base64_data":
                 self.block(block, values, base64)
+        for condition in conditions:        # what is asked once the blocks hold
+            if isinstance(condition, Asn1):
+                self.ops += variable_op(condition, self.names)
         self.ops += p.PLAIN_OP.pack(p.OP_MATCH, 0, 0)
         if not conditions and not blocks:
             self.empty = start
@@ -108,6 +122,10 @@ class Assembler:
             if condition.state == "stateless" or condition.stream == "only_stream" or condition.stream and condition.direction:
                 state |= p.STATE_FLOW
             return p.PLAIN_OP.pack(p.OP_FLOW, 0, state)
+        if isinstance(condition, Flowint | Xbits):
+            return variable_op(condition, self.names)
+        if isinstance(condition, Reputation):
+            return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.address(condition.addresses), 0)
         return self.presence(condition)
 
     def presence(self, condition: Presence) -> bytes:

@@ -8,9 +8,9 @@ from fastpath.dataplane.match.bytes cimport (
     byte_extract_reads, byte_jump_lands, byte_math_gives, byte_test_holds, data_is_at,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
-from fastpath.dataplane.match.flowbits cimport flowbit_read, flowbit_write
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
 from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.match.variables cimport variable_holds, variable_run
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ERROR_NOMATCH, pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
 )
@@ -264,6 +264,10 @@ cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratc
             if not steps_hold(rules, scratch, op + 1, data, length):
                 return False
             op = rules.ops + (<const block_op_t *> op).next
+        elif OP_FLOWINT <= op.code <= OP_ASN1:
+            if not variable_holds(rules, op, scratch, meta, flow):
+                return False
+            op += 1
         else:
             if not condition_holds(rules, op, burst, meta, flow):
                 return False
@@ -271,17 +275,11 @@ cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratc
     return True
 
 
-cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, flow_t *flow) noexcept nogil:
-    cdef const flowbits_op_t *op = <const flowbits_op_t *> (rules.ops + rule.after)
-    cdef uint32_t i, bit
-    cdef bint value
-    if flow == NULL:
-        return
+cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, const packet_meta_t *meta,
+                    flow_t *flow) noexcept nogil:
+    cdef const op_t *op = rules.ops + rule.after
     while op.code != OP_MATCH:
-        for i in range(op.bits.count):
-            bit = rules.lists[op.bits.first + i]
-            value = op.what == FLOWBITS_SET or (op.what == FLOWBITS_TOGGLE and not flowbit_read(flow, bit))
-            flowbit_write(flow, scratch.pool, bit, value)
+        variable_run(rules, op, scratch, meta, flow)
         op += 1
 
 
@@ -301,6 +299,7 @@ cdef uint32_t confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, co
     cdef bint passed = False
     cdef uint32_t i
     scratch.match_count = 0
+    scratch.now = now
     if scratch.candidate_count == 0:
         return 0
     ports = read_ports(meta, &source, &destination)
@@ -312,7 +311,7 @@ cdef uint32_t confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, co
         if not program_holds(rules, rule, scratch, burst, meta, flow):
             continue
         scratch.match_hits[rule.plan] += 1
-        run_after(rules, rule, scratch, flow)
+        run_after(rules, rule, scratch, meta, flow)
         if passed:
             continue
         passed = rule.kind == KIND_PASS
