@@ -74,8 +74,10 @@ class Sets:
         self.port_ranges: list[tuple[int, int]] = []
 
     def address(self, addresses: AddressSet) -> int:
-        if addresses.is_any:
-            return p.NOTHING
+        return p.NOTHING if addresses.is_any else self.listed(addresses)
+
+    def listed(self, addresses: AddressSet) -> int:
+        """The set as it is written, even that of all addresses."""
         if addresses not in self.addresses:
             self.addresses[addresses] = len(self.address_spans)
             self.address_spans.append(((len(self.v4), len(addresses.v4)), (len(self.v6), len(addresses.v6))))

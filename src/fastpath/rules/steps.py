@@ -38,7 +38,7 @@ class Spans(Protocol):
 
 
 class Addresses(Protocol):
-    def address(self, addresses: AddressSet) -> int: ...
+    def listed(self, addresses: AddressSet) -> int: ...
 
 
 class Assembler:
@@ -125,7 +125,7 @@ class Assembler:
         if isinstance(condition, Flowint | Xbits):
             return variable_op(condition, self.names)
         if isinstance(condition, Reputation):
-            return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.address(condition.addresses), 0)
+            return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.listed(condition.addresses), 0)
         return self.presence(condition)
 
     def presence(self, condition: Presence) -> bytes:
