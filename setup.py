@@ -20,12 +20,14 @@ JOBS = int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1))
 PACKAGES = {
     "libhs": "apt install libhyperscan-dev | dnf install hyperscan-devel | brew install vectorscan",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
+    "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
 }
 # what a module links against; every other module links nothing
 LINKS = {
     "fastpath.dataplane.match.prefilter": ["libhs"],
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
-    "fastpath.dataplane.match.confirm": ["libpcre2-8"],
+    "fastpath.dataplane.match.steps": ["libpcre2-8"],
+    "fastpath.dataplane.match.transforms": ["libpcre2-8", "libcrypto"],
     "fastpath.dataplane.trial": ["libhs"],
 }
 

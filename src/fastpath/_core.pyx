@@ -21,9 +21,8 @@ from fastpath.dataplane.flow cimport (
     rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
 from fastpath.dataplane.hash cimport flow_id_of, same_key
-from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.database cimport Database, Scratch
-from fastpath.dataplane.match.prefilter cimport prefilter_entry
+from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_THRESHOLD, match_t
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (

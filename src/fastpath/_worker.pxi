@@ -102,9 +102,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
     cdef flow_more_t *more
     cdef uint32_t rank = slot.steering.rank[entry]
     worker.scratch.pool = &engine.bucket[meta.bucket].pool
-    if prefilter_entry(slot.rules, worker.scratch, &slot.burst, entry, flow) == 0:
-        return
-    n = confirm_entry(slot.rules, worker.scratch, &slot.burst, entry, flow, now)
+    n = run_rules(slot.rules, worker.scratch, &slot.burst, entry, flow, NULL, now)
     if n == 0:
         return
     slot.eventful[worker.number] = 1

@@ -107,7 +107,8 @@ cdef inline void close_pool(pool_t *pool) noexcept nogil:
     memset(pool.free, 0, sizeof(pool.free))
 
 
-cdef inline bint bytes_append(pool_t *pool, uint32_t account, bytes_t *bytes, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline bint bytes_append(pool_t *pool, uint32_t account, bytes_t *bytes, const uint8_t *data,
+                              uint32_t length) noexcept nogil:
     """False, and nothing appended, where the account refuses."""
     cdef uint64_t room
     cdef void *grown

@@ -6,9 +6,9 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.hyperscan cimport hs_database_t, hs_scan, hs_scratch_t
-from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.pool cimport close_pool
+from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport (
     KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, match_scratch_t, match_t, ruleset_t,
@@ -153,8 +153,7 @@ cdef class Trial:
                 at = &flow.at if flow is not None else NULL
                 now = stamps[start + entry] if stamps is not None else 0
                 with nogil:
-                    prefilter_entry(&self.database.rules, &self.scratch.at, self.burst, entry, at)
-                    n = confirm_entry(&self.database.rules, &self.scratch.at, self.burst, entry, at, now)
+                    n = run_rules(&self.database.rules, &self.scratch.at, self.burst, entry, at, NULL, now)
                 found = []
                 for i in range(n):
                     match = &self.scratch.at.matches[i]
@@ -184,6 +183,7 @@ cdef class Trial:
             self.fill(held[start:start + BURST_MAX], linktype)
             for entry in range(self.burst.packets):
                 flow = self.flow_of(entry)
+                self.scratch.at.inspection = NULL
                 n = prefilter_entry(&self.database.rules, &self.scratch.at, self.burst, entry,
                                     &flow.at if flow is not None else NULL)
                 results.append([self.database.rules.rules[self.scratch.at.candidates[i]].plan for i in range(n)])
@@ -199,7 +199,7 @@ cdef class Trial:
         cdef timespec before, after
         cdef uint32_t entry
         cdef Flow flow
-        cdef scan_t *log = <scan_t *> calloc(total + 1, sizeof(scan_t))
+        cdef scan_t *log = <scan_t *> calloc(2 * total + 1, sizeof(scan_t))
         cdef flow_t **flows = <flow_t **> calloc(total + 1, sizeof(flow_t *))
         cdef packet_meta_t *metas = <packet_meta_t *> calloc(total + 1, sizeof(packet_meta_t))
         cdef uint64_t scans
@@ -218,9 +218,10 @@ cdef class Trial:
                     metas[at] = self.burst.meta[entry]
                     metas[at].events = NO_INDEX
                     scans = scratch.scans
+                    scratch.inspection = NULL
                     prefilter_entry(rules, scratch, self.burst, entry, flows[at])
-                    if scratch.scans != scans:
-                        log[used].database = scratch.scanning
+                    for scans in range(scans, scratch.scans):
+                        log[used].database = scratch.scanning[scans & 1]
                         log[used].data = <const char *> metas[at].frame + metas[at].payload
                         log[used].length = metas[at].payload_len
                         used += 1
@@ -237,8 +238,7 @@ cdef class Trial:
                 with nogil:
                     for at in range(total):
                         self.burst.meta[0] = metas[at]
-                        if prefilter_entry(rules, scratch, self.burst, 0, flows[at]):
-                            confirm_entry(rules, scratch, self.burst, 0, flows[at], 0)
+                        run_rules(rules, scratch, self.burst, 0, flows[at], NULL, 0)
                 clock_gettime(CLOCK_MONOTONIC, &after)
                 times["match"].append((after.tv_sec - before.tv_sec) * 10**9 + after.tv_nsec - before.tv_nsec)
             return times | {"scans": used, "bytes": sum(log[at].length for at in range(used))}

@@ -213,6 +213,7 @@ typedef struct pool {
     uint64_t fresh_left;
     void *chunks;               /* all of them, linked */
 } pool_t;
+_Static_assert(sizeof(pool_t) == 280, "no padding");
 
 /* Bytes that grow. */
 typedef struct bytes {
@@ -282,6 +283,27 @@ typedef struct event_row {
     uint16_t reserved;
 } event_row_t;
 _Static_assert(sizeof(event_row_t) == 72, "no padding");
+
+/* What a transaction, a file or a protocol's event has to say: the rest of it is a MessagePack map among the bytes beside. */
+enum app_row_kind { APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT };
+typedef struct app_row {
+    uint64_t ordinal;           /* of the packet at work; 0 for a flush at the flow's end */
+    uint64_t ts;                /* ns */
+    uint64_t flow, flow_start;
+    uint64_t tx;                /* id; ~0 for an APP_ROW_ANOMALY of the session itself */
+    uint64_t offset;            /* of its bytes */
+    flow_key_t key;
+    uint32_t length;            /* of its bytes */
+    uint16_t code;              /* APP_ROW_ANOMALY: enum app_event; APP_ROW_ALERT: index of the alert within its entry */
+    uint16_t entry;             /* order of the entry within its wire packet */
+    uint8_t kind, proto;        /* enum app_row_kind, enum alproto */
+    uint8_t direction;          /* of the transaction's side that speaks */
+    uint8_t reversed;           /* the initiator is endpoint 1 of the key */
+    uint8_t to_client;          /* the packet at work */
+    uint8_t worker;             /* whose bytes, until rows are merged; 0 afterwards */
+    uint8_t depth, reserved;
+} app_row_t;
+_Static_assert(sizeof(app_row_t) == 112, "no padding");
 
 /* The same verdict for a run of packets is one row: the digest costs nothing where nothing happens. */
 typedef struct verdict_run {

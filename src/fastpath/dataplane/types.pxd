@@ -133,6 +133,16 @@ cdef extern from "types.h" nogil:
         uint8_t reversed, net
         uint16_t reserved
 
+    enum:
+        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT
+
+    ctypedef struct app_row_t:
+        uint64_t ordinal, ts, flow, flow_start, tx, offset
+        flow_key_t key
+        uint32_t length
+        uint16_t code, entry
+        uint8_t kind, proto, direction, reversed, to_client, worker, depth, reserved
+
     ctypedef struct verdict_run_t:
         uint64_t packets
         uint32_t rule

@@ -6,7 +6,7 @@ them an entry can meet, and one Hyperscan database a set of patterns finds the f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
@@ -14,23 +14,34 @@ from typing import Any
 
 import numpy as np
 
+from fastpath.dataplane.applayer.tables import APP_BUFFERS, MANY_OF
 from fastpath.dataplane.match.database import Database
 from fastpath.dataplane.match.prefilter import compile_literals
 from fastpath.rules import program as p
-from fastpath.rules.fastpattern import Pattern, choose
+from fastpath.rules.apps import CARRIERS, AppRule, app_names, app_tables, engines_of, on_transactions
+from fastpath.rules.fastpattern import Pattern, choose, choose_in, chosen_block
 from fastpath.rules.groups import SPARE, TO_CLIENT, TO_SERVER, Groups, group
 from fastpath.rules.plan import (
     AddressSet,
+    AppEvent,
+    AppProtocol,
+    Bits,
     Block,
     Content,
+    FlowAge,
     Flowbits,
+    Flowint,
     FlowState,
     HasEvent,
     IsDataAt,
     Number,
     PortSet,
+    Reputation,
+    Presence,
     RulePlan,
+    StreamSize,
     Threshold,
+    Xbits,
 )
 from fastpath.rules.steps import Assembler
 
@@ -39,11 +50,14 @@ PROTOCOLS: dict[str, tuple[tuple[int, ...] | None, int]] = {
     "ip": (None, 0), "pkthdr": (None, 0), "ipv4": (None, p.RULE_IPV4), "ip4": (None, p.RULE_IPV4),
     "ipv6": (None, p.RULE_IPV6), "ip6": (None, p.RULE_IPV6), "tcp": ((6,), 0), "tcp-pkt": ((6,), p.RULE_PACKET),
     "tcp-stream": ((6,), p.RULE_STREAM), "udp": ((17,), 0), "icmp": ((1, 58), 0), "icmpv4": ((1,), 0), "icmpv6": ((58,), 0),
-    "sctp": ((132,), 0),
+    "sctp": ((132,), 0), **{name: (carriers, 0) for name, carriers in CARRIERS.items()},
 }
 #: Suricata's priority of a rule that names none and whose class is not known.
 DEFAULT_PRIORITY = 3
 STEP_LIMIT = 3000
+
+
+HEADERS = ("ipv4.hdr", "ipv6.hdr", "tcp.hdr", "udp.hdr", "icmpv4.hdr", "icmpv6.hdr")
 
 
 class Lists:
@@ -115,13 +129,24 @@ def way_of(plan: RulePlan) -> int | None:
 
 
 def is_iponly(plan: RulePlan) -> bool:
-    """Header alone: addresses, ports and protocol, nothing asked of the packet."""
-    asked = any(not (isinstance(c, Number) and c.field == "ip_proto") for c in plan.conditions)
-    return not (plan.blocks or asked or plan.proto == "pkthdr" or any(bits.op != "set" for bits in plan.after))
+    """Header alone: addresses, ports and protocol, bits and reputation of hosts, nothing asked of the packet or the flow."""
+    asked = any(not (isinstance(c, Xbits | Reputation) or isinstance(c, Number) and c.field == "ip_proto") for c in plan.conditions)
+    changed = any(not isinstance(a, Xbits) and (not isinstance(a, Flowbits) or a.op != "set") for a in plan.after)
+    return not (plan.blocks or asked or plan.proto == "pkthdr" or app_names(plan) != (0, 0) or changed)
 
 
 def is_event_only(plan: RulePlan) -> bool:
     return not plan.blocks and bool(plan.conditions) and all(isinstance(c, HasEvent) for c in plan.conditions)
+
+
+def is_protocol_only(plan: RulePlan) -> bool:
+    """app-layer-protocol with nothing that must be asked of each packet: it is answered once, when the protocol is found."""
+    def harmless(condition: object) -> bool:
+        return (isinstance(condition, AppProtocol) or isinstance(condition, Flowbits) and condition.op == "isset"
+                or isinstance(condition, FlowState) and not (condition.state or condition.stream or condition.frag)
+                or isinstance(condition, Number) and condition.field == "ip_proto")
+    return (not plan.blocks and any(isinstance(c, AppProtocol) for c in plan.conditions)
+            and all(harmless(c) for c in plan.conditions))
 
 
 def inspects(plan: RulePlan) -> int:
@@ -130,13 +155,15 @@ def inspects(plan: RulePlan) -> int:
     for condition in plan.conditions:
         if isinstance(condition, FlowState):
             flags |= {"only_stream": p.RULE_STREAM, "no_stream": p.RULE_PACKET, "": 0}[condition.stream]
-        elif not isinstance(condition, Flowbits):
+        elif isinstance(condition, Number | Bits | Presence | HasEvent | FlowAge):
             flags |= p.RULE_PACKET
     for block in plan.blocks:
-        if block.buffer not in ("payload", "base64_data"):
+        if block.buffer in HEADERS:
             flags |= p.RULE_PACKET
     if not flags and any(block.buffer == "payload" for block in plan.blocks):
         flags = p.RULE_STREAM
+        if any(isinstance(condition, StreamSize) for condition in plan.conditions):
+            flags |= p.RULE_PACKET
         for block in plan.blocks:
             if block.buffer == "payload" and any(
                     isinstance(step, Content) and (step.depth is not None or step.offset is not None or step.startswith)
@@ -145,19 +172,23 @@ def inspects(plan: RulePlan) -> int:
     return flags
 
 
-def flowbits_rank(plan: RulePlan) -> int:
-    """Rules that set flowbits run before those that do both, before those that read them, before the rest."""
-    reads = any(isinstance(c, Flowbits) for c in plan.conditions)
-    sets = bool(plan.after)
-    return 0 if sets and not reads else 1 if sets else 2 if reads else 3
+def state_rank(plan: RulePlan) -> tuple[int, int, int, int]:
+    """Flowbits, then flowints, then bits of hosts, then those of pairs: rules that set them run before those that do both, before
+    those that read them, before the rest."""
+    def rank(what: Callable[[object], bool]) -> int:
+        reads, sets = any(what(each) for each in plan.conditions), any(what(each) for each in plan.after)
+        return 0 if sets and not reads else 1 if sets else 2 if reads else 3
+    return (rank(lambda each: isinstance(each, Flowbits)), rank(lambda each: isinstance(each, Flowint)),
+            rank(lambda each: isinstance(each, Xbits) and each.track != "ip_pair"),
+            rank(lambda each: isinstance(each, Xbits) and each.track == "ip_pair"))
 
 
 def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int]) -> list[int]:
     """Indices of the plans in the order of inspection."""
-    def key(index: int) -> tuple[int, int, int, int, int]:
+    def key(index: int) -> tuple[int, tuple[int, int, int, int], int, int, int]:
         plan = plans[index]
         priority = plan.priority if plan.priority is not None else priorities.get(plan.classtype, DEFAULT_PRIORITY)
-        return p.KINDS[plan.action], flowbits_rank(plan), priority, plan.order, index
+        return p.KINDS[plan.action], state_rank(plan), priority, plan.order, index
     return sorted(range(len(plans)), key=key)
 
 
@@ -169,11 +200,13 @@ def threshold_row(threshold: Threshold | None, rows: list[tuple[int, ...]]) -> i
 
 
 def merged(blocks: Iterable[Block]) -> list[Block]:
-    """One block a buffer: what a rule asks of a buffer in several places is asked in one go. `isdataat:!1,relative` behind a
-    content is its endswith."""
-    known: dict[str, Block] = {}
-    for block in blocks:
-        steps = known.setdefault(block.buffer, Block(block.buffer)).steps
+    """One block a buffer: what a rule asks of a buffer in several places is asked in one go, but for buffers that there may be
+    several of. `isdataat:!1,relative` behind a content is its endswith."""
+    known: dict[object, Block] = {}
+    for number, block in enumerate(blocks):
+        many = APP_BUFFERS.get(block.buffer, (0, 0))[1] & MANY_OF
+        key = number if many else (block.buffer, block.transforms)
+        steps = known.setdefault(key, Block(block.buffer, [], block.transforms)).steps
         for step in block.steps:
             if step == IsDataAt(1, negated=True, relative=True) and steps and isinstance(steps[-1], Content):
                 steps[-1] = replace(steps[-1], endswith=True)
@@ -233,35 +266,55 @@ def iponly_tables(rules: Sequence[np.void], plans: Sequence[tuple[AddressSet, Ad
     return entries, tables, anywhere
 
 
-def databases(groups: Groups, patterns: Sequence[Pattern | None], flags: np.ndarray, lists: Lists
-              ) -> tuple[list[tuple[Any, ...]], list[tuple[int, int]], list[bytes]]:
-    """Rows of SECTION_GROUPS and SECTION_PATTERNS, and the Hyperscan databases, one a distinct set of patterns."""
-    rows, spans = [], []
-    known: dict[tuple[Pattern, ...], int] = {}
-    for members in groups.members:
-        behind: dict[Pattern, list[int]] = {}
+class Databases:
+    """The Hyperscan databases, one a distinct set of patterns, and SECTION_PATTERNS."""
+
+    def __init__(self, lists: Lists) -> None:
+        self.lists = lists
+        self.spans: list[tuple[int, int]] = []
+        self.known: dict[tuple[Pattern, ...], int] = {}
+
+    def pattern_set(self, behind: Mapping[Pattern, Sequence[int]]) -> tuple[int, int, tuple[int, int]]:
+        """A row of pattern_set_t: the rules behind each pattern."""
+        texts = tuple(sorted(behind, key=lambda pattern: (pattern.text, pattern.nocase)))
+        if not texts:
+            return p.NOTHING, 0, (0, 0)
+        first = len(self.spans)
+        self.spans += [self.lists.span(behind[text]) for text in texts]
+        return self.known.setdefault(texts, len(self.known)), min(len(text.text) for text in texts), (first, len(texts))
+
+    def serialized(self) -> list[bytes]:
+        def compiled(texts: tuple[Pattern, ...]) -> bytes:
+            return compile_literals([text.text for text in texts], [text.nocase for text in texts])
+        order = sorted(self.known, key=len, reverse=True)         # the largest first: no thread is left alone with it
+        with ThreadPoolExecutor(os.cpu_count()) as threads:       # Hyperscan compiles without the GIL
+            made = dict(zip(order, threads.map(compiled, order), strict=True))
+        return [made[texts] for texts in self.known]
+
+
+def group_rows(groups: Groups, patterns: Sequence[Pattern | None], flags: Sequence[int], made: Databases) -> list[tuple[Any, ...]]:
+    """Rows of SECTION_GROUPS."""
+    rows = []
+    for members, tcp in zip(groups.members, groups.tcp, strict=True):
+        packet: dict[Pattern, list[int]] = {}
+        stream: dict[Pattern, list[int]] = {}
         bare, payload, event = [], [], []
         for i in bits(members):
-            pattern = patterns[i]
-            if flags[i] & p.RULE_EVENT:
+            pattern, asked = patterns[i], flags[i]
+            if asked & p.RULE_EVENT:
                 event.append(i)
             elif pattern is not None:
-                behind.setdefault(pattern, []).append(i)
-            elif flags[i] & p.RULE_PAYLOAD:
+                if tcp and asked & p.RULE_STREAM:
+                    stream.setdefault(pattern, []).append(i)
+                if asked & p.RULE_PACKET or not (tcp and asked & p.RULE_STREAM):
+                    packet.setdefault(pattern, []).append(i)
+            elif asked & p.RULE_PAYLOAD:
                 payload.append(i)
             else:
                 bare.append(i)
-        texts = tuple(sorted(behind, key=lambda pattern: (pattern.text, pattern.nocase)))
-        database = p.NOTHING
-        if texts:
-            database = known.setdefault(texts, len(known))
-        first = len(spans)
-        spans += [lists.span(behind[text]) for text in texts]
-        rows.append((database, min((len(t.text) for t in texts), default=0), (first, len(texts)), lists.span(bare),
-                     lists.span(payload), lists.span(event)))
-    with ThreadPoolExecutor(os.cpu_count()) as threads:       # Hyperscan compiles without the GIL
-        serialized = list(threads.map(lambda texts: compile_literals([t.text for t in texts], [t.nocase for t in texts]), known))
-    return rows, spans, serialized
+        rows.append((made.pattern_set(packet), made.pattern_set(stream), made.lists.span(bare), made.lists.span(payload),
+                     made.lists.span(event)))
+    return rows
 
 
 def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], options: Mapping[str, Any] | None = None
@@ -270,46 +323,60 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     options = options or {}
     lists, sets, thresholds = Lists(), Sets(), []
     assembler = Assembler(lists, sets, event_codes, options.get("flowbits", ()))
-    rows, headers, protocols, ways, patterns = [], [], [], [], []
+    made = Databases(lists)
+    rows, headers, protocols, ways, patterns, engines = [], [], [], [], [], []
+    apps: list[tuple[int, AppRule, Pattern | None]] = []
     for index in ordered(plans, options.get("priorities", {})):
         plan = plans[index]
         if plan.proto not in PROTOCOLS:
             raise ValueError(f"{plan.place}: protocol {plan.proto!r} has no compiled form")
-        known, flags = PROTOCOLS[plan.proto]
-        flags = flags & ~(p.RULE_PACKET | p.RULE_STREAM) | inspects(plan)
+        known = PROTOCOLS[plan.proto][0]
+        flags = rule_flags(plan)
         blocks = settled(merged(plan.blocks))
-        if is_iponly(plan):
-            flags |= p.RULE_FLOW_ACTION
-            if not plan.src.negated and not plan.dst.negated:
-                flags |= p.RULE_IPONLY
-        flags |= p.RULE_ANY_PROTO if known is None else 0
         flags |= p.RULE_PAYLOAD if any(block.buffer == "payload" for block in blocks) else 0
-        flags |= p.RULE_EVENT if any(isinstance(c, HasEvent) for c in plan.conditions) else 0
-        flags |= p.RULE_NOALERT if plan.noalert else 0
-        flags |= p.RULE_BYPASS if plan.bypass else 0
-        ops = assembler.program(plan.conditions, blocks)
+        app = None
+        if flags & p.RULE_APP:
+            ours = [block for block in blocks if block.buffer in APP_BUFFERS or block.buffer == "payload"]
+            fast = chosen_block(ours)
+            conditions = [c for c in plan.conditions if not isinstance(c, AppEvent) or c.proto == "applayer"]
+            ops, begins = assembler.programs(conditions, [block for block in blocks if block not in ours], ours)
+            app = engines_of(plan, ours, begins, lambda block: assembler.chain(block.transforms), fast, way_of(plan))
+            pattern = choose_in(ours[fast]) if fast is not None else None
+            in_payload = fast is not None and ours[fast].buffer == "payload"
+            flags |= p.RULE_FILE if app.looks_at_files else 0
+        else:
+            ops = assembler.program(plan.conditions, blocks)
+            pattern = choose(blocks)
         after = assembler.program(plan.after, ())
         threshold = threshold_row(plan.threshold, thresholds)
         detection_filter = threshold_row(plan.detection_filter, thresholds)
         protos = (known[0], known[-1]) if known else (0, 0)
-        pattern = choose(blocks)
+        first, count = len(engines), 0
+        if app is not None:
+            engines += app.engines
+            count = len(app.engines)
         for src, sport, dst, dport in directions(plan):
+            if app is not None and not in_payload:
+                apps.append((len(rows), app, pattern))
             rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
                          threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
-                         *protos, (0, 0, 0)))
+                         *protos, *app_names(plan), count, first, 0))
             headers.append((src, sport, dst, dport))
             protocols.append(narrowed(plan, frozenset(known) if known else None))
             ways.append(way_of(plan))
             patterns.append(pattern)
     rules = np.array(rows, p.RULE)
-    flags = rules["flags"]
+    flags = rules["flags"].tolist()
     event_only = mask(is_event_only(plans[index]) for index in rules["plan"])
-    grouped = [int(i) for i in np.flatnonzero((flags & p.RULE_IPONLY) == 0)]
+    apart = {number for number, _, _ in apps}
+    grouped = [i for i in range(len(rows)) if not flags[i] & p.RULE_IPONLY and i not in apart]
     found = group(len(grouped), lambda i: protocols[grouped[i]], lambda i: ways[grouped[i]],
                   lambda i, way: headers[grouped[i]][1 if way == TO_CLIENT else 3].ranges,
                   mask(event_only >> i & 1 for i in grouped), limits=options.get("groups", (64, 32)), spare=options.get("spare", SPARE))
     found.members = [mask_of(grouped, members) for members in found.members]
-    group_rows, pattern_rows, serialized = databases(found, patterns, flags, lists)
+    groups = group_rows(found, patterns, flags, made)
+    prefilters, app_rows = app_tables(apps, made.pattern_set, lists.span)
+    serialized = made.serialized()
     entries, tables, anywhere = iponly_tables(rules, [(h[0], h[2]) for h in headers], lists)
     starts = [0, *accumulate(len(one) for one in serialized)]
     sections = {
@@ -318,17 +385,40 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         "SETS": np.array(sets.address_spans, p.WIDTHS["SETS"]), "V4": np.array(sets.v4, p.WIDTHS["V4"]),
         "V6": np.array(sets.v6, p.WIDTHS["V6"]), "PORT_SETS": np.array(sets.port_spans, p.WIDTHS["PORT_SETS"]),
         "PORT_RANGES": np.array(sets.port_ranges, p.WIDTHS["PORT_RANGES"]),
-        "NUMBERS": np.array(assembler.numbers, p.WIDTHS["NUMBERS"]), "GROUPS": np.array(group_rows, p.GROUP),
-        "PROTOS": found.protos, "PORT_TABLES": found.ports, "PATTERNS": np.array(pattern_rows, p.WIDTHS["PATTERNS"]),
+        "NUMBERS": np.array(assembler.numbers, p.WIDTHS["NUMBERS"]), "GROUPS": np.array(groups, p.GROUP),
+        "PROTOS": found.protos, "PORT_TABLES": found.ports, "PATTERNS": np.array(made.spans, p.WIDTHS["PATTERNS"]),
         "DATABASES": np.array([(start, len(one)) for start, one in zip(starts, serialized)], p.WIDTHS["DATABASES"]),
         "SERIALIZED": np.frombuffer(b"".join(serialized), np.uint8),
         "EXPRESSIONS": np.array(assembler.expressions, p.WIDTHS["EXPRESSIONS"]),
         "THRESHOLDS": np.array(thresholds, p.WIDTHS["THRESHOLDS"]), "IPONLY": np.array(entries, p.WIDTHS["IPONLY"]),
+        "ENGINES": np.array(engines, p.WIDTHS["ENGINES"]), "PREFILTERS": np.array(prefilters, p.WIDTHS["PREFILTERS"]),
+        "APPS": np.array(app_rows, p.WIDTHS["APPS"]), "CHAINS": np.array(assembler.chains, p.WIDTHS["CHAINS"]),
+        "TRANSFORMS": np.array(assembler.transforms, p.WIDTHS["TRANSFORMS"]),
     }
     sections["LISTS"] = np.array(lists.values, np.uint32)
     blob = p.assemble(sections, plans=len(plans), flowbits=len(assembler.names),
                       step_limit=options.get("step_limit", STEP_LIMIT), iponly=tables, iponly_anywhere=anywhere)
     return blob, list(assembler.names)
+
+
+def rule_flags(plan: RulePlan) -> int:
+    """The flags that follow from a rule as written."""
+    known, flags = PROTOCOLS[plan.proto]
+    flags = flags & ~(p.RULE_PACKET | p.RULE_STREAM) | inspects(plan)
+    if is_iponly(plan):
+        flags |= p.RULE_FLOW_ACTION
+        if not plan.src.negated and not plan.dst.negated:
+            flags |= p.RULE_IPONLY
+    if is_protocol_only(plan):
+        flags |= p.RULE_PROTO_ONLY | p.RULE_FLOW_ACTION
+    elif app_names(plan) != (0, 0) and not plan.blocks and not plan.conditions:
+        flags |= p.RULE_FLOW_ACTION
+    flags |= p.RULE_APP if on_transactions(plan) else 0
+    flags |= p.RULE_ANY_PROTO if known is None else 0
+    flags |= p.RULE_EVENT if any(isinstance(c, HasEvent) for c in plan.conditions) else 0
+    flags |= p.RULE_NOALERT if plan.noalert else 0
+    flags |= p.RULE_BYPASS if plan.bypass else 0
+    return flags
 
 
 def narrowed(plan: RulePlan, known: frozenset[int] | None) -> frozenset[int] | None:

@@ -1,7 +1,7 @@
 """Which content of a rule stands for it in Hyperscan: the one that costs least, unless the rule says."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -46,6 +46,33 @@ def literal(content: Content) -> Pattern:
     elif len(text) > LONGEST:
         text = max((text[i:i + LONGEST] for i in range(0, len(text) - LONGEST + 1, 8)), key=rarity)
     return Pattern(text.lower() if content.nocase else text, content.nocase and text.lower() != text.upper())
+
+
+#: Buffers whose patterns Suricata 7.0.10 takes only where there is none in the payload, nor in any other buffer.
+_LAST = ("http.method", "http.stat_code")
+
+
+def chosen_block(blocks: Sequence[Block]) -> int | None:
+    """Which block of a rule on transactions has the fast pattern: where the rule asks for it, else as Suricata 7.0.10 ranks
+    buffers, and among equals where the longest content is. It decides what is looked at first. None where no content must be
+    there."""
+    best = None
+    for index, block in enumerate(blocks):
+        rank = 1 if block.buffer == "payload" else 0 if block.buffer in _LAST else 2
+        for step in takewhile(lambda step: not isinstance(step, Base64Decode), block.steps):
+            if isinstance(step, Content) and not step.negated:
+                key = step.fast_pattern, rank, len(step.pattern)
+                if best is None or key > best[0]:
+                    best = key, index
+    return None if best is None else best[1]
+
+
+def choose_in(block: Block) -> Pattern | None:
+    """The fast pattern within a block of a rule on transactions."""
+    steps = takewhile(lambda step: not isinstance(step, Base64Decode), block.steps)
+    contents = [step for step in steps if isinstance(step, Content) and not step.negated]
+    patterns = [literal(content) for content in [step for step in contents if step.fast_pattern] or contents]
+    return max(patterns, key=lambda pattern: rarity(pattern.text), default=None)
 
 
 def choose(blocks: Iterable[Block]) -> Pattern | None:

@@ -22,16 +22,21 @@ Ranges = Iterable[tuple[int, int]]
 
 @dataclass(slots=True)
 class Groups:
-    """Sets of rules as bit masks (bit i is rule i), and the tables that name them by index."""
+    """Sets of rules as bit masks (bit i is rule i), and the tables that name them by index. What TCP meets is apart: it has a
+    stream."""
     members: list[int] = field(default_factory=list)
+    tcp: list[bool] = field(default_factory=list)
     protos: np.ndarray = field(default_factory=lambda: np.zeros((2, 256), np.uint16))
     ports: np.ndarray = field(default_factory=lambda: np.zeros((4, PORTS), np.uint16))
 
-    def index(self, members: int) -> int:
+    def index(self, members: int, tcp: bool = False) -> int:
         """The group with these rules, made if there is none yet."""
-        if members not in self.members:
-            self.members.append(members)
-        return self.members.index(members)
+        for i, known in enumerate(zip(self.members, self.tcp, strict=True)):
+            if known == (members, tcp):
+                return i
+        self.members.append(members)
+        self.tcp.append(tcp)
+        return len(self.members) - 1
 
 
 def by_port(rules: Iterable[tuple[int, Ranges]]) -> list[tuple[int, int]]:
@@ -80,14 +85,14 @@ def group(count: int, protocols: Callable[[int], frozenset[int] | None], directi
     protocols(i): IP protocols of rule i, None for all. direction(i): the only one it looks at, or None. ports(i, direction):
     the ranges of the server's port. event_only: mask of the rules that packets without a decodable header can meet.
     """
-    groups = Groups([0, event_only])
+    groups = Groups([0, event_only], [False, False])
     for way in (TO_SERVER, TO_CLIENT):
         mine = [i for i in range(count) if direction(i) in (None, way)]
         for at, proto in ((0, TCP), (2, UDP)):
             runs = by_port((i, ports(i, way)) for i in mine if (known := protocols(i)) is None or proto in known)
             stands = merge((members for _, members in runs), limits[way], spare)
             for port, members in runs:
-                groups.ports[at + way, port:] = groups.index(stands[members]) if members else 0
+                groups.ports[at + way, port:] = groups.index(stands[members], proto == TCP) if members else 0
         everywhere = 0
         special: dict[int, int] = {}
         for i in mine:
@@ -99,5 +104,5 @@ def group(count: int, protocols: Callable[[int], frozenset[int] | None], directi
                     special[proto] = special.get(proto, 0) | 1 << i
         for proto in range(256):
             members = everywhere | special.get(proto, 0)
-            groups.protos[way, proto] = groups.index(members) if members else 0
+            groups.protos[way, proto] = groups.index(members, proto == TCP) if members else 0
     return groups

@@ -6,16 +6,18 @@ import struct
 import numpy as np
 
 MAGIC = b"fprules\n"
-VERSION = 1
+VERSION = 2
 NOTHING = 0xFFFFFFFF
 VALUES_MAX = 32
 PORTS = 65536
 
 SECTIONS = ("RULES", "OPS", "BYTES", "SETS", "V4", "V6", "PORT_SETS", "PORT_RANGES", "NUMBERS", "LISTS", "GROUPS", "PROTOS",
-            "PORT_TABLES", "PATTERNS", "DATABASES", "SERIALIZED", "EXPRESSIONS", "THRESHOLDS", "IPONLY")
+            "PORT_TABLES", "PATTERNS", "DATABASES", "SERIALIZED", "EXPRESSIONS", "THRESHOLDS", "IPONLY", "ENGINES", "PREFILTERS", "APPS",
+            "CHAINS", "TRANSFORMS")
 
 RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM = 1, 2, 4, 8, 16, 32
 RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_EVENT, RULE_FLOW_ACTION = 64, 128, 256, 512, 1024
+RULE_APP, RULE_PROTO_ONLY, RULE_FILE = 2048, 4096, 8192
 
 KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3}
 ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}
@@ -26,8 +28,19 @@ THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3}
 TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4}
 
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
- OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,
- OP_CLOCK, OP_DATASET) = range(24)
+ OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_APP_PROTO, OP_APP_EVENT,
+ OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,
+ OP_CLOCK, OP_DATASET) = range(32)
+
+ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT = range(3)
+ENGINE_FAST, ENGINE_FILE = 1, 2
+ENGINES_MAX = 24
+TRANSFORMS = {"compress_whitespace": 0, "strip_whitespace": 1, "strip_pseudo_headers": 2, "to_md5": 3, "to_sha1": 4, "to_sha256": 5,
+              "dotprefix": 6, "pcrexform": 7, "url_decode": 8, "xor": 9, "header_lowercase": 10, "to_lowercase": 11,
+              "to_uppercase": 12}
+SIDES = {"server": 0, "client": 1, "both": 2, "either": 3}
+INTERFACE_ANY_FRAG = 4
+FILE_IS = {"size": 0, "md5": 1, "sha1": 2, "sha256": 3, "extension": 4, "name": 5, "store": 6}
 
 #: name in a plan -> FIELD_*
 FIELDS = {"ttl": 0, "ipv6_hopcount": 0, "tos": 1, "ip.id": 2, "id": 2, "ip_proto": 3, "fragoffset": 4, "seq": 5, "tcp.seq": 5,
@@ -64,8 +77,10 @@ HEADER = np.dtype([("magic", "S8"), ("version", "u4"), ("sections", "u4"), ("siz
 SECTION = np.dtype([("offset", "u8"), ("count", "u4"), ("width", "u4")])
 RULE = np.dtype([("plan", "u4"), ("flags", "u4"), ("ops", "u4"), ("after", "u4"), ("src", "u4"), ("dst", "u4"), ("sport", "u4"),
                  ("dport", "u4"), ("threshold", "u4"), ("detection_filter", "u4"), ("sid", "u4"), ("gid", "u4"),
-                 ("kind", "u1"), ("action", "u1"), ("proto", "u1"), ("proto2", "u1"), ("reserved", "u4", 3)])
-GROUP = np.dtype([("database", "u4"), ("shortest", "u4"), ("patterns", SPAN), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
+                 ("kind", "u1"), ("action", "u1"), ("proto", "u1"), ("proto2", "u1"), ("app", "u1"), ("app2", "u1"),
+                 ("engine_count", "u2"), ("engines", "u4"), ("reserved", "u4")])
+PATTERN_SET = np.dtype([("database", "u4"), ("shortest", "u4"), ("patterns", SPAN)])
+GROUP = np.dtype([("packet", PATTERN_SET), ("stream", PATTERN_SET), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
 
 #: section -> the struct of its elements
 WIDTHS = {
@@ -78,6 +93,12 @@ WIDTHS = {
     "THRESHOLDS": np.dtype([("kind", "u1"), ("track", "u1"), ("reserved", "u2"), ("count", "u4"), ("seconds", "u4"),
                             ("reserved2", "u4")]),
     "IPONLY": np.dtype([("low", "u8", 2), ("rules", SPAN)]),
+    "ENGINES": np.dtype([("kind", "u1"), ("proto", "u1"), ("direction", "u1"), ("progress", "u1"), ("buffer", "u2"), ("flags", "u2"),
+                         ("bit", "u4"), ("block", "u4"), ("event", "u4"), ("reserved", "u4")]),
+    "PREFILTERS": np.dtype([("set", PATTERN_SET), ("buffer", "u2"), ("progress", "u1"), ("flags", "u1"), ("chain", "u4"),
+                            ("reserved", "u4", 2)]),
+    "APPS": np.dtype([("prefilters", SPAN), ("bare", SPAN)]), "CHAINS": np.dtype(SPAN),
+    "TRANSFORMS": np.dtype([("kind", "u4"), ("expression", "u4"), ("key", SPAN)]),
 }
 
 # ops: code, flags, then as in program.h
@@ -85,7 +106,7 @@ PLAIN_OP = struct.Struct("=HHI24x")                # also number and bits where 
 NUMBER_OP = struct.Struct("=HHIII16x")
 BITS_OP = struct.Struct("=HHIIII12x")
 FLOWBITS_OP = NUMBER_OP
-BLOCK_OP = struct.Struct("=HHII20x")
+BLOCK_OP = struct.Struct("=HHIII16x")
 CONTENT_OP = struct.Struct("=HHIIiiii4x")
 PCRE_OP = PLAIN_OP
 BYTE_OP = struct.Struct("=HHBBBBiIiIQ")
@@ -94,6 +115,8 @@ FLOWINT_OP = struct.Struct("=HHIII16x")
 XBITS_OP = struct.Struct("=HHIIII12x")
 ASN1_OP = struct.Struct("=HHiII16x")
 BASE64_OP = struct.Struct("=HHIII16x")
+INTERFACE_OP = struct.Struct("=HHIII16x")
+FILE_OP = struct.Struct("=HHIIIII8x")
 
 
 def assemble(sections: dict[str, np.ndarray], **header: object) -> bytes:

@@ -4,9 +4,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, PROTOCOL_NUMBERS
 from fastpath.rules import program as p
 from fastpath.rules.plan import (
     AddressSet,
+    AppEvent,
+    AppProtocol,
     Asn1,
     Base64Decode,
     Bits,
@@ -15,18 +18,26 @@ from fastpath.rules.plan import (
     ByteJump,
     ByteMath,
     ByteTest,
+    Clock,
     Condition,
     Content,
+    FileIs,
+    FlowAge,
     Flowbits,
     Flowint,
     FlowState,
     HasEvent,
+    Interface,
     IsDataAt,
     Number,
+    NumberIs,
     Pcre,
     Presence,
     Reputation,
+    Size,
     Step,
+    StreamSize,
+    Transform,
     Value,
     Xbits,
 )
@@ -42,9 +53,12 @@ class Addresses(Protocol):
 
 
 class Assembler:
-    """Writes programs. What several share (patterns, expressions, the empty program) is written once."""
+    """Writes programs. What several share (patterns, expressions, transforms, the empty program) is written once."""
 
     def __init__(self, lists: Spans, sets: Addresses, event_codes: Mapping[str, int], names: Sequence[str] = ()) -> None:
+        self.chains: list[tuple[int, int]] = []
+        self.transforms: list[tuple[int, int, tuple[int, int]]] = []
+        self.known_chains: dict[tuple[Transform, ...], int] = {}
         self.ops = bytearray()
         self.bytes = bytearray()
         self.numbers: list[tuple[int, int]] = []
@@ -58,13 +72,18 @@ class Assembler:
 
     def program(self, conditions: Sequence[Condition], blocks: Sequence[Block]) -> int:
         """Writes one program and returns where it starts."""
-        if not conditions and not blocks and self.empty is not None:
-            return self.empty
+        return self.programs(conditions, blocks, ())[0]
+
+    def programs(self, conditions: Sequence[Condition], blocks: Sequence[Block], apart: Sequence[Block]) -> tuple[int, list[int]]:
+        """Writes one program and, each for itself, the blocks that are run over transactions; returns where each starts."""
+        if not conditions and not blocks and not apart and self.empty is not None:
+            return self.empty, []
         decoded = [block for block in blocks if block.buffer == "base64_data"]
         values: dict[str, int] = {}
-        for block in blocks:
+        for block in (*blocks, *apart):
             number(block.steps, values)
         base64 = self.block(decoded[0], values, p.NOTHING) if decoded else p.NOTHING
+        starts = [self.block(block, values, base64) for block in apart]
         start = self.here()
         for condition in conditions:
             if not isinstance(condition, Asn1):
@@ -76,9 +95,9 @@ class Assembler:
             if isinstance(condition, Asn1):
                 self.ops += variable_op(condition, self.names)
         self.ops += p.PLAIN_OP.pack(p.OP_MATCH, 0, 0)
-        if not conditions and not blocks:
+        if not conditions and not blocks and not apart:
             self.empty = start
-        return start
+        return start, starts
 
     def here(self) -> int:
         return len(self.ops) // 32
@@ -86,12 +105,42 @@ class Assembler:
     def block(self, block: Block, values: dict[str, int], base64: int) -> int:
         start = self.here()
         follow = [any_relative_after(block.steps, i) for i in range(len(block.steps))]
-        self.ops += p.BLOCK_OP.pack(p.OP_BLOCK, 0, p.BUFFERS[block.buffer], start + len(block.steps) + 2)
+        buffer = p.BUFFERS[block.buffer] if block.buffer in p.BUFFERS else APP_BUFFERS[block.buffer][0]
+        self.ops += p.BLOCK_OP.pack(p.OP_BLOCK, 0, buffer, start + len(block.steps) + 2, self.chain(block.transforms))
         limit = limits(block.steps, values)
         for i, step in enumerate(block.steps):
             self.ops += self.step(step, block.buffer, follow[i], limit[i], values, base64)
         self.ops += p.PLAIN_OP.pack(p.OP_END, 0, 0)
         return start
+
+    def chain(self, transforms: tuple[Transform, ...]) -> int:
+        """The number of a chain of transforms."""
+        if not transforms:
+            return p.NOTHING
+        if transforms not in self.known_chains:
+            self.known_chains[transforms] = len(self.chains)
+            self.chains.append((len(self.transforms), len(transforms)))
+            for one in transforms:
+                key, expression = (0, 0), 0
+                if one.name == "pcrexform":
+                    expression = self.expression(one.argument, 0)
+                elif one.argument:
+                    key = self.text(one.argument), len(one.argument)
+                self.transforms.append((p.TRANSFORMS[one.name], expression, key))
+        return self.known_chains[transforms]
+
+    def expression(self, text: bytes, options: int) -> int:
+        key = text, options
+        if key not in self.known_expressions:
+            self.known_expressions[key] = len(self.expressions)
+            self.expressions.append((self.text(text), len(text), options, 0))
+        return self.known_expressions[key]
+
+    def ranges(self, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """Number ranges as a span."""
+        first = len(self.numbers)
+        self.numbers += ranges
+        return first, len(ranges)
 
     def text(self, data: bytes) -> int:
         if data not in self.known_bytes:
@@ -104,9 +153,7 @@ class Assembler:
 
     def condition(self, condition: Condition) -> bytes:
         if isinstance(condition, Number):
-            first = len(self.numbers)
-            self.numbers += condition.ranges
-            return p.NUMBER_OP.pack(p.OP_NUMBER, 0, p.FIELDS[condition.field], first, len(condition.ranges))
+            return p.NUMBER_OP.pack(p.OP_NUMBER, 0, p.FIELDS[condition.field], *self.ranges(condition.ranges))
         if isinstance(condition, Bits):
             return p.BITS_OP.pack(p.OP_BITS, 0, p.FIELDS[condition.field], p.BITS_MODES[condition.mode], condition.value,
                                   condition.ignore)
@@ -122,11 +169,22 @@ class Assembler:
             if condition.state == "stateless" or condition.stream == "only_stream" or condition.stream and condition.direction:
                 state |= p.STATE_FLOW
             return p.PLAIN_OP.pack(p.OP_FLOW, 0, state)
+        if isinstance(condition, AppProtocol):
+            first, second = app_numbers(condition.name)
+            return p.PLAIN_OP.pack(p.OP_APP_PROTO, p.NEGATED if condition.negated else 0, first | second << 8)
+        if isinstance(condition, AppEvent):
+            return p.PLAIN_OP.pack(p.OP_APP_EVENT, 0, APP_EVENTS[condition.proto, condition.name])
+        if isinstance(condition, StreamSize):
+            return p.NUMBER_OP.pack(p.OP_STREAM_SIZE, 0, p.SIDES[condition.side], *self.ranges(compared(condition.op, condition.size)))
+        if isinstance(condition, FlowAge):
+            return p.NUMBER_OP.pack(p.OP_FLOW_AGE, 0, 0, *self.ranges(condition.ranges))
         if isinstance(condition, Flowint | Xbits):
             return variable_op(condition, self.names)
         if isinstance(condition, Reputation):
             return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.listed(condition.addresses), 0)
-        return self.presence(condition)
+        if isinstance(condition, Presence):
+            return self.presence(condition)
+        raise ValueError(f"{condition!r} has no compiled form")
 
     def presence(self, condition: Presence) -> bytes:
         flags = p.NEGATED if condition.negated else 0
@@ -145,11 +203,8 @@ class Assembler:
             return self.content(step, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), limit, values)
         if isinstance(step, Pcre):
             options = sum(p.EXPRESSION_OPTIONS[letter] for letter in set(step.options))
-            key = step.expression, options
-            if key not in self.known_expressions:
-                self.known_expressions[key] = len(self.expressions)
-                self.expressions.append((self.text(step.expression), len(step.expression), options, 0))
-            return p.PCRE_OP.pack(p.OP_PCRE, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), self.known_expressions[key])
+            return p.PCRE_OP.pack(p.OP_PCRE, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0),
+                                  self.expression(step.expression, options))
         if isinstance(step, IsDataAt):
             at, var = operand(step.at, p.VALUE_VAR, values)
             return p.ISDATAAT_OP.pack(p.OP_ISDATAAT, flags | var, at)
@@ -157,7 +212,23 @@ class Assembler:
             if block == "base64_data":
                 raise ValueError("base64_decode over base64_data has no compiled form")
             return p.BASE64_OP.pack(p.OP_BASE64, flags, step.bytes, step.offset, base64)
-        return self.byte(step, flags, values)
+        if isinstance(step, Size):
+            return p.NUMBER_OP.pack(p.OP_SIZE, 0, 0, *self.ranges(step.ranges))
+        if isinstance(step, NumberIs):
+            return p.NUMBER_OP.pack(p.OP_VALUE, flags, 0, *self.ranges(step.ranges))
+        if isinstance(step, Clock):
+            return p.PLAIN_OP.pack(p.OP_CLOCK, 0, int(step.passed))
+        if isinstance(step, Interface):
+            return p.INTERFACE_OP.pack(p.OP_INTERFACE, p.INTERFACE_ANY_FRAG if step.any_frag else 0, self.text(step.uuid),
+                                       *self.ranges(step.versions))
+        if isinstance(step, FileIs):
+            single = step.what in ("extension", "name")
+            texts = step.texts[0].lower() if single else b"".join(sorted(step.texts))
+            return p.FILE_OP.pack(p.OP_FILE, flags, p.FILE_IS[step.what], *self.ranges(step.ranges), self.text(texts),
+                                  len(texts) if single else len(step.texts))
+        if isinstance(step, ByteTest | ByteJump | ByteExtract | ByteMath):
+            return self.byte(step, flags, values)
+        raise ValueError(f"{step!r} has no compiled form")
 
     def content(self, step: Content, flags: int, limit: tuple[int, int | None], values: dict[str, int]) -> bytes:
         floor, reach = limit
@@ -213,6 +284,21 @@ class Assembler:
             result = values[step.result]
         return p.BYTE_OP.pack(code, flags, nbytes, step.base, what, result, offset, bitmask, post,
                               getattr(step, "multiplier", 1), value)
+
+
+def app_numbers(name: str) -> tuple[int, int]:
+    """The protocols that a rule means by a name: http is either version, DCERPC may be carried by SMB."""
+    numbers = {"http": ("http", "http2"), "http1": ("http", "http"), "dcerpc": ("dcerpc", "smb")}.get(name, (name, name))
+    return PROTOCOL_NUMBERS[numbers[0]], PROTOCOL_NUMBERS[numbers[1]]
+
+
+def compared(op: str, value: int) -> list[tuple[int, int]]:
+    """The numbers for which a comparison holds, as ranges."""
+    top = 2**64 - 1
+    ranges = {"<": (0, value - 1), "<=": (0, value), "=": (value, value), ">": (value + 1, top), ">=": (value, top)}
+    if op == "!=":
+        return [one for one in ((0, value - 1), (value + 1, top)) if one[0] <= one[1]]
+    return [ranges[op]] if ranges[op][0] <= ranges[op][1] else []
 
 
 def operand(value: Value, flag: int, values: Mapping[str, int]) -> tuple[int, int]:

@@ -26,7 +26,7 @@ typedef struct tx {             /* the head of every room's own transaction stru
     uint8_t progress[2];        /* by direction; room_t.complete[direction] ends it. Only ever grows */
     uint8_t inspected[2];       /* progress at the latest inspection of a direction; belongs to match */
     uint8_t event_count;
-    uint8_t reserved;
+    uint8_t stream_logged;      /* alerts of the raw stream that named it; belongs to match */
     uint16_t events[TX_EVENTS_MAX];     /* enum app_event */
     uint64_t first_ordinal;     /* of the packet with which it was made */
     struct detect_state *detect[2];     /* rules in progress; belongs to match. Begins with its size in bytes (uint64_t) */
@@ -128,7 +128,10 @@ typedef struct room {
     const char *name;           /* as rules and EVE write it */
     uint8_t proto;              /* enum alproto */
     uint8_t complete[2];        /* progress at which a direction is over */
-    uint8_t datagrams;          /* over UDP: parse is called once a datagram, with all of it */
+    uint8_t log_at[2];          /* progress from which on an event is due: LOG_TO_SERVER when to server has come so far,
+                                   LOG_TO_CLIENT when both have; in any case at the flow's end */
+    uint8_t first_data;         /* 1 << direction of who may speak first; 0 for anyone */
+    uint8_t datagrams;          /* 0: over TCP; 1: over UDP, where parse is called once a datagram, with all of it; 2: both */
     uint8_t gaps;               /* takes PARSE_GAP (data NULL, length: missing bytes); else a gap stops the session */
 
     /* Are the first bytes of a direction this protocol? `port`: of the server, `hint` whether it is one of the protocol's. */

@@ -89,7 +89,7 @@ cdef extern from "applayer/config.h" nogil:
         uint16_t flags
         uint8_t progress[2]
         uint8_t inspected[2]
-        uint8_t event_count
+        uint8_t event_count, stream_logged
         uint16_t events[12]
         uint64_t first_ordinal
         void *detect[2]
@@ -175,10 +175,18 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t proto
         uint8_t complete[2]
         uint8_t datagrams, gaps
-        uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept
-        parsed_t (*parse)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept
-        uint32_t (*buffer)(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index, view_t *view) noexcept
-        void (*inspected)(app_context_t *context, tx_t *tx, uint32_t direction) noexcept
-        uint32_t (*log)(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept
-        void (*free_tx)(app_context_t *context, tx_t *tx) noexcept
-        void (*free_state)(app_context_t *context) noexcept
+        uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil
+        parsed_t (*parse)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil
+        uint32_t (*buffer)(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index, view_t *view) noexcept nogil
+        uint8_t log_at[2]
+        uint8_t first_data, datagrams, gaps
+        uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                              uint32_t hint) noexcept nogil
+        parsed_t (*parse)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                          uint32_t flags) noexcept nogil
+        uint32_t (*buffer)(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index,
+                           view_t *view) noexcept nogil
+        void (*inspected)(app_context_t *context, tx_t *tx, uint32_t direction) noexcept nogil
+        uint32_t (*log)(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil
+        void (*free_tx)(app_context_t *context, tx_t *tx) noexcept nogil
+        void (*free_state)(app_context_t *context) noexcept nogil

@@ -11,7 +11,8 @@ cdef enum:
     FILE_NAME_MAX = 2048
 
 
-cdef inline file_t *file_open(app_context_t *context, tx_t *tx, uint32_t direction, const uint8_t *name, uint32_t length) noexcept nogil:
+cdef inline file_t *file_open(app_context_t *context, tx_t *tx, uint32_t direction, const uint8_t *name,
+                              uint32_t length) noexcept nogil:
     """A new file, last of its direction; NULL where memory is refused."""
     cdef file_t *file = <file_t *> pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(file_t))
     cdef file_t **link = &tx.files[direction]

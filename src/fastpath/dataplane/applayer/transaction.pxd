@@ -55,4 +55,3 @@ cdef inline void app_event(app_t *app, uint16_t event) noexcept nogil:
     if app.event_count < APP_EVENTS_MAX:
         app.events[app.event_count] = event
         app.event_count += 1
-

@@ -1,6 +1,7 @@
 # What the keywords on headers ask of an entry.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.applayer.applayer cimport ALPROTO_UNKNOWN
 from fastpath.dataplane.match.flowbits cimport flowbit_read
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, be16, be32, bytes_at, known_proto
 from fastpath.dataplane.match.program cimport *
@@ -279,8 +280,48 @@ cdef inline bint flowbits_hold(const ruleset_t *rules, const flowbits_op_t *op, 
     return False
 
 
+cdef inline uint64_t flow_age(const flow_t *flow, uint64_t now) noexcept nogil:
+    """Whole seconds since the first packet."""
+    return (now - flow.first_ts) // 1000000000 if now > flow.first_ts else 0
+
+
+cdef inline bint app_proto_holds(const plain_op_t *op, const packet_meta_t *meta, const inspection_t *inspection) noexcept nogil:
+    """app-layer-protocol: what this direction was recognised as; while it is sought nothing holds."""
+    cdef uint8_t seen
+    if inspection == NULL or inspection.context == NULL:
+        return False
+    seen = inspection.context.app.seen[1 if meta.flags & PM_TO_CLIENT else 0]
+    if seen == ALPROTO_UNKNOWN:
+        return False
+    return ((seen == op.value & 0xff or seen == op.value >> 8)) != (op.flags & NEGATED)
+
+
+cdef inline bint app_event_holds(uint32_t event, const inspection_t *inspection) noexcept nogil:
+    """An event of recognition that came with this entry."""
+    cdef uint32_t i
+    if inspection != NULL and inspection.context != NULL:
+        for i in range(inspection.events_before, inspection.context.app.event_count):
+            if inspection.context.app.events[i] == event:
+                return True
+    return False
+
+
+cdef inline bint stream_size_holds(const ruleset_t *rules, const number_op_t *op, const inspection_t *inspection) noexcept nogil:
+    cdef uint64_t server, client
+    if inspection == NULL:
+        return False
+    client, server = inspection.stream_size[0], inspection.stream_size[1]
+    if op.field == SIDE_SERVER:
+        return in_numbers(rules, op.ranges, server)
+    if op.field == SIDE_CLIENT:
+        return in_numbers(rules, op.ranges, client)
+    if op.field == SIDE_BOTH:
+        return in_numbers(rules, op.ranges, server) and in_numbers(rules, op.ranges, client)
+    return in_numbers(rules, op.ranges, server) or in_numbers(rules, op.ranges, client)
+
+
 cdef inline bint condition_holds(const ruleset_t *rules, const op_t *op, const burst_t *burst, const packet_meta_t *meta,
-                                 const flow_t *flow) noexcept nogil:
+                                 const flow_t *flow, const inspection_t *inspection, uint64_t now) noexcept nogil:
     cdef uint64_t value
     if op.code == OP_FLOW:
         return flow_holds(meta, (<const plain_op_t *> op).value)
@@ -297,4 +338,12 @@ cdef inline bint condition_holds(const ruleset_t *rules, const op_t *op, const b
         return has_event(burst, meta, (<const plain_op_t *> op).value)
     if op.code == OP_SAMEIP:
         return same_ip(meta) != (op.flags & NEGATED)
+    if op.code == OP_APP_PROTO:
+        return app_proto_holds(<const plain_op_t *> op, meta, inspection)
+    if op.code == OP_APP_EVENT:
+        return app_event_holds((<const plain_op_t *> op).value, inspection)
+    if op.code == OP_STREAM_SIZE:
+        return stream_size_holds(rules, <const number_op_t *> op, inspection)
+    if op.code == OP_FLOW_AGE:
+        return flow != NULL and in_numbers(rules, (<const number_op_t *> op).ranges, flow_age(flow, now))
     return has_ip_option(meta, (<const plain_op_t *> op).value) != (op.flags & NEGATED)

@@ -1,222 +1,20 @@
-"""Which candidates match: each one's header, then its program, exactly as Suricata 7.0.10 decides."""
-from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memchr
+"""Which candidates match an entry: each one's header, then its program, exactly as Suricata 7.0.10 decides."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove
 
-from fastpath.dataplane.match.base64 cimport base64_decode
-from fastpath.dataplane.match.bytes cimport (
-    byte_extract_reads, byte_jump_lands, byte_math_gives, byte_test_holds, data_is_at,
+from fastpath.dataplane.applayer.applayer cimport (
+    ALPROTO_UNKNOWN, APP_EVENTS_MAX, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, app_t, tx_t,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
 from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.match.steps cimport block_holds
+from fastpath.dataplane.match.transforms cimport transformed
 from fastpath.dataplane.match.variables cimport variable_holds, variable_run
-from fastpath.dataplane.pcre2 cimport (
-    PCRE2_ERROR_NOMATCH, pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
-)
-from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, burst_t, flow_t, packet_meta_t
+from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
-cdef extern from * nogil:
-    """
-    #include <string.h>
-    void *memmem(const void *, size_t, const void *, size_t);
-    """
-    void *memmem(const void *data, size_t length, const void *pattern, size_t size) noexcept
-
-
-cdef inline uint8_t lower(uint8_t c) noexcept nogil:
-    return c | 32 if 65 <= c <= 90 else c
-
-
-cdef inline bint same_nocase(const uint8_t *data, const uint8_t *pattern, uint32_t length) noexcept nogil:
-    """Is this the pattern, which is in lower case, in any case?"""
-    cdef uint32_t i
-    for i in range(length):
-        if lower(data[i]) != pattern[i]:
-            return False
-    return True
-
-
-cdef const uint8_t *find_nocase(const uint8_t *data, uint32_t length, const uint8_t *pattern, uint32_t size) noexcept nogil:
-    cdef const uint8_t *last
-    cdef uint8_t first = pattern[0]
-    if size > length:
-        return NULL
-    last = data + (length - size)
-    while data <= last:
-        if lower(data[0]) == first and same_nocase(data, pattern, size):
-            return data
-        data += 1
-    return NULL
-
-
-cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const match_scratch_t *scratch, const uint8_t *data,
-                        uint32_t length, uint32_t before, uint32_t resume) noexcept nogil:
-    """Where the content starts: its first occurrence inside its window, from `resume` on if that is not 0; -1 for none.
-
-    before: where the step before ended, which distance and within count from.
-    """
-    cdef const uint8_t *pattern = rules.bytes + op.at
-    cdef const uint8_t *found
-    cdef int64_t start, end, distance = 0, span
-    if op.flags & RELATIVE:
-        start = before
-        end = length
-        if op.flags & HAS_DISTANCE:
-            distance = <int32_t> scratch.values[op.distance] if op.flags & DISTANCE_VAR else op.distance
-            start = max(start + distance, 0)
-            if op.flags & DISTANCE_VAR:
-                # Suricata counts a variable distance, and where it counts from, twice
-                distance = 2 * distance + before
-        start = max(start, op.offset)
-        if op.flags & HAS_WITHIN:
-            span = <int64_t> scratch.values[op.within] if op.flags & WITHIN_VAR else op.within
-            # an end before the buffer is none
-            if 0 <= before + distance + span < end:
-                end = before + distance + span
-        if op.flags & HAS_DEPTH:
-            end = min(end, <int64_t> before + op.depth)
-    else:
-        start = <int64_t> scratch.values[op.offset] if op.flags & OFFSET_VAR else op.offset
-        end = length
-        if op.flags & HAS_DEPTH:
-            end = min(end, start + (<int64_t> scratch.values[op.depth] if op.flags & DEPTH_VAR else op.depth))
-    if resume:
-        start = resume
-    if start < 0 or start + op.length > end:
-        return -1
-    if op.flags & CONTENT_ENDSWITH:
-        if end < length:
-            return -1
-        if not op.flags & NEGATED:
-            start = end - op.length
-    if op.flags & CONTENT_NOCASE:
-        found = find_nocase(data + start, <uint32_t> (end - start), pattern, op.length)
-    elif op.length == 1:
-        found = <const uint8_t *> memchr(data + start, pattern[0], <size_t> (end - start))
-    else:
-        found = <const uint8_t *> memmem(data + start, <size_t> (end - start), pattern, op.length)
-    if found == NULL:
-        return -1
-    # Suricata looks at the first occurrence alone, and counts the window's start twice
-    if op.flags & CONTENT_ENDSWITH and op.flags & NEGATED and (found - data) + start + op.length != length:
-        return -1
-    return found - data
-
-
-cdef bint base64_holds(const ruleset_t *rules, const base64_op_t *op, match_scratch_t *scratch, const uint8_t *data,
-                       uint32_t length) noexcept nogil:
-    """Decodes and runs the block over what came out. Without such a block nothing can match."""
-    cdef uint64_t start = op.offset
-    if op.flags & RELATIVE:
-        start += scratch.cursor
-    if start >= length:
-        return False
-    length -= <uint32_t> start
-    if op.bytes and op.bytes < length:
-        length = op.bytes
-    scratch.decoded_length = base64_decode(data + start, length, scratch.decoded, BASE64_MAX)
-    return (scratch.decoded_length > 0 and op.block != NOTHING
-            and steps_hold(rules, scratch, rules.ops + op.block + 1, scratch.decoded, scratch.decoded_length))
-
-
-cdef inline bint fails(match_scratch_t *scratch, bint settled) noexcept nogil:
-    scratch.give_up |= settled
-    return False
-
-
-cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_t *op, const uint8_t *data,
-                     uint32_t length) noexcept nogil:
-    """Runs steps up to OP_END from scratch.cursor. A content or pcre that a later step is relative to is tried at its next
-    occurrence when what follows it fails; another content is taken where it is, and what fails after it fails the block.
-    Every step taken counts towards the limit, which does the same."""
-    cdef const content_op_t *content
-    cdef const pcre_op_t *pcre
-    cdef const size_t *ends
-    cdef uint32_t before, resume
-    cdef int64_t found
-    cdef int status
-    cdef bint holds, settled = False
-    while op.code != OP_END:
-        scratch.steps += 1
-        if scratch.steps == rules.header.step_limit:
-            scratch.limits_hit += 1
-            scratch.give_up = True
-            return False
-        if op.code == OP_CONTENT:
-            content = <const content_op_t *> op
-            before = scratch.cursor
-            resume = 0
-            while True:
-                found = content_at(rules, content, scratch, data, length, before, resume)
-                if op.flags & NEGATED:
-                    if found >= 0:
-                        if op.flags & CONTENT_ALONE:
-                            scratch.give_up = True
-                        return fails(scratch, settled)
-                    break
-                if found < 0:
-                    if not op.flags & (RELATIVE | OFFSET_VAR | DEPTH_VAR):
-                        scratch.give_up = True
-                    return fails(scratch, settled)
-                scratch.cursor = <uint32_t> found + content.length
-                if not op.flags & HAS_RELATIVE_NEXT or op[1].code == OP_END:
-                    settled = True
-                    break
-                if steps_hold(rules, scratch, op + 1, data, length):
-                    return True
-                if scratch.give_up:
-                    return False
-                resume = <uint32_t> found + 1
-        elif op.code == OP_PCRE:
-            pcre = <const pcre_op_t *> op
-            before = scratch.cursor if op.flags & RELATIVE else 0
-            if before > length:
-                return fails(scratch, settled)
-            resume = before
-            while True:
-                if resume > length:
-                    return fails(scratch, settled)
-                status = pcre2_match(<const pcre2_code *> rules.expressions[pcre.expression], data + before, length - before,
-                                     resume - before, 0, <pcre2_match_data *> scratch.match_data,
-                                     <pcre2_match_context *> scratch.match_context)
-                if status < 0 and status != PCRE2_ERROR_NOMATCH:
-                    scratch.limits_hit += 1
-                    return fails(scratch, settled)
-                if op.flags & NEGATED:
-                    if status >= 0:
-                        return fails(scratch, settled)
-                    break
-                if status < 0:
-                    return fails(scratch, settled)
-                ends = pcre2_get_ovector_pointer(<pcre2_match_data *> scratch.match_data)
-                resume = before + <uint32_t> ends[0] + 1
-                scratch.cursor = before + <uint32_t> ends[1]
-                if not op.flags & HAS_RELATIVE_NEXT or op[1].code == OP_END:
-                    break
-                if steps_hold(rules, scratch, op + 1, data, length):
-                    return True
-                if scratch.give_up:
-                    return False
-        elif op.code == OP_BASE64:
-            if base64_holds(rules, <const base64_op_t *> op, scratch, data, length):
-                return True
-            return fails(scratch, settled)
-        else:
-            if op.code == OP_BYTE_TEST:
-                holds = byte_test_holds(<const byte_op_t *> op, scratch, data, length)
-            elif op.code == OP_BYTE_JUMP:
-                holds = byte_jump_lands(<const byte_op_t *> op, scratch, data, length)
-            elif op.code == OP_BYTE_EXTRACT:
-                holds = byte_extract_reads(<const byte_op_t *> op, scratch, data, length)
-            elif op.code == OP_BYTE_MATH:
-                holds = byte_math_gives(<const byte_op_t *> op, scratch, data, length)
-            else:
-                holds = data_is_at(<const isdataat_op_t *> op, scratch, length)
-            if not holds:
-                return fails(scratch, settled)
-        op += 1
-    return True
+cdef enum:
+    STREAM_LOGS_MAX = 4         # alerts of the raw stream that name the same transaction (detect.stream-tx-log-limit)
 
 
 cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32_t *length) noexcept nogil:
@@ -250,18 +48,52 @@ cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32
     return transport(meta, ICMP if buffer == BUFFER_ICMPV4_HDR else ICMPV6, 8)
 
 
-cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, const burst_t *burst,
-                        const packet_meta_t *meta, flow_t *flow) noexcept nogil:
-    cdef const op_t *op = rules.ops + rule.ops
+cdef bint windows_hold(const ruleset_t *rules, match_scratch_t *scratch, uint32_t block) noexcept nogil:
+    """Does a block over the payload hold over one of the windows of the raw stream?"""
+    cdef const inspection_t *inspection = scratch.inspection
+    cdef uint32_t i
+    if inspection != NULL and not inspection.flags & INSPECT_NO_PAYLOAD:
+        for i in range(inspection.window_count):
+            if inspection.windows[i].length and block_holds(rules, scratch, block, inspection.windows[i].data,
+                                                            inspection.windows[i].length):
+                return True
+    return False
+
+
+cdef bint packet_block_holds(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, const packet_meta_t *meta,
+                             const block_op_t *block, uint16_t *flags) noexcept nogil:
+    """One block over a buffer of the packet; over payload first the raw stream, for the rules that look at it."""
+    cdef const inspection_t *inspection = scratch.inspection
+    cdef uint32_t at = <uint32_t> (<const op_t *> block - rules.ops)
     cdef const uint8_t *data
     cdef uint32_t length
+    scratch.view_offset = 0
+    scratch.view_end = True
+    if block.buffer == BUFFER_PAYLOAD:
+        if rule.flags & RULE_STREAM and meta.proto == TCP:
+            if inspection == NULL:
+                flags[0] |= MATCH_STREAM
+            elif windows_hold(rules, scratch, at):
+                flags[0] |= MATCH_STREAM
+                return True
+            elif not rule.flags & RULE_PACKET and inspection.flags & INSPECT_IN_STREAM:
+                return False
+        if inspection != NULL and inspection.flags & INSPECT_NO_PAYLOAD:
+            return False
+    data = buffer_of(meta, block.buffer, &length)
+    if data != NULL and length and block.chain != NOTHING:
+        data = transformed(rules, scratch, block.chain, data, &length)
+        scratch.view_known = False      # what is kept of a transaction may lie in the same place
+    return data != NULL and length != 0 and block_holds(rules, scratch, at, data, length)
+
+
+cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, const burst_t *burst,
+                        const packet_meta_t *meta, flow_t *flow, uint64_t now, uint16_t *flags) noexcept nogil:
+    """Conditions and blocks over the packet. flags: MATCH_STREAM is set where the raw stream held."""
+    cdef const op_t *op = rules.ops + rule.ops
     while op.code != OP_MATCH:
         if op.code == OP_BLOCK:
-            data = buffer_of(meta, (<const block_op_t *> op).buffer, &length)
-            if data == NULL or length == 0:
-                return False
-            scratch.steps = scratch.cursor = scratch.give_up = 0
-            if not steps_hold(rules, scratch, op + 1, data, length):
+            if not packet_block_holds(rules, rule, scratch, meta, <const block_op_t *> op, flags):
                 return False
             op = rules.ops + (<const block_op_t *> op).next
         elif OP_FLOWINT <= op.code <= OP_ASN1:
@@ -269,70 +101,117 @@ cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratc
                 return False
             op += 1
         else:
-            if not condition_holds(rules, op, burst, meta, flow):
+            if not condition_holds(rules, op, burst, meta, flow, scratch.inspection, now):
                 return False
             op += 1
     return True
 
 
-cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, const packet_meta_t *meta,
-                    flow_t *flow) noexcept nogil:
+cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, flow_t *flow) noexcept nogil:
     cdef const op_t *op = rules.ops + rule.after
     while op.code != OP_MATCH:
-        variable_run(rules, op, scratch, meta, flow)
+        variable_run(rules, op, scratch, scratch.meta, flow)
         op += 1
 
 
-cdef uint32_t confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
-                            flow_t *flow, uint64_t now) noexcept nogil:
-    """Leaves the candidates that match this entry in scratch.matches, in the order of inspection, and returns how many.
+cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection) noexcept nogil:
+    """Is the flow of the protocol that the rule is about?"""
+    cdef uint8_t proto
+    if rule.app == ALPROTO_UNKNOWN:
+        return True
+    if inspection == NULL or inspection.context == NULL:
+        return False
+    proto = inspection.context.app.proto
+    return proto == rule.app or proto == rule.app2
 
-    Flowbits are set as rules match, so that later rules see them. A pass rule is the last in scratch.matches: what matches
-    after it sets its flowbits and does no more.
+
+cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, tx_t *tx, uint64_t tx_id,
+                     uint16_t flags) noexcept nogil:
+    """Enters a match in the order of alerts: by rule, then by transaction, those without one last."""
+    cdef const rule_t *rule = &rules.rules[compiled]
+    cdef match_t *match
+    cdef uint32_t at = scratch.match_count
+    if at >= MATCHES_MAX:
+        scratch.limits_hit += 1
+        return
+    while at and (scratch.matches[at - 1].compiled > compiled
+                  or scratch.matches[at - 1].compiled == compiled and scratch.matches[at - 1].tx_id > tx_id):
+        at -= 1
+    match = &scratch.matches[at]
+    memmove(match + 1, match, (scratch.match_count - at) * sizeof(match_t))
+    scratch.match_count += 1
+    if rule.threshold != NOTHING or rule.detection_filter != NOTHING:
+        flags |= MATCH_THRESHOLD
+    if rule.flags & RULE_FLOW_ACTION or flags & (MATCH_STREAM | MATCH_STATE):
+        flags |= MATCH_FLOW
+    if rule.flags & RULE_BYPASS:
+        flags |= MATCH_BYPASS
+    if rule.flags & RULE_FILE:
+        flags |= MATCH_FILE
+    if not rule.flags & RULE_NOALERT and rule.kind != KIND_PASS:
+        flags |= MATCH_ALERT
+    match.rule = rule.plan
+    match.compiled = compiled
+    match.kind = rule.kind
+    match.action = rule.action
+    match.flags = flags
+    match.tx_id = tx_id
+    match.tx = tx
+
+
+cdef tx_t *tx_at_work(const inspection_t *inspection, uint32_t direction) noexcept nogil:
+    """The transaction that a match on the raw stream names: the first that is not wholly inspected in this direction."""
+    cdef tx_t *tx
+    if inspection == NULL or inspection.context == NULL:
+        return NULL
+    tx = inspection.context.app.first
+    while tx != NULL and tx.flags & (TX_DETECTED_TO_SERVER << direction | TX_NO_INSPECTION):
+        tx = tx.next
+    if tx == NULL or tx.stream_logged >= STREAM_LOGS_MAX:
+        return NULL
+    tx.stream_logged += 1
+    return tx
+
+
+cdef bint rule_begins(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, const burst_t *burst,
+                      const packet_meta_t *meta, flow_t *flow, uint64_t now, uint16_t *flags) noexcept nogil:
+    """Header, protocol and all that a rule asks of the entry itself."""
+    cdef uint16_t source, destination
+    cdef bint ports = read_ports(meta, &source, &destination)
+    scratch.checks[rule.plan] += 1
+    return (header_holds(rules, rule, meta, ports, source, destination) and proto_holds(rule, scratch.inspection)
+            and program_holds(rules, rule, scratch, burst, meta, flow, now, flags))
+
+
+cdef void rule_matched(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, flow_t *flow, tx_t *tx,
+                       uint64_t tx_id, uint16_t flags) noexcept nogil:
+    """What a rule does when it matches: its flowbits now, so that later rules see them, its alert in its turn."""
+    cdef const rule_t *rule = &rules.rules[compiled]
+    scratch.match_hits[rule.plan] += 1
+    run_after(rules, rule, scratch, flow)
+    note_match(rules, scratch, compiled, tx, tx_id, flags)
+
+
+cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
+                        flow_t *flow, uint64_t now) noexcept nogil:
+    """Enters the candidates that match this entry into scratch.matches.
+
     flow: the entry's flow, or NULL. now: engine time, ns.
     """
     cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef const inspection_t *inspection = scratch.inspection
     cdef const rule_t *rule
-    cdef match_t *match
-    cdef uint16_t source, destination, flags
-    cdef bint ports
-    cdef bint passed = False
+    cdef tx_t *tx
+    cdef uint16_t flags
     cdef uint32_t i
-    scratch.match_count = 0
-    scratch.now = now
-    if scratch.candidate_count == 0:
-        return 0
-    ports = read_ports(meta, &source, &destination)
     for i in range(scratch.candidate_count):
         rule = &rules.rules[scratch.candidates[i]]
-        scratch.checks[rule.plan] += 1
-        if not header_holds(rules, rule, meta, ports, source, destination):
-            continue
-        if not program_holds(rules, rule, scratch, burst, meta, flow):
-            continue
-        scratch.match_hits[rule.plan] += 1
-        run_after(rules, rule, scratch, meta, flow)
-        if passed:
-            continue
-        passed = rule.kind == KIND_PASS
         flags = 0
-        if rule.threshold != NOTHING or rule.detection_filter != NOTHING:
-            flags |= MATCH_THRESHOLD
-        if rule.flags & RULE_STREAM and meta.proto == TCP:
-            flags |= MATCH_STREAM
-        if rule.flags & RULE_FLOW_ACTION or flags & MATCH_STREAM:
-            flags |= MATCH_FLOW
-        if rule.flags & RULE_BYPASS:
-            flags |= MATCH_BYPASS
-        if not rule.flags & RULE_NOALERT and rule.kind != KIND_PASS:
-            flags |= MATCH_ALERT
-        match = &scratch.matches[scratch.match_count]
-        match.rule = rule.plan
-        match.compiled = scratch.candidates[i]
-        match.kind = rule.kind
-        match.action = rule.action
-        match.flags = flags
-        match.tx_id = NO_TX
-        match.tx = NULL
-        scratch.match_count += 1
-    return scratch.match_count
+        if rule.flags & RULE_PROTO_ONLY and (inspection == NULL or not inspection.flags & INSPECT_PROTO_FOUND):
+            continue
+        if not rule_begins(rules, rule, scratch, burst, meta, flow, now, &flags):
+            continue
+        tx = NULL
+        if flags & MATCH_STREAM or rule.app != ALPROTO_UNKNOWN and meta.proto == UDP:
+            tx = tx_at_work(inspection, 1 if meta.flags & PM_TO_CLIENT else 0)
+        rule_matched(rules, scratch, scratch.candidates[i], flow, tx, NO_TX if tx == NULL else tx.id, flags)

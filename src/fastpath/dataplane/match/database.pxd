@@ -1,6 +1,8 @@
 from libc.stdint cimport uint32_t
 
-from fastpath.dataplane.match.program cimport match_scratch_t, op_t, ruleset_t, span_t
+from fastpath.dataplane.match.program cimport (
+    engine_t, file_op_t, match_scratch_t, op_t, pattern_set_t, ruleset_t, span_t,
+)
 
 
 cdef class Database:
@@ -13,6 +15,11 @@ cdef class Database:
     cdef uint32_t count(self, uint32_t section) noexcept
     cdef rule_list(self, span_t span, what)
     cdef check_tables(self)
+    cdef check_patterns(self, const pattern_set_t *patterns, what)
+    cdef check_apps(self)
+    cdef bint chain_holds(self, uint32_t chain) noexcept
+    cdef bint engine_holds(self, const engine_t *engine) noexcept
+    cdef bint file_holds(self, const file_op_t *op) noexcept
     cdef check_rules(self)
     cdef bint program_holds(self, uint32_t at, bint after) noexcept
     cdef bint condition_holds(self, const op_t *op) noexcept

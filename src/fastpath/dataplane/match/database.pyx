@@ -8,6 +8,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
+from fastpath.dataplane.applayer.applayer cimport ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST
 from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
@@ -21,6 +22,14 @@ from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.types cimport ACTION_REJECT_BOTH
 
 import numpy as np
+
+cdef enum:
+    CAPTURES_MAX = 16           # groups of an expression that are kept, the whole match included
+
+
+cdef inline bint app_buffer(uint32_t buffer) noexcept nogil:
+    return BUFFER_APP_FIRST <= buffer < BUFFER_APP_END
+
 
 cdef bint within(span_t span, uint32_t count) noexcept nogil:
     return span.first <= count and span.count <= count - span.first
@@ -132,7 +141,8 @@ cdef class Database:
         cdef uint32_t *widths = [
             sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
             sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
-            sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t),
+            sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t), sizeof(engine_t), sizeof(prefilter_t),
+            sizeof(app_rules_t), sizeof(span_t), sizeof(transform_t),
         ]
         cdef uint32_t i
         if memcmp(header.magic, PROGRAM_MAGIC, 8) != 0:
@@ -165,6 +175,11 @@ cdef class Database:
         self.rules.patterns = <const span_t *> at[SECTION_PATTERNS]
         self.rules.thresholds = <const threshold_t *> at[SECTION_THRESHOLDS]
         self.rules.iponly = <const iponly_t *> at[SECTION_IPONLY]
+        self.rules.engines = <const engine_t *> at[SECTION_ENGINES]
+        self.rules.prefilters = <const prefilter_t *> at[SECTION_PREFILTERS]
+        self.rules.apps = <const app_rules_t *> at[SECTION_APPS]
+        self.rules.chains = <const span_t *> at[SECTION_CHAINS]
+        self.rules.transforms = <const transform_t *> at[SECTION_TRANSFORMS]
         self.rules.has_iponly = header.section[SECTION_IPONLY].count > 0 or header.iponly_anywhere.count > 0
 
     cdef uint32_t count(self, uint32_t section) noexcept:
@@ -202,10 +217,9 @@ cdef class Database:
             self.rule_list(group.bare, f"group {i}")
             self.rule_list(group.payload, f"group {i}")
             self.rule_list(group.event, f"group {i}")
-            if not within(group.patterns, self.count(SECTION_PATTERNS)):
-                raise ValueError(f"rule database: the patterns of group {i} lie outside their section")
-            if group.database != NOTHING and (group.database >= self.count(SECTION_DATABASES) or not group.patterns.count):
-                raise ValueError(f"rule database: group {i} names no database")
+            self.check_patterns(&group.packet, f"group {i}")
+            self.check_patterns(&group.stream, f"group {i}")
+        self.check_apps()
         for i in range(self.count(SECTION_DATABASES)):
             span = (<const span_t *> (self.blob + self.rules.header.section[SECTION_DATABASES].offset))[i]
             if not within(span, self.count(SECTION_SERIALIZED)):
@@ -220,6 +234,60 @@ cdef class Database:
         for i in range(self.count(SECTION_IPONLY)):
             self.rule_list(self.rules.iponly[i].rules, f"address entry {i}")
 
+    cdef check_patterns(self, const pattern_set_t *patterns, what):
+        if not within(patterns.patterns, self.count(SECTION_PATTERNS)):
+            raise ValueError(f"rule database: the patterns of {what} lie outside their section")
+        if patterns.database != NOTHING and (patterns.database >= self.count(SECTION_DATABASES) or not patterns.patterns.count):
+            raise ValueError(f"rule database: {what} names no database")
+
+    cdef check_apps(self):
+        """What belongs to the application layers: prefilters, engines, chains of transforms."""
+        cdef uint32_t i, k
+        cdef const app_rules_t *known
+        cdef const transform_t *transform
+        if self.count(SECTION_APPS) != 2 * ALPROTO_MAX:
+            raise ValueError("rule database: the table of application protocols is not whole")
+        for i in range(2 * ALPROTO_MAX):
+            known = &self.rules.apps[i]
+            self.rule_list(known.bare, f"application protocol {i // 2}")
+            if not within(known.prefilters, self.count(SECTION_PREFILTERS)):
+                raise ValueError(f"rule database: application protocol {i // 2} names no prefilter")
+        for i in range(self.count(SECTION_PREFILTERS)):
+            self.check_patterns(&self.rules.prefilters[i].set, f"prefilter {i}")
+            if (not app_buffer(self.rules.prefilters[i].buffer)
+                    or not self.chain_holds(self.rules.prefilters[i].chain)):
+                raise ValueError(f"rule database: prefilter {i} names no buffer")
+        for i in range(self.count(SECTION_CHAINS)):
+            if not within(self.rules.chains[i], self.count(SECTION_TRANSFORMS)):
+                raise ValueError(f"rule database: transforms {i} lie outside their section")
+        for i in range(self.count(SECTION_TRANSFORMS)):
+            transform = &self.rules.transforms[i]
+            if (transform.kind >= TRANSFORMS or not within(transform.key, self.count(SECTION_BYTES))
+                    or transform.kind == TRANSFORM_XOR and not transform.key.count
+                    or transform.kind == TRANSFORM_PCREXFORM and transform.expression >= self.count(SECTION_EXPRESSIONS)):
+                raise ValueError(f"rule database: transform {i} is of no known kind")
+        for i in range(self.count(SECTION_ENGINES)):
+            if not self.engine_holds(&self.rules.engines[i]):
+                raise ValueError(f"rule database: engine {i} is not sound")
+
+    cdef bint chain_holds(self, uint32_t chain) noexcept:
+        return chain == NOTHING or chain < self.count(SECTION_CHAINS)
+
+    cdef bint engine_holds(self, const engine_t *engine) noexcept:
+        cdef const block_op_t *block
+        if engine.kind >= ENGINE_KINDS or engine.proto >= ALPROTO_MAX or engine.direction > 1:
+            return False
+        if not engine.bit or engine.bit & (engine.bit - 1) or engine.bit >= 1 << ENGINES_MAX:
+            return False
+        if engine.kind == ENGINE_EVENT:
+            return True
+        if engine.block >= self.count(SECTION_OPS) or self.rules.ops[engine.block].code != OP_BLOCK:
+            return False
+        block = <const block_op_t *> &self.rules.ops[engine.block]
+        if (not app_buffer(engine.buffer) if engine.kind == ENGINE_BUFFER else engine.buffer != BUFFER_PAYLOAD):
+            return False
+        return block.buffer == engine.buffer and self.block_holds(engine.block, True)
+
     cdef check_rules(self):
         cdef uint32_t i
         cdef const rule_t *rule
@@ -232,6 +300,9 @@ cdef class Database:
                     or (rule.dport != NOTHING and rule.dport >= self.count(SECTION_PORT_SETS))
                     or (rule.threshold != NOTHING and rule.threshold >= self.count(SECTION_THRESHOLDS))
                     or (rule.detection_filter != NOTHING and rule.detection_filter >= self.count(SECTION_THRESHOLDS))
+                    or rule.app >= ALPROTO_MAX or rule.app2 >= ALPROTO_MAX
+                    or rule.engine_count > self.count(SECTION_ENGINES)
+                    or rule.engines > self.count(SECTION_ENGINES) - rule.engine_count
                     or not self.program_holds(rule.ops, False) or not self.program_holds(rule.after, True)):
                 raise ValueError(f"rule database: rule {i} points outside the blob")
 
@@ -270,7 +341,12 @@ cdef class Database:
                     and below(self.rules.lists, flowbits.bits, self.rules.header.flowbits, False))
         if op.code == OP_FLOW:
             return (<const plain_op_t *> op).value <= STATE_MASK
-        return op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_EVENT or self.variable_holds(op)
+        if op.code == OP_STREAM_SIZE:
+            return number.field < SIDES and within(number.ranges, self.count(SECTION_NUMBERS))
+        if op.code == OP_FLOW_AGE:
+            return within(number.ranges, self.count(SECTION_NUMBERS))
+        return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_EVENT or op.code == OP_APP_PROTO
+                or op.code == OP_APP_EVENT or self.variable_holds(op))
 
     cdef bint variable_holds(self, const op_t *op) noexcept:
         cdef const flowint_op_t *flowint = <const flowint_op_t *> op
@@ -292,7 +368,7 @@ cdef class Database:
         cdef uint32_t end = self.count(SECTION_OPS)
         cdef const block_op_t *block = <const block_op_t *> &self.rules.ops[at]
         cdef const base64_op_t *base64
-        if block.next <= at or block.next > end:
+        if block.next <= at or block.next > end or not self.chain_holds(block.chain):
             return False
         for at in range(at + 1, block.next - 1):
             if not self.step_holds(&self.rules.ops[at]):
@@ -325,6 +401,16 @@ cdef class Database:
             return not op.flags & VALUE_VAR or (<const isdataat_op_t *> op).at < VALUES_MAX
         if op.code == OP_BASE64:
             return True
+        if op.code == OP_CLOCK:
+            return True
+        if op.code == OP_SIZE or op.code == OP_VALUE:
+            return within((<const number_op_t *> op).ranges, self.count(SECTION_NUMBERS))
+        if op.code == OP_INTERFACE:
+            text.first, text.count = (<const interface_op_t *> op).uuid, 16
+            return (within(text, self.count(SECTION_BYTES))
+                    and within((<const interface_op_t *> op).versions, self.count(SECTION_NUMBERS)))
+        if op.code == OP_FILE:
+            return self.file_holds(<const file_op_t *> op)
         if op.code != OP_BYTE_TEST and op.code != OP_BYTE_JUMP and op.code != OP_BYTE_EXTRACT and op.code != OP_BYTE_MATH:
             return False
         if op.flags & NBYTES_VAR:
@@ -345,6 +431,14 @@ cdef class Database:
         if op.code == OP_BYTE_TEST:
             return byte.what < TESTS
         return op.code != OP_BYTE_MATH or byte.what < MATHS
+
+    cdef bint file_holds(self, const file_op_t *op) noexcept:
+        cdef uint32_t *widths = [0, 16, 20, 32, 1, 1, 0]
+        cdef uint64_t length
+        if op.what >= FILE_IS or not within(op.ranges, self.count(SECTION_NUMBERS)):
+            return False
+        length = <uint64_t> op.count * widths[op.what]
+        return op.at <= self.count(SECTION_BYTES) and length <= self.count(SECTION_BYTES) - op.at
 
     cdef load_databases(self):
         cdef uint32_t i, n = self.count(SECTION_DATABASES)
@@ -387,23 +481,14 @@ cdef class Database:
             pcre2_jit_compile(<pcre2_code *> self.rules.expressions[i], PCRE2_JIT_COMPLETE)
 
     cdef (uint32_t, size_t) rooms(self):
-        """The most patterns that one scan can find, and the most candidates that one entry can have."""
-        cdef uint32_t i, k, patterns = 1, by_address = 0
-        cdef uint64_t rules = 1, total
-        cdef const group_t *group
+        """The most patterns that one scan can find, and the candidates that there must be room for: every rule once, and a
+        list more before those that are there twice are dropped."""
+        cdef uint32_t i, patterns = 1
         for i in range(self.count(SECTION_GROUPS)):
-            group = &self.rules.groups[i]
-            patterns = max(patterns, group.patterns.count)
-            total = <uint64_t> group.bare.count + group.payload.count + group.event.count
-            for k in range(group.patterns.count):
-                total += self.rules.patterns[group.patterns.first + k].count
-            rules = max(rules, total)
-        for i in range(self.count(SECTION_IPONLY)):
-            by_address = max(by_address, self.rules.iponly[i].rules.count)
-        rules += 2 * <uint64_t> by_address + self.rules.header.iponly_anywhere.count
-        if rules > 1 << 26:
-            raise ValueError("rule database: one group has more candidates than any rule set would")
-        return patterns, rules
+            patterns = max(patterns, self.rules.groups[i].packet.patterns.count, self.rules.groups[i].stream.patterns.count)
+        for i in range(self.count(SECTION_PREFILTERS)):
+            patterns = max(patterns, self.rules.prefilters[i].set.patterns.count)
+        return patterns, 2 * <size_t> self.rules.rule_count + 1
 
 
 cdef class Scratch:
@@ -425,12 +510,17 @@ cdef class Scratch:
         at.hits = <uint32_t *> malloc(patterns * sizeof(uint32_t))
         at.candidates = <uint32_t *> malloc(rules * sizeof(uint32_t))
         at.merged = <uint32_t *> malloc(rules * sizeof(uint32_t))
-        at.matches = <match_t *> malloc(rules * sizeof(match_t))
+        at.app_candidates = <uint32_t *> malloc(rules * sizeof(uint32_t))
+        at.candidate_room = <uint32_t> rules
+        at.matches = <match_t *> malloc(MATCHES_MAX * sizeof(match_t))
         at.checks = <uint64_t *> calloc(plans, 3 * sizeof(uint64_t))
         at.decoded = <uint8_t *> malloc(BASE64_MAX)
-        at.match_data = pcre2_match_data_create(1, NULL)
+        at.transformed[0] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
+        at.transformed[1] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
+        at.match_data = pcre2_match_data_create(CAPTURES_MAX, NULL)
         at.match_context = pcre2_match_context_create(NULL)
         if (at.hits == NULL or at.candidates == NULL or at.merged == NULL or at.matches == NULL or at.checks == NULL
+                or at.app_candidates == NULL or at.transformed[0] == NULL or at.transformed[1] == NULL
                 or at.decoded == NULL or at.match_data == NULL or at.match_context == NULL):
             raise MemoryError
         at.candidate_hits = at.checks + plans
@@ -446,6 +536,9 @@ cdef class Scratch:
         free(self.at.hits)
         free(self.at.candidates)
         free(self.at.merged)
+        free(self.at.app_candidates)
+        free(self.at.transformed[0])
+        free(self.at.transformed[1])
         free(self.at.matches)
         free(self.at.checks)
         free(self.at.decoded)
@@ -501,6 +594,20 @@ def read_struct(str name, const uint8_t[::1] data):
         return (<const threshold_t *> whole)[0]
     if name == "IPONLY":
         return (<const iponly_t *> whole)[0]
+    if name == "ENGINES":
+        return (<const engine_t *> whole)[0]
+    if name == "PREFILTERS":
+        return (<const prefilter_t *> whole)[0]
+    if name == "APPS":
+        return (<const app_rules_t *> whole)[0]
+    if name == "CHAINS":
+        return (<const span_t *> whole)[0]
+    if name == "TRANSFORMS":
+        return (<const transform_t *> whole)[0]
+    if name == "interface":
+        return (<const interface_op_t *> whole)[0]
+    if name == "file":
+        return (<const file_op_t *> whole)[0]
     if name == "content":
         return (<const content_op_t *> whole)[0]
     if name == "byte":

@@ -1,16 +1,30 @@
-"""An entry against the rules: its packet first, then the transactions of its direction."""
+"""An entry against the rules: its packet and the raw stream first, then the transactions of its direction."""
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
-from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t
+from fastpath.dataplane.match.program cimport INSPECT_TX, KIND_PASS, inspection_t, match_scratch_t, ruleset_t
+from fastpath.dataplane.match.transactions cimport inspect_transactions
 from fastpath.dataplane.types cimport burst_t, flow_t
 
 
 cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, flow_t *flow,
                         const inspection_t *inspection, uint64_t now) noexcept nogil:
-    """flow: the entry's, or NULL. inspection: NULL for neither stream nor application. now: engine time, ns."""
-    if prefilter_entry(rules, scratch, burst, entry, flow) == 0:
-        scratch.match_count = 0
-        return 0
-    return confirm_entry(rules, scratch, burst, entry, flow, now)
+    """flow: the entry's, or NULL. inspection: NULL for neither stream nor application. now: engine time, ns.
+
+    A pass rule is the last in scratch.matches: what matches after it has set its flowbits and does no more.
+    """
+    cdef uint32_t i
+    scratch.inspection = inspection
+    scratch.meta = &burst.meta[entry]
+    scratch.now = now
+    scratch.match_count = 0
+    if prefilter_entry(rules, scratch, burst, entry, flow):
+        confirm_entry(rules, scratch, burst, entry, flow, now)
+    if inspection != NULL and inspection.flags & INSPECT_TX and inspection.context != NULL and inspection.room != NULL:
+        inspect_transactions(rules, scratch, burst, entry, flow, now)
+    for i in range(scratch.match_count):
+        if scratch.matches[i].kind == KIND_PASS:
+            scratch.match_count = i + 1
+            break
+    return scratch.match_count

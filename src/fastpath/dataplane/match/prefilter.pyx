@@ -1,13 +1,15 @@
 """Which rules may match an entry: those of its group whose fast pattern Hyperscan finds in the payload, those of its group
 that have none, and once per direction of a flow those that ask for addresses alone."""
 from libc.stddef cimport size_t
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from fastpath.dataplane.applayer.applayer cimport BUFFER_MANY, VIEW_READY, tx_t, view_t
 from fastpath.dataplane.hyperscan cimport *
 from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, known_proto, read_ports
 from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.match.transforms cimport buffer_view
 from fastpath.dataplane.types cimport (
     FLOW_GROUPED_TO_CLIENT, FLOW_GROUPED_TO_SERVER, FLOW_IPONLY_TO_CLIENT, FLOW_IPONLY_TO_SERVER, NET_IPV4, NET_IPV6, NO_INDEX,
     PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
@@ -21,11 +23,6 @@ cdef int note_hit(unsigned int pattern, unsigned long long start, unsigned long 
         scratch.hits[scratch.hit_count] = pattern
         scratch.hit_count += 1
     return 0
-
-
-cdef inline void add_rules(const ruleset_t *rules, match_scratch_t *scratch, span_t span) noexcept nogil:
-    memcpy(scratch.candidates + scratch.candidate_count, rules.lists + span.first, span.count * sizeof(uint32_t))
-    scratch.candidate_count += span.count
 
 
 cdef void sort_candidates(match_scratch_t *scratch) noexcept nogil:
@@ -62,6 +59,13 @@ cdef void sort_candidates(match_scratch_t *scratch) noexcept nogil:
             a[at] = a[i]
             at += 1
     scratch.candidate_count = at
+
+
+cdef inline void add_rules(const ruleset_t *rules, match_scratch_t *scratch, span_t span) noexcept nogil:
+    if span.count > scratch.candidate_room - scratch.candidate_count:
+        sort_candidates(scratch)        # each rule once: then there is room for every list
+    memcpy(scratch.candidates + scratch.candidate_count, rules.lists + span.first, span.count * sizeof(uint32_t))
+    scratch.candidate_count += span.count
 
 
 cdef uint32_t group_of(const ruleset_t *rules, const packet_meta_t *meta, flow_t *flow) noexcept nogil:
@@ -128,32 +132,65 @@ cdef void add_iponly(const ruleset_t *rules, match_scratch_t *scratch, const pac
             add_by_address(rules, scratch, rules.header.iponly[3], be64(at + 24), be64(at + 32))
 
 
+cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
+               uint32_t length) noexcept nogil:
+    """Adds the rules whose pattern is in these bytes."""
+    cdef uint32_t i, k, first
+    cdef span_t behind
+    if patterns.database == NOTHING or length < patterns.shortest:
+        return
+    scratch.hit_count = 0
+    scratch.hit_room = patterns.patterns.count
+    scratch.scanning[scratch.scans & 1] = patterns.database
+    scratch.scans += 1
+    scratch.scanned += length
+    hs_scan(<hs_database_t *> rules.databases[patterns.database], <const char *> data, length, 0,
+            <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
+    for i in range(scratch.hit_count):
+        behind = rules.patterns[patterns.patterns.first + scratch.hits[i]]
+        add_rules(rules, scratch, behind)
+        for k in range(behind.count):
+            scratch.candidate_hits[rules.rules[rules.lists[behind.first + k]].plan] += 1
+
+
+cdef void set_app_rules_apart(const ruleset_t *rules, match_scratch_t *scratch) noexcept nogil:
+    """Rules on transactions wait for their transactions."""
+    cdef uint32_t i, kept = 0
+    scratch.app_candidate_count = 0
+    for i in range(scratch.candidate_count):
+        if rules.rules[scratch.candidates[i]].flags & RULE_APP:
+            scratch.app_candidates[scratch.app_candidate_count] = scratch.candidates[i]
+            scratch.app_candidate_count += 1
+        else:
+            scratch.candidates[kept] = scratch.candidates[i]
+            kept += 1
+    scratch.candidate_count = kept
+
+
 cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
                               flow_t *flow) noexcept nogil:
     """Leaves the rules that may match this entry in scratch.candidates, in the order of inspection, and returns how many.
 
-    flow: the entry's flow, or NULL; its group and IP-only marks are read and set.
+    flow: the entry's flow, or NULL; its group and IP-only marks are read and set. scratch.inspection: the raw stream, or NULL.
     """
     cdef const packet_meta_t *meta = &burst.meta[entry]
     cdef const group_t *group = &rules.groups[group_of(rules, meta, flow)]
-    cdef span_t behind
+    cdef const inspection_t *inspection = scratch.inspection
+    cdef const uint8_t *payload = meta.frame + meta.payload
+    cdef bint hidden = inspection != NULL and inspection.flags & INSPECT_NO_PAYLOAD != 0
+    cdef bint something = meta.payload_len > 0
     cdef uint32_t i
     scratch.candidate_count = 0
-    if meta.payload_len:
-        if group.database != NOTHING and meta.payload_len >= group.shortest:
-            scratch.hit_count = 0
-            scratch.hit_room = group.patterns.count
-            scratch.scanning = group.database
-            scratch.scans += 1
-            scratch.scanned += meta.payload_len
-            hs_scan(<hs_database_t *> rules.databases[group.database], <const char *> meta.frame + meta.payload,
-                    meta.payload_len, 0, <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
-            for i in range(scratch.hit_count):
-                behind = rules.patterns[group.patterns.first + scratch.hits[i]]
-                add_rules(rules, scratch, behind)
-            for i in range(scratch.candidate_count):
-                scratch.candidate_hits[rules.rules[scratch.candidates[i]].plan] += 1
-        if group.payload.count:
+    if not hidden:
+        if meta.payload_len:
+            scan(rules, scratch, &group.packet, payload, meta.payload_len)
+            if inspection == NULL or not inspection.flags & INSPECT_IN_STREAM:
+                scan(rules, scratch, &group.stream, payload, meta.payload_len)
+        if inspection != NULL:
+            for i in range(inspection.window_count):
+                something = True
+                scan(rules, scratch, &group.stream, inspection.windows[i].data, inspection.windows[i].length)
+        if something and group.payload.count:
             add_rules(rules, scratch, group.payload)
     if group.bare.count:
         add_rules(rules, scratch, group.bare)
@@ -163,7 +200,45 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
         add_iponly(rules, scratch, meta, flow)
     if scratch.candidate_count > 1:
         sort_candidates(scratch)
+    set_app_rules_apart(rules, scratch)
     return scratch.candidate_count
+
+
+cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, const prefilter_t *prefilter, tx_t *tx,
+                           uint32_t direction) noexcept nogil:
+    """One buffer of a transaction, each of its instances."""
+    cdef view_t view
+    cdef uint32_t index = 0
+    while buffer_view(rules, scratch, tx, direction, prefilter.buffer, index, prefilter.chain, &view) == VIEW_READY:
+        scan(rules, scratch, &prefilter.set, view.data, view.length)
+        index += 1
+        if not prefilter.flags & BUFFER_MANY:
+            return
+
+
+cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction) noexcept nogil:
+    """Leaves the rules that may match a transaction in scratch.candidates: those whose pattern is in a buffer that can be looked
+    at, unless that was done when the transaction was already past it, and those without a pattern."""
+    cdef const app_rules_t *known = &rules.apps[scratch.inspection.context.app.proto * 2 + direction]
+    cdef const prefilter_t *prefilter
+    cdef uint32_t i
+    scratch.candidate_count = 0
+    for i in range(known.prefilters.count):
+        prefilter = &rules.prefilters[known.prefilters.first + i]
+        if prefilter.progress > tx.progress[direction]:
+            break
+        if tx.inspected[direction] <= prefilter.progress:
+            prefilter_buffer(rules, scratch, prefilter, tx, direction)
+    if known.bare.count:
+        add_rules(rules, scratch, known.bare)
+    if scratch.app_candidate_count:
+        if scratch.app_candidate_count > scratch.candidate_room - scratch.candidate_count:
+            sort_candidates(scratch)
+        memcpy(scratch.candidates + scratch.candidate_count, scratch.app_candidates,
+               scratch.app_candidate_count * sizeof(uint32_t))
+        scratch.candidate_count += scratch.app_candidate_count
+    if scratch.candidate_count > 1:
+        sort_candidates(scratch)
 
 
 def version():

@@ -15,11 +15,15 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 1,
+    PROGRAM_VERSION = 2,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
     BASE64_MAX = 65535,         /* bytes that base64_decode may give */
+    TRANSFORMED_MAX = 1 << 18,  /* bytes of a buffer that transforms look at */
+    ENGINES_MAX = 24,           /* blocks of one rule over what a transaction has */
+    STORED_MAX = 4096,          /* rules that one direction of a transaction remembers */
+    MATCHES_MAX = 4096,         /* of one entry */
 };
 
 enum section {
@@ -41,6 +45,11 @@ enum section {
     SECTION_EXPRESSIONS,        /* expression_t */
     SECTION_THRESHOLDS,         /* threshold_t */
     SECTION_IPONLY,             /* iponly_t: address to IP-only rules, four tables (program_header_t.iponly) */
+    SECTION_ENGINES,            /* engine_t: what a rule asks of transactions */
+    SECTION_PREFILTERS,         /* prefilter_t: the databases over buffers of the application layers */
+    SECTION_APPS,               /* app_rules_t [ALPROTO_MAX][2]: by protocol and direction */
+    SECTION_CHAINS,             /* span_t over SECTION_TRANSFORMS */
+    SECTION_TRANSFORMS,         /* transform_t */
     SECTION_MAX,
 };
 
@@ -92,6 +101,9 @@ enum rule_flag {
     RULE_BYPASS = 1 << 8,
     RULE_EVENT = 1 << 9,        /* cannot match a packet without events */
     RULE_FLOW_ACTION = 1 << 10, /* drop and pass act on the flow, whatever matched */
+    RULE_APP = 1 << 11,         /* matches transactions, by its engines: no entry's candidate */
+    RULE_PROTO_ONLY = 1 << 12,  /* app-layer-protocol and nothing that needs more: once, when the protocol is found */
+    RULE_FILE = 1 << 13,        /* looks at files: a new one is a new chance */
 };
 
 enum rule_kind { KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT };  /* in the order of inspection */
@@ -109,19 +121,85 @@ typedef struct rule {
     uint8_t kind;               /* enum rule_kind */
     uint8_t action;             /* enum action */
     uint8_t proto, proto2;      /* IP protocols; the second repeats the first but for icmp */
-    uint32_t reserved[3];
+    uint8_t app, app2;          /* enum alproto that the flow must have, either of them; ALPROTO_UNKNOWN for any */
+    uint16_t engine_count;
+    uint32_t engines;           /* first in SECTION_ENGINES: the one of the fast pattern, then by progress */
+    uint32_t reserved;
 } rule_t;
 _Static_assert(sizeof(rule_t) == 64, "one cache line a rule");
 
-typedef struct group {
+typedef struct pattern_set {
     uint32_t database;          /* NOTHING where no rule has a pattern */
     uint32_t shortest;          /* bytes of its shortest pattern */
     span_t patterns;            /* in SECTION_PATTERNS: entry i belongs to pattern i of the database */
+} pattern_set_t;
+_Static_assert(sizeof(pattern_set_t) == 16, "packed by rules/program.py");
+
+typedef struct group {
+    pattern_set_t packet;       /* of rules that look at payload where it lies */
+    pattern_set_t stream;       /* of rules that look at the raw stream, or at payload that did not enter it */
     span_t bare;                /* in SECTION_LISTS: rules without a pattern that any packet may match */
     span_t payload;             /* rules without a pattern that need payload */
     span_t event;               /* rules that need an event */
 } group_t;
-_Static_assert(sizeof(group_t) == 40, "packed by rules/program.py");
+_Static_assert(sizeof(group_t) == 56, "packed by rules/program.py");
+
+/* ---- rules on transactions ---- */
+
+enum engine_kind { ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT, ENGINE_KINDS };
+enum engine_flag { ENGINE_FAST = 1 << 0, ENGINE_FILE = 1 << 1 };    /* has the fast pattern; looks at files */
+typedef struct engine {
+    uint8_t kind;
+    uint8_t proto;              /* enum alproto */
+    uint8_t direction;
+    uint8_t progress;           /* of the transaction, from which on it can be looked at */
+    uint16_t buffer;
+    uint16_t flags;             /* ENGINE_* | buffer_flag << 8 */
+    uint32_t bit;               /* of stored_t.state: this block has held */
+    uint32_t block;             /* OP_BLOCK */
+    uint32_t event;             /* enum app_event of ENGINE_EVENT */
+    uint32_t reserved;
+} engine_t;
+_Static_assert(sizeof(engine_t) == 24, "packed by rules/program.py");
+enum { STORED_FULL = 1 << 30, STORED_CANNOT = 1 << 29, STORED_FILE = 1 << 28 };     /* stored_t.state beside the bits of engines */
+
+typedef struct prefilter {      /* of one buffer of a protocol and direction */
+    pattern_set_t set;
+    uint16_t buffer;
+    uint8_t progress;
+    uint8_t flags;              /* enum buffer_flag */
+    uint32_t chain;             /* of transforms, in SECTION_CHAINS; NOTHING for none */
+    uint32_t reserved[2];
+} prefilter_t;
+_Static_assert(sizeof(prefilter_t) == 32, "packed by rules/program.py");
+
+typedef struct app_rules {
+    span_t prefilters;          /* in SECTION_PREFILTERS, by progress */
+    span_t bare;                /* in SECTION_LISTS: rules without a pattern, candidates of every transaction */
+} app_rules_t;
+_Static_assert(sizeof(app_rules_t) == 16, "packed by rules/program.py");
+
+enum transform_kind {
+    TRANSFORM_COMPRESS_WHITESPACE, TRANSFORM_STRIP_WHITESPACE, TRANSFORM_STRIP_PSEUDO_HEADERS, TRANSFORM_MD5, TRANSFORM_SHA1,
+    TRANSFORM_SHA256, TRANSFORM_DOTPREFIX, TRANSFORM_PCREXFORM, TRANSFORM_URL_DECODE, TRANSFORM_XOR,
+    TRANSFORM_HEADER_LOWERCASE, TRANSFORM_LOWERCASE, TRANSFORM_UPPERCASE, TRANSFORMS,
+};
+typedef struct transform {
+    uint32_t kind;
+    uint32_t expression;        /* of pcrexform, in SECTION_EXPRESSIONS */
+    span_t key;                 /* of xor, in SECTION_BYTES */
+} transform_t;
+_Static_assert(sizeof(transform_t) == 16, "packed by rules/program.py");
+
+/* What a direction of a transaction remembers of the rules: tx_t.detect. */
+typedef struct stored { uint32_t rule, state; } stored_t;
+typedef struct detect_state {
+    uint64_t size;              /* bytes, this head included */
+    uint32_t count, room;
+    uint32_t files_seen;        /* the newest file of the direction at the latest inspection */
+    uint8_t epoch, reserved[3]; /* of the rule set: under another the rules have other numbers */
+    stored_t stored[];          /* by rule */
+} detect_state_t;
 
 typedef struct iponly {         /* addresses from `low` on, up to the next entry */
     uint64_t low[2];            /* most significant word first; IPv4 in low[1] */
@@ -160,6 +238,8 @@ enum op_code {
     OP_BLOCK,                   /* the steps that follow run over a buffer, up to OP_END */
     OP_END,
     OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64,
+    OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE,    /* conditions */
+    OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE,                   /* steps */
     OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, and what is asked last */
     OP_CLOCK, OP_DATASET,                           /* steps */
     OP_CODES,
@@ -202,7 +282,7 @@ enum buffer {
     BUFFER_PAYLOAD, BUFFER_IPV4_HDR, BUFFER_IPV6_HDR, BUFFER_TCP_HDR, BUFFER_UDP_HDR, BUFFER_ICMPV4_HDR, BUFFER_ICMPV6_HDR,
     BUFFER_BASE64_DATA, BUFFER_MAX,
 };
-typedef struct block_op { uint16_t code, flags; uint32_t buffer; uint32_t next; uint32_t reserved[5]; } block_op_t;
+typedef struct block_op { uint16_t code, flags; uint32_t buffer, next, chain; uint32_t reserved[4]; } block_op_t;
 _Static_assert(sizeof(block_op_t) == 32, "an op");
 
 enum {                          /* flags of OP_CONTENT, OP_PCRE; a *_VAR operand is the number of a variable */
@@ -256,6 +336,27 @@ typedef struct base64_op {
 } base64_op_t;
 _Static_assert(sizeof(base64_op_t) == 32, "an op");
 
+/* OP_STREAM_SIZE: `what` is a side, `ranges` the bytes. OP_FLOW_AGE, OP_SIZE, OP_VALUE: ranges alone (number_op). */
+enum { SIDE_SERVER, SIDE_CLIENT, SIDE_BOTH, SIDE_EITHER, SIDES };
+
+enum { INTERFACE_ANY_FRAG = 1 << 2 };
+typedef struct interface_op {   /* over dcerpc.iface; uuid: 16 bytes in SECTION_BYTES */
+    uint16_t code, flags;
+    uint32_t uuid;
+    span_t versions;
+    uint32_t reserved[4];
+} interface_op_t;
+_Static_assert(sizeof(interface_op_t) == 32, "an op");
+
+enum { FILE_IS_SIZE, FILE_IS_MD5, FILE_IS_SHA1, FILE_IS_SHA256, FILE_IS_EXTENSION, FILE_IS_NAME, FILE_IS_STORED, FILE_IS };
+typedef struct file_op {        /* over file.facts */
+    uint16_t code, flags;
+    uint32_t what;              /* FILE_IS_* */
+    span_t ranges;              /* of the size */
+    uint32_t at, count;         /* digests, sorted, or the bytes of the text, in SECTION_BYTES */
+    uint32_t reserved[2];
+} file_op_t;
+_Static_assert(sizeof(file_op_t) == 32, "an op");
 /* ---- variables: flowint, xbits, hostbits, datasets ---- */
 
 enum {                          /* flowint_op_t.what; the first three change it */
@@ -342,6 +443,11 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     const span_t *patterns;
     const threshold_t *thresholds;
     const iponly_t *iponly;
+    const engine_t *engines;
+    const prefilter_t *prefilters;
+    const app_rules_t *apps;
+    const span_t *chains;
+    const transform_t *transforms;
     void **databases;           /* hs_database_t *, one per SECTION_DATABASES */
     void **expressions;         /* pcre2_code *, one per SECTION_EXPRESSIONS */
     uint32_t rule_count;
@@ -410,24 +516,34 @@ typedef struct match_scratch {  /* one per worker and rule set */
     uint32_t *hits;             /* patterns found, in the order found */
     uint32_t hit_count, hit_room;
     uint32_t *candidates;       /* rules, in the order of inspection */
-    uint32_t candidate_count;
+    uint32_t candidate_count, candidate_room;
     uint32_t *merged;           /* room for sorting them */
+    uint32_t *app_candidates;   /* rules on transactions whose pattern is in the entry's payload or raw stream */
+    uint32_t app_candidate_count, reserved;
     match_t *matches;
     uint32_t match_count;
     uint64_t *checks, *candidate_hits, *match_hits;     /* per rule as loaded */
     uint64_t values[VALUES_MAX];
     uint8_t *decoded;           /* by base64_decode */
     uint32_t decoded_length;
+    uint32_t view_end;          /* the bytes at work are the last of their buffer */
+    uint64_t view_offset;       /* of the bytes at work in the whole of their buffer */
+    const inspection_t *inspection;     /* of the entry at work; NULL for none */
+    uint8_t *transformed[2];    /* TRANSFORMED_MAX bytes each: what a transform reads, what it writes */
+    view_t view;                /* the latest that was asked of a room or made from it by transforms, and what it is */
+    tx_t *view_tx;
+    uint32_t view_buffer, view_index, view_chain, view_state, view_known;
     uint32_t steps;             /* taken by the block at work, held against step_limit */
     uint32_t cursor;            /* where the step before ended: what relative means */
     uint32_t give_up;           /* no further occurrence can help this block */
-    uint32_t scanning;          /* database of the latest scan */
+    uint32_t scanning[2];       /* databases of the latest two scans, by scans & 1 */
     uint64_t scans;             /* buffers given to Hyperscan */
     uint64_t scanned;           /* their bytes */
     uint64_t limits_hit;        /* PCRE2 or recursion limits that ended an inspection */
     shared_t *shared;           /* set by the engine; NULL for none: no bit of a host is set */
     void *worker;               /* what shared_t.wait is told */
     uint64_t now;               /* engine time of the entry at work, ns */
+    const packet_meta_t *meta;  /* of the entry at work */
 } match_scratch_t;
 
 #endif

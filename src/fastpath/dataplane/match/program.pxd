@@ -1,22 +1,22 @@
 # The structs of program.h for Cython. What a field means is said there.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.applayer cimport app_context_t, room_t, tx_t
-from fastpath.dataplane.types cimport pool_t
+from fastpath.dataplane.applayer.applayer cimport app_context_t, room_t, tx_t, view_t
+from fastpath.dataplane.types cimport packet_meta_t, pool_t
 
 cdef extern from "match/program.h" nogil:
     const uint32_t NOTHING
     const char *PROGRAM_MAGIC
     enum:
-        PROGRAM_VERSION, VALUES_MAX, PORTS, NUMERAL_MAX, BASE64_MAX
+        PROGRAM_VERSION, VALUES_MAX, PORTS, NUMERAL_MAX, BASE64_MAX, TRANSFORMED_MAX, ENGINES_MAX, STORED_MAX, MATCHES_MAX
     enum:
         SECTION_RULES, SECTION_OPS, SECTION_BYTES, SECTION_SETS, SECTION_V4, SECTION_V6, SECTION_PORT_SETS
         SECTION_PORT_RANGES, SECTION_NUMBERS, SECTION_LISTS, SECTION_GROUPS, SECTION_PROTOS, SECTION_PORT_TABLES
         SECTION_PATTERNS, SECTION_DATABASES, SECTION_SERIALIZED, SECTION_EXPRESSIONS, SECTION_THRESHOLDS, SECTION_IPONLY
-        SECTION_MAX
+        SECTION_ENGINES, SECTION_PREFILTERS, SECTION_APPS, SECTION_CHAINS, SECTION_TRANSFORMS, SECTION_MAX
     enum:
         RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS
-        RULE_EVENT, RULE_FLOW_ACTION
+        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE
     enum:
         KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
     enum:
@@ -29,6 +29,7 @@ cdef extern from "match/program.h" nogil:
     enum:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
         OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64
+        OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE
         OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_CODES
     enum:
         FLOWINT_SET, FLOWINT_ADD, FLOWINT_SUBTRACT, FLOWINT_LT, FLOWINT_LE, FLOWINT_EQ, FLOWINT_NE, FLOWINT_GE, FLOWINT_GT
@@ -65,6 +66,22 @@ cdef extern from "match/program.h" nogil:
         MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD, MATCH_STATE, MATCH_FILE
     enum:
         INSPECT_IN_STREAM, INSPECT_FLUSH, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX
+    enum:
+        ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT, ENGINE_KINDS
+    enum:
+        ENGINE_FAST, ENGINE_FILE
+    enum:
+        STORED_FULL, STORED_CANNOT, STORED_FILE
+    enum:
+        TRANSFORM_COMPRESS_WHITESPACE, TRANSFORM_STRIP_WHITESPACE, TRANSFORM_STRIP_PSEUDO_HEADERS, TRANSFORM_MD5
+        TRANSFORM_SHA1, TRANSFORM_SHA256, TRANSFORM_DOTPREFIX, TRANSFORM_PCREXFORM, TRANSFORM_URL_DECODE, TRANSFORM_XOR
+        TRANSFORM_HEADER_LOWERCASE, TRANSFORM_LOWERCASE, TRANSFORM_UPPERCASE, TRANSFORMS
+    enum:
+        SIDE_SERVER, SIDE_CLIENT, SIDE_BOTH, SIDE_EITHER, SIDES
+    enum:
+        INTERFACE_ANY_FRAG
+    enum:
+        FILE_IS_SIZE, FILE_IS_MD5, FILE_IS_SHA1, FILE_IS_SHA256, FILE_IS_EXTENSION, FILE_IS_NAME, FILE_IS_STORED, FILE_IS
     const uint64_t NO_TX
 
     ctypedef struct span_t:
@@ -81,7 +98,7 @@ cdef extern from "match/program.h" nogil:
         uint32_t plans, flowbits, step_limit, reserved
         span_t iponly[4]
         span_t iponly_anywhere
-        section_t section[19]
+        section_t section[24]
 
     ctypedef struct address_set_t:
         span_t v4, v6
@@ -101,12 +118,45 @@ cdef extern from "match/program.h" nogil:
 
     ctypedef struct rule_t:
         uint32_t plan, flags, ops, after, src, dst, sport, dport, threshold, detection_filter, sid, gid
-        uint8_t kind, action, proto, proto2
-        uint32_t reserved[3]
+        uint8_t kind, action, proto, proto2, app, app2
+        uint16_t engine_count
+        uint32_t engines, reserved
+
+    ctypedef struct pattern_set_t:
+        uint32_t database, shortest
+        span_t patterns
 
     ctypedef struct group_t:
-        uint32_t database, shortest
-        span_t patterns, bare, payload, event
+        pattern_set_t packet, stream
+        span_t bare, payload, event
+
+    ctypedef struct engine_t:
+        uint8_t kind, proto, direction, progress
+        uint16_t buffer, flags
+        uint32_t bit, block, event, reserved
+
+    ctypedef struct prefilter_t:
+        pattern_set_t set
+        uint16_t buffer
+        uint8_t progress, flags
+        uint32_t chain
+        uint32_t reserved[2]
+
+    ctypedef struct app_rules_t:
+        span_t prefilters, bare
+
+    ctypedef struct transform_t:
+        uint32_t kind, expression
+        span_t key
+
+    ctypedef struct stored_t:
+        uint32_t rule, state
+
+    ctypedef struct detect_state_t:
+        uint64_t size
+        uint32_t count, room, files_seen
+        uint8_t epoch
+        stored_t stored[1]
 
     ctypedef struct iponly_t:
         uint64_t low[2]
@@ -148,8 +198,21 @@ cdef extern from "match/program.h" nogil:
 
     ctypedef struct block_op_t:
         uint16_t code, flags
-        uint32_t buffer, next
-        uint32_t reserved[5]
+        uint32_t buffer, next, chain
+        uint32_t reserved[4]
+
+    ctypedef struct interface_op_t:
+        uint16_t code, flags
+        uint32_t uuid
+        span_t versions
+        uint32_t reserved[4]
+
+    ctypedef struct file_op_t:
+        uint16_t code, flags
+        uint32_t what
+        span_t ranges
+        uint32_t at, count
+        uint32_t reserved[2]
 
     ctypedef struct content_op_t:
         uint16_t code, flags
@@ -199,6 +262,11 @@ cdef extern from "match/program.h" nogil:
         const span_t *patterns
         const threshold_t *thresholds
         const iponly_t *iponly
+        const engine_t *engines
+        const prefilter_t *prefilters
+        const app_rules_t *apps
+        const span_t *chains
+        const transform_t *transforms
         void **databases
         void **expressions
         uint32_t rule_count
@@ -261,8 +329,10 @@ cdef extern from "match/program.h" nogil:
         uint32_t *hits
         uint32_t hit_count, hit_room
         uint32_t *candidates
-        uint32_t candidate_count
+        uint32_t candidate_count, candidate_room
         uint32_t *merged
+        uint32_t *app_candidates
+        uint32_t app_candidate_count
         match_t *matches
         uint32_t match_count
         uint64_t *checks
@@ -270,8 +340,17 @@ cdef extern from "match/program.h" nogil:
         uint64_t *match_hits
         uint64_t values[32]
         uint8_t *decoded
-        uint32_t decoded_length, steps, cursor, give_up, scanning
+        uint32_t decoded_length, view_end
+        uint64_t view_offset
+        const inspection_t *inspection
+        uint8_t *transformed[2]
+        view_t view
+        tx_t *view_tx
+        uint32_t view_buffer, view_index, view_chain, view_state, view_known
+        uint32_t steps, cursor, give_up
+        uint32_t scanning[2]
         uint64_t scans, scanned, limits_hit
         shared_t *shared
         void *worker
         uint64_t now
+        const packet_meta_t *meta

@@ -1,0 +1,239 @@
+"""The steps of a block over the bytes of a buffer: contents, expressions and numbers, with backtracking, exactly as Suricata 7.0.10
+takes them."""
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr
+
+from fastpath.dataplane.match.base64 cimport base64_decode
+from fastpath.dataplane.match.bytes cimport (
+    byte_extract_reads, byte_jump_lands, byte_math_gives, byte_test_holds, data_is_at,
+)
+from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.match.records cimport file_holds, clock_holds, interface_holds, size_holds, value_holds
+from fastpath.dataplane.pcre2 cimport (
+    PCRE2_ERROR_NOMATCH, pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
+)
+
+cdef extern from * nogil:
+    """
+    #include <string.h>
+    void *memmem(const void *, size_t, const void *, size_t);
+    """
+    void *memmem(const void *data, size_t length, const void *pattern, size_t size) noexcept
+
+
+cdef inline uint8_t lower(uint8_t c) noexcept nogil:
+    return c | 32 if 65 <= c <= 90 else c
+
+
+cdef inline bint same_nocase(const uint8_t *data, const uint8_t *pattern, uint32_t length) noexcept nogil:
+    """Is this the pattern, which is in lower case, in any case?"""
+    cdef uint32_t i
+    for i in range(length):
+        if lower(data[i]) != pattern[i]:
+            return False
+    return True
+
+
+cdef const uint8_t *find_nocase(const uint8_t *data, uint32_t length, const uint8_t *pattern, uint32_t size) noexcept nogil:
+    cdef const uint8_t *last
+    cdef uint8_t first = pattern[0]
+    if size > length:
+        return NULL
+    last = data + (length - size)
+    while data <= last:
+        if lower(data[0]) == first and same_nocase(data, pattern, size):
+            return data
+        data += 1
+    return NULL
+
+
+cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const match_scratch_t *scratch, const uint8_t *data,
+                        uint32_t length, uint32_t before, uint32_t resume) noexcept nogil:
+    """Where the content starts: its first occurrence inside its window, from `resume` on if that is not 0; -1 for none.
+
+    before: where the step before ended, which distance and within count from.
+    """
+    cdef const uint8_t *pattern = rules.bytes + op.at
+    cdef const uint8_t *found
+    cdef int64_t start, end, distance = 0, span
+    if op.flags & RELATIVE:
+        start = before
+        end = length
+        if op.flags & HAS_DISTANCE:
+            distance = <int32_t> scratch.values[op.distance] if op.flags & DISTANCE_VAR else op.distance
+            start = max(start + distance, 0)
+            if op.flags & DISTANCE_VAR:
+                # Suricata counts a variable distance, and where it counts from, twice
+                distance = 2 * distance + before
+        start = max(start, op.offset)
+        if op.flags & HAS_WITHIN:
+            span = <int64_t> scratch.values[op.within] if op.flags & WITHIN_VAR else op.within
+            # an end before the buffer is none
+            if 0 <= before + distance + span < end:
+                end = before + distance + span
+        if op.flags & HAS_DEPTH:
+            end = min(end, <int64_t> before + op.depth)
+    else:
+        start = <int64_t> scratch.values[op.offset] if op.flags & OFFSET_VAR else op.offset
+        end = length
+        if op.flags & HAS_DEPTH:
+            span = start + (<int64_t> scratch.values[op.depth] if op.flags & DEPTH_VAR else op.depth)
+            # in a window of a body depth counts from where the body starts, offset from where the window does
+            if scratch.view_offset and span < <int64_t> (scratch.view_offset + length):
+                span -= <int64_t> scratch.view_offset
+                if span <= 0:
+                    return -1
+            end = min(end, span)
+    if resume:
+        start = resume
+    if start < 0 or start + op.length > end:
+        return -1
+    if op.flags & CONTENT_ENDSWITH:
+        if end < length:
+            return -1
+        if not op.flags & NEGATED:
+            start = end - op.length
+    if op.flags & CONTENT_NOCASE:
+        found = find_nocase(data + start, <uint32_t> (end - start), pattern, op.length)
+    elif op.length == 1:
+        found = <const uint8_t *> memchr(data + start, pattern[0], <size_t> (end - start))
+    else:
+        found = <const uint8_t *> memmem(data + start, <size_t> (end - start), pattern, op.length)
+    if found == NULL:
+        return -1
+    # Suricata looks at the first occurrence alone, and counts the window's start twice
+    if op.flags & CONTENT_ENDSWITH and op.flags & NEGATED and (found - data) + start + op.length != length:
+        return -1
+    return found - data
+
+
+cdef bint base64_holds(const ruleset_t *rules, const base64_op_t *op, match_scratch_t *scratch, const uint8_t *data,
+                       uint32_t length) noexcept nogil:
+    """Decodes and runs the block over what came out. Without such a block nothing can match."""
+    cdef uint64_t start = op.offset
+    if op.flags & RELATIVE:
+        start += scratch.cursor
+    if start >= length:
+        return False
+    length -= <uint32_t> start
+    if op.bytes and op.bytes < length:
+        length = op.bytes
+    scratch.decoded_length = base64_decode(data + start, length, scratch.decoded, BASE64_MAX)
+    return (scratch.decoded_length > 0 and op.block != NOTHING
+            and steps_hold(rules, scratch, rules.ops + op.block + 1, scratch.decoded, scratch.decoded_length))
+
+
+cdef inline bint fails(match_scratch_t *scratch, bint settled) noexcept nogil:
+    scratch.give_up |= settled
+    return False
+
+
+cdef bint block_holds(const ruleset_t *rules, match_scratch_t *scratch, uint32_t block, const uint8_t *data,
+                      uint32_t length) noexcept nogil:
+    scratch.steps = scratch.cursor = scratch.give_up = 0
+    return steps_hold(rules, scratch, rules.ops + block + 1, data, length)
+
+
+cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_t *op, const uint8_t *data,
+                     uint32_t length) noexcept nogil:
+    """Runs steps up to OP_END from scratch.cursor. A content or pcre that a later step is relative to is tried at its next
+    occurrence when what follows it fails; another content is taken where it is, and what fails after it fails the block.
+    Every step taken counts towards the limit, which does the same."""
+    cdef const content_op_t *content
+    cdef const pcre_op_t *pcre
+    cdef const size_t *ends
+    cdef uint32_t before, resume
+    cdef int64_t found
+    cdef int status
+    cdef bint holds, settled = False
+    while op.code != OP_END:
+        scratch.steps += 1
+        if scratch.steps == rules.header.step_limit:
+            scratch.limits_hit += 1
+            scratch.give_up = True
+            return False
+        if op.code == OP_CONTENT:
+            content = <const content_op_t *> op
+            before = scratch.cursor
+            resume = 0
+            while True:
+                found = content_at(rules, content, scratch, data, length, before, resume)
+                if op.flags & NEGATED:
+                    if found >= 0:
+                        if op.flags & CONTENT_ALONE:
+                            scratch.give_up = True
+                        return fails(scratch, settled)
+                    break
+                if found < 0:
+                    if not op.flags & (RELATIVE | OFFSET_VAR | DEPTH_VAR):
+                        scratch.give_up = True
+                    return fails(scratch, settled)
+                scratch.cursor = <uint32_t> found + content.length
+                if not op.flags & HAS_RELATIVE_NEXT or op[1].code == OP_END:
+                    settled = True
+                    break
+                if steps_hold(rules, scratch, op + 1, data, length):
+                    return True
+                if scratch.give_up:
+                    return False
+                resume = <uint32_t> found + 1
+        elif op.code == OP_PCRE:
+            pcre = <const pcre_op_t *> op
+            before = scratch.cursor if op.flags & RELATIVE else 0
+            if before > length:
+                return fails(scratch, settled)
+            resume = before
+            while True:
+                if resume > length:
+                    return fails(scratch, settled)
+                status = pcre2_match(<const pcre2_code *> rules.expressions[pcre.expression], data + before, length - before,
+                                     resume - before, 0, <pcre2_match_data *> scratch.match_data,
+                                     <pcre2_match_context *> scratch.match_context)
+                if status < 0 and status != PCRE2_ERROR_NOMATCH:
+                    scratch.limits_hit += 1
+                    return fails(scratch, settled)
+                if op.flags & NEGATED:
+                    if status >= 0:
+                        return fails(scratch, settled)
+                    break
+                if status < 0:
+                    return fails(scratch, settled)
+                ends = pcre2_get_ovector_pointer(<pcre2_match_data *> scratch.match_data)
+                resume = before + <uint32_t> ends[0] + 1
+                scratch.cursor = before + <uint32_t> ends[1]
+                if not op.flags & HAS_RELATIVE_NEXT or op[1].code == OP_END:
+                    break
+                if steps_hold(rules, scratch, op + 1, data, length):
+                    return True
+                if scratch.give_up:
+                    return False
+        elif op.code == OP_BASE64:
+            if base64_holds(rules, <const base64_op_t *> op, scratch, data, length):
+                return True
+            return fails(scratch, settled)
+        else:
+            if op.code == OP_BYTE_TEST:
+                holds = byte_test_holds(<const byte_op_t *> op, scratch, data, length)
+            elif op.code == OP_BYTE_JUMP:
+                holds = byte_jump_lands(<const byte_op_t *> op, scratch, data, length)
+            elif op.code == OP_BYTE_EXTRACT:
+                holds = byte_extract_reads(<const byte_op_t *> op, scratch, data, length)
+            elif op.code == OP_BYTE_MATH:
+                holds = byte_math_gives(<const byte_op_t *> op, scratch, data, length)
+            elif op.code == OP_ISDATAAT:
+                holds = data_is_at(<const isdataat_op_t *> op, scratch, length)
+            elif op.code == OP_SIZE:
+                holds = size_holds(rules, <const number_op_t *> op, scratch.view_offset + length, scratch.view_end)
+            elif op.code == OP_VALUE:
+                holds = value_holds(rules, <const number_op_t *> op, data, length)
+            elif op.code == OP_INTERFACE:
+                holds = interface_holds(rules, <const interface_op_t *> op, data, length)
+            elif op.code == OP_CLOCK:
+                holds = clock_holds(<const plain_op_t *> op, data, length, scratch.now)
+            else:
+                holds = file_holds(rules, <const file_op_t *> op, data, length)
+            if not holds:
+                return fails(scratch, settled)
+        op += 1
+    return True
