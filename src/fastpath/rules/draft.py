@@ -158,12 +158,16 @@ class Draft:
         if self.room is not None and self.room.buffer == "base64_data":
             raise RuleError(at, "after base64_data no other buffer can follow")
         self.leave()
+        for room in self.rooms:
+            if room.buffer == buffer and not room.transforms and not is_many(buffer):
+                self.room = room
+                return
         self.room = Room(buffer, at)
         self.rooms.append(self.room)
 
     def leave(self) -> None:
-        """Ends the sticky buffer in force: something must look at it, and a buffer that there is only one of is looked at once,
-        however often a rule turns to it."""
+        """Ends the sticky buffer in force: something must look at it, and one that there is only one of, changed in the same way,
+        is looked at in one go."""
         room = self.room
         self.room = None
         if room is None or room.buffer == "base64_data":
@@ -185,7 +189,8 @@ class Draft:
         if self.room.steps and self.room.transforms:
             self.refuse(at, "a second set of transforms over what is transformed already is not known")
         if self.room.steps:
-            self.enter(self.room.buffer, at)
+            self.room = Room(self.room.buffer, at)
+            self.rooms.append(self.room)
         if len(self.room.transforms) == _TRANSFORMS_MAX:
             raise RuleError(at, f"found more than {_TRANSFORMS_MAX} transforms")
         self.room.transforms += (transform,)

@@ -171,11 +171,9 @@ class Xbits:
 
 @dataclass(frozen=True, slots=True)
 class Reputation:
-    """iprep. side: src dst any both; category: as the file of categories names it; op: < <= = >= >, or isset, isnotset."""
+    """iprep: the addresses whose reputation is as asked. side: src dst any both."""
     side: str
-    category: str
-    op: str
-    value: int = 0
+    addresses: AddressSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +185,7 @@ class Asn1:
     oversize: int | None = None
     offset: int = 0
     relative: bool = False
-    frames: int = 30
+    frames: int = 256           # elements, and their depth, at most
 
 
 Condition = (Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppEvent | AppProtocol | StreamSize | FlowAge | Flowint
