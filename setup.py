@@ -29,6 +29,7 @@ LINKS = {
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.confirm": ["libpcre2-8"],
     "fastpath.dataplane.trial": ["libhs"],
+    "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
     "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
 }
 

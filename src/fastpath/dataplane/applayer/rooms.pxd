@@ -1,7 +1,10 @@
 # The rooms there are. A new one is entered here, and nowhere else.
-from fastpath.dataplane.applayer.applayer cimport room_t
+from libc.stdint cimport uint32_t
+
+from fastpath.dataplane.applayer.applayer cimport ALPROTO_HTTP1, room_t
+from fastpath.dataplane.applayer.http1 cimport describe_http1
 
 
 cdef inline void describe_rooms(room_t *rooms) noexcept nogil:
     """Fills in rooms[ALPROTO_*] of every protocol that has a parser."""
-    pass
+    describe_http1(&rooms[<uint32_t> ALPROTO_HTTP1])
