@@ -33,6 +33,7 @@ LINKS = {
     "fastpath.dataplane.match.steps": ["libpcre2-8"],
     "fastpath.dataplane.match.transforms": ["libpcre2-8", "libcrypto"],
     "fastpath.dataplane.trial": ["libhs"],
+    "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
     "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
 }
 

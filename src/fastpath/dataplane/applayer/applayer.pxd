@@ -122,7 +122,7 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t progress[2]
         uint8_t inspected[2]
         uint8_t event_count, events_logged
-        uint8_t event_count, stream_logged
+        uint8_t event_count, events_logged, stream_logged
         uint16_t events[12]
         uint64_t first_ordinal
         void *detect[2]
@@ -145,7 +145,9 @@ cdef extern from "applayer/config.h" nogil:
         void *expected
 
     ctypedef struct http1_config_t:
-        uint32_t body_limit[2], inspect_min[2], inspect_window[2]
+        uint32_t body_limit[2]
+        uint32_t inspect_min[2]
+        uint32_t inspect_window[2]
         uint32_t layers, bomb_limit, max_txs
         uint8_t body_inline, double_decode_path, double_decode_query
 
