@@ -19,6 +19,8 @@ JOBS = int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1))
 # pkg-config name -> what to install
 PACKAGES = {
     "libhs": "apt install libhyperscan-dev | dnf install hyperscan-devel | brew install vectorscan",
+    "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
+    "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
 }
 # what a module links against; every other module links nothing
@@ -27,6 +29,7 @@ LINKS = {
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.confirm": ["libpcre2-8"],
     "fastpath.dataplane.trial": ["libhs"],
+    "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
 }
 
 

@@ -11,7 +11,63 @@
     X(APP_NO_TLS_AFTER_STARTTLS, "applayer", "no_tls_after_starttls") \
     X(APP_UNEXPECTED_PROTOCOL, "applayer", "unexpected_protocol")
 
-#define HTTP1_EVENTS(X)
+#define HTTP1_EVENTS(X) \
+    X(HTTP1_UNKNOWN_ERROR, "http", "unknown_error") \
+    X(HTTP1_GZIP_DECOMPRESSION_FAILED, "http", "gzip_decompression_failed") \
+    X(HTTP1_REQUEST_FIELD_MISSING_COLON, "http", "request_field_missing_colon") \
+    X(HTTP1_RESPONSE_FIELD_MISSING_COLON, "http", "response_field_missing_colon") \
+    X(HTTP1_INVALID_REQUEST_CHUNK_LEN, "http", "invalid_request_chunk_len") \
+    X(HTTP1_INVALID_RESPONSE_CHUNK_LEN, "http", "invalid_response_chunk_len") \
+    X(HTTP1_INVALID_TRANSFER_ENCODING_VALUE_IN_REQUEST, "http", "invalid_transfer_encoding_value_in_request") \
+    X(HTTP1_INVALID_TRANSFER_ENCODING_VALUE_IN_RESPONSE, "http", "invalid_transfer_encoding_value_in_response") \
+    X(HTTP1_INVALID_CONTENT_LENGTH_FIELD_IN_REQUEST, "http", "invalid_content_length_field_in_request") \
+    X(HTTP1_INVALID_CONTENT_LENGTH_FIELD_IN_RESPONSE, "http", "invalid_content_length_field_in_response") \
+    X(HTTP1_DUPLICATE_CONTENT_LENGTH_FIELD_IN_REQUEST, "http", "duplicate_content_length_field_in_request") \
+    X(HTTP1_DUPLICATE_CONTENT_LENGTH_FIELD_IN_RESPONSE, "http", "duplicate_content_length_field_in_response") \
+    X(HTTP1_CONTINUE_ALREADY_SEEN, "http", "100_continue_already_seen") \
+    X(HTTP1_UNABLE_TO_MATCH_RESPONSE_TO_REQUEST, "http", "unable_to_match_response_to_request") \
+    X(HTTP1_INVALID_SERVER_PORT_IN_REQUEST, "http", "invalid_server_port_in_request") \
+    X(HTTP1_INVALID_AUTHORITY_PORT, "http", "invalid_authority_port") \
+    X(HTTP1_REQUEST_HEADER_INVALID, "http", "request_header_invalid") \
+    X(HTTP1_RESPONSE_HEADER_INVALID, "http", "response_header_invalid") \
+    X(HTTP1_MISSING_HOST_HEADER, "http", "missing_host_header") \
+    X(HTTP1_HOST_HEADER_AMBIGUOUS, "http", "host_header_ambiguous") \
+    X(HTTP1_INVALID_REQUEST_FIELD_FOLDING, "http", "invalid_request_field_folding") \
+    X(HTTP1_INVALID_RESPONSE_FIELD_FOLDING, "http", "invalid_response_field_folding") \
+    X(HTTP1_REQUEST_FIELD_TOO_LONG, "http", "request_field_too_long") \
+    X(HTTP1_RESPONSE_FIELD_TOO_LONG, "http", "response_field_too_long") \
+    X(HTTP1_REQUEST_SERVER_PORT_TCP_PORT_MISMATCH, "http", "request_server_port_tcp_port_mismatch") \
+    X(HTTP1_REQUEST_URI_HOST_INVALID, "http", "request_uri_host_invalid") \
+    X(HTTP1_REQUEST_HEADER_HOST_INVALID, "http", "request_header_host_invalid") \
+    X(HTTP1_REQUEST_AUTH_UNRECOGNIZED, "http", "request_auth_unrecognized") \
+    X(HTTP1_REQUEST_HEADER_REPETITION, "http", "request_header_repetition") \
+    X(HTTP1_RESPONSE_HEADER_REPETITION, "http", "response_header_repetition") \
+    X(HTTP1_DOUBLE_ENCODED_URI, "http", "double_encoded_uri") \
+    X(HTTP1_URI_DELIM_NON_COMPLIANT, "http", "uri_delim_non_compliant") \
+    X(HTTP1_METHOD_DELIM_NON_COMPLIANT, "http", "method_delim_non_compliant") \
+    X(HTTP1_REQUEST_LINE_LEADING_WHITESPACE, "http", "request_line_leading_whitespace") \
+    X(HTTP1_TOO_MANY_ENCODING_LAYERS, "http", "too_many_encoding_layers") \
+    X(HTTP1_ABNORMAL_CE_HEADER, "http", "abnormal_ce_header") \
+    X(HTTP1_RESPONSE_MULTIPART_BYTERANGES, "http", "response_multipart_byteranges") \
+    X(HTTP1_RESPONSE_ABNORMAL_TRANSFER_ENCODING, "http", "response_abnormal_transfer_encoding") \
+    X(HTTP1_RESPONSE_CHUNKED_OLD_PROTO, "http", "response_chunked_old_proto") \
+    X(HTTP1_RESPONSE_INVALID_PROTOCOL, "http", "response_invalid_protocol") \
+    X(HTTP1_RESPONSE_INVALID_STATUS, "http", "response_invalid_status") \
+    X(HTTP1_REQUEST_LINE_INCOMPLETE, "http", "request_line_incomplete") \
+    X(HTTP1_REQUEST_LINE_INVALID, "http", "request_line_invalid") \
+    X(HTTP1_REQUEST_BODY_UNEXPECTED, "http", "request_body_unexpected") \
+    X(HTTP1_REQUEST_TOO_MANY_HEADERS, "http", "request_too_many_headers") \
+    X(HTTP1_RESPONSE_TOO_MANY_HEADERS, "http", "response_too_many_headers") \
+    X(HTTP1_REQUEST_CHUNK_EXTENSION, "http", "request_chunk_extension") \
+    X(HTTP1_LZMA_MEMLIMIT_REACHED, "http", "lzma_memlimit_reached") \
+    X(HTTP1_COMPRESSION_BOMB, "http", "compression_bomb") \
+    X(HTTP1_RANGE_INVALID, "http", "range_invalid") \
+    X(HTTP1_MULTIPART_GENERIC_ERROR, "http", "multipart_generic_error") \
+    X(HTTP1_MULTIPART_NO_FILEDATA, "http", "multipart_no_filedata") \
+    X(HTTP1_MULTIPART_INVALID_HEADER, "http", "multipart_invalid_header") \
+    X(HTTP1_TOO_MANY_WARNINGS, "http", "too_many_warnings") \
+    X(HTTP1_FILE_NAME_TOO_LONG, "http", "file_name_too_long") \
+    X(HTTP1_FAILED_PROTOCOL_CHANGE, "http", "failed_protocol_change")
 #define TLS_EVENTS(X)
 #define DNS_EVENTS(X) \
     X(DNS_MALFORMED_DATA, "dns", "malformed_data") \
