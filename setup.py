@@ -29,6 +29,9 @@ LINKS = {
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.confirm": ["libpcre2-8"],
     "fastpath.dataplane.trial": ["libhs"],
+    "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
+    "fastpath.dataplane.applayer.smtp": ["libcrypto"],
+    "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],
     "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
 }
 
