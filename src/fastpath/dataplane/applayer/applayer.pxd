@@ -141,7 +141,9 @@ cdef extern from "applayer/config.h" nogil:
         void *expected
 
     ctypedef struct http1_config_t:
-        uint32_t body_limit[2], inspect_min[2], inspect_window[2]
+        uint32_t body_limit[2]
+        uint32_t inspect_min[2]
+        uint32_t inspect_window[2]
         uint32_t layers, bomb_limit, max_txs
         uint8_t body_inline, double_decode_path, double_decode_query
 

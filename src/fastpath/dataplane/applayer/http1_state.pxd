@@ -26,11 +26,11 @@ cdef enum response_state:
     RESPONSE_CHUNK_LENGTH, RESPONSE_CHUNK, RESPONSE_CHUNK_END, RESPONSE_FINALIZE
 
 cdef enum side_status:
-    SIDE_OPEN, SIDE_CLOSED, SIDE_TUNNEL, SIDE_ERROR
+    SIDE_OPEN, SIDE_CLOSED, SIDE_WAITING, SIDE_TUNNEL, SIDE_ERROR
 
 # how a step of a parser ends
 cdef enum step:
-    STEP_ON, STEP_MORE, STEP_HOLD, STEP_WAIT, STEP_ERROR
+    STEP_ON, STEP_MORE, STEP_HOLD, STEP_WAIT, STEP_ERROR     # HOLD: more, and the line at work is kept; WAIT: for the other side
 
 cdef enum coding:
     CODING_UNKNOWN, CODING_NONE, CODING_IDENTITY, CODING_CHUNKED, CODING_INVALID
@@ -99,11 +99,27 @@ cdef struct http1_tx_t:
     bytes_t boundary
     uint64_t parsed             # of the request's body, by the parser of multipart
 
-cdef struct inflater_t          # http1_inflate.pxd
+cdef extern from "zlib.h" nogil:
+    ctypedef struct z_stream:
+        uint8_t *next_in
+        uint32_t avail_in
+        uint8_t *next_out
+        uint32_t avail_out
+        void *(*zalloc)(void *, unsigned int, unsigned int) noexcept
+        void (*zfree)(void *, void *) noexcept
+        void *opaque
+
+cdef struct inflater_t:         # a layer of Content-Encoding: http1_inflate.pxd
+    inflater_t *next            # the layer below
+    z_stream stream
+    int kind
+    bint working                # the stream is set up
+    uint32_t tries
+    bint passes                 # bytes are no longer decoded
+    uint8_t out[8192]
 
 cdef struct side_t:
     uint8_t state, status
-    uint8_t closed              # the end of the stream was told
     const uint8_t *data         # what is shown
     uint32_t length, at         # of data; next byte to read
     uint32_t start              # of data: where the line at work begins, beyond what is held
@@ -112,15 +128,13 @@ cdef struct side_t:
     int64_t left                # bytes of a chunk or body to come
     http1_tx_t *tx
     uint64_t next_tx            # of the response side: the id of the transaction that the next response answers
-    uint64_t stamp              # offset in the stream at which the message at work began
-    uint64_t before             # bytes shown in earlier calls
     inflater_t *inflater
 
 cdef struct http1_t:
     side_t side[2]
     uint32_t responses          # complete
-    uint8_t yield_at_end        # the response side stops at the end of its transaction, for the request side
-    uint8_t eof[2]
+    uint8_t yields              # the response side stops at the end of its transaction, for the request side
+    uint8_t eof[2]              # no more will come
 
 
 cdef inline bint is_space(int c) noexcept nogil:

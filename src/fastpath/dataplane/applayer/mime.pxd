@@ -297,7 +297,8 @@ cdef inline bint is_address(const uint8_t *host, uint32_t length) noexcept nogil
                 return False
             if i and host[i - 1] == 58:
                 gaps += 1
-            groups += digits != 0
+            if digits:
+                groups += 1
             colons += 1
             digits = value = 0
         else:
@@ -306,7 +307,10 @@ cdef inline bint is_address(const uint8_t *host, uint32_t length) noexcept nogil
         return False
     if colons == 0:
         return dots == 3
-    groups += 2 if dots else digits != 0
+    if dots:
+        groups += 2
+    elif digits:
+        groups += 1
     if digits > 4 or gaps > 1 or colons == 1 or digits == 0 and host[length - 2] != 58 or host[0] == 58 and host[1] != 58:
         return False
     return groups == 8 and gaps == 0 or groups < 8 and gaps == 1
