@@ -107,8 +107,33 @@
     X(DNS_NAME_TOO_LONG, "dns", "name_too_long") \
     X(DNS_INFINITE_LOOP, "dns", "infinite_loop") \
     X(DNS_TOO_MANY_LABELS, "dns", "too_many_labels")
-#define SMTP_EVENTS(X)
-#define FTP_EVENTS(X)
+#define SMTP_EVENTS(X) \
+    X(SMTP_INVALID_REPLY, "smtp", "invalid_reply") \
+    X(SMTP_UNABLE_TO_MATCH_REPLY_WITH_REQUEST, "smtp", "unable_to_match_reply_with_request") \
+    X(SMTP_MAX_COMMAND_LINE_LEN_EXCEEDED, "smtp", "max_command_line_len_exceeded") \
+    X(SMTP_MAX_REPLY_LINE_LEN_EXCEEDED, "smtp", "max_reply_line_len_exceeded") \
+    X(SMTP_INVALID_PIPELINED_SEQUENCE, "smtp", "invalid_pipelined_sequence") \
+    X(SMTP_BDAT_CHUNK_LEN_EXCEEDED, "smtp", "bdat_chunk_len_exceeded") \
+    X(SMTP_NO_SERVER_WELCOME_MESSAGE, "smtp", "no_server_welcome_message") \
+    X(SMTP_TLS_REJECTED, "smtp", "tls_rejected") \
+    X(SMTP_DATA_COMMAND_REJECTED, "smtp", "data_command_rejected") \
+    X(SMTP_FAILED_PROTOCOL_CHANGE, "smtp", "failed_protocol_change") \
+    X(SMTP_MIME_PARSE_FAILED, "smtp", "mime_parse_failed") \
+    X(SMTP_MIME_MALFORMED_MSG, "smtp", "mime_malformed_msg") \
+    X(SMTP_MIME_INVALID_BASE64, "smtp", "mime_invalid_base64") \
+    X(SMTP_MIME_INVALID_QP, "smtp", "mime_invalid_qp") \
+    X(SMTP_MIME_LONG_LINE, "smtp", "mime_long_line") \
+    X(SMTP_MIME_LONG_ENC_LINE, "smtp", "mime_long_enc_line") \
+    X(SMTP_MIME_LONG_HEADER_NAME, "smtp", "mime_long_header_name") \
+    X(SMTP_MIME_LONG_HEADER_VALUE, "smtp", "mime_long_header_value") \
+    X(SMTP_MIME_LONG_BOUNDARY, "smtp", "mime_long_boundary") \
+    X(SMTP_MIME_LONG_FILENAME, "smtp", "mime_long_filename") \
+    X(SMTP_DUPLICATE_FIELDS, "smtp", "duplicate_fields") \
+    X(SMTP_UNPARSABLE_CONTENT, "smtp", "unparsable_content") \
+    X(SMTP_TRUNCATED_LINE, "smtp", "truncated_line")
+#define FTP_EVENTS(X) \
+    X(FTP_REQUEST_COMMAND_TOO_LONG, "ftp", "request_command_too_long") \
+    X(FTP_RESPONSE_COMMAND_TOO_LONG, "ftp", "response_command_too_long")
 #define SSH_EVENTS(X) \
     X(SSH_INVALID_BANNER, "ssh", "invalid_banner") \
     X(SSH_LONG_BANNER, "ssh", "long_banner") \
