@@ -1,6 +1,6 @@
 # See ssh.pxd.
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr, memcmp, memcpy
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.cursor cimport cursor_over, cursor_t, read_be32, read_bytes, read_u8
@@ -16,14 +16,14 @@ cdef enum:
     RECORD_HEADER = 6           # length, padding length, message number
     KEX_INIT = 20, NEW_KEYS = 21
     KEX_INIT_MAX = 65535        # a longer one has no fingerprint
+    HASSH_MAX = 1 << 18         # bytes of the strings of all key exchanges in the clear
     LIST_COUNT = 10             # name lists of a KEXINIT (RFC 4253 section 7.1)
 
 cdef struct side_t:             # of one direction
     uint8_t progress            # enum ssh_progress
-    uint8_t has_hassh
+    uint8_t line_ended          # of the banner
     uint32_t left               # bytes of a record still to pass
-    bytes_t proto, software, hassh_string
-    uint8_t hassh[32]
+    bytes_t proto, software, hassh, hassh_string
 
 cdef struct session_t:
     tx_t *tx                    # NULL once it has been freed
@@ -102,15 +102,16 @@ cdef void make_hassh(app_context_t *context, side_t *side, uint32_t direction, c
     cdef uint32_t size[10]
     cdef uint32_t i
     cdef uint8_t digest[16]
+    cdef uint8_t text[32]
     read_bytes(&cursor, 16)                                 # the cookie
     for i in range(LIST_COUNT):
         size[i] = read_be32(&cursor)
         list[i] = read_bytes(&cursor, size[i])
     read_u8(&cursor)
     read_be32(&cursor)
-    if cursor.failed:
+    if cursor.failed or side.hassh_string.length + length > HASSH_MAX:
         return
-    side.hassh_string.length = 0
+    # a second exchange is written behind the first
     for i in range(0, 8, 2):
         # 0 key exchange; then 2, 4, 6 to the server or 3, 5, 7 to the client
         if i and not bytes_append(context.pool, ACCOUNT_APPLAYER, &side.hassh_string, b";", 1):
@@ -119,8 +120,8 @@ cdef void make_hassh(app_context_t *context, side_t *side, uint32_t direction, c
                             size[i + (direction if i else 0)]):
             return
     if md5_of(side.hassh_string.data, side.hassh_string.length, digest):
-        write_hex(side.hassh, digest, 16)
-        side.has_hassh = 1
+        write_hex(text, digest, 16)
+        bytes_append(context.pool, ACCOUNT_APPLAYER, &side.hassh, text, 32)
 
 
 cdef void take_new_keys(app_context_t *context, session_t *session, uint32_t direction) noexcept nogil:
@@ -178,31 +179,24 @@ cdef parsed_t read_side(app_context_t *context, session_t *session, uint32_t dir
     cdef uint32_t rest = 0, line
     parsed.consumed = parsed.need = 0
     parsed.status = PARSE_OK
-    if side.progress < SSH_BANNER_DONE:
+    if not side.line_ended:
         line = line_end(data, length, &rest)
-        if rest == 0 and (side.progress == SSH_BANNER_WAIT_EOL or length >= BANNER_MAX):
-            # too long: what is known is kept, and its line passes
-            if side.progress != SSH_BANNER_WAIT_EOL:
-                if not read_banner(context, side, data, length):
-                    session_event(session, SSH_INVALID_BANNER)
-                    parsed.status = PARSE_ERROR
-                    return parsed
-                session_event(session, SSH_LONG_BANNER)
-                side.progress = SSH_BANNER_WAIT_EOL
-            parsed.consumed = length
-            return parsed
-        if rest == 0:
+        if rest == 0 and side.progress == SSH_STARTED and length < BANNER_MAX:
             parsed.status = PARSE_NEED
             parsed.need = length + 1
             return parsed
-        if side.progress != SSH_BANNER_WAIT_EOL:
+        if side.progress == SSH_STARTED:
             if not read_banner(context, side, data, line):
                 session_event(session, SSH_INVALID_BANNER)
                 parsed.status = PARSE_ERROR
                 return parsed
             if line >= BANNER_MAX:
                 session_event(session, SSH_LONG_BANNER)
-        side.progress = SSH_BANNER_DONE
+            side.progress = SSH_BANNER_DONE if rest else SSH_BANNER_WAIT_EOL
+        if rest == 0:                       # the rest of a line that is too long passes unseen
+            parsed.consumed = length
+            return parsed
+        side.line_ended = 1
         context.app.flags |= APP_RAW_TO_CLIENT if direction == TO_CLIENT else APP_RAW_TO_SERVER
     parsed = read_records(context, session, direction, data + rest, length - rest)
     parsed.consumed += rest
@@ -244,6 +238,7 @@ cdef void free_state(app_context_t *context) noexcept nogil:
     for i in range(2):
         bytes_free(context.pool, ACCOUNT_APPLAYER, &session.side[i].proto)
         bytes_free(context.pool, ACCOUNT_APPLAYER, &session.side[i].software)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &session.side[i].hassh)
         bytes_free(context.pool, ACCOUNT_APPLAYER, &session.side[i].hassh_string)
     pool_give(context.pool, ACCOUNT_APPLAYER, session, sizeof(session_t))
     context.app.state = NULL
@@ -269,10 +264,21 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
     if which == BUFFER_SSH_SOFTWARE:
         return show(view, side.software.data, side.software.length)
     if which == BUFFER_SSH_HASSH or which == BUFFER_SSH_HASSH_SERVER:
-        return show(view, side.hassh, 32 if side.has_hassh else 0)
+        return show(view, side.hassh.data, side.hassh.length)
     if which == BUFFER_SSH_HASSH_STRING or which == BUFFER_SSH_HASSH_SERVER_STRING:
         return show(view, side.hassh_string.data, side.hassh_string.length)
     return VIEW_NONE
+
+
+cdef void say_version(writer_t *writer, const char *key, const bytes_t *text) noexcept nogil:
+    """As much of it as a banner should have."""
+    cdef uint8_t cut[267]
+    if text.length <= BANNER_MAX:
+        say_bytes(writer, key, text.data, text.length)
+        return
+    memcpy(cut, text.data, BANNER_MAX)
+    memcpy(cut + BANNER_MAX, b"[truncated]", 11)
+    say_bytes(writer, key, cut, BANNER_MAX + 11)
 
 
 cdef void say_side(writer_t *writer, const side_t *side, bint server) noexcept nogil:
@@ -280,13 +286,13 @@ cdef void say_side(writer_t *writer, const side_t *side, bint server) noexcept n
         return
     put_key(writer, b"server" if server else b"client")
     open_map(writer)
-    say_bytes(writer, b"proto_version", side.proto.data, side.proto.length)
+    say_version(writer, b"proto_version", &side.proto)
     if side.software.length:
-        say_bytes(writer, b"software_version", side.software.data, side.software.length)
-    if side.has_hassh:
+        say_version(writer, b"software_version", &side.software)
+    if side.hassh.length:
         put_key(writer, b"hassh")
         open_map(writer)
-        say_bytes(writer, b"hash", side.hassh, 32)
+        say_bytes(writer, b"hash", side.hassh.data, side.hassh.length)
         say_bytes(writer, b"string", side.hassh_string.data, side.hassh_string.length)
         close_nested(writer)
     close_nested(writer)

@@ -119,8 +119,9 @@ cdef void read_chain(app_context_t *context, session_t *session, side_t *side, c
     cdef const uint8_t *chain = read_bytes(&cursor, chain_length)
     cdef const uint8_t *certificate
     cdef uint32_t certificate_length, wrong
-    if chain == NULL or side.chain.data != NULL or chain_length == 0:
+    if chain == NULL or side.has_chain:
         return
+    side.has_chain = 1
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &side.chain, chain, chain_length):
         return
     cursor = cursor_over(side.chain.data, chain_length)
@@ -134,15 +135,19 @@ cdef void read_chain(app_context_t *context, session_t *session, side_t *side, c
             wrong = keep_certificate(context, side, certificate, certificate_length)
             if wrong != X509_GOOD:
                 session_event(session, event_of_certificate(wrong))
-                return
+                if side.has_subject or side.has_issuer:
+                    return
+                continue                    # the next one may be readable
         side.certificates += 1
 
 
 # ---- handshake ----
 
-cdef bint read_message(app_context_t *context, session_t *session, side_t *side, uint32_t direction, uint8_t kind,
+cdef void read_message(app_context_t *context, session_t *session, side_t *side, uint32_t direction, uint8_t kind,
                        const uint8_t *data, uint32_t length) noexcept nogil:
-    """A whole handshake message."""
+    """A whole handshake message. An empty one says nothing."""
+    if length == 0:
+        return
     if kind == CLIENT_HELLO or kind == SERVER_HELLO:
         session.latest = SEEN_CLIENT_HELLO if kind == CLIENT_HELLO else SEEN_SERVER_HELLO
         read_hello(context, session, side, kind == CLIENT_HELLO, data, length)
@@ -155,7 +160,6 @@ cdef bint read_message(app_context_t *context, session_t *session, side_t *side,
     elif kind == CERTIFICATE_REQUEST and direction == TO_CLIENT:
         session.latest = WANTS_CLIENT_CERT
     session.flags |= session.latest
-    return True
 
 
 cdef bint is_message(uint8_t kind) noexcept nogil:
@@ -314,7 +318,7 @@ cdef parsed_t next_record(app_context_t *context, session_t *session, side_t *si
             parsed.consumed = length
         return parsed
     if side.record_length == 0:
-        session_event(session, TLS_INVALID_TLS_HEADER)
+        session_event(session, TLS_INVALID_RECORD_LENGTH)
         return parsed
     if not version_is_good(side.version):
         session_event(session, TLS_INVALID_RECORD_VERSION)
@@ -350,8 +354,8 @@ cdef parsed_t next_v2_record(app_context_t *context, session_t *session, side_t 
     side.record_length = be16(data) & (0x7fff if header == 2 else 0x3fff)
     side.content_type = data[header]
     side.version = SSL2
-    if length < header + side.record_length:
-        parsed.need = header + side.record_length
+    if length < header + max(side.record_length, <uint32_t> 2):         # an empty one is known by what follows it
+        parsed.need = header + max(side.record_length, <uint32_t> 2)
         return parsed
     parsed.status = PARSE_ERROR
     if side.record_length == 0:
@@ -541,7 +545,7 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
     if index:
         return VIEW_NONE
     if which == BUFFER_TLS_SNI:
-        return show(view, session.name, session.name_length, session.name_length != 0)
+        return show(view, session.name, session.name_length, session.side[TO_SERVER].has_name)
     if which == BUFFER_TLS_CERT_SUBJECT:
         return show(view, side.subject.data, side.subject.length, side.has_subject)
     if which == BUFFER_TLS_CERT_ISSUER:
@@ -667,7 +671,7 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *into) n
         say_bytes(writer, b"serial", server.serial.data, server.serial.length)
     if server.has_fingerprint:
         say_bytes(writer, b"fingerprint", server.fingerprint, FINGERPRINT_LENGTH)
-    if session.name_length:
+    if client.has_name:
         say_bytes(writer, b"sni", session.name, session.name_length)
     say_version(writer, server.version)
     say_dates(writer, server)

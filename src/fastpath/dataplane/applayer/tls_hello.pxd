@@ -2,7 +2,7 @@
 #
 # Errors: events of the transaction. A hello that breaks off leaves what was read before; the session goes on.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 from fastpath.dataplane.applayer.applayer cimport (
     TLS_HANDSHAKE_INVALID_LENGTH, TLS_INVALID_SNI_LENGTH, TLS_INVALID_SNI_TYPE, TLS_MULTIPLE_SNI_EXTENSIONS, app_context_t,
@@ -10,29 +10,26 @@ from fastpath.dataplane.applayer.applayer cimport (
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be16, read_bytes, read_u8, read_within
 from fastpath.dataplane.applayer.ja3 cimport is_grease, ja3_field, ja3_hash, ja3_number
 from fastpath.dataplane.applayer.ja4 cimport (
-    ja4_algorithm, ja4_alpn, ja4_begin, ja4_cipher, ja4_extension, ja4_finish, ja4_t, ja4_version,
+    ja4_alpn, ja4_extension, ja4_finish, ja4_lists_t, ja4_value, ja4_version, ja4_work_t,
 )
 from fastpath.dataplane.applayer.tls_session cimport *
 from fastpath.dataplane.applayer.transaction cimport tx_event
-from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER
+from fastpath.dataplane.pool cimport bytes_append, bytes_free
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t, pool_t
 
 cdef enum:
     EXTENSION_SNI = 0, EXTENSION_GROUPS = 10, EXTENSION_POINT_FORMATS = 11, EXTENSION_ALGORITHMS = 13, EXTENSION_ALPN = 16
     EXTENSION_TICKET = 35, EXTENSION_EARLY_DATA = 42, EXTENSION_VERSIONS = 43
 
-cdef enum extension_end:
-    EXTENSION_GOOD
-    EXTENSION_LAST                  # the rest of the hello is not looked at, what was read stands
-    EXTENSION_BAD                   # and the fingerprint is given up
-
 cdef struct hello_t:                # one at work
     app_context_t *context
     session_t *session
     side_t *side
-    ja4_t *ja4                      # NULL for none
+    ja4_lists_t *ja4                # NULL for none
     bint client
     bint ja3
     bint alpn_seen
+    bytes_t groups, formats         # fields of JA3
 
 
 cdef inline void session_event(session_t *session, uint16_t event) noexcept nogil:
@@ -104,7 +101,7 @@ cdef inline bint read_ciphers(hello_t *hello, cursor_t *cursor) noexcept nogil:
     while cursor_left(&list):
         cipher = read_be16(&list)
         if hello.ja4 != NULL:
-            ja4_cipher(hello.ja4, cipher)
+            ja4_value(hello.context.pool, &hello.ja4.ciphers, cipher)
         if hello.ja3 and not is_grease(cipher):
             ja3_number(hello.context.pool, &hello.side.ja3, cipher)
     return True
@@ -117,55 +114,50 @@ cdef inline bint read_compression(hello_t *hello, cursor_t *cursor) noexcept nog
     return not cursor.failed or invalid_length(hello)
 
 
-# ---- extensions ----
+# ---- extensions: each reader passes what it reads; False ends the hello, what was read before stands ----
 
-cdef inline uint32_t read_sni(hello_t *hello, cursor_t cursor) noexcept nogil:
+cdef inline bint read_sni(hello_t *hello, cursor_t *cursor) noexcept nogil:
     """RFC 6066 section 3. The first host name counts."""
     cdef session_t *session = hello.session
     cdef uint8_t kind
     cdef uint16_t length
     cdef const uint8_t *name
     cdef const uint8_t *nul
-    if cursor_left(&cursor) == 0:
-        return EXTENSION_GOOD
-    read_be16(&cursor)
-    kind = read_u8(&cursor)
+    read_be16(cursor)
+    kind = read_u8(cursor)
     if cursor.failed:
-        session_event(session, TLS_HANDSHAKE_INVALID_LENGTH)
-        return EXTENSION_LAST
+        return invalid_length(hello)
     if kind != 0:
         session_event(session, TLS_INVALID_SNI_TYPE)
-        return EXTENSION_LAST
-    length = read_be16(&cursor)
+        return False
+    length = read_be16(cursor)
     if cursor.failed:
-        session_event(session, TLS_HANDSHAKE_INVALID_LENGTH)
-        return EXTENSION_LAST
-    name = read_bytes(&cursor, length)
+        return invalid_length(hello)
+    name = read_bytes(cursor, length)
     if name == NULL or length == 0 or length > NAME_MAX:
         session_event(session, TLS_INVALID_SNI_LENGTH)
-        return EXTENSION_LAST
-    if session.name_length:
+        return False
+    if hello.side.has_name:
         session_event(session, TLS_MULTIPLE_SNI_EXTENSIONS)
-        return EXTENSION_GOOD
-    nul = <const uint8_t *> memchr(name, 0, length)
-    session.name_length = <uint8_t> (length if nul == NULL else nul - name)
-    memcpy(session.name, name, session.name_length)
-    return EXTENSION_GOOD
+        return True
+    hello.side.has_name = 1
+    if hello.side == &session.side[TO_SERVER]:
+        nul = <const uint8_t *> memchr(name, 0, length)
+        session.name_length = <uint8_t> (length if nul == NULL else nul - name)
+        memcpy(session.name, name, session.name_length)
+    return True
 
 
-cdef inline uint32_t read_versions(hello_t *hello, cursor_t cursor) noexcept nogil:
-    """RFC 8446 section 4.2.1."""
+cdef inline bint read_versions(hello_t *hello, cursor_t *cursor) noexcept nogil:
+    """RFC 8446 section 4.2.1. A client's first good version counts."""
     cdef cursor_t list
     cdef uint8_t length
     cdef uint16_t version
-    if cursor_left(&cursor) == 0:
-        return EXTENSION_GOOD
     if hello.client:
-        length = read_u8(&cursor)
-        list = read_within(&cursor, length)
+        length = read_u8(cursor)
+        list = read_within(cursor, length)
         if list.failed or length < 2:
-            session_event(hello.session, TLS_HANDSHAKE_INVALID_LENGTH)
-            return EXTENSION_LAST
+            return invalid_length(hello)
         while cursor_left(&list) >= 2:
             version = read_be16(&list)
             if version_is_good(version):
@@ -174,152 +166,158 @@ cdef inline uint32_t read_versions(hello_t *hello, cursor_t cursor) noexcept nog
                     ja4_version(hello.ja4, version)
                 break
         hello.session.flags |= VERSIONS_OFFERED
-        return EXTENSION_GOOD
-    version = read_be16(&cursor)
+        return True
+    version = read_be16(cursor)
     if cursor.failed:
-        session_event(hello.session, TLS_HANDSHAKE_INVALID_LENGTH)
-        return EXTENSION_LAST
+        return invalid_length(hello)
     if hello.session.flags & VERSIONS_OFFERED and version > TLS12:
         hello.session.flags |= NO_CERTIFICATE
     hello.side.version = version
-    return EXTENSION_GOOD
+    return True
 
 
-cdef inline uint32_t read_algorithms(hello_t *hello, cursor_t cursor) noexcept nogil:
+cdef inline bint read_algorithms(hello_t *hello, cursor_t *cursor) noexcept nogil:
     """RFC 8446 section 4.2.3."""
-    cdef cursor_t list
-    cdef uint16_t length
-    if cursor_left(&cursor) == 0:
-        return EXTENSION_GOOD
-    length = read_be16(&cursor)
-    list = read_within(&cursor, length)
+    cdef uint16_t length = read_be16(cursor)
+    cdef cursor_t list = read_within(cursor, length)
     if list.failed or length & 1:
-        session_event(hello.session, TLS_HANDSHAKE_INVALID_LENGTH)
-        return EXTENSION_LAST
-    if hello.ja4 != NULL:
-        while cursor_left(&list):
-            ja4_algorithm(hello.ja4, read_be16(&list))
-    return EXTENSION_GOOD
+        return invalid_length(hello)
+    while hello.ja4 != NULL and cursor_left(&list):
+        ja4_value(hello.context.pool, &hello.ja4.algorithms, read_be16(&list))
+    return True
 
 
-cdef inline uint32_t read_alpn(hello_t *hello, cursor_t cursor) noexcept nogil:
+cdef inline bint read_alpn(hello_t *hello, cursor_t *cursor) noexcept nogil:
     """RFC 7301 section 3.1."""
-    cdef uint32_t left, length
+    cdef uint32_t left = read_be16(cursor), length
     cdef const uint8_t *name
-    if cursor_left(&cursor) == 0:
-        return EXTENSION_GOOD
-    left = read_be16(&cursor)
-    if cursor.failed or cursor_left(&cursor) < left:
-        session_event(hello.session, TLS_HANDSHAKE_INVALID_LENGTH)
-        return EXTENSION_LAST
+    if cursor.failed or cursor_left(cursor) < left:
+        return invalid_length(hello)
     while hello.client and left:
-        length = read_u8(&cursor)
+        length = read_u8(cursor)
         left -= 1
-        name = read_bytes(&cursor, length)
-        if name == NULL:
-            session_event(hello.session, TLS_HANDSHAKE_INVALID_LENGTH)
-            return EXTENSION_LAST
+        if cursor_left(cursor) < length:
+            return invalid_length(hello)
         if length > left:
             break
+        name = read_bytes(cursor, length)
         if hello.ja4 != NULL and not hello.alpn_seen:
             ja4_alpn(hello.ja4, name, length)
         hello.alpn_seen = True
         left -= length
-    return EXTENSION_GOOD
+    read_bytes(cursor, cursor_left(cursor))
+    return True
 
 
-cdef inline uint32_t check_list(hello_t *hello, cursor_t cursor, uint32_t width) noexcept nogil:
-    """Groups (width 2, RFC 8422 section 5.1.1) and point formats (width 1, 5.1.2), which are parts of JA3."""
-    cdef uint32_t length
-    if cursor_left(&cursor) == 0:
-        return EXTENSION_GOOD
-    length = read_be16(&cursor) if width == 2 else read_u8(&cursor)
-    if hello.client and hello.ja3 and width == 2:
-        length += length & 1        # the second half of a last number is read, wherever the list ends
-    read_bytes(&cursor, length)
-    if cursor.failed:
-        session_event(hello.session, TLS_HANDSHAKE_INVALID_LENGTH)
-        return EXTENSION_BAD
-    return EXTENSION_GOOD
+cdef inline bint read_groups(hello_t *hello, cursor_t *cursor) noexcept nogil:
+    """RFC 8422 section 5.1.1. Half a number at the end of the list is read whole, if it is there."""
+    cdef uint32_t left = read_be16(cursor)
+    cdef uint16_t group
+    if cursor.failed or cursor_left(cursor) < left:
+        return invalid_length(hello)
+    if not hello.client or not hello.ja3:
+        read_bytes(cursor, left)
+        return True
+    while left:
+        group = read_be16(cursor)
+        if cursor.failed:
+            return invalid_length(hello)
+        if not is_grease(group):
+            ja3_number(hello.context.pool, &hello.groups, group)
+        left -= min(left, <uint32_t> 2)
+    return True
 
 
-cdef inline uint32_t read_extension(hello_t *hello, uint16_t kind, cursor_t body) noexcept nogil:
+cdef inline bint read_formats(hello_t *hello, cursor_t *cursor) noexcept nogil:
+    """RFC 8422 section 5.1.2."""
+    cdef cursor_t list = read_within(cursor, read_u8(cursor))
+    if list.failed:
+        return invalid_length(hello)
+    while hello.client and hello.ja3 and cursor_left(&list):
+        ja3_number(hello.context.pool, &hello.formats, read_u8(&list))
+    return True
+
+
+cdef inline bint read_extension(hello_t *hello, uint16_t kind, cursor_t *body) noexcept nogil:
+    if kind == EXTENSION_TICKET and hello.client:
+        hello.session.flags |= SESSION_RESUMED
+    if kind == EXTENSION_EARLY_DATA and hello.client:
+        hello.session.flags |= EARLY_DATA
+    if cursor_left(body) == 0:
+        return True
     if kind == EXTENSION_SNI:
         return read_sni(hello, body)
     if kind == EXTENSION_GROUPS:
-        return check_list(hello, body, 2)
+        return read_groups(hello, body)
     if kind == EXTENSION_POINT_FORMATS:
-        return check_list(hello, body, 1)
+        return read_formats(hello, body)
     if kind == EXTENSION_ALGORITHMS:
         return read_algorithms(hello, body)
     if kind == EXTENSION_ALPN:
         return read_alpn(hello, body)
     if kind == EXTENSION_VERSIONS:
         return read_versions(hello, body)
-    if kind == EXTENSION_EARLY_DATA and hello.client:
-        hello.session.flags |= EARLY_DATA
-    elif kind == EXTENSION_TICKET and hello.client:
-        hello.session.flags |= SESSION_RESUMED
-    return EXTENSION_GOOD
+    read_bytes(body, cursor_left(body))
+    return True
 
 
-cdef inline void ja3_of_lists(hello_t *hello, cursor_t list, uint16_t wanted) noexcept nogil:
-    """The numbers of every extension of this kind; all of them have been checked."""
-    cdef uint16_t kind, value
-    cdef uint32_t length
+cdef inline bint read_each_extension(hello_t *hello, cursor_t *cursor) noexcept nogil:
+    """False where their list does not fit, and the fingerprint is given up. What a reader leaves of an extension is taken for
+    the next one: so does the engine whose logs are compared with."""
+    cdef uint32_t left, length
+    cdef uint16_t kind
     cdef cursor_t body
-    ja3_field(hello.context.pool, &hello.side.ja3)
-    while cursor_left(&list):
-        kind = read_be16(&list)
-        body = read_within(&list, read_be16(&list))
-        if kind != wanted or cursor_left(&body) == 0:
-            continue
-        length = read_be16(&body) if kind == EXTENSION_GROUPS else read_u8(&body)
-        while length and not body.failed:
-            value = read_be16(&body) if kind == EXTENSION_GROUPS else read_u8(&body)
-            length -= min(length, <uint32_t> (2 if kind == EXTENSION_GROUPS else 1))
-            if not body.failed and not is_grease(value):
-                ja3_number(hello.context.pool, &hello.side.ja3, value)
+    if cursor_left(cursor) < 2:
+        return True
+    left = read_be16(cursor)
+    if cursor_left(cursor) < left:
+        return invalid_length(hello)
+    while left:
+        kind = read_be16(cursor)
+        length = read_be16(cursor)
+        body = read_within(cursor, length)
+        if body.failed or 4 + length > left:
+            return invalid_length(hello)
+        left -= 4 + length
+        if not read_extension(hello, kind, &body):
+            return True
+        cursor.at = body.at
+        if hello.ja4 != NULL:
+            ja4_extension(hello.context.pool, hello.ja4, kind)
+        if hello.ja3 and not is_grease(kind):
+            ja3_number(hello.context.pool, &hello.side.ja3, kind)
+    return True
 
 
 cdef inline bint read_extensions(hello_t *hello, cursor_t *cursor) noexcept nogil:
-    """False where the fingerprints are given up."""
+    """False where the fingerprint is given up."""
+    cdef pool_t *pool = hello.context.pool
     cdef bytes_t *ja3 = &hello.side.ja3
-    cdef uint32_t ja3_before = ja3.length
-    cdef uint32_t end = EXTENSION_GOOD
-    cdef uint16_t kind
-    cdef cursor_t list, body, done
-    list = done = cursor_over(cursor.at, 0)
+    cdef uint32_t before = ja3.length
+    cdef bint good
     if hello.ja3:
-        ja3_field(hello.context.pool, ja3)
-    if cursor_left(cursor) >= 2:
-        list = read_within(cursor, read_be16(cursor))
-        done = cursor_over(list.at, 0)          # those that have been read to their end
-        if list.failed:
-            end = EXTENSION_BAD
-            invalid_length(hello)
-        while end == EXTENSION_GOOD and cursor_left(&list):
-            kind = read_be16(&list)
-            body = read_within(&list, read_be16(&list))
-            if list.failed or body.failed:
-                invalid_length(hello)
-                end = EXTENSION_BAD
-                break
-            end = read_extension(hello, kind, body)
-            if end != EXTENSION_GOOD:
-                break
-            if hello.ja4 != NULL:
-                ja4_extension(hello.ja4, kind)
-            if hello.ja3 and not is_grease(kind):
-                ja3_number(hello.context.pool, ja3, kind)
-            done.end = list.at
-    if end == EXTENSION_BAD:
-        ja3.length = ja3_before
+        ja3_field(pool, ja3)
+    good = read_each_extension(hello, cursor)
+    if not good:
+        ja3.length = before
+    elif hello.ja3 and hello.client:
+        ja3_field(pool, ja3)
+        bytes_append(pool, ACCOUNT_APPLAYER, ja3, hello.groups.data, hello.groups.length)
+        ja3_field(pool, ja3)
+        bytes_append(pool, ACCOUNT_APPLAYER, ja3, hello.formats.data, hello.formats.length)
+    bytes_free(pool, ACCOUNT_APPLAYER, &hello.groups)
+    bytes_free(pool, ACCOUNT_APPLAYER, &hello.formats)
+    return good
+
+
+cdef inline bint read_fields(hello_t *hello, cursor_t *cursor) noexcept nogil:
+    # drafts of TLS 1.3 before 22 leave two fields out of the server hello
+    cdef bint whole
+    if not read_version(hello, cursor) or not read_random(hello, cursor):
         return False
-    if hello.ja3 and hello.client:
-        ja3_of_lists(hello, done, EXTENSION_GROUPS)
-        ja3_of_lists(hello, done, EXTENSION_POINT_FORMATS)
-    return True
+    whole = hello.client or not hello.session.flags & NO_CERTIFICATE
+    return ((not whole or read_session_id(hello, cursor)) and read_ciphers(hello, cursor)
+            and (not whole or read_compression(hello, cursor)) and read_extensions(hello, cursor))
 
 
 cdef inline void read_hello(app_context_t *context, session_t *session, side_t *side, bint client, const uint8_t *data,
@@ -332,24 +330,13 @@ cdef inline void read_hello(app_context_t *context, session_t *session, side_t *
     hello.side = side
     hello.client = client
     hello.ja3 = context.config.tls.ja3 and not side.has_ja3
-    hello.ja4 = <ja4_t *> context.work.room if client and context.config.tls.ja4 and not session.has_ja4 else NULL
+    hello.ja4 = NULL
     hello.alpn_seen = False
-    if hello.ja4 != NULL:
-        ja4_begin(hello.ja4)
-    if not read_version(&hello, &cursor) or not read_random(&hello, &cursor):
-        return
-    # drafts of TLS 1.3 before 22 leave these fields out of the server hello
-    if client or not session.flags & NO_CERTIFICATE:
-        if not read_session_id(&hello, &cursor):
-            return
-    if not read_ciphers(&hello, &cursor):
-        return
-    if client or not session.flags & NO_CERTIFICATE:
-        if not read_compression(&hello, &cursor):
-            return
-    if not read_extensions(&hello, &cursor):
-        return
-    if hello.ja3:
+    memset(&hello.groups, 0, sizeof(bytes_t))
+    memset(&hello.formats, 0, sizeof(bytes_t))
+    if client and context.config.tls.ja4 and side == &session.side[TO_SERVER] and not session.flags & HANDSHAKE_OVER:
+        hello.ja4 = &session.ja4_lists
+    if read_fields(&hello, &cursor) and hello.ja3:
         side.has_ja3 = ja3_hash(&side.ja3, side.ja3_hash)
     if hello.ja4 != NULL:
-        session.has_ja4 = ja4_finish(hello.ja4, session.ja4)
+        session.has_ja4 = ja4_finish(hello.ja4, <ja4_work_t *> context.work.room, session.ja4)

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t, tx_t
+from fastpath.dataplane.applayer.ja4 cimport ja4_free, ja4_lists_t
 from fastpath.dataplane.pool cimport bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t
 
@@ -36,7 +37,7 @@ cdef struct side_t:                 # of one direction
     uint8_t message_type            # of `message`, a handshake message that goes on in later records
     uint8_t in_message
     uint8_t session_id_length
-    uint8_t has_random, has_subject, has_issuer, has_serial, has_fingerprint, has_ja3
+    uint8_t has_name, has_random, has_chain, has_subject, has_issuer, has_serial, has_fingerprint, has_ja3
     uint32_t message_length
     uint32_t certificates           # in `chain`, each behind its length of three bytes
     bytes_t message, chain, subject, issuer, serial, ja3
@@ -56,6 +57,7 @@ cdef struct session_t:
     uint8_t has_ja4
     uint8_t name[255]
     uint8_t ja4[36]
+    ja4_lists_t ja4_lists           # of all client hellos
     uint64_t number                 # holds a numeric buffer while it is looked at
 
 
@@ -71,12 +73,13 @@ cdef inline void free_session(app_context_t *context, session_t *session) noexce
         bytes_free(context.pool, ACCOUNT_APPLAYER, &side.issuer)
         bytes_free(context.pool, ACCOUNT_APPLAYER, &side.serial)
         bytes_free(context.pool, ACCOUNT_APPLAYER, &side.ja3)
+    ja4_free(context.pool, &session.ja4_lists)
 
 
 # ---- versions ----
 
 cdef enum:
-    SSL2 = 0x0002, SSL3 = 0x0300, TLS10 = 0x0301, TLS11 = 0x0302, TLS12 = 0x0303, TLS13 = 0x0304
+    SSL2 = 0x0200, SSL3 = 0x0300, TLS10 = 0x0301, TLS11 = 0x0302, TLS12 = 0x0303, TLS13 = 0x0304
     TLS13_EARLY_DRAFT = 0x7f01
 
 
