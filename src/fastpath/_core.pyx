@@ -33,7 +33,10 @@ from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
-from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.match.program cimport (
+    INSPECT_FLUSH, INSPECT_IN_STREAM, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
+    MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+)
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
