@@ -94,8 +94,6 @@ cdef inline void add_download(app_context_t *context, http1_tx_t *tx, const uint
     cdef range_t range
     cdef span_t value
     cdef file_t *file
-    if not (response.has_line or tx.is_0_9):
-        return
     if not tx.flags & HTTP1_FILE_TO_CLIENT:
         header = find_header(response, b"content-disposition", 19)
         if header != NULL and find_parameter(bytes_of(&response.text, header.value), header.value.length, b"filename=", 9, &value):

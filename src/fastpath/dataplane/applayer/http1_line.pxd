@@ -181,6 +181,9 @@ cdef inline host_t split_host(const uint8_t *data, uint32_t length) noexcept nog
     while end > start and is_space(data[end - 1]):
         end -= 1
     out.host = part(start, end)
+    if start == end:
+        out.found = False
+        out.invalid = True
     return out
 
 
