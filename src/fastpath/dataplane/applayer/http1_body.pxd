@@ -129,6 +129,13 @@ cdef inline void end_body_file(app_context_t *context, http1_tx_t *tx, uint32_t 
             file_close(context, &tx.head, file, state)
 
 
+cdef inline void cut_upload(app_context_t *context, http1_tx_t *tx) noexcept nogil:
+    """The stream ends within a request: its file is what came of it."""
+    if tx.flags & HTTP1_MULTIPART:
+        read_multipart(context, tx, True)
+    end_body_file(context, tx, TO_SERVER, FILE_TRUNCATED)
+
+
 cdef inline void prune_body(message_t *message, const http1_config_t *config, uint32_t direction) noexcept nogil:
     """Lets go of what no window will show again. A body that no rule looks at is taken for seen after a while."""
     cdef uint64_t least = config.inspect_min[direction], window = config.inspect_window[direction]
@@ -176,7 +183,7 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
     if direction == TO_CLIENT:
         add_download(context, tx, data, length)
     elif tx.flags & HTTP1_MULTIPART:
-        read_multipart(context, tx)
+        read_multipart(context, tx, False)
     elif tx.flags & HTTP1_UPLOAD:
         add_upload(context, tx, data, length)
     if message.inspected == 0 and message.seen >= config.inspect_min[direction]:

@@ -1,11 +1,10 @@
 # The request side of a session, step by step. RFC 7230, and what servers and browsers make of messages that do not keep to it.
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memcpy
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_BODY, HTTP1_COMPLETE, HTTP1_HEADERS, HTTP1_INVALID_CONTENT_LENGTH_FIELD_IN_REQUEST, HTTP1_INVALID_REQUEST_CHUNK_LEN,
     HTTP1_INVALID_TRANSFER_ENCODING_VALUE_IN_REQUEST, HTTP1_LINE, HTTP1_REQUEST_AUTH_UNRECOGNIZED, HTTP1_REQUEST_BODY_UNEXPECTED,
-    HTTP1_REQUEST_LINE_INVALID, HTTP1_TRAILER, TX_DONE, app_context_t, tx_t,
+    HTTP1_TRAILER, app_context_t,
 )
 from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_header
 from fastpath.dataplane.applayer.http1_inflate cimport AS_DEFLATE, AS_GZIP, add_inflater
@@ -213,8 +212,6 @@ cdef inline uint32_t request_chunk_length(app_context_t *context, side_t *side) 
 cdef inline uint32_t complete_request(app_context_t *context, side_t *side) noexcept nogil:
     cdef http1_tx_t *tx = side.tx
     if tx.head.progress[TO_SERVER] != HTTP1_COMPLETE:
-        if tx.is_0_9 and tx.method == METHOD_UNKNOWN and tx.side[TO_SERVER].protocol < 0:
-            tx_event(&tx.head, HTTP1_REQUEST_LINE_INVALID)
         end_message(context, side, TO_SERVER)
     side.state = REQUEST_IGNORE if tx.is_0_9 else REQUEST_IDLE
     side.tx = NULL
