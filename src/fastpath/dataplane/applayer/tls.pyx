@@ -1,5 +1,6 @@
 # See tls.pxd. Records: RFC 8446 section 5.1, RFC 6101 appendix E for SSL 2.0; heartbeats: RFC 6520.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be24, read_bytes
@@ -73,7 +74,6 @@ cdef uint16_t event_of_certificate(uint32_t wrong) noexcept nogil:
     if wrong == X509_BAD_VERSION: return TLS_CERTIFICATE_INVALID_VERSION
     if wrong == X509_BAD_SERIAL: return TLS_CERTIFICATE_INVALID_SERIAL
     if wrong == X509_BAD_ALGORITHM: return TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER
-    if wrong == X509_BAD_NAME: return TLS_CERTIFICATE_INVALID_X509NAME
     if wrong == X509_BAD_DATE: return TLS_CERTIFICATE_INVALID_DATE
     if wrong == X509_BAD_EXTENSIONS: return TLS_CERTIFICATE_INVALID_EXTENSIONS
     if wrong == X509_BAD_DER: return TLS_CERTIFICATE_INVALID_DER
@@ -98,9 +98,7 @@ cdef uint32_t keep_certificate(app_context_t *context, side_t *side, const uint8
         bytes_free(context.pool, ACCOUNT_APPLAYER, &side.issuer)
         return X509_NO_ISSUER
     side.has_issuer = 1
-    if not append_serial(context.pool, &side.serial, certificate.serial):
-        return X509_BAD_SERIAL
-    side.has_serial = 1
+    side.has_serial = append_serial(context.pool, &side.serial, certificate.serial)
     side.not_before = certificate.not_before
     side.not_after = certificate.not_after
     if sha1_of(data, length, digest):
@@ -118,7 +116,7 @@ cdef void read_chain(app_context_t *context, session_t *session, side_t *side, c
     cdef uint32_t chain_length = read_be24(&cursor)
     cdef const uint8_t *chain = read_bytes(&cursor, chain_length)
     cdef const uint8_t *certificate
-    cdef uint32_t certificate_length, wrong
+    cdef uint32_t certificate_length, wrong, begin
     if chain == NULL or side.has_chain:
         return
     side.has_chain = 1
@@ -126,18 +124,23 @@ cdef void read_chain(app_context_t *context, session_t *session, side_t *side, c
         return
     cursor = cursor_over(side.chain.data, chain_length)
     while cursor_left(&cursor):
+        begin = <uint32_t> (cursor.at - side.chain.data)
         certificate_length = read_be24(&cursor)
         certificate = read_bytes(&cursor, certificate_length)
         if certificate == NULL:
             session_event(session, TLS_INVALID_CERTIFICATE)
             return
-        if not side.has_subject and not side.has_issuer and not side.has_serial:
+        if not side.has_subject and not side.has_issuer:
             wrong = keep_certificate(context, side, certificate, certificate_length)
             if wrong != X509_GOOD:
                 session_event(session, event_of_certificate(wrong))
-                if side.has_subject or side.has_issuer:
+                if wrong == X509_NO_SUBJECT or wrong == X509_NO_ISSUER:
                     return
-                continue                    # the next one may be readable
+                # it is no part of the chain; the next one may be readable
+                side.chain.length -= 3 + certificate_length
+                memmove(side.chain.data + begin, cursor.at, side.chain.length - begin)
+                cursor = cursor_over(side.chain.data + begin, side.chain.length - begin)
+                continue
         side.certificates += 1
 
 
@@ -554,12 +557,13 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
         return show(view, side.serial.data, side.serial.length, side.has_serial)
     if which == BUFFER_TLS_CERT_FINGERPRINT:
         return show(view, side.fingerprint, FINGERPRINT_LENGTH, side.has_fingerprint)
+    # a side's random is looked at once the other side's is there, and is zero before its own is
     if which == BUFFER_TLS_RANDOM:
-        return show(view, side.random, 32, side.has_random)
+        return show(view, side.random, 32, session.side[1 - direction].has_random)
     if which == BUFFER_TLS_RANDOM_TIME:
-        return show(view, side.random, 4, side.has_random)
+        return show(view, side.random, 4, session.side[1 - direction].has_random)
     if which == BUFFER_TLS_RANDOM_BYTES:
-        return show(view, side.random + 4, 28, side.has_random)
+        return show(view, side.random + 4, 28, session.side[1 - direction].has_random)
     if which == BUFFER_JA3_HASH or which == BUFFER_JA3S_HASH:
         return show(view, side.ja3_hash, 32, side.has_ja3)
     if which == BUFFER_JA3_STRING or which == BUFFER_JA3S_STRING:
