@@ -306,6 +306,24 @@ def rules_check(
     raise typer.Exit(FAILED if any(refusal.malformed for refusal in rules.refusals) else DONE)
 
 
+@rules_app.command("keywords")
+def rules_keywords(
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="The tables of docs/rules.md.")] = False,
+) -> None:
+    """Every keyword of the rule language: exact, or refused and why.
+
+    \b
+    fastpath rules keywords
+    fastpath rules keywords --markdown > docs/rules.md
+    """
+    from fastpath.outputs import terminal
+    from fastpath.rules import support
+    if as_markdown:
+        print(support.markdown(), end="")
+    else:
+        terminal.print_keywords(terminal.console(), support.keyword_support())
+
+
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")
 def bench(
     captures: Annotated[list[str] | None, typer.Argument(metavar="[CAPTURE...]", help="Default: those of the demo.")] = None,

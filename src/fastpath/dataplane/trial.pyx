@@ -12,10 +12,12 @@ from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport (
     KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, match_scratch_t, match_t, ruleset_t,
+    shared_t,
 )
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SILENT, THRESHOLD_SUPPRESS, close_thresholds, open_thresholds, threshold_check, threshold_table_t,
 )
+from fastpath.dataplane.match.xbits cimport close_xbits, open_xbits
 from fastpath.dataplane.types cimport (
     ACCOUNT_FLOW, BURST_MAX, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_KEYED,
     PM_REVERSED, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t, pool_t,
@@ -32,7 +34,7 @@ cdef class Trial:
     """Packets against a rule set, one after another, with flows told apart by key alone and never ended.
 
     settings: as decode takes them. flowbits_memory: cap of the flowbits of all flows, threshold_memory: of the threshold table,
-    both in bytes.
+    xbits_memory: of the bits of hosts, all in bytes.
     """
     cdef readonly Database database
     cdef readonly Scratch scratch
@@ -40,25 +42,29 @@ cdef class Trial:
     cdef burst_t *burst
     cdef pool_t pool
     cdef threshold_table_t *thresholds
+    cdef shared_t shared
     cdef dict flows
 
     def __cinit__(self, Database database not None, *, uint64_t flowbits_memory=1 << 24, uint64_t threshold_memory=1 << 20,
-                  scratch=None, **settings):
+                  uint64_t xbits_memory=1 << 20, scratch=None, **settings):
         self.database = database
         self.scratch = Scratch(database) if scratch is None else scratch
         decode_defaults(&self.config)
         decode_settings(&self.config, settings)
         self.pool.cap[ACCOUNT_FLOW] = flowbits_memory
         self.scratch.at.pool = &self.pool
+        self.scratch.at.shared = &self.shared
+        self.shared.xbits = open_xbits(xbits_memory)
         self.flows = {}
         self.burst = <burst_t *> malloc(sizeof(burst_t))
         self.thresholds = open_thresholds(threshold_memory)
-        if self.burst == NULL or self.thresholds == NULL:
+        if self.burst == NULL or self.thresholds == NULL or self.shared.xbits == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         free(self.burst)
         close_thresholds(self.thresholds)
+        close_xbits(self.shared.xbits)
         close_pool(&self.pool)
 
     @property
@@ -66,12 +72,18 @@ cdef class Trial:
         """Flowbits that found no room."""
         return self.pool.refused[ACCOUNT_FLOW]
 
+    @property
+    def xbits_refused(self):
+        """Bits of hosts that found no room."""
+        return self.shared.xbits.refused
+
     def reload(self, Database database not None):
         """Swaps the rule set; flows and thresholds go on."""
         database.set_epoch(self.database.rules.epoch + 1 & 0xff)
         self.database = database
         self.scratch = Scratch(database)
         self.scratch.at.pool = &self.pool
+        self.scratch.at.shared = &self.shared
 
     cdef fill(self, packets, int linktype):
         """As rx and decode do it."""

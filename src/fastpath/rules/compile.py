@@ -6,7 +6,7 @@ them an entry can meet, and one Hyperscan database a set of patterns finds the f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
@@ -28,16 +28,20 @@ from fastpath.rules.plan import (
     Bits,
     Block,
     Content,
+    FlowAge,
     Flowbits,
+    Flowint,
     FlowState,
     HasEvent,
     IsDataAt,
     Number,
     PortSet,
+    Reputation,
     Presence,
     RulePlan,
     StreamSize,
     Threshold,
+    Xbits,
 )
 from fastpath.rules.steps import Assembler
 
@@ -84,8 +88,10 @@ class Sets:
         self.port_ranges: list[tuple[int, int]] = []
 
     def address(self, addresses: AddressSet) -> int:
-        if addresses.is_any:
-            return p.NOTHING
+        return p.NOTHING if addresses.is_any else self.listed(addresses)
+
+    def listed(self, addresses: AddressSet) -> int:
+        """The set as it is written, even that of all addresses."""
         if addresses not in self.addresses:
             self.addresses[addresses] = len(self.address_spans)
             self.address_spans.append(((len(self.v4), len(addresses.v4)), (len(self.v6), len(addresses.v6))))
@@ -123,9 +129,10 @@ def way_of(plan: RulePlan) -> int | None:
 
 
 def is_iponly(plan: RulePlan) -> bool:
-    """Header alone: addresses, ports and protocol, nothing asked of the packet."""
-    asked = any(not (isinstance(c, Number) and c.field == "ip_proto") for c in plan.conditions)
-    return not (plan.blocks or asked or plan.proto == "pkthdr" or app_names(plan) != (0, 0) or any(bits.op != "set" for bits in plan.after))
+    """Header alone: addresses, ports and protocol, bits and reputation of hosts, nothing asked of the packet or the flow."""
+    asked = any(not (isinstance(c, Xbits | Reputation) or isinstance(c, Number) and c.field == "ip_proto") for c in plan.conditions)
+    changed = any(not isinstance(a, Xbits) and (not isinstance(a, Flowbits) or a.op != "set") for a in plan.after)
+    return not (plan.blocks or asked or plan.proto == "pkthdr" or app_names(plan) != (0, 0) or changed)
 
 
 def is_event_only(plan: RulePlan) -> bool:
@@ -148,7 +155,7 @@ def inspects(plan: RulePlan) -> int:
     for condition in plan.conditions:
         if isinstance(condition, FlowState):
             flags |= {"only_stream": p.RULE_STREAM, "no_stream": p.RULE_PACKET, "": 0}[condition.stream]
-        elif isinstance(condition, Number | Bits | Presence | HasEvent):
+        elif isinstance(condition, Number | Bits | Presence | HasEvent | FlowAge):
             flags |= p.RULE_PACKET
     for block in plan.blocks:
         if block.buffer in HEADERS:
@@ -165,19 +172,23 @@ def inspects(plan: RulePlan) -> int:
     return flags
 
 
-def flowbits_rank(plan: RulePlan) -> int:
-    """Rules that set flowbits run before those that do both, before those that read them, before the rest."""
-    reads = any(isinstance(c, Flowbits) for c in plan.conditions)
-    sets = bool(plan.after)
-    return 0 if sets and not reads else 1 if sets else 2 if reads else 3
+def state_rank(plan: RulePlan) -> tuple[int, int, int, int]:
+    """Flowbits, then flowints, then bits of hosts, then those of pairs: rules that set them run before those that do both, before
+    those that read them, before the rest."""
+    def rank(what: Callable[[object], bool]) -> int:
+        reads, sets = any(what(each) for each in plan.conditions), any(what(each) for each in plan.after)
+        return 0 if sets and not reads else 1 if sets else 2 if reads else 3
+    return (rank(lambda each: isinstance(each, Flowbits)), rank(lambda each: isinstance(each, Flowint)),
+            rank(lambda each: isinstance(each, Xbits) and each.track != "ip_pair"),
+            rank(lambda each: isinstance(each, Xbits) and each.track == "ip_pair"))
 
 
 def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int]) -> list[int]:
     """Indices of the plans in the order of inspection."""
-    def key(index: int) -> tuple[int, int, int, int, int]:
+    def key(index: int) -> tuple[int, tuple[int, int, int, int], int, int, int]:
         plan = plans[index]
         priority = plan.priority if plan.priority is not None else priorities.get(plan.classtype, DEFAULT_PRIORITY)
-        return p.KINDS[plan.action], flowbits_rank(plan), priority, plan.order, index
+        return p.KINDS[plan.action], state_rank(plan), priority, plan.order, index
     return sorted(range(len(plans)), key=key)
 
 
@@ -311,7 +322,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     """The blob of a rule set, and its flowbit names by number. See compile_rules."""
     options = options or {}
     lists, sets, thresholds = Lists(), Sets(), []
-    assembler = Assembler(lists, event_codes, options.get("flowbits", ()))
+    assembler = Assembler(lists, sets, event_codes, options.get("flowbits", ()))
     made = Databases(lists)
     rows, headers, protocols, ways, patterns, engines = [], [], [], [], [], []
     apps: list[tuple[int, AppRule, Pattern | None]] = []

@@ -2,14 +2,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fastpath.dataplane.applayer.tables import APP_BUFFERS, MANY_OF
-
+from .applications import common, directions, is_buffer, is_many
 from .lexer import BLANK, RuleError
-from .plan import Block, Condition, Content, Flowbits, FlowState, RulePlan, Step, Tag, Threshold, Transform, Value
+from .plan import (
+    After,
+    AppEvent,
+    Block,
+    Condition,
+    Content,
+    FlowState,
+    RulePlan,
+    Step,
+    Tag,
+    Threshold,
+    Transform,
+    Value,
+)
 
+_TRANSFORMS_MAX = 16
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}\Z")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,32}\Z")
 
@@ -50,8 +63,9 @@ class Room:
     buffer: str
     at: int
     steps: list[DraftStep] = field(default_factory=list)
-    used: bool = False                                  # a keyword other than a step looks at it
     transforms: tuple[Transform, ...] = ()
+    used: bool = False                                  # a keyword other than a step looks at it
+    longest: int | None = None                          # bsize: the buffer that the contents must fit into
 
 
 @dataclass(slots=True)
@@ -59,7 +73,9 @@ class Draft:
     """What is known of a rule so far. Keywords write into it in the order in which they are written."""
     proto: str
     event_names: frozenset[str] | None                  # None: those of the engine
+    app_proto: str = ""                                 # of the header or of a keyword
 
+    folder: str = "."                                   # of the rule: what files it names are relative to
     keyword: str = ""                                   # that is being read
     negated: bool = False                               # a "!" stood before its quoted value
     refusal: RuleError | None = None                    # the first reason why the rule cannot be honoured
@@ -74,12 +90,14 @@ class Draft:
     target: Literal["", "src_ip", "dest_ip"] = ""
     conditions: list[Condition] = field(default_factory=list)
     flow: FlowState | None = None
-    after: list[Flowbits] = field(default_factory=list)
+    after: list[After] = field(default_factory=list)
     rooms: list[Room] = field(default_factory=list)
     room: Room | None = None                            # the sticky buffer in force; None: payload
     pattern: Pattern | None = None                      # the latest content, wherever it is
     names: dict[str, Room] = field(default_factory=dict)    # set by byte_extract and byte_math, and where
     longest: int | None = None                          # dsize: the payload that the contents must fit into
+    uri_buffer: str = ""                                # urilen, asked of this buffer, leaves each content
+    uri_length: int = 0                                 # so much room
     decoded: bool = False                               # a base64_decode waits for its base64_data
     ip_protos: tuple[str, ...] = ()                     # the operators of ip_proto so far
     threshold: Threshold | None = None
@@ -96,6 +114,13 @@ class Draft:
         """Notes that the rule is good but cannot be honoured; its text is still read to the end."""
         if self.refusal is None:
             self.refusal = RuleError(at, reason, self.keyword, malformed=False)
+
+    def protocol(self, name: str, at: int) -> None:
+        """A keyword of an application protocol: the rule asks for flows of this one."""
+        both = common(self.app_proto, name)
+        if both is None:
+            raise RuleError(at, f"belongs to {name}, and the rule asks for {self.app_proto}")
+        self.app_proto = both
 
     def steps(self) -> list[DraftStep]:
         """The steps of the buffer in force."""
@@ -116,24 +141,59 @@ class Draft:
         self.rooms.append(Room(buffer, 0))
         return self.rooms[-1]
 
+    def over(self, buffer: str, at: int, step: DraftStep) -> None:
+        """A step over a buffer of its own, whatever buffer is in force."""
+        room = self.named(buffer)
+        room.at = room.at or at
+        room.steps.append(step)
+
+    def first(self, buffer: str, at: int, step: DraftStep) -> None:
+        """The same, before all other steps: none of them is relative to it."""
+        self.over(buffer, at, step)
+        steps = self.named(buffer).steps
+        steps.insert(0, steps.pop())
+
     def enter(self, buffer: str, at: int) -> None:
         """A sticky buffer: what follows looks at it."""
         if self.room is not None and self.room.buffer == "base64_data":
             raise RuleError(at, "after base64_data no other buffer can follow")
         self.leave()
-        many = APP_BUFFERS.get(buffer, (0, 0))[1] & MANY_OF         # each naming may be about another instance
         for room in self.rooms:
-            if room.buffer == buffer and not room.transforms and not many:
+            if room.buffer == buffer and not room.transforms and not is_many(buffer):
                 self.room = room
                 return
         self.room = Room(buffer, at)
         self.rooms.append(self.room)
 
     def leave(self) -> None:
-        """Checks that something looks at the sticky buffer in force."""
+        """Ends the sticky buffer in force: something must look at it, and one that there is only one of, changed in the same way,
+        is looked at in one go."""
         room = self.room
-        if room is not None and not room.steps and not room.used and room.buffer != "base64_data":
+        self.room = None
+        if room is None or room.buffer == "base64_data":
+            return
+        if not room.steps and not room.used:
             raise RuleError(room.at, f"nothing looks at the buffer {room.buffer}", room.buffer)
+        for other in self.rooms:
+            if other is not room and (other.buffer, other.transforms) == (room.buffer, room.transforms) and not is_many(room.buffer):
+                other.steps += room.steps
+                other.longest = room.longest if other.longest is None else other.longest
+                self.rooms = [each for each in self.rooms if each is not room]
+                self.names.update({name: other for name, where in self.names.items() if where is room})
+                return
+
+    def transform(self, transform: Transform, at: int) -> None:
+        """Changes the sticky buffer in force before anything looks at it."""
+        if self.room is None:
+            raise RuleError(at, "a transform follows the sticky buffer that it changes")
+        if self.room.steps and self.room.transforms:
+            self.refuse(at, "a second set of transforms over what is transformed already is not known")
+        if self.room.steps:
+            self.room = Room(self.room.buffer, at)
+            self.rooms.append(self.room)
+        if len(self.room.transforms) == _TRANSFORMS_MAX:
+            raise RuleError(at, f"found more than {_TRANSFORMS_MAX} transforms")
+        self.room.transforms += (transform,)
 
     def move(self, pattern: Pattern, buffer: str) -> None:
         """A content modifier that names a buffer: the content, which was of the payload, belongs there."""
@@ -174,6 +234,27 @@ class Draft:
         return [Block(room.buffer, [step.step() if isinstance(step, Pattern) else step for step in room.steps], room.transforms)
                 for room in sorted(self.rooms, key=self._rank) if room.steps]
 
+    def of_transaction(self) -> bool:
+        """Does the rule look at transactions: at their buffers or events?"""
+        return (any(is_buffer(room.buffer) for room in self.rooms)
+                or any(isinstance(each, AppEvent) and each.proto != "applayer" for each in self.conditions))
+
+    def point(self) -> None:
+        """The direction that the buffers of a rule imply: some exist in one direction alone."""
+        ways = {tuple(sorted(directions(room.buffer, self.app_proto))): room for room in self.rooms
+                if is_buffer(room.buffer) and (room.steps or room.used)}
+        to_server, to_client = ways.get((0,)), ways.get((1,))
+        if to_server is not None and to_client is not None:
+            raise RuleError(max(to_server.at, to_client.at), f"{to_server.buffer} goes to the server, {to_client.buffer} to the client: "
+                            "no packet has both")
+        if to_server is None and to_client is None:
+            return
+        direction, room = ("to_server", to_server) if to_client is None else ("to_client", to_client)
+        state = self.flow or FlowState()
+        if state.direction not in ("", direction):
+            raise RuleError(room.at, f"{room.buffer} never goes {state.direction.replace('_', ' the ')}")
+        self.flow = replace(state, direction=direction)
+
     def fill(self, plan: RulePlan) -> None:
         """Writes all that keywords have said into the plan."""
         plan.gid, plan.rev, plan.msg = self.gid, self.rev or 0, self.msg or ""
@@ -182,7 +263,7 @@ class Draft:
         plan.conditions = ([self.flow] if self.flow else []) + self.conditions
         plan.blocks, plan.after = self.blocks(), self.after
         plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter, self.tag
-        plan.noalert, plan.bypass = self.noalert, self.bypass
+        plan.noalert, plan.bypass, plan.app_proto = self.noalert, self.bypass, self.app_proto
 
 
 def number(text: str, at: int, low: int, high: int, base: int = 10) -> int:

@@ -171,15 +171,25 @@ class Xbits:
 
 @dataclass(frozen=True, slots=True)
 class Reputation:
-    """iprep. side: src dst any both; category: as the file of categories names it; op: < <= = >= >, or isset, isnotset."""
+    """iprep: the addresses whose reputation is as asked. side: src dst any both."""
     side: str
-    category: str
-    op: str
-    value: int = 0
+    addresses: AddressSet
+
+
+@dataclass(frozen=True, slots=True)
+class Asn1:
+    """BER elements of the packet's payload, once all blocks hold: one of them is as asked. offset: where they begin; `relative`,
+    from the end of the last step over the payload. oversize: an element longer than this, None for not asked."""
+    bitstring_overflow: bool = False
+    double_overflow: bool = False
+    oversize: int | None = None
+    offset: int = 0
+    relative: bool = False
+    frames: int = 256           # elements, and their depth, at most
 
 
 Condition = (Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppEvent | AppProtocol | StreamSize | FlowAge | Flowint
-             | FlowvarIs | Xbits | Reputation)
+             | FlowvarIs | Xbits | Reputation | Asn1)
 
 #: What a rule does when it matches.
 After = Flowbits | Flowint | Xbits
@@ -292,17 +302,6 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Asn1:
-    """Looks at the BER elements from `offset` on; holds if one of the findings that are asked for is made.
-    oversize_length: an element longer than this, None for not asked."""
-    bitstring_overflow: bool = False
-    double_overflow: bool = False
-    oversize_length: int | None = None
-    offset: int = 0
-    relative: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class InDataset:
     """The whole buffer as a member of a data set. op: isset isnotset, and set and unset, which change it and hold if that
     changed something. kind: string md5 sha256 ipv4 ip."""
@@ -328,6 +327,12 @@ class NumberIs:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """Over a number that is a time in seconds since 1970: whether it has passed, by the time of the packet."""
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """dcerpc.iface, over its record: the 16 bytes of the uuid, versions as inclusive ranges, and whether a fragment that is not
     the first counts (any_frag)."""
@@ -348,7 +353,7 @@ class FileIs:
 
 
 Step = (Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt | Base64Decode | Size | NumberIs | Interface
-        | FileIs | Asn1 | InDataset | HasRank)
+        | FileIs | Clock | InDataset | HasRank)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """A rule's parts into its plan: header, keywords one by one, then what can only be checked when all is read."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
+from .applications import PROTOCOLS, missing
 from .draft import Draft, Pattern, Room
-from .keywords import TABLE, Keyword
+from .keywords import TABLE, Keyword, settle
 from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
 from .parser import RuleAst, parse_rule
 from .plan import Action, ByteExtract, ByteMath, Refusal, RulePlan
@@ -15,14 +17,7 @@ from .variables import Groups
 PACKET_PROTOCOLS = ("ip", "ip4", "ip6", "ipv4", "ipv6", "tcp", "tcp-pkt", "tcp-stream", "udp", "icmp", "icmpv4", "icmpv6", "sctp",
                     "pkthdr")
 
-#: Protocols of the application layer, which wait for their rooms. Names: Suricata 7.0.10.
-APPLICATION_PROTOCOLS = ("bittorrent-dht", "dcerpc", "dhcp", "dnp3", "dns", "enip", "ftp", "ftp-data", "http", "http1", "http2",
-                         "ike", "ikev2", "imap", "krb5", "modbus", "mqtt", "nfs", "ntp", "pgsql", "quic", "rdp", "rfb", "sip",
-                         "smb", "smtp", "snmp", "ssh", "telnet", "template", "tftp", "tls")
-#: Those that have their room.
-BUILT_PROTOCOLS = ("dcerpc", "dns", "ftp", "ftp-data", "http", "http1", "smb", "smtp", "ssh", "tls")
-
-_SAME = {"ip4": "ipv4", "ip6": "ipv6"}
+_SAME = {"ip4": "ipv4", "ip6": "ipv6", "ikev2": "ike"}
 
 
 class Planner:
@@ -40,7 +35,7 @@ class Planner:
         draft = None
         try:
             ast = parse_rule(source)
-            draft = Draft(ast.proto.text.lower(), self._event_names)
+            draft = Draft(ast.proto.text.lower(), self._event_names, folder=str(Path(source.file).parent))
             return self._planned(ast, draft)
         except RuleError as error:
             sid = draft.sid if draft is not None and draft.sid is not None else _sid_in(source)
@@ -53,9 +48,11 @@ class Planner:
         if draft.refusal is not None:
             raise draft.refusal
         proto = draft.proto
-        if proto in APPLICATION_PROTOCOLS and proto not in BUILT_PROTOCOLS:
-            draft.refuse(ast.proto.at, f"needs the {proto} application layer")
-        elif proto not in PACKET_PROTOCOLS + BUILT_PROTOCOLS:
+        if proto in PROTOCOLS:
+            draft.app_proto = _SAME.get(proto, proto)
+            if reason := missing(proto):
+                draft.refuse(ast.proto.at, reason)
+        elif proto not in PACKET_PROTOCOLS:
             raise RuleError(ast.proto.at, f"found {ast.proto.text!r} where a protocol was expected")
         action = ast.action.text.lower()
         if action == "config":
@@ -127,22 +124,28 @@ def _check(draft: Draft, ast: RuleAst) -> None:
     if draft.sid is None:
         raise RuleError(end, "found no sid, which every rule has")
     draft.leave()
+    draft.point()
     by_packet = draft.needs_packet or ("tcp-pkt" if draft.proto == "tcp-pkt" else "")
     by_stream = draft.needs_stream or ("tcp-stream" if draft.proto == "tcp-stream" else "")
     if by_packet and by_stream:
         raise RuleError(end, f"{by_packet} is about packets, {by_stream} about the stream alone",
                         draft.needs_packet or draft.needs_stream)
-    if draft.longest is not None:
-        for room in draft.rooms:
-            if room.buffer == "payload":
-                _fits(draft.longest, room)
+    if by_packet and draft.of_transaction():
+        raise RuleError(end, f"{by_packet} is about packets, and the rule looks at what an application layer makes of many",
+                        draft.needs_packet)
+    for room in draft.rooms:
+        if room.buffer == "payload" and draft.longest is not None:
+            _fits(draft.longest, room, "a payload", "dsize")
+        if room.longest is not None:
+            _fits(room.longest, room, room.buffer, "bsize")
+    settle(draft)
 
 
-def _fits(longest: int, payload: Room) -> None:
-    """dsize: whether a payload has room for the contents, by Suricata 7.0.10's reckoning: the first content counts from its
+def _fits(longest: int, room: Room, what: str, keyword: str) -> None:
+    """dsize and bsize: whether the buffer has room for the contents, by Suricata 7.0.10's reckoning: the first content counts from its
     offset, then those that are relative to one another; a negated one counts up to where it is looked for."""
     end = furthest = 0
-    for index, step in enumerate(step for step in payload.steps if isinstance(step, Pattern)):
+    for index, step in enumerate(step for step in room.steps if isinstance(step, Pattern)):
         distance = step.distance if isinstance(step.distance, int) else 0
         needed = end + distance
         if step.relative and step.negated:
@@ -153,7 +156,7 @@ def _fits(longest: int, payload: Room) -> None:
             end = (step.offset if isinstance(step.offset, int) else 0) + len(step.pattern)
     furthest = max(furthest, end)
     if furthest > longest:
-        raise RuleError(0, f"a payload of {longest} bytes (dsize) has no room for contents that end at {furthest}", "dsize")
+        raise RuleError(0, f"{what} of {longest} bytes ({keyword}) has no room for contents that end at {furthest}", keyword)
 
 
 def _sid_in(source: RuleText) -> int:

@@ -29,7 +29,8 @@ TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4}
 
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
  OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_APP_PROTO, OP_APP_EVENT,
- OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE) = range(26)
+ OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,
+ OP_CLOCK, OP_DATASET) = range(32)
 
 ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT = range(3)
 ENGINE_FAST, ENGINE_FILE = 1, 2
@@ -55,6 +56,13 @@ STATE_REASSEMBLED, STATE_NOT_REASSEMBLED, STATE_FLOW = 16, 32, 64
 FLOWBITS_OPS = {"set": 0, "unset": 1, "toggle": 2, "isset": 3, "isnotset": 4}
 BUFFERS = {"payload": 0, "ipv4.hdr": 1, "ipv6.hdr": 2, "tcp.hdr": 3, "udp.hdr": 4, "icmpv4.hdr": 5, "icmpv6.hdr": 6,
            "base64_data": 7}
+
+#: op in a plan -> FLOWINT_*
+FLOWINT_OPS = {"=": 0, "+": 1, "-": 2, "<": 3, "<=": 4, "==": 5, "!=": 6, ">=": 7, ">": 8, "isset": 9, "notset": 10}
+FLOWINT_OF_NAME = 4
+XBITS_TRACKS = {"ip_src": 0, "ip_dst": 1, "ip_pair": 2}
+REPUTATION_SIDES = {"src": 0, "dst": 1, "any": 2, "both": 3}
+ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE = 4, 8, 16
 
 CONTENT_NOCASE, CONTENT_ENDSWITH, HAS_RELATIVE_NEXT, HAS_DISTANCE, HAS_WITHIN, HAS_DEPTH = 4, 8, 16, 32, 64, 128
 OFFSET_VAR, DEPTH_VAR, DISTANCE_VAR, WITHIN_VAR, CONTENT_ALONE = 256, 512, 1024, 2048, 4096
@@ -103,6 +111,9 @@ CONTENT_OP = struct.Struct("=HHIIiiii4x")
 PCRE_OP = PLAIN_OP
 BYTE_OP = struct.Struct("=HHBBBBiIiIQ")
 ISDATAAT_OP = PLAIN_OP
+FLOWINT_OP = struct.Struct("=HHIII16x")
+XBITS_OP = struct.Struct("=HHIIII12x")
+ASN1_OP = struct.Struct("=HHiII16x")
 BASE64_OP = struct.Struct("=HHIII16x")
 INTERFACE_OP = struct.Struct("=HHIII16x")
 FILE_OP = struct.Struct("=HHIIIII8x")

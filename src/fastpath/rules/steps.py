@@ -7,8 +7,10 @@ from typing import Protocol
 from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, PROTOCOL_NUMBERS
 from fastpath.rules import program as p
 from fastpath.rules.plan import (
+    AddressSet,
     AppEvent,
     AppProtocol,
+    Asn1,
     Base64Decode,
     Bits,
     Block,
@@ -16,11 +18,13 @@ from fastpath.rules.plan import (
     ByteJump,
     ByteMath,
     ByteTest,
+    Clock,
     Condition,
     Content,
     FileIs,
     FlowAge,
     Flowbits,
+    Flowint,
     FlowState,
     HasEvent,
     Interface,
@@ -29,22 +33,29 @@ from fastpath.rules.plan import (
     NumberIs,
     Pcre,
     Presence,
+    Reputation,
     Size,
     Step,
     StreamSize,
     Transform,
     Value,
+    Xbits,
 )
+from fastpath.rules.state import variable_op
 
 
 class Spans(Protocol):
     def span(self, numbers: Iterable[int]) -> tuple[int, int]: ...
 
 
+class Addresses(Protocol):
+    def listed(self, addresses: AddressSet) -> int: ...
+
+
 class Assembler:
     """Writes programs. What several share (patterns, expressions, transforms, the empty program) is written once."""
 
-    def __init__(self, lists: Spans, event_codes: Mapping[str, int], names: Sequence[str] = ()) -> None:
+    def __init__(self, lists: Spans, sets: Addresses, event_codes: Mapping[str, int], names: Sequence[str] = ()) -> None:
         self.chains: list[tuple[int, int]] = []
         self.transforms: list[tuple[int, int, tuple[int, int]]] = []
         self.known_chains: dict[tuple[Transform, ...], int] = {}
@@ -53,7 +64,7 @@ class Assembler:
         self.numbers: list[tuple[int, int]] = []
         self.expressions: list[tuple[int, int, int, int]] = []
         self.names: dict[str, int] = {name: i for i, name in enumerate(names)}
-        self.lists = lists
+        self.lists, self.sets = lists, sets
         self.event_codes = event_codes
         self.known_bytes: dict[bytes, int] = {}
         self.known_expressions: dict[tuple[bytes, int], int] = {}
@@ -75,10 +86,14 @@ class Assembler:
         starts = [self.block(block, values, base64) for block in apart]
         start = self.here()
         for condition in conditions:
-            self.ops += self.condition(condition)
+            if not isinstance(condition, Asn1):
+                self.ops += self.condition(condition)
         for block in blocks:
             if block.buffer != "base64_data":
                 self.block(block, values, base64)
+        for condition in conditions:        # what is asked once the blocks hold
+            if isinstance(condition, Asn1):
+                self.ops += variable_op(condition, self.names)
         self.ops += p.PLAIN_OP.pack(p.OP_MATCH, 0, 0)
         if not conditions and not blocks and not apart:
             self.empty = start
@@ -163,6 +178,10 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_STREAM_SIZE, 0, p.SIDES[condition.side], *self.ranges(compared(condition.op, condition.size)))
         if isinstance(condition, FlowAge):
             return p.NUMBER_OP.pack(p.OP_FLOW_AGE, 0, 0, *self.ranges(condition.ranges))
+        if isinstance(condition, Flowint | Xbits):
+            return variable_op(condition, self.names)
+        if isinstance(condition, Reputation):
+            return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.listed(condition.addresses), 0)
         if isinstance(condition, Presence):
             return self.presence(condition)
         raise ValueError(f"{condition!r} has no compiled form")
@@ -197,6 +216,8 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_SIZE, 0, 0, *self.ranges(step.ranges))
         if isinstance(step, NumberIs):
             return p.NUMBER_OP.pack(p.OP_VALUE, flags, 0, *self.ranges(step.ranges))
+        if isinstance(step, Clock):
+            return p.PLAIN_OP.pack(p.OP_CLOCK, 0, int(step.passed))
         if isinstance(step, Interface):
             return p.INTERFACE_OP.pack(p.OP_INTERFACE, p.INTERFACE_ANY_FRAG if step.any_frag else 0, self.text(step.uuid),
                                        *self.ranges(step.versions))

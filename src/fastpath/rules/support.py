@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .applications import PROTOCOLS, missing
 from .keywords import TABLE
-from .planner import APPLICATION_PROTOCOLS, BUILT_PROTOCOLS, PACKET_PROTOCOLS
+from .planner import PACKET_PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,28 @@ def keyword_support() -> list[Support]:
 def protocol_support() -> list[Support]:
     """The protocols that a rule may name."""
     return ([Support(name, (), "packet", True, "") for name in PACKET_PROTOCOLS]
-            + [Support(name, (), "application", name in BUILT_PROTOCOLS,
-                       "" if name in BUILT_PROTOCOLS else f"needs the {name} application layer") for name in APPLICATION_PROTOCOLS])
+            + [Support(name, (), "application", not missing(name), missing(name)) for name in sorted(PROTOCOLS)])
 
 
 def markdown() -> str:
-    """The tables of the documentation."""
-    out = []
-    for title, rows in (("Keywords", keyword_support()), ("Protocols", protocol_support())):
-        out += [f"## {title}", "", "| name | also | family | support | note |", "| --- | --- | --- | --- | --- |"]
-        out += [f"| `{row.name}` | {' '.join(f'`{each}`' for each in row.aliases)} | {row.family} | "
-                f"{'exact' if row.exact else 'refused'} | {row.note} |" for row in rows]
-        out.append("")
+    """docs/rules.md: every keyword and protocol, and how far it is honoured."""
+    keywords, protocols = keyword_support(), protocol_support()
+    exact = sum(row.exact for row in keywords)
+    out = ["# The rule language", "",
+           "Suricata 7.0's rules, read as Suricata 7.0.10 reads them. A rule is honoured exactly or refused, with file, line, column",
+           "and reason; no part of a rule is ever ignored. Made from the keyword table by `fastpath rules keywords --markdown`.", "",
+           f"Of {len(keywords)} keywords {exact} are exact. The others are known, their form is checked, and a rule that uses one is",
+           "refused.", ""]
+    for title, rows in (("Keywords that are honoured", [row for row in keywords if row.exact]),
+                        ("Keywords that are refused", [row for row in keywords if not row.exact]), ("Protocols", protocols)):
+        out += [f"## {title}", "", *_table(rows, title == "Protocols"), ""]
     return "\n".join(out)
+
+
+def _table(rows: list[Support], protocols: bool) -> list[str]:
+    if protocols:
+        return ["| protocol | support |", "| --- | --- |",
+                *(f"| `{row.name}` | {'exact' if row.exact else f'refused: {row.note}'} |" for row in rows)]
+    head = "note" if rows[0].exact else "why"
+    return [f"| keyword | also | family | {head} |", "| --- | --- | --- | --- |",
+            *(f"| `{row.name}` | {' '.join(f'`{each}`' for each in row.aliases)} | {row.family} | {row.note} |" for row in rows)]

@@ -6,11 +6,11 @@ from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_UNKNOWN, APP_EVENTS_MAX, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, app_t, tx_t,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
-from fastpath.dataplane.match.flowbits cimport flowbit_read, flowbit_write
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.steps cimport block_holds
 from fastpath.dataplane.match.transforms cimport transformed
+from fastpath.dataplane.match.variables cimport variable_holds, variable_run
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
 cdef enum:
@@ -96,6 +96,10 @@ cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratc
             if not packet_block_holds(rules, rule, scratch, meta, <const block_op_t *> op, flags):
                 return False
             op = rules.ops + (<const block_op_t *> op).next
+        elif OP_FLOWINT <= op.code <= OP_ASN1:
+            if not variable_holds(rules, op, scratch, meta, flow):
+                return False
+            op += 1
         else:
             if not condition_holds(rules, op, burst, meta, flow, scratch.inspection, now):
                 return False
@@ -104,16 +108,9 @@ cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratc
 
 
 cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t *scratch, flow_t *flow) noexcept nogil:
-    cdef const flowbits_op_t *op = <const flowbits_op_t *> (rules.ops + rule.after)
-    cdef uint32_t i, bit
-    cdef bint value
-    if flow == NULL:
-        return
+    cdef const op_t *op = rules.ops + rule.after
     while op.code != OP_MATCH:
-        for i in range(op.bits.count):
-            bit = rules.lists[op.bits.first + i]
-            value = op.what == FLOWBITS_SET or (op.what == FLOWBITS_TOGGLE and not flowbit_read(flow, bit))
-            flowbit_write(flow, scratch.pool, bit, value)
+        variable_run(rules, op, scratch, scratch.meta, flow)
         op += 1
 
 

@@ -315,7 +315,7 @@ cdef class Database:
             op = &self.rules.ops[at]
             if op.code == OP_MATCH:
                 return True
-            if after and op.code != OP_FLOWBITS:
+            if after and op.code != OP_FLOWBITS and op.code != OP_FLOWINT and op.code != OP_XBITS:
                 return False
             if op.code == OP_BLOCK:
                 block = <const block_op_t *> op
@@ -346,7 +346,21 @@ cdef class Database:
         if op.code == OP_FLOW_AGE:
             return within(number.ranges, self.count(SECTION_NUMBERS))
         return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_EVENT or op.code == OP_APP_PROTO
-                or op.code == OP_APP_EVENT)
+                or op.code == OP_APP_EVENT or self.variable_holds(op))
+
+    cdef bint variable_holds(self, const op_t *op) noexcept:
+        cdef const flowint_op_t *flowint = <const flowint_op_t *> op
+        cdef const xbits_op_t *xbits = <const xbits_op_t *> op
+        cdef const number_op_t *number = <const number_op_t *> op
+        cdef uint32_t words = self.rules.header.flowbits // 64
+        if op.code == OP_FLOWINT:
+            return (flowint.what < FLOWINT_OPS and flowint.word < words
+                    and (not op.flags & FLOWINT_OF_NAME or flowint.value < words))
+        if op.code == OP_XBITS:
+            return xbits.what < FLOWBITS_OPS and xbits.track < XBITS_TRACKS and xbits.name < self.rules.header.flowbits
+        if op.code == OP_REPUTATION:
+            return number.field < REPUTATION_SIDES and number.ranges.first < self.count(SECTION_SETS)
+        return op.code == OP_ASN1
 
     cdef bint block_holds(self, uint32_t at, bint nest) noexcept:
         """Is this an OP_BLOCK whose steps are sound and end with OP_END, right before its `next`? A block over what
@@ -386,6 +400,8 @@ cdef class Database:
         if op.code == OP_ISDATAAT:
             return not op.flags & VALUE_VAR or (<const isdataat_op_t *> op).at < VALUES_MAX
         if op.code == OP_BASE64:
+            return True
+        if op.code == OP_CLOCK:
             return True
         if op.code == OP_SIZE or op.code == OP_VALUE:
             return within((<const number_op_t *> op).ranges, self.count(SECTION_NUMBERS))

@@ -16,6 +16,8 @@ cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const 
     """
     cdef uint32_t i
     scratch.inspection = inspection
+    scratch.meta = &burst.meta[entry]
+    scratch.now = now
     scratch.match_count = 0
     if prefilter_entry(rules, scratch, burst, entry, flow):
         confirm_entry(rules, scratch, burst, entry, flow, now)

@@ -240,6 +240,8 @@ enum op_code {
     OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64,
     OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE,    /* conditions */
     OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE,                   /* steps */
+    OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, and what is asked last */
+    OP_CLOCK, OP_DATASET,                           /* steps */
     OP_CODES,
 };
 
@@ -355,6 +357,71 @@ typedef struct file_op {        /* over file.facts */
     uint32_t reserved[2];
 } file_op_t;
 _Static_assert(sizeof(file_op_t) == 32, "an op");
+/* ---- variables: flowint, xbits, hostbits, datasets ---- */
+
+enum {                          /* flowint_op_t.what; the first three change it */
+    FLOWINT_SET, FLOWINT_ADD, FLOWINT_SUBTRACT, FLOWINT_LT, FLOWINT_LE, FLOWINT_EQ, FLOWINT_NE, FLOWINT_GE, FLOWINT_GT,
+    FLOWINT_ISSET, FLOWINT_NOTSET, FLOWINT_OPS,
+};
+enum { FLOWINT_OF_NAME = 1 << 2 };      /* value is the word of another flowint */
+typedef struct flowint_op {
+    uint16_t code, flags;
+    uint32_t what;              /* FLOWINT_* */
+    uint32_t word;              /* of the flow's bits */
+    uint32_t value;
+    uint32_t reserved[4];
+} flowint_op_t;
+_Static_assert(sizeof(flowint_op_t) == 32, "an op");
+
+enum { XBITS_SRC, XBITS_DST, XBITS_PAIR, XBITS_TRACKS };
+typedef struct xbits_op {
+    uint16_t code, flags;
+    uint32_t what;              /* FLOWBITS_* */
+    uint32_t name;              /* interned */
+    uint32_t track;             /* XBITS_* */
+    uint32_t expire;            /* seconds */
+    uint32_t reserved[3];
+} xbits_op_t;
+_Static_assert(sizeof(xbits_op_t) == 32, "an op");
+
+enum { REPUTATION_SRC, REPUTATION_DST, REPUTATION_ANY, REPUTATION_BOTH, REPUTATION_SIDES };  /* OP_REPUTATION, a number_op: field
+                                   is the side, ranges.first the address set */
+
+enum { ASN1_BITSTRING = 1 << 2, ASN1_DOUBLE = 1 << 3, ASN1_OVERSIZE = 1 << 4 };
+typedef struct asn1_op {
+    uint16_t code, flags;
+    int32_t offset;
+    uint32_t oversize, frames;
+    uint32_t reserved[4];
+} asn1_op_t;
+_Static_assert(sizeof(asn1_op_t) == 32, "an op");
+
+typedef struct xbit {
+    uint8_t address[32];        /* in network order; both of a pair, the lower first */
+    uint64_t expires;           /* engine time, seconds */
+    uint32_t name;
+    uint32_t next;              /* in the same chain, or spare: index + 1 */
+    uint8_t net, pair, reserved[6];
+} xbit_t;
+_Static_assert(sizeof(xbit_t) == 56, "no padding");
+
+typedef struct xbits {
+    xbit_t *bits;
+    uint32_t *chains;           /* index + 1 of the first */
+    uint32_t mask;              /* chains - 1 */
+    uint32_t room, used;
+    uint32_t spare;             /* index + 1 of one that was dropped */
+    uint32_t hand;              /* where the search for one whose time is over goes on */
+    uint32_t reserved;
+    uint64_t refused;           /* not set: at the cap */
+} xbits_t;
+
+/* What spans flows: one an engine. */
+typedef struct shared {
+    xbits_t *xbits;
+    void (*wait)(void *worker); /* returns when no other worker can touch what spans flows before the entry at work; NULL for one
+                                   worker alone */
+} shared_t;
 
 /* ---- at run time ---- */
 
@@ -473,6 +540,10 @@ typedef struct match_scratch {  /* one per worker and rule set */
     uint64_t scans;             /* buffers given to Hyperscan */
     uint64_t scanned;           /* their bytes */
     uint64_t limits_hit;        /* PCRE2 or recursion limits that ended an inspection */
+    shared_t *shared;           /* set by the engine; NULL for none: no bit of a host is set */
+    void *worker;               /* what shared_t.wait is told */
+    uint64_t now;               /* engine time of the entry at work, ns */
+    const packet_meta_t *meta;  /* of the entry at work */
 } match_scratch_t;
 
 #endif

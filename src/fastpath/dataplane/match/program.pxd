@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t, room_t, tx_t, view_t
-from fastpath.dataplane.types cimport pool_t
+from fastpath.dataplane.types cimport packet_meta_t, pool_t
 
 cdef extern from "match/program.h" nogil:
     const uint32_t NOTHING
@@ -29,7 +29,14 @@ cdef extern from "match/program.h" nogil:
     enum:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
         OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64
-        OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_CODES
+        OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE
+        OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_CODES
+    enum:
+        FLOWINT_SET, FLOWINT_ADD, FLOWINT_SUBTRACT, FLOWINT_LT, FLOWINT_LE, FLOWINT_EQ, FLOWINT_NE, FLOWINT_GE, FLOWINT_GT
+        FLOWINT_ISSET, FLOWINT_NOTSET, FLOWINT_OPS, FLOWINT_OF_NAME
+    enum:
+        XBITS_SRC, XBITS_DST, XBITS_PAIR, XBITS_TRACKS, REPUTATION_SRC, REPUTATION_DST, REPUTATION_ANY, REPUTATION_BOTH
+        REPUTATION_SIDES, ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE
     enum:
         FIELD_TTL, FIELD_TOS, FIELD_IP_ID, FIELD_IP_PROTO, FIELD_FRAGOFFSET, FIELD_SEQ, FIELD_ACK, FIELD_WINDOW, FIELD_MSS
         FIELD_ITYPE, FIELD_ICODE, FIELD_ICMP_ID, FIELD_ICMP_SEQ, FIELD_ICMPV6_MTU, FIELD_DSIZE, FIELD_TCP_FLAGS, FIELD_FRAGBITS
@@ -285,6 +292,35 @@ cdef extern from "match/program.h" nogil:
         uint64_t tx_id
         tx_t *tx
 
+    ctypedef struct flowint_op_t:
+        uint16_t code, flags
+        uint32_t what, word, value
+
+    ctypedef struct xbits_op_t:
+        uint16_t code, flags
+        uint32_t what, name, track, expire
+
+    ctypedef struct asn1_op_t:
+        uint16_t code, flags
+        int32_t offset
+        uint32_t oversize, frames
+
+    ctypedef struct xbit_t:
+        uint8_t address[32]
+        uint64_t expires
+        uint32_t name, next
+        uint8_t net, pair
+
+    ctypedef struct xbits_t:
+        xbit_t *bits
+        uint32_t *chains
+        uint32_t mask, room, used, spare, hand
+        uint64_t refused
+
+    ctypedef struct shared_t:
+        xbits_t *xbits
+        void (*wait)(void *worker) noexcept nogil
+
     ctypedef struct match_scratch_t:
         void *hyperscan
         void *match_data
@@ -314,3 +350,7 @@ cdef extern from "match/program.h" nogil:
         uint32_t steps, cursor, give_up
         uint32_t scanning[2]
         uint64_t scans, scanned, limits_hit
+        shared_t *shared
+        void *worker
+        uint64_t now
+        const packet_meta_t *meta

@@ -36,6 +36,15 @@ cdef inline bint value_holds(const ruleset_t *rules, const number_op_t *op, cons
     return in_ranges(rules, op.ranges, value) != (op.flags & NEGATED)
 
 
+cdef inline bint clock_holds(const plain_op_t *op, const uint8_t *data, uint32_t length, uint64_t now) noexcept nogil:
+    """tls_cert_expired, tls_cert_valid: has a time, in seconds, passed (or is it still to come)? `now`: ns."""
+    cdef uint64_t value = 0
+    if length != sizeof(value):
+        return False
+    memcpy(&value, data, sizeof(value))
+    return value < now // 1000000000 if op.value else value > now // 1000000000
+
+
 cdef inline bint interface_holds(const ruleset_t *rules, const interface_op_t *op, const uint8_t *data,
                                  uint32_t length) noexcept nogil:
     cdef uint16_t version

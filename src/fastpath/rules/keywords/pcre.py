@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 
-from fastpath.dataplane.applayer.tables import APP_BUFFERS
 from fastpath.dataplane.match.database import expression_error
 
 from ..draft import Draft, Pattern
@@ -20,12 +19,10 @@ _FORM = re.compile(r'(?P<before>[^/]*)/(?P<expression>.*(?<!(?<!\\)\\))/'
                    r'(?P<options>[A-Za-z]*)(?P<captures>\s*,[^"]*)?\Z', re.DOTALL)
 
 #: Letters that name the buffer of an application protocol.
-BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": "http.response_body", "H": "http.header",
+BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": "file.data", "H": "http.header",
            "D": "http.header.raw", "M": "http.method", "C": "http.cookie", "S": "http.stat_code", "Y": "http.stat_msg",
            "V": "http.user_agent", "W": "http.host", "Z": "http.host.raw"}
 
-_ALSO = {"Q": ("file.data",)}
-_LETTERS = {buffer: letter for letter, buffer in BUFFERS.items()}
 
 
 @keyword("pcre", "payload", quotes="optional", negatable=True, note="captures into variables are refused")
@@ -43,7 +40,7 @@ def pcre(draft: Draft, text: str, at: int) -> None:
         elif letter in BUFFERS:
             if buffer:
                 raise RuleError(where, f"found {letter!r} where a buffer is named already ({buffer})")
-            if draft.room is not None and draft.room.buffer not in (BUFFERS[letter], *_ALSO.get(letter, ())):
+            if draft.room is not None and draft.room.buffer != BUFFERS[letter]:
                 raise RuleError(where, f"found {letter!r}, which names a buffer, under the sticky buffer {draft.room.buffer}")
             buffer = BUFFERS[letter]
         elif letter not in "BO":
@@ -51,15 +48,17 @@ def pcre(draft: Draft, text: str, at: int) -> None:
         where += 1
     if form["captures"]:
         draft.refuse(where, "captures into variables need the flow variables, which are not there yet")
-    if draft.room is not None and draft.room.buffer in _ALSO.get(_LETTERS.get(buffer, ""), ()):
-        buffer = draft.room.buffer
-    elif buffer and buffer not in APP_BUFFERS:
-        draft.refuse(where - 1, f"needs the http room ({buffer})")
+    if "U" in options and "B" in options:
+        raise RuleError(at + form.start("options"), "B, of raw bytes, contradicts U, of the normalised URI")
+    if buffer == "http.host" and "i" not in kept and re.search(r"(?<!\\)[A-Z]|(?<=\\W)[A-Z]", form["expression"]):
+        raise RuleError(at + form.start("expression"), "found an upper case letter, which http.host never holds")
     expression = form["expression"].encode("latin-1")
     if wrong := expression_error(expression, sum(EXPRESSION_OPTIONS[letter] for letter in kept)):
         offset, reason = wrong
         raise RuleError(at + form.start("expression") + offset, f"PCRE2 does not take the expression: {reason}")
-    before = [room for room in draft.rooms if room.buffer == (buffer or "payload")]
-    if "R" in kept and draft.room is None and not any(isinstance(step, Pattern | Pcre) for room in before for step in room.steps):
+    if buffer:
+        draft.protocol("http1", where - 1)
+    room = draft.room or draft.named(buffer or "payload")
+    if "R" in kept and not any(isinstance(step, Pattern | Pcre) for step in room.steps) and (buffer or draft.room is None):
         raise RuleError(at, "a relative expression needs a content or an expression before it")
-    (draft.named(buffer).steps if buffer else draft.steps()).append(Pcre(expression, kept, draft.negated))
+    room.steps.append(Pcre(expression, kept, draft.negated))

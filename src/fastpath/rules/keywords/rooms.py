@@ -1,5 +1,4 @@
-"""The keywords of the application layers, as data: those that choose an inspect buffer that there is (applayer.tables) are
-exact, the others wait for their room: known, checked for form, and refused.
+"""The keywords that choose or change an inspect buffer, and those that wait for their room: known, checked for form, refused.
 
 Each row: name and aliases, and what it is: nothing for a plain keyword, or `sticky` (a buffer for what follows),
 `modifier>buffer` (for the content before it), `transform` (of the buffer before it), `content>buffer` (a content of its own);
@@ -9,21 +8,22 @@ Names: Suricata 7.0.10, `suricata --list-keywords`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
-from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_INSPECTIONS
-
+from ..applications import is_buffer
 from ..draft import Draft
 from ..lexer import RuleError
+from ..plan import FlowState
 from .payload import content
 from .table import Keyword, Setup, add
 
 _ROOMS = {
     "http": """
         http_cookie modifier>http.cookie | http.cookie sticky | http_method modifier>http.method | http.method sticky
-        http.protocol http_protocol sticky | http.start http_start sticky | urilen
+        http.protocol http_protocol sticky | http.start http_start sticky
         http_client_body modifier>http.request_body | http.request_body sticky
-        http_server_body modifier>http.response_body | http.response_body sticky | http_header modifier>http.header
+        http_server_body modifier>file.data | http.response_body sticky>file.data | http_header modifier>http.header
         http.header sticky | http.header_names http_header_names sticky | http.accept http_accept sticky
         http.accept_lang http_accept_lang sticky | http.accept_enc http_accept_enc sticky
         http.connection http_connection sticky | http.content_len http_content_len sticky
@@ -39,24 +39,23 @@ _ROOMS = {
         http2.frametype | http2.errorcode | http2.priority | http2.window | http2.size_update | http2.settings
         http2.header_name sticky""",
     "tls": """
-        tls.version | tls.subject | tls.issuerdn | tls_cert_notbefore | tls_cert_notafter | tls_cert_expired !
-        tls_cert_valid ! | tls.fingerprint | tls_store tls.store ! | tls.cert_chain_len | ssl_version | ssl_state
-        tls.sni tls_sni sticky | tls.certs sticky | tls.cert_issuer tls_cert_issuer sticky
+        tls_store tls.store ! | tls.sni tls_sni sticky | tls.certs sticky | tls.cert_issuer tls_cert_issuer sticky
         tls.cert_subject tls_cert_subject sticky | tls.cert_serial tls_cert_serial sticky
         tls.cert_fingerprint tls_cert_fingerprint sticky | tls.random_time sticky | tls.random_bytes sticky
-        tls.random sticky | ja3.hash ja3_hash sticky | ja3.string ja3_string sticky | ja3s.hash sticky
-        ja3s.string sticky | ja4.hash ja4_hash sticky""",
-    "dns": "dns.query dns_query sticky | dns.opcode",
+        tls.random sticky""",
+    "ja": """
+        ja3.hash ja3_hash sticky | ja3.string ja3_string sticky | ja3s.hash sticky | ja3s.string sticky
+        ja4.hash ja4_hash sticky""",
+    "dns": "dns.query dns_query sticky",
     "ssh": """
-        ssh.proto ssh_proto sticky | ssh.protoversion | ssh.software ssh_software sticky | ssh.softwareversion
+        ssh.proto ssh_proto sticky | ssh.software ssh_software sticky
         ssh.hassh ssh-hassh sticky | ssh.hassh.server ssh-hassh-server sticky | ssh.hassh.string ssh-hassh-string sticky
         ssh.hassh.server.string ssh-hassh-server-string sticky""",
     "smb": """
         smb.named_pipe smb_named_pipe sticky | smb.share smb_share sticky | smb.ntlmssp_user sticky
         smb.ntlmssp_domain sticky""",
-    "dcerpc": "dcerpc.iface dce_iface | dcerpc.opnum dce_opnum | dcerpc.stub_data dce_stub_data sticky",
+    "dcerpc": "dcerpc.stub_data dce_stub_data sticky",
     "nfs": "nfs_procedure | nfs.version nfs_version",
-    "ftp": "ftpbounce ! | ftpdata_command",
     "modbus": "modbus",
     "enip": "cip_service | enip_command",
     "dnp3": "dnp3.data dnp3_data sticky | dnp3_func dnp3.func | dnp3_ind dnp3.ind | dnp3_obj dnp3.obj",
@@ -81,27 +80,24 @@ _ROOMS = {
         ike.key_exchange_payload_length | ike.nonce_payload_length | ike.nonce_payload sticky
         ike.key_exchange_payload sticky""",
     "file": """
-        file.data file_data sticky | filename | file.name sticky | fileext | filestore ? | filemagic | file.magic sticky
-        filemd5 | filesha1 | filesha256 | filesize""",
-    "application-layer": "app-layer-protocol | app-layer-event | frame sticky=",
+        file.data file_data sticky | file.name sticky | filemagic | file.magic sticky""",
+    "application-layer": "frame sticky=",
     "buffers": """
-        bsize | compress_whitespace transform | strip_whitespace transform | strip_pseudo_headers transform
-        to_md5 transform | to_sha1 transform | to_sha256 transform | dotprefix transform | pcrexform transform=
-        url_decode transform | xor transform= | header_lowercase transform | to_lowercase transform
-        to_uppercase transform | ip.src sticky | ip.dst sticky""",
+        ip.src sticky | ip.dst sticky""",
     "datasets": "dataset | datarep | iprep",
-    "flow": "stream_size | flow.age | stream-event",
-    "variables": "flowvar | flowint | pktvar | hostbits | xbits",
+    "flow": "stream-event",
+    "variables": "flowvar | pktvar",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
         template2""",
-    "payload": "rpc | asn1 | replace",
+    "payload": "rpc | replace",
     "scripts": "lua luajit",
     "actions": "config | nfq_set_mark",
 }
 
 _REASONS = {
     "application-layer": "needs the application layers", "buffers": "needs the buffers of the application layers",
+    "file": "needs libmagic, which the engine does not use",
     "datasets": "needs datasets and reputation lists", "flow": "needs the tracking of TCP streams",
     "variables": "needs variables that outlive the packet", "header": "this look at headers is not built yet",
     "payload": "this look at payload is not built yet", "scripts": "scripts are not run",
@@ -109,30 +105,50 @@ _REASONS = {
 }
 
 
-def _sticky(buffer: str) -> Setup:
+def _sticky(buffer: str, proto: str) -> Setup:
     def setup(draft: Draft, text: str, at: int) -> None:
         draft.enter(buffer, at)
+        if proto in _EITHER:
+            if draft.app_proto not in ("", *_EITHER[proto]):
+                raise RuleError(at, f"belongs to {' and '.join(_EITHER[proto])}, and the rule asks for {draft.app_proto}")
+        elif proto:
+            draft.protocol(proto, at)
     return setup
 
 
-def _modifier(buffer: str) -> Setup:
+def _response_body(buffer: str, proto: str) -> Setup:
+    """The file of a response: file.data, of HTTP alone, to the client."""
+    def setup(draft: Draft, text: str, at: int) -> None:
+        _sticky(buffer, proto)(draft, text, at)
+        state = draft.flow or FlowState()
+        draft.flow = replace(state, direction="to_client")
+    return setup
+
+
+def _modifier(buffer: str, proto: str) -> Setup:
     def setup(draft: Draft, text: str, at: int) -> None:
         pattern = draft.last(at)
         if draft.room is not None or pattern not in draft.payload().steps:
             raise RuleError(at, "there is no content before it that has no buffer yet")
         if pattern.rawbytes:
             raise RuleError(at, "raw bytes are those of the payload")
+        draft.protocol(_FIRST.get(proto, proto), at)
         draft.move(pattern, buffer)
     return setup
 
 
-def _content(buffer: str) -> Setup:
+def _content(buffer: str, proto: str) -> Setup:
     def setup(draft: Draft, text: str, at: int) -> None:
         content(draft, text, at)
+        draft.protocol(_FIRST.get(proto, proto), at)
         draft.move(draft.last(at), buffer)
     return setup
 
 
+#: The older keywords of HTTP know its first version alone.
+_FIRST = {"http": "http1"}
+#: Families whose buffers are of more than one protocol.
+_EITHER = {"ja": ("tls", "quic")}
 def _plain(draft: Draft, text: str, at: int) -> None:
     """Read by its room, once there is one."""
 
@@ -144,16 +160,24 @@ def _enter_rows() -> None:
             names = row.split()
             kind, _, buffer = names.pop().partition(">") if names[-1].partition(">")[0] in _KINDS else ("", "", "")
             value, make = _KINDS[kind]
+            proto = "" if family in _OF_NONE else family
             buffer = buffer or names[0]
-            setup = make(buffer) if make else _plain
+            setup = make(buffer, proto) if make else _plain
+            if names[0] == "http.response_body":
+                setup = _response_body(buffer, proto)
             quoted = kind == "content"
-            built = kind in ("sticky", "modifier", "content") and buffer in APP_BUFFERS and APP_INSPECTIONS[APP_BUFFERS[buffer][0]]
-            add(Keyword(names[0], family, value, setup, "must" if quoted else "optional", True, reason="" if built else reason,
-                        kind=kind.rstrip("=")), *names[1:])
+            add(Keyword(names[0], family, value, setup, "must" if quoted else "optional", True,
+                        reason="" if is_buffer(buffer) and buffer not in _WAITING else reason, kind=kind.rstrip("=")), *names[1:])
+
+
+#: Buffers that nothing fills yet.
+_WAITING = ("file.magic",)
+#: Families whose buffers say nothing of the protocol.
+_OF_NONE = ("file", "buffers", "application-layer")
 
 
 #: What a row says -> whether it takes a value, and what makes its setup of the buffer's name.
-_KINDS: dict[str, tuple[Literal["none", "needed", "optional"], Callable[[str], Setup] | None]] = {
+_KINDS: dict[str, tuple[Literal["none", "needed", "optional"], Callable[[str, str], Setup] | None]] = {
     "": ("needed", None), "!": ("none", None), "?": ("optional", None),
     "sticky": ("none", _sticky), "sticky=": ("needed", _sticky), "modifier": ("none", _modifier),
     "transform": ("none", None), "transform=": ("needed", None), "content": ("needed", _content),

@@ -1,0 +1,72 @@
+"""Keywords that look at the files of a transaction. User guide, "File Keywords"."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from ..draft import Draft, Pattern
+from ..lexer import RuleError, pattern_bytes
+from ..plan import FileIs
+from .header import unsigned
+from .table import keyword
+
+_U64 = 2**64 - 1
+_FACTS = "file.facts"
+
+
+@keyword("filename", "file", quotes="optional", negatable=True)
+def filename(draft: Draft, text: str, at: int) -> None:
+    _name(draft, pattern_bytes(text, at, "filename"), at)
+
+
+@keyword("fileext", "file", quotes="optional", negatable=True)
+def fileext(draft: Draft, text: str, at: int) -> None:
+    _name(draft, b"." + pattern_bytes(text, at, "fileext"), at, endswith=True)
+
+
+def _name(draft: Draft, pattern: bytes, at: int, endswith: bool = False) -> None:
+    if pattern in (b"", b"."):
+        raise RuleError(at, "found nothing where a text was expected")
+    draft.over("file.name", at, Pattern(pattern, at, draft.negated, nocase=True, endswith=endswith))
+
+
+@keyword("filesize", "file")
+def filesize(draft: Draft, text: str, at: int) -> None:
+    if any(letter.isalpha() for letter in text):
+        raise RuleError(at, f"found {text!r} where a number of bytes, without a unit, was expected")
+    draft.over(_FACTS, at, FileIs("size", ranges=unsigned(text, at, _U64)))
+
+
+@keyword("filestore", "file", value="optional", note="chooses files; none are stored, as in the stock configuration")
+def filestore(draft: Draft, text: str, at: int) -> None:
+    parts = [part.strip() for part in text.split(",")] if text else []
+    directions = ("request", "to_server", "response", "to_client", "both")
+    if len(parts) > 2 or parts and parts[0] not in directions or len(parts) == 2 and parts[1] not in ("tx", "file", "ssn", "flow"):
+        draft.refuse(at, f"found {text!r} where a direction (request, response, both) and a scope (file, tx, flow) were expected")
+    draft.over(_FACTS, at, FileIs("store"))
+
+
+def _digests(kind: Literal["md5", "sha1", "sha256"], length: int) -> None:
+    @keyword(f"file{kind}", "file")
+    def setup(draft: Draft, text: str, at: int) -> None:
+        negated = text.startswith("!")
+        path = Path(draft.folder) / text[negated:].strip()
+        try:
+            lines = path.read_bytes().decode("latin-1").splitlines()
+        except OSError as error:
+            raise RuleError(at + negated, f"the list {path} cannot be read: {error.strerror}") from None
+        found = set()
+        for line, row in enumerate(lines, 1):
+            if not row or row[0] in "# ":
+                continue
+            digest = re.match(r"[0-9a-fA-F]*", row)[0]      # type: ignore[index]
+            if len(digest) != 2 * length:
+                raise RuleError(at + negated, f"{path}:{line} holds no {kind} digest", malformed=False)
+            found.add(bytes.fromhex(digest))
+        draft.over(_FACTS, at, FileIs(kind, texts=tuple(sorted(found)), negated=negated))
+
+
+_digests("md5", 16)
+_digests("sha1", 20)
+_digests("sha256", 32)
