@@ -334,6 +334,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         flags = rule_flags(plan)
         blocks = settled(merged(plan.blocks))
         flags |= p.RULE_PAYLOAD if any(block.buffer == "payload" for block in blocks) else 0
+        flags |= p.RULE_REAL if not flags & (p.RULE_APP | p.RULE_PAYLOAD) and app_names(plan) == (0, 0) else 0
         app = None
         if flags & p.RULE_APP:
             ours = [block for block in blocks if block.buffer in APP_BUFFERS or block.buffer == "payload"]
@@ -342,7 +343,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
             ops, begins = assembler.programs(conditions, [block for block in blocks if block not in ours], ours)
             app = engines_of(plan, ours, begins, lambda block: assembler.chain(block.transforms), fast, way_of(plan))
             pattern = choose_in(ours[fast]) if fast is not None else None
-            in_payload = fast is not None and ours[fast].buffer == "payload"
+            in_payload = pattern is not None and ours[fast].buffer == "payload"
             flags |= p.RULE_FILE if app.looks_at_files else 0
         else:
             ops = assembler.program(plan.conditions, blocks)
