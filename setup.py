@@ -19,16 +19,24 @@ JOBS = int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1))
 # pkg-config name -> what to install
 PACKAGES = {
     "libhs": "apt install libhyperscan-dev | dnf install hyperscan-devel | brew install vectorscan",
+    "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
+    "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
     "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
 }
 # what a module links against; every other module links nothing
 LINKS = {
+    "fastpath.dataplane.applayer.tls": ["libcrypto"],
+    "fastpath.dataplane.applayer.ssh": ["libcrypto"],
     "fastpath.dataplane.match.prefilter": ["libhs"],
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.steps": ["libpcre2-8"],
     "fastpath.dataplane.match.transforms": ["libpcre2-8", "libcrypto"],
     "fastpath.dataplane.trial": ["libhs"],
+    "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
+    "fastpath.dataplane.applayer.smtp": ["libcrypto"],
+    "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],
+    "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
 }
 
 

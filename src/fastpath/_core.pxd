@@ -1,18 +1,25 @@
 # The door of the data plane: the engine's memory, the ingest loop and the worker loop. The one module that knows the order
 # of the stages.
 #
-# Ingest fills a slot with one burst (rx, decode, decap, steer); every worker walks through every slot and takes the entries
+# Ingest fills a slot with one burst (rx, decode, defrag, decap, steer); every worker walks through every slot and takes the entries
 # of its own buckets; when all have passed, the slot retires: rows are merged, verdicts become runs. With one worker all of
 # this is one thread and two slots, one ahead of the other.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.arena cimport arena_t
+from fastpath.dataplane.defrag cimport defrag_t
+from fastpath.dataplane.hosts cimport hosts_t
 from fastpath.dataplane.wire.walk cimport decode_config_t
+from fastpath.dataplane.applayer.applayer cimport app_context_t, app_work_t
+from fastpath.dataplane.applayer.dispatch cimport app_table_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
-from fastpath.dataplane.match.program cimport match_scratch_t, ruleset_t
+from fastpath.dataplane.hosts cimport hosts_t
+from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
+from fastpath.dataplane.stream cimport raw_t, stream_config_t
 from fastpath.dataplane.telemetry cimport row_buffer_t, rows_t
 from fastpath.dataplane.threads cimport pthread_cond_t, pthread_mutex_t, pthread_t
 from fastpath.dataplane.types cimport burst_t, flow_t, verdict_t
@@ -20,6 +27,8 @@ from fastpath.dataplane.types cimport burst_t, flow_t, verdict_t
 cdef enum:
     WORKERS_MAX = 64
     SLOTS = 32                  # bursts in flight with several workers
+    WINDOWS_MAX = 16            # of the raw stream, inspected with one entry
+    PSEUDO_MAX = 80             # bytes of a pseudo-packet: its headers
     SAMPLE = 16                 # of so many bursts one has its match stage timed entry by entry
 
 cdef struct slot_t:
@@ -30,6 +39,7 @@ cdef struct slot_t:
     uint16_t ticks              # wire packets before which engine time crosses a second
     uint16_t tick_at[256]
     uint64_t bytes              # of the wire packets
+    arena_t wholes              # packets that defrag made in this burst
     uint64_t number
     const ruleset_t *rules      # the epoch of this burst
     rows_t *rows                # one a worker
@@ -44,8 +54,15 @@ cdef struct worker_t:
     uint16_t mine[2048]         # entries of the burst at work that lie in its buckets
     uint64_t order              # of what is going on, for rows (telemetry.pxd)
     uint64_t ordinal
+    app_context_t context       # of the session at work
+    app_work_t work
+    inspection_t inspection     # of the entry at work
+    window_t windows[16]
+    raw_t raw
+    burst_t *flush              # one entry: the pseudo-packet of a flow that ends
+    uint8_t flush_frame[80]
     uint64_t passed             # slots passed; read by ingest
-    uint64_t turn               # (ordinal << 8 | rank) below which this worker touches no shared state
+    uint64_t turn               # (ordinal << 16 | low half of order) below which this worker touches no shared state
     uint64_t events[1024]       # by code
     uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
@@ -56,11 +73,17 @@ cdef struct engine_t:
     uint8_t inline_mode         # ips
     uint8_t malformed_action, memcap_action
     bint keep_packets
+    bint keep_apps              # rows of transactions, files and their anomalies
+    bint sessions               # the application layer is looked at: there are rules, or such rows are wanted
     bint stopping
     bint checksums_auto
     uint64_t capture_packets, wrong_checksums   # of the capture being read
     decode_config_t decode
+    hosts_t hosts
+    defrag_t defrag
     flow_config_t flow
+    stream_config_t stream
+    app_table_t apps
     bucket_t *bucket
     device_t *device            # one slice a bucket
     worker_t *worker
@@ -80,4 +103,4 @@ cdef struct engine_t:
     uint64_t ledger_packets[4]
     uint64_t ledger_bytes[4]
     uint64_t read_packets, read_bytes, entries, events_lost
-    uint64_t rx_ns, decode_ns, decap_ns, steer_ns, retire_ns, run_ns
+    uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns

@@ -11,41 +11,45 @@ import numpy as np
 from fastpath.dataplane import rows as row_types
 from fastpath.dataplane.decode import EVENT_NAMES
 
+from fastpath.dataplane.applayer.applayer cimport *
+from fastpath.dataplane.applayer.dispatch cimport (
+    FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+)
+from fastpath.dataplane.applayer.fileinfo cimport say_file
+from fastpath.dataplane.applayer.files cimport file_close
+from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
+from fastpath.dataplane.defrag cimport clear_defrag, close_defrag, open_defrag, take_fragment
 from fastpath.dataplane.device cimport (
     OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
 )
+from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
     rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
-from fastpath.dataplane.hash cimport flow_id_of, same_key
+from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
+from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
-from fastpath.dataplane.match.program cimport KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_THRESHOLD, match_t
+from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
-from fastpath.dataplane.stream cimport begins_anew, is_tcp_control, track_tcp
+from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.telemetry cimport (
-    add_row, add_run, close_buffer, close_rows, entry_order, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
-    write_alert_row, write_event_rows, write_flow_row,
+    add_row, add_run, begin_app_row, close_buffer, close_rows, end_app_row, entry_order, merge_app_rows, merge_rows, open_buffer,
+    open_rows, packet_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
     clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create,
     pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
 )
-from fastpath.dataplane.types cimport (
-    ACTION_DROP, ACTION_PASS, BURST_MAX, ENTRIES_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, FLOW_ALERTED, FLOW_BYPASS,
-    FLOW_CLOSED, FLOW_DROP, FLOW_FREE, FLOW_OFFLOADED, FLOW_PASS, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_INSPECTED,
-    LEDGER_OFFLOADED, NO_INDEX, NO_RULE, PM_INVALID, PM_KEYED, PM_L3_CHECKSUM, PM_L4_CHECKSUM, PM_QUOTED, REASON_FLOW_MEMCAP,
-    REASON_OFFLOAD_DROP, REASON_OFFLOAD_FORWARD, alert_row_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
-    verdict_run_t, verdict_t,
-)
+from fastpath.dataplane.types cimport *
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
 
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
@@ -57,8 +61,11 @@ cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
     AUTO_SAMPLE = 1000
+    TCP = 6
+    UDP = 17
 
 include "_worker.pxi"
+include "_sessions.pxi"
 include "_ingest.pxi"
 
 
@@ -121,7 +128,12 @@ cdef class DataPlane:
                         | {"checksums": settings["checksums"] != "none"}
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
+        engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
+        stream_defaults(&engine.stream)
+        engine.stream.hosts = &engine.hosts
+        open_table(&engine.apps, settings.get("app_layer", {}))
+        self._open_defrag(settings["defrag"], settings["hosts"])
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
@@ -152,9 +164,18 @@ cdef class DataPlane:
             engine.worker[i].engine = engine
             engine.worker[i].number = i
             engine.worker[i].rows = &engine.rows
+            engine.worker[i].context.config = &engine.apps.config
+            engine.worker[i].context.work = &engine.worker[i].work
+            engine.worker[i].work.room = <uint8_t *>calloc(1, WORK_ROOM)
+            engine.worker[i].flush = <burst_t *>aligned_alloc(CACHE_LINE, sizeof(burst_t))
+            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL:
+                raise MemoryError("no memory for a worker")
+            memset(engine.worker[i].flush, 0, sizeof(burst_t))
         for i in range(engine.buckets):
             if open_bucket(&engine.bucket[i], &engine.flow, i):
                 raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
+            for account, name in ((ACCOUNT_STREAM, "stream"), (ACCOUNT_REASSEMBLY, "reassembly"), (ACCOUNT_APPLAYER, "app_layer")):
+                engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
             engine.bucket[i].sink = take_flow
             engine.bucket[i].owner = &engine.worker[i % engine.workers]
             device = settings.get("device") or {"capacity": 0, "timeout": 0}
@@ -171,6 +192,12 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
+    def _open_defrag(self, limits, hosts):
+        open_hosts(&self.engine.hosts, hosts)
+        if open_defrag(&self.engine.defrag, &self.engine.hosts, limits["memcap"], limits["trackers"], limits["max_frags"],
+                       <uint64_t>limits["timeout"] * SECOND):
+            raise MemoryError(f"no address space to put {limits['memcap']} bytes of fragments into")
+
     def __dealloc__(self):
         cdef engine_t *engine = &self.engine
         cdef uint32_t i, j
@@ -180,22 +207,45 @@ cdef class DataPlane:
                 if engine.slot[i].rows != NULL:
                     for j in range(engine.workers):
                         close_rows(&engine.slot[i].rows[j])
+                close_arena(&engine.slot[i].wholes)
                 free(engine.slot[i].rows)
                 free(engine.slot[i].eventful)
         for i in range(engine.buckets):
             if engine.bucket != NULL:
+                self._drop_sessions(&engine.bucket[i])
                 close_bucket(&engine.bucket[i])
             if engine.device != NULL:
                 close_device(&engine.device[i])
+        close_defrag(&engine.defrag)
+        close_hosts(&engine.hosts)
         close_rows(&engine.rows)
         close_buffer(&engine.runs)
         close_buffer(&engine.packets)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
+        if engine.worker != NULL:
+            for i in range(engine.workers):
+                free(engine.worker[i].work.room)
+                free(engine.worker[i].flush)
         free(engine.worker)
         free(engine.bucket)
         free(engine.device)
         free(engine.slot)
+
+    cdef void _drop_sessions(self, bucket_t *bucket) noexcept:
+        """Gives back what sessions hold beyond their bucket's pool."""
+        cdef uint32_t i
+        cdef flow_t *flow
+        if self.engine.worker == NULL:
+            return
+        for i in range(bucket.fresh):
+            flow = &bucket.flows[i]
+            if flow.flags & FLOW_FREE or flow.more == NULL:
+                continue
+            if flow.more.app != NULL and enter_session(&self.engine, self.engine.worker, flow, &bucket.pool, 0):
+                close_session(&self.engine.apps, &self.engine.worker.context)
+            if flow.proto == TCP:
+                release_stream(&bucket.pool, flow)
 
     # ---- threads ----
 
@@ -205,7 +255,7 @@ cdef class DataPlane:
             return
         self.engine.stopping = False
         for i in range(self.engine.workers):
-            self.engine.worker[i].turn = self.engine.next_ordinal << 8
+            self.engine.worker[i].turn = self.engine.next_ordinal << 16
             if pthread_create(&self.engine.worker[i].thread, NULL, run_worker, &self.engine.worker[i]):
                 raise RuntimeError(f"worker thread {i} could not be started")
         self.threads_running = True
@@ -247,6 +297,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
+        self.engine.sessions = self.engine.keep_apps or self.engine.rules != NULL
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""
@@ -306,6 +357,7 @@ cdef class DataPlane:
         self.flush_next = 0
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
+        clear_defrag(&self.engine.defrag)
         return False
 
     # ---- what comes out ----
@@ -316,7 +368,8 @@ cdef class DataPlane:
         return self.engine.next_ordinal
 
     def rows(self):
-        """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets" (dataplane/rows.py).
+        """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets", "apps"
+        (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
         The last run stays until `last_run`, since it may grow."""
         cdef row_buffer_t *runs = &self.engine.runs
         cdef verdict_run_t open_run
@@ -328,7 +381,10 @@ cdef class DataPlane:
         taken = {"alerts": take(&self.engine.rows.alerts, row_types.ALERT), "runs": take(runs, row_types.RUN),
                  "flows": take(&self.engine.rows.flows, row_types.FLOW),
                  "events": take(&self.engine.rows.events, row_types.EVENT),
-                 "packets": take(&self.engine.packets, row_types.PACKET)}
+                 "packets": take(&self.engine.packets, row_types.PACKET),
+                 "apps": take(&self.engine.rows.apps, row_types.APP),
+                 "app_bytes": self.engine.rows.bytes.data[:self.engine.rows.bytes.length] if self.engine.rows.bytes.length else b""}
+        self.engine.rows.bytes.length = 0
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
         return taken
@@ -370,15 +426,20 @@ cdef class DataPlane:
             device["packets"] += engine.device[i].pkts
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
-        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
+        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]} for i, name in enumerate(("ipv4", "ipv6"))}
+        defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
+                   "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
+        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
+            + engine.runs.lost + engine.packets.lost
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
-            "ledger": ledger, "flows": flows, "device": device,
+            "ledger": ledger, "flows": flows, "device": device, "defrag": defrag,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
-            "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
+            "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
+                       "steer": engine.steer_ns,
                        "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
                        "telemetry": engine.retire_ns},
         }

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from fastpath.dataplane.hosts import OS_NAMES, host_ranges
 from fastpath.rules.plan import Place
 from fastpath.rules.stock import STOCK_VARIABLES
 
@@ -79,10 +81,34 @@ def checksums(text: str) -> str:
         raise ValueError("expected yes, no or auto") from None
 
 
+def networks(text: str) -> list[str]:
+    """Addresses and networks: "[10.0.0.0/8, ::1]"."""
+    found = [one.strip().strip("\"'") for one in text.strip().strip("[]").split(",")]
+    for one in filter(None, found):
+        try:
+            ip_network(one, strict=False)
+        except ValueError:
+            raise ValueError(f"expected addresses and networks, not {one!r}") from None
+    return [one for one in found if one]
+
+
 def text_of(text: str) -> str:
     if not text.strip():
         raise ValueError("expected a value")
     return text.strip()
+
+
+def enabled(text: str) -> str:
+    """What becomes of a protocol: yes, no, or detection-only."""
+    return "detection-only" if text.strip().lower() == "detection-only" else "yes" if boolean(text) else "no"
+
+
+def port_list(text: str) -> list[int]:
+    """Ports: "53", "139, 445"."""
+    found = [int(one) for one in re.findall(r"\d+", text)]
+    if not found or re.search(r"[^\d,\s\[\]]", text) or max(found) > 65535:
+        raise ValueError("expected ports such as 139, 445")
+    return found
 
 
 seconds = integer(0, 1 << 31)
@@ -107,6 +133,15 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "pcre.match-limit": integer(1, (1 << 32) - 1),
     "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
     "detect.inspection-recursion-limit": integer(1, (1 << 31) - 1),
+    "host-os-policy.*": networks,
+    "defrag.memcap": size,
+    "defrag.trackers": integer(1, 1 << 24),
+    "defrag.max-frags": integer(1, 1 << 24),
+    "defrag.timeout": integer(1, 86400),
+    "app-layer.protocols.*.enabled": enabled,
+    "app-layer.protocols.*.detection-ports.dp": port_list,
+    "app-layer.protocols.*.*.enabled": enabled,
+    "app-layer.protocols.*.*.detection-ports.dp": port_list,
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -288,13 +323,22 @@ class Config:
 
     # ---- what the rest of fastpath asks for ----
 
-    def _group(self, prefix: str) -> dict[str, str]:
+    def _group(self, prefix: str) -> dict[str, Any]:
         return {key[len(prefix):]: value for key, value in self.values.items() if key.startswith(prefix)}
 
     @property
     def variables(self) -> dict[str, str]:
         """Address and port groups, as rules name them (without the $)."""
         return self._group("vars.address-groups.") | self._group("vars.port-groups.")
+
+    @property
+    def hosts(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """What hosts run, by address: host_ranges of host-os-policy."""
+        policies = self._group("host-os-policy.")
+        for name in policies:
+            if name not in OS_NAMES[1:]:
+                raise ConfigError(self.places[f"host-os-policy.{name}"], f"no host-os-policy is named {name!r}")
+        return host_ranges(policies)
 
     @property
     def rule_files(self) -> list[Path]:
@@ -331,6 +375,21 @@ class Config:
 
         return list(dict.fromkeys(expand(self.values[key], ())))
 
+    def app_layer(self) -> dict[str, Any]:
+        """The protocols: which are looked for, and on which ports they are likely."""
+        found: dict[str, Any] = {"enabled": {}, "tcp_ports": {}, "udp_ports": {}}
+        for key, value in self.values.items():
+            if not key.startswith("app-layer.protocols."):
+                continue
+            name, *path = key.split(".")[2:]
+            if path[-1] == "enabled":
+                found["enabled"][name] = value
+            elif path[-1] == "dp":
+                for transport in ("tcp", "udp"):
+                    if path[0] in (transport, "detection-ports"):
+                        found[f"{transport}_ports"][name] = value
+        return found
+
     def settings(self) -> dict[str, Any]:
         """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in
         seconds, a tunnel that is off has an empty list of ports."""
@@ -343,6 +402,10 @@ class Config:
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
+            "memcaps": {"stream": 64 << 20, "reassembly": 256 << 20, "app_layer": 256 << 20},
+            "defrag": {name.replace("-", "_"): self[f"defrag.{name}"] for name in ("memcap", "trackers", "max-frags", "timeout")},
+            "hosts": self.hosts,
+            "app_layer": self.app_layer(),
             "flow_timeouts": timeouts,
             "checksums": self["pcap-file.checksum-checks"],
             "vlan_tracking": self["vlan.use-for-tracking"],

@@ -230,7 +230,7 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
-        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets})
+        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps})
         self._load(plane, run)
         return plane
 
@@ -455,4 +455,4 @@ def _fed(capture: Any, run: Run, damages: list[Damage]) -> bool:
 
 
 def _only_runs(runs: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: np.empty(0, dtype) for name, dtype in rows.DTYPES.items()} | {"runs": runs}
+    return {name: np.empty(0, dtype) for name, dtype in rows.DTYPES.items()} | {"runs": runs, "app_bytes": b""}

@@ -57,7 +57,7 @@ class Batch:
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of packets."""
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", or of "apps"."""
     wants: frozenset[str]
 
     def write(self, batch: Batch) -> None:
@@ -83,6 +83,10 @@ class Run:
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
     base: int = 0               # of the present rule set's indices
+
+    @property
+    def wants_apps(self) -> bool:
+        return any("apps" in sink.wants for sink in self.sinks)
 
     @property
     def wants_packets(self) -> bool:

@@ -21,12 +21,15 @@ from fastpath.dataplane.wire.ipv4 cimport (
 from fastpath.dataplane.wire.ipv6 cimport IPV6_LEN, walk_ipv6
 from fastpath.dataplane.wire.llc_snap cimport walk_llc
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4
-from fastpath.dataplane.wire.load cimport be16, be32, prefetch, put64, raw32
+from fastpath.dataplane.wire.load cimport (
+    __builtin_bswap16, be16, be32, be64, put64, rarely, raw16, raw64, rotate32, rotate64,
+)
 from fastpath.dataplane.wire.mpls cimport walk_mpls
 from fastpath.dataplane.wire.nsh cimport walk_nsh
 from fastpath.dataplane.wire.null cimport walk_null, walk_raw
 from fastpath.dataplane.wire.ppp cimport walk_ppp
 from fastpath.dataplane.wire.pppoe cimport walk_pppoe_discovery, walk_pppoe_session
+from fastpath.dataplane.wire.roce cimport bth_checked
 from fastpath.dataplane.wire.sctp cimport PROTO_SCTP, walk_sctp
 from fastpath.dataplane.wire.sll cimport walk_chdlc, walk_sll, walk_sll2
 from fastpath.dataplane.wire.tcp cimport (
@@ -38,7 +41,6 @@ from fastpath.dataplane.wire.vlan cimport walk_etag, walk_vlan, walk_vntag
 from fastpath.dataplane.wire.walk cimport *
 
 cdef enum:
-    PREFETCH_AHEAD = 6
     STRAIGHT_LEAST = 48         # bytes up to the flags of TCP
     COMPAT_FRAME_MAX = 65604
     OFFSET_MAX = 0xff00         # headers begin before this, so that every offset fits packet_meta_t
@@ -114,74 +116,82 @@ cdef int decode_settings(decode_config_t *config, dict settings) except -1:
     return 0
 
 
-cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
-    cdef uint32_t entry, end = first + count, ahead
-    for entry in range(first, first + PREFETCH_AHEAD if count > PREFETCH_AHEAD else end):
-        prefetch(burst.meta[entry].frame)
+cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
+    if config.checksums:
+        return decode_entries(config, burst, first, first + count, True)
+    return decode_entries(config, burst, first, first + count, False)
+
+
+cdef inline uint32_t decode_entries(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t end,
+                                    bint checksums) noexcept nogil:
+    cdef uint32_t entry, flags = 0
     for entry in range(first, end):
-        ahead = entry + PREFETCH_AHEAD
-        if ahead < end:
-            prefetch(burst.meta[ahead].frame)
-        if not decode_straight(config, &burst.meta[entry], &burst.key[entry]):
+        if not decode_straight(config, &burst.meta[entry], &burst.key[entry], checksums):
             decode_entry(config, burst, entry)
+        flags |= burst.meta[entry].flags
+    return flags
 
 
-cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *meta, flow_key_t *key) noexcept nogil:
+cdef uint8_t port_kind(const decode_config_t *config, uint16_t source, uint16_t destination) noexcept nogil:
+    """What the ports promise: a tunnel, RoCE, or TUNNEL_NONE."""
+    cdef uint32_t i
+    for i in range(config.ports_used):
+        if source == config.ports[i].port or destination == config.ports[i].port:
+            return config.ports[i].kind
+    return TUNNEL_NONE
+
+
+cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *meta, flow_key_t *key,
+                                 bint checksums) noexcept nogil:
     """Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not sound."""
     cdef const uint8_t *frame = meta.frame
-    cdef const uint8_t *l4
-    cdef uint32_t total, header, flags, reversed
-    cdef uint64_t source, destination, source_port, destination_port, swap
-    cdef uint8_t proto, tcp_flags
-    if meta.caplen < STRAIGHT_LEAST or meta.linktype != LINKTYPE_ETHERNET or meta.depth:
+    cdef const uint8_t *l4 = frame + ETHERNET_LEN + IPV4_LEN
+    cdef uint32_t total, header, wrong, flags, tcp, udp, ports, reversed
+    cdef uint64_t addresses
+    cdef uint8_t proto, kind
+    if rarely(meta.caplen < STRAIGHT_LEAST or meta.linktype != LINKTYPE_ETHERNET or meta.depth):
         return False
     total = be16(frame + ETHERNET_LEN + IPV4_TOTAL_AT)
-    if (be32(frame + ETHERNET_TYPE_AT) >> 8 != (TYPE_IPV4 << 8 | 0x45)) | (ETHERNET_LEN + total > meta.caplen) \
-            | (be16(frame + ETHERNET_LEN + IPV4_FRAGMENT_AT) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET) != 0):
-        return False
-    l4 = frame + ETHERNET_LEN + IPV4_LEN
     proto = frame[ETHERNET_LEN + IPV4_PROTO_AT]
-    source_port = be16(l4)
-    destination_port = be16(l4 + 2)
-    if proto == PROTO_TCP:      # a timestamp or none: no branch foretells that
-        header = (l4[TCP_OFFSET_AT] >> 4) * 4
-        tcp_flags = l4[TCP_FLAGS_AT]
-        if not ((header == TCP_LEN) | ((header == TCP_LEN + TCP_TIMESTAMP_LEN) & tcp_only_timestamp(
-                l4 + TCP_LEN if total >= IPV4_LEN + TCP_LEN + TCP_TIMESTAMP_LEN else l4))) & (total >= IPV4_LEN + header):
-            return False
-    elif proto == PROTO_UDP:
-        header = UDP_LEN
-        tcp_flags = 0
-        if (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN != total) | (total < IPV4_LEN + UDP_LEN) \
-                | config.port_hint[<uint8_t>source_port] | config.port_hint[<uint8_t>destination_port]:
-            return False
-    else:
+    # TCP or UDP, a timestamp or none: no branch foretells that, so both are read and one is taken
+    tcp = proto == PROTO_TCP
+    udp = proto == PROTO_UDP
+    header = l4[TCP_OFFSET_AT] >> 2 & 0x3c & (0 - tcp) | udp * UDP_LEN
+    wrong = (header != TCP_LEN) & (tcp_only_timestamp(
+        l4 + TCP_LEN if total >= IPV4_LEN + TCP_LEN + TCP_TIMESTAMP_LEN else l4) ^ 1 | (header != TCP_LEN + TCP_TIMESTAMP_LEN))
+    wrong = wrong & tcp | (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN ^ total) & (0 - udp) | tcp ^ udp ^ 1
+    wrong |= (be32(frame + ETHERNET_TYPE_AT) >> 8) ^ (TYPE_IPV4 << 8 | 0x45)
+    wrong |= raw16(frame + ETHERNET_LEN + IPV4_FRAGMENT_AT) & __builtin_bswap16(IPV4_MORE_FRAGMENTS | IPV4_OFFSET)
+    if rarely(wrong) or rarely(ETHERNET_LEN + total > meta.caplen) or rarely(total < IPV4_LEN + header):
         return False
-
     flags = PM_KEYED | meta.flags
-    if config.checksums:
+    ports = be32(l4)
+    if udp & (config.port_hint[<uint8_t>(ports >> 16)] | config.port_hint[<uint8_t>ports]):
+        kind = port_kind(config, <uint16_t>(ports >> 16), <uint16_t>ports)
+        if kind == PORT_ROCE and not config.compat and bth_checked(l4 + UDP_LEN, total - IPV4_LEN - UDP_LEN):
+            flags |= PM_ROCE
+        elif kind != TUNNEL_NONE:
+            return False
+    if checksums:
         if checksum_wrong(0, frame + ETHERNET_LEN, IPV4_LEN):
             flags |= PM_L3_CHECKSUM
-        if (proto == PROTO_TCP or l4[6] | l4[7]) \
+        if (tcp or l4[6] | l4[7]) \
                 and checksum_wrong(pseudo_ipv4(frame + 26, proto, total - IPV4_LEN), l4, total - IPV4_LEN):
             flags |= PM_L4_CHECKSUM
-    # Which endpoint is the lower one is a coin toss: chosen by a mask, not by a branch. The key is made of whole words, since
-    # a load of what narrower stores have just written would wait for them.
-    source = raw32(frame + 26)
-    destination = raw32(frame + 30)
-    reversed = (<uint64_t>be32(frame + 26) << 16 | source_port) > (<uint64_t>be32(frame + 30) << 16 | destination_port)
-    flags |= reversed * PM_REVERSED
-    swap = (source ^ destination) & (0 - <uint64_t>reversed)
-    put64(&key.addr[0][0], source ^ swap)
+    # Which endpoint is the lower one is a coin toss: both are turned round by a shift, not by a branch. The key is made of
+    # whole words, since a load of what narrower stores have just written would wait for them.
+    addresses = be64(frame + 26)
+    reversed = (addresses >> 32 << 16 | ports >> 16) > (<uint64_t><uint32_t>addresses << 16 | <uint16_t>ports)
+    addresses = rotate64(raw64(frame + 26), reversed * 32)
+    put64(&key.addr[0][0], <uint32_t>addresses)
     put64(&key.addr[0][8], 0)
-    put64(&key.addr[1][0], destination ^ swap)
+    put64(&key.addr[1][0], addresses >> 32)
     put64(&key.addr[1][8], 0)
-    swap = (source_port ^ destination_port) & (0 - <uint64_t>reversed)
-    put64(&key.port, (source_port ^ swap) | (destination_port ^ swap) << 16)
+    put64(&key.port, rotate32(ports, 16 - reversed * 16))
     put64(&key.vlan[2], <uint64_t>proto << 16 | <uint64_t>NET_IPV4 << 32)
 
     meta.hash = 0
-    meta.flags = flags
+    meta.flags = flags | reversed * PM_REVERSED
     meta.tunnel_id = 0
     meta.l3 = ETHERNET_LEN
     meta.l4 = ETHERNET_LEN + IPV4_LEN
@@ -189,7 +199,7 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
     meta.payload_len = <uint16_t>(total - IPV4_LEN - header)
     meta.net = NET_IPV4
     meta.proto = proto
-    meta.tcp_flags = tcp_flags
+    meta.tcp_flags = <uint8_t>(l4[TCP_FLAGS_AT] & (0 - tcp))
     meta.carries = TUNNEL_NONE
     meta.inner = NO_INDEX
     meta.bucket = 0
@@ -213,22 +223,26 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
     walk.frame = meta.frame
     walk.end = meta.caplen
     walk.cut = meta.caplen < meta.wirelen
+    if meta.flags & PM_REASSEMBLED:
+        walk.at = meta.l3       # the headers in front were the fragments'
+        walk.step = STEP_IPV4 if meta.frame[meta.l3] >> 4 == 4 else STEP_IPV6
+    else:
+        walk.step = first_step(config, meta.linktype, meta.depth)
     meta.hash = 0
     meta.l3 = meta.l4 = meta.payload = meta.inner = NO_INDEX
     meta.payload_len = 0
     meta.net = NET_NONE
     meta.proto = meta.tcp_flags = meta.carries = meta.bucket = meta.icmp_type = meta.icmp_code = 0
-    if meta.depth:              # VLANs and VNI are already there, by decap
+    if meta.depth or meta.flags & PM_REASSEMBLED:       # VLANs and VNI are already there, by decap or defrag
         memset(key.addr, 0, sizeof(key.addr))
         memset(key.port, 0, sizeof(key.port))
         key.proto = key.net = 0
-        key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth)
+        key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth) if meta.depth else 0
         walk.vlans = key.vlan[0] != 0
     else:
         memset(key, 0, sizeof(flow_key_t))
         meta.tunnel_id = 0
         meta.qfi = 0
-    walk.step = first_step(config, meta.linktype, meta.depth)
     if config.compat and meta.caplen > COMPAT_FRAME_MAX:
         walk.step = STEP_DONE   # nor does Suricata take it in
     elif walk.step == STEP_DONE:

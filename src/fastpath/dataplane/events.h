@@ -1,11 +1,11 @@
 /* Every event: its number's name and its text. Where Suricata 7 or 8 has the event, the text is the one its rules write
- * (https://docs.suricata.io/en/suricata-7.0.10/rules/decode-layer.html); the last group is fastpath's own. */
+ * (https://docs.suricata.io/en/suricata-7.0.10/rules/decode-layer.html and stream-events.rules); the last group is fastpath's own. */
 #ifndef FASTPATH_EVENTS_H
 #define FASTPATH_EVENTS_H
 
 #include <stdint.h>
 
-/* of the decoders; those of fragments belong to defrag */
+/* of the decoders and defrag */
 #define FASTPATH_DECODER_EVENTS(X) \
     X(EVENT_ETHERNET_PKT_TOO_SMALL, "decoder.ethernet.pkt_too_small") \
     X(EVENT_ETHERNET_UNKNOWN_ETHERTYPE, "decoder.ethernet.unknown_ethertype") \
@@ -142,6 +142,80 @@
     X(EVENT_TOO_MANY_LAYERS, "decoder.too_many_layers") \
     X(EVENT_AFPACKET_TRUNC_PKT, "decoder.afpacket.trunc_pkt")
 
+/* of stream */
+#define FASTPATH_STREAM_EVENTS(X) \
+    X(EVENT_STREAM_3WHS_ACK_IN_WRONG_DIR, "stream.3whs_ack_in_wrong_dir") \
+    X(EVENT_STREAM_3WHS_ASYNC_WRONG_SEQ, "stream.3whs_async_wrong_seq") \
+    X(EVENT_STREAM_3WHS_RIGHT_SEQ_WRONG_ACK_EVASION, "stream.3whs_right_seq_wrong_ack_evasion") \
+    X(EVENT_STREAM_3WHS_SYNACK_IN_WRONG_DIRECTION, "stream.3whs_synack_in_wrong_direction") \
+    X(EVENT_STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_ACK, "stream.3whs_synack_resend_with_diff_ack") \
+    X(EVENT_STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_SEQ, "stream.3whs_synack_resend_with_diff_seq") \
+    X(EVENT_STREAM_3WHS_SYNACK_TOSERVER_ON_SYN_RECV, "stream.3whs_synack_toserver_on_syn_recv") \
+    X(EVENT_STREAM_3WHS_SYNACK_WITH_WRONG_ACK, "stream.3whs_synack_with_wrong_ack") \
+    X(EVENT_STREAM_3WHS_SYNACK_FLOOD, "stream.3whs_synack_flood") \
+    X(EVENT_STREAM_3WHS_SYN_FLOOD, "stream.3whs_syn_flood") \
+    X(EVENT_STREAM_3WHS_SYN_RESEND_DIFF_SEQ_ON_SYN_RECV, "stream.3whs_syn_resend_diff_seq_on_syn_recv") \
+    X(EVENT_STREAM_3WHS_SYN_TOCLIENT_ON_SYN_RECV, "stream.3whs_syn_toclient_on_syn_recv") \
+    X(EVENT_STREAM_3WHS_WRONG_SEQ_WRONG_ACK, "stream.3whs_wrong_seq_wrong_ack") \
+    X(EVENT_STREAM_3WHS_ACK_DATA_INJECT, "stream.3whs_ack_data_inject") \
+    X(EVENT_STREAM_3WHS_SYNACK_TFO_DATA_IGNORED, "stream.3whs_synack_tfo_data_ignored") \
+    X(EVENT_STREAM_4WHS_SYNACK_WITH_WRONG_ACK, "stream.4whs_synack_with_wrong_ack") \
+    X(EVENT_STREAM_4WHS_SYNACK_WITH_WRONG_SYN, "stream.4whs_synack_with_wrong_syn") \
+    X(EVENT_STREAM_4WHS_WRONG_SEQ, "stream.4whs_wrong_seq") \
+    X(EVENT_STREAM_4WHS_INVALID_ACK, "stream.4whs_invalid_ack") \
+    X(EVENT_STREAM_CLOSEWAIT_ACK_OUT_OF_WINDOW, "stream.closewait_ack_out_of_window") \
+    X(EVENT_STREAM_CLOSEWAIT_FIN_OUT_OF_WINDOW, "stream.closewait_fin_out_of_window") \
+    X(EVENT_STREAM_CLOSEWAIT_PKT_BEFORE_LAST_ACK, "stream.closewait_pkt_before_last_ack") \
+    X(EVENT_STREAM_CLOSEWAIT_INVALID_ACK, "stream.closewait_invalid_ack") \
+    X(EVENT_STREAM_CLOSING_ACK_WRONG_SEQ, "stream.closing_ack_wrong_seq") \
+    X(EVENT_STREAM_CLOSING_INVALID_ACK, "stream.closing_invalid_ack") \
+    X(EVENT_STREAM_EST_PACKET_OUT_OF_WINDOW, "stream.est_packet_out_of_window") \
+    X(EVENT_STREAM_EST_PKT_BEFORE_LAST_ACK, "stream.est_pkt_before_last_ack") \
+    X(EVENT_STREAM_EST_SYNACK_RESEND, "stream.est_synack_resend") \
+    X(EVENT_STREAM_EST_SYNACK_RESEND_WITH_DIFF_ACK, "stream.est_synack_resend_with_diff_ack") \
+    X(EVENT_STREAM_EST_SYNACK_RESEND_WITH_DIFF_SEQ, "stream.est_synack_resend_with_diff_seq") \
+    X(EVENT_STREAM_EST_SYNACK_TOSERVER, "stream.est_synack_toserver") \
+    X(EVENT_STREAM_EST_SYN_RESEND, "stream.est_syn_resend") \
+    X(EVENT_STREAM_EST_SYN_RESEND_DIFF_SEQ, "stream.est_syn_resend_diff_seq") \
+    X(EVENT_STREAM_EST_SYN_TOCLIENT, "stream.est_syn_toclient") \
+    X(EVENT_STREAM_EST_INVALID_ACK, "stream.est_invalid_ack") \
+    X(EVENT_STREAM_EST_ACK_ZWP_DATA, "stream.est_ack_zwp_data") \
+    X(EVENT_STREAM_FIN_INVALID_ACK, "stream.fin_invalid_ack") \
+    X(EVENT_STREAM_FIN1_ACK_WRONG_SEQ, "stream.fin1_ack_wrong_seq") \
+    X(EVENT_STREAM_FIN1_FIN_WRONG_SEQ, "stream.fin1_fin_wrong_seq") \
+    X(EVENT_STREAM_FIN1_INVALID_ACK, "stream.fin1_invalid_ack") \
+    X(EVENT_STREAM_FIN2_ACK_WRONG_SEQ, "stream.fin2_ack_wrong_seq") \
+    X(EVENT_STREAM_FIN2_FIN_WRONG_SEQ, "stream.fin2_fin_wrong_seq") \
+    X(EVENT_STREAM_FIN2_INVALID_ACK, "stream.fin2_invalid_ack") \
+    X(EVENT_STREAM_FIN_BUT_NO_SESSION, "stream.fin_but_no_session") \
+    X(EVENT_STREAM_FIN_OUT_OF_WINDOW, "stream.fin_out_of_window") \
+    X(EVENT_STREAM_FIN_SYN, "stream.fin_syn") \
+    X(EVENT_STREAM_LASTACK_ACK_WRONG_SEQ, "stream.lastack_ack_wrong_seq") \
+    X(EVENT_STREAM_LASTACK_INVALID_ACK, "stream.lastack_invalid_ack") \
+    X(EVENT_STREAM_RST_BUT_NO_SESSION, "stream.rst_but_no_session") \
+    X(EVENT_STREAM_TIMEWAIT_ACK_WRONG_SEQ, "stream.timewait_ack_wrong_seq") \
+    X(EVENT_STREAM_TIMEWAIT_INVALID_ACK, "stream.timewait_invalid_ack") \
+    X(EVENT_STREAM_SHUTDOWN_SYN_RESEND, "stream.shutdown_syn_resend") \
+    X(EVENT_STREAM_PKT_INVALID_TIMESTAMP, "stream.pkt_invalid_timestamp") \
+    X(EVENT_STREAM_PKT_INVALID_ACK, "stream.pkt_invalid_ack") \
+    X(EVENT_STREAM_PKT_BROKEN_ACK, "stream.pkt_broken_ack") \
+    X(EVENT_STREAM_RST_INVALID_ACK, "stream.rst_invalid_ack") \
+    X(EVENT_STREAM_RST_WITH_DATA, "stream.rst_with_data") \
+    X(EVENT_STREAM_PKT_RETRANSMISSION, "stream.pkt_retransmission") \
+    X(EVENT_STREAM_PKT_SPURIOUS_RETRANSMISSION, "stream.pkt_spurious_retransmission") \
+    X(EVENT_STREAM_PKT_BAD_WINDOW_UPDATE, "stream.pkt_bad_window_update") \
+    X(EVENT_STREAM_SUSPECTED_RST_INJECT, "stream.suspected_rst_inject") \
+    X(EVENT_STREAM_WRONG_THREAD, "stream.wrong_thread") \
+    X(EVENT_STREAM_REASSEMBLY_SEGMENT_BEFORE_BASE_SEQ, "stream.reassembly_segment_before_base_seq") \
+    X(EVENT_STREAM_REASSEMBLY_NO_SEGMENT, "stream.reassembly_no_segment") \
+    X(EVENT_STREAM_REASSEMBLY_SEQ_GAP, "stream.reassembly_seq_gap") \
+    X(EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA, "stream.reassembly_overlap_different_data") \
+    X(EVENT_STREAM_REASSEMBLY_DEPTH_REACHED, "stream.reassembly_depth_reached") \
+    X(EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP, "stream.reassembly_insert_memcap") \
+    X(EVENT_STREAM_REASSEMBLY_INSERT_LIMIT, "stream.reassembly_insert_limit") \
+    X(EVENT_STREAM_REASSEMBLY_INSERT_INVALID, "stream.reassembly_insert_invalid") \
+    X(EVENT_STREAM_REASSEMBLY_URGENT_OOB_LIMIT_REACHED, "stream.reassembly_urgent_oob_limit_reached")
+
 /* what Suricata has no event for */
 #define FASTPATH_OWN_EVENTS(X) \
     X(EVENT_CAPTURE_HEADER_CUT, "decoder.capture.header_cut") \
@@ -161,7 +235,7 @@
     X(EVENT_GTPU_UNKNOWN_PAYLOAD, "decoder.gtpu.unknown_payload") \
     X(EVENT_ROCE_HEADER_TOO_SMALL, "decoder.roce.header_too_small")
 
-#define FASTPATH_EVENTS(X) FASTPATH_DECODER_EVENTS(X) FASTPATH_OWN_EVENTS(X)
+#define FASTPATH_EVENTS(X) FASTPATH_DECODER_EVENTS(X) FASTPATH_STREAM_EVENTS(X) FASTPATH_OWN_EVENTS(X)
 
 #define FASTPATH_EVENT_ENUM(name, text) name,
 enum event { FASTPATH_EVENTS(FASTPATH_EVENT_ENUM) EVENT_MAX };

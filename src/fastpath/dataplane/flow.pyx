@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
-from fastpath.dataplane.hash cimport hash_key
+from fastpath.dataplane.hash cimport flow_key_of, hash_key, set_flow_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.types cimport (
@@ -113,7 +113,8 @@ cdef bint grow_index(bucket_t *bucket) noexcept nogil:
 
 cdef void remove_slot(bucket_t *bucket, uint32_t flow) noexcept nogil:
     """Takes a flow out of the index and closes the hole, so that no lookup ever passes a tombstone."""
-    cdef uint32_t hash = <uint32_t>hash_key(&bucket.flows[flow - 1].key)
+    cdef flow_key_t key = flow_key_of(&bucket.flows[flow - 1])
+    cdef uint32_t hash = <uint32_t>hash_key(&key)
     cdef uint32_t hole = hash & bucket.mask
     cdef uint32_t at, home
     while bucket.slots[hole].flow != flow:
@@ -259,7 +260,7 @@ cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow
         if flow == MANY_FLOWS:
             use_large_pages(bucket)
     it = &bucket.flows[flow - 1]
-    it.key = key[0]
+    set_flow_key(it, key)
     begin_flow(it, meta, now, ordinal)
     put_slot(bucket.slots, bucket.mask, meta.hash, flow)
     arm(bucket, flow)

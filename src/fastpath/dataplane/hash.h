@@ -37,6 +37,52 @@ static inline int same_key(const flow_key_t *a, const flow_key_t *b)
     return differs == 0;
 }
 
+/* What flow_t keeps of a key in its first line, as three words. */
+static inline uint64_t key_heads(const flow_key_t *key)
+{
+    uint32_t head[2];
+    memcpy(&head[0], key->addr[0], 4);
+    memcpy(&head[1], key->addr[1], 4);
+    return head[0] | (uint64_t)head[1] << 32;
+}
+
+static inline uint64_t flow_word(const flow_t *flow, int i)
+{
+    uint64_t word;
+    memcpy(&word, (const uint8_t *)flow->head + 8 * i, 8);
+    return word;
+}
+
+/* Whether this is the flow of the key. The second line is read for IPv6 alone: of IPv4, all there is zero. */
+static inline int flow_has_key(const flow_t *flow, const flow_key_t *key)
+{
+    uint64_t differs = (flow_word(flow, 0) ^ key_heads(key)) | (flow_word(flow, 1) ^ key_word(key, 4))
+                     | (flow_word(flow, 2) ^ key_word(key, 5));
+    if (__builtin_expect(key->net == NET_IPV6, 0))
+        return differs == 0 && memcmp(flow->tail[0], key->addr[0] + 4, 12) == 0 && memcmp(flow->tail[1], key->addr[1] + 4, 12) == 0;
+    return differs == 0;
+}
+
+static inline void set_flow_key(flow_t *flow, const flow_key_t *key)
+{
+    uint64_t heads = key_heads(key);
+    memcpy(flow->head, &heads, 8);
+    memcpy(flow->port, key->port, 16);
+    memcpy(flow->tail[0], key->addr[0] + 4, 12);
+    memcpy(flow->tail[1], key->addr[1] + 4, 12);
+}
+
+static inline flow_key_t flow_key_of(const flow_t *flow)
+{
+    flow_key_t key;
+    for (int i = 0; i < 2; i++) {
+        memcpy(key.addr[i], &flow->head[i], 4);
+        memcpy(key.addr[i] + 4, flow->tail[i], 12);
+    }
+    memcpy(key.port, flow->port, 16);
+    return key;
+}
+
 /* A flow's name in every output: 53 bits, so that JSON readers keep it whole; never 0. `hash` is that of its key. */
 static inline uint64_t flow_id_of(uint32_t hash, uint64_t first_ordinal)
 {

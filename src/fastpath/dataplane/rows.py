@@ -17,7 +17,7 @@ ACTIONS = ("pass", "drop", "reject", "reject_dst", "reject_both")
 LEDGER = ("inspected", "offloaded", "dropped", "errored")
 FLOW_STATES = ("new", "established", "closed")
 FLOW_ENDS = ("timeout", "forced", "shutdown", "reuse")
-SOURCES = ("packet", "stream", "flush")
+SOURCES = ("packet", "stream", "flush", "defrag")
 TUNNELS = ("", "ipip", "6in4", "4in6", "6in6", "gre", "nvgre", "erspan", "teredo", "vxlan", "geneve", "gtpu")
 NET_NONE, NET_ARP, NET_IPV4, NET_IPV6 = 0, 1, 4, 6
 
@@ -34,15 +34,16 @@ RUN = np.dtype([("packets", "u8"), ("rule", "u4"), ("action", "u1"), ("reason", 
 ALERT = np.dtype([
     ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("flow_start", "u8"), ("bytes", "u8", 2), ("pkts", "u4", 2),
     ("key", FLOW_KEY), ("outer", FLOW_KEY), ("rule", "u4"), ("tunnel_id", "u4"), ("index", "u2"), ("entry", "u2"),
-    ("vlan_depth", "u2"), ("action", "u1"), ("source", "u1"), ("to_client", "u1"), ("reversed", "u1"), ("outer_reversed", "u1"),
+    ("action", "u1"), ("source", "u1"), ("to_client", "u1"), ("reversed", "u1"), ("outer_reversed", "u1"),
     ("depth", "u1"), ("icmp_type", "u1"), ("icmp_code", "u1"), ("net", "u1"), ("has_flow", "u1"),
+    ("app_proto", "u1", 4), ("reserved", "u1", 6),
 ])
 
 FLOW = np.dtype([
     ("flow", "u8"), ("first_ordinal", "u8"), ("end_ordinal", "u8"), ("start", "u8"), ("last", "u8"), ("bytes", "u8", 2),
     ("pkts", "u4", 2), ("key", FLOW_KEY), ("offloaded_bytes", "u8"), ("dropped_bytes", "u8"), ("errored_bytes", "u8"),
     ("offloaded_pkts", "u4"), ("dropped_pkts", "u4"), ("errored_pkts", "u4"), ("alerts", "u4"), ("rule", "u4"), ("flags", "u2"),
-    ("state", "u1"), ("end", "u1"), ("tcp_state", "u1"), ("tcp_flags", "u1", 2), ("reason", "u1"), ("reserved", "u4"),
+    ("state", "u1"), ("end", "u1"), ("tcp_state", "u1"), ("tcp_flags", "u1", 2), ("reason", "u1"), ("app_proto", "u1", 4),
 ])
 
 EVENT = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("key", FLOW_KEY), ("code", "u2"), ("entry", "u2"), ("reversed", "u1"),
@@ -59,7 +60,7 @@ PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
 #: What DataPlane.rows() gives, by name.
-DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET}
+DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP}
 
 
 def _texts(header: str, prefix: str) -> tuple[str, ...]:

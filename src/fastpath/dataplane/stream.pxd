@@ -1,64 +1,90 @@
-# stream: TCP. Today the session's state, from the flags of its segments; what reassembly will need of a flow hangs on
-# flow.more. Segments are inspected one by one until then.
-from libc.stdint cimport uint8_t
+# stream: TCP. Which segments belong to a session (state, windows, timestamps), and the bytes of each direction, once and in
+# order, whatever the segmentation.
+#
+# The way of an entry: take_segment; for each direction that it says was fed, the one against the entry's own first, next_bytes
+# and consume_bytes until there is no more (a gap is consumed as bytes are; what is not consumed is shown again); the raw windows of the entry's own direction, with next_raw; and, when the rules are through, settle_stream. A flow
+# that ends with bytes left over (left_in_stream) goes the same way once more, with a pseudo-packet for each direction. A
+# pseudo-packet is an entry with PM_PSEUDO | PM_FLOW | PM_ESTABLISHED, proto 6 and its direction; it has no header.
+#
+# Passive: bytes are handed on when the other side has acknowledged them. Inline: on arrival. What is behind the Suricata of
+# the comparisons is in its guide, 7.0: Configuration (stream), and shown by what it does with captures (tests/differential).
+#
+# Errors: none. What a memory account refuses is counted there, and is a gap. Memory: a session is a part of flow_more_t; held
+# bytes, and what few sessions need, come from the pool of the bucket.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.types cimport (
-    FLOW_CLOSED, FLOW_ESTABLISHED, PM_TO_CLIENT, flow_t, packet_meta_t,
+from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
+    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_CLIENT, STREAM_FED_TO_SERVER, STREAM_IN,
+    STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP,
+    URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
 )
+from fastpath.dataplane.tcp.window cimport raw_t
+from fastpath.dataplane.types cimport burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t
 
-cdef enum tcp_flag:
-    TCP_FIN = 0x01
-    TCP_SYN = 0x02
-    TCP_RST = 0x04
-    TCP_ACK = 0x10
+cdef enum supply:               # what next_bytes says
+    SUPPLY_NONE                 # no more for now
+    SUPPLY_BYTES
+    SUPPLY_GAP                  # so many bytes will never come
+    SUPPLY_END                  # no more will come. Said once a direction
+    SUPPLY_CUT                  # no more will be held: the reassembly depth was reached. Said once a direction
 
-# RFC 9293, section 3.3.2, as a passive observer sees it; TCP_NONE also stands for sessions whose beginning was not seen
-cdef enum tcp_state:
-    TCP_NONE, TCP_SYN_SENT, TCP_SYN_RECV, TCP_ESTABLISHED, TCP_FIN_TO_CLIENT, TCP_FIN_TO_SERVER, TCP_FIN_BOTH, TCP_CLOSED
+# Stock, but for hosts.
+cdef void stream_defaults(stream_config_t *config) noexcept nogil
 
-cdef enum:
-    WAITS_FOR_ACK = 1 << 2 | 1 << 6     # the states that an ACK alone changes: TCP_SYN_RECV and TCP_FIN_BOTH
+# State and reassembly of one TCP entry of a flow, counted on it already (PM_TO_CLIENT). Notes stream events on the entry, sets
+# PM_ESTABLISHED where the entry itself shows an established session. `entry` may be a pseudo-packet. Entries that are not
+# TCP: 0.
+cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst, uint32_t entry,
+                           uint64_t now) noexcept nogil
+
+# What the application layer has not consumed yet of a direction (enum supply); the bytes hold until the next take_segment or
+# settle_stream of the flow. Notes the event of a gap.
+cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction,
+                         const uint8_t **data, uint32_t *length) noexcept nogil
+cdef void consume_bytes(flow_t *flow, uint32_t direction, uint32_t count) noexcept nogil
+
+# Whether stream rules have something to inspect with this entry, and the windows one after another: False, no more.
+# `depth_kept`: with as much before as keep_raw asked for (rules that mix stream and application layer).
+cdef bint raw_ready(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken) noexcept nogil
+cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken, bint depth_kept,
+                   raw_t *raw) noexcept nogil
+
+# After inspection: `progress` of the raw_t that was used up, 0 where none was. Gives back what nobody needs any more.
+cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta, uint64_t progress) noexcept nogil
+
+# The directions (STREAM_FED_*) in which a flow that ends still has bytes that were not handed on or not inspected.
+cdef uint32_t left_in_stream(const flow_t *flow) noexcept nogil
+
+# Memory back; for the end of a flow, before release_more.
+cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil
+
+# What a room or dispatch asks for.
+cdef void stop_feeding(flow_t *flow) noexcept nogil                                 # the application layer has given up
+cdef void stop_reassembly(flow_t *flow, uint32_t direction) noexcept nogil          # encrypted: neither it nor rules want more
+cdef void stop_raw(flow_t *flow, uint32_t direction) noexcept nogil                 # no more for stream rules
+cdef void trigger_raw(flow_t *flow, uint32_t direction) noexcept nogil              # inspect what there is, with the next entry
+cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept nogil # behind what was inspected, for depth_kept
+cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil                       # another depth for this session: larger, or 0
 
 
-# True when the flow has just closed: its timeout is a shorter one now. An entry that is no TCP segment has no flags, and
-# leaves the same early way as the segments of an established session: which of the two comes next, no branch foretells.
-cdef inline bint track_tcp(flow_t *flow, const packet_meta_t *meta) noexcept nogil:
-    cdef bint to_client = (meta.flags & PM_TO_CLIENT) != 0
-    cdef uint8_t flags = meta.tcp_flags
-    flow.tcp_flags[to_client] |= flags
-    if not flags & (TCP_FIN | TCP_SYN | TCP_RST) and not WAITS_FOR_ACK >> flow.tcp_state & 1:
+cdef inline tcp_session_t *session_of(const flow_t *flow) noexcept nogil:
+    """NULL for a flow that no session was begun for."""
+    return &flow.more.tcp if flow.more != NULL and flow.tcp_state != TCP_NONE else NULL
+
+
+# The bytes of a direction so far, for stream_size: relative sequence number of what comes next.
+cdef inline uint32_t stream_size(const flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    return 0 if session == NULL else session.half[direction].next_seq - session.half[direction].isn
+
+
+# A segment that begins a session with the key of one that is over, or of a flow that never was one.
+cdef inline bint begins_anew(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta) noexcept nogil:
+    if meta.proto != 6 or meta.tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN) != TCP_SYN:
         return False
-    if flags & TCP_RST:
-        if flow.tcp_state == TCP_NONE or flow.tcp_state == TCP_CLOSED:
-            return False
-        flow.tcp_state = TCP_CLOSED
-        flow.state = FLOW_CLOSED
-        return True
-    if flow.tcp_state == TCP_NONE:
-        if flags & TCP_SYN and not flags & TCP_ACK and not to_client and flow.pkts[1] == 0:
-            flow.tcp_state = TCP_SYN_SENT
-    elif flow.tcp_state == TCP_SYN_SENT:
-        if to_client and flags & TCP_SYN and flags & TCP_ACK:
-            flow.tcp_state = TCP_SYN_RECV
-    elif flow.tcp_state == TCP_SYN_RECV:
-        if not to_client and flags & TCP_ACK and not flags & TCP_SYN:
-            flow.tcp_state = TCP_ESTABLISHED
-            flow.state = FLOW_ESTABLISHED
-    if flags & TCP_FIN:
-        if flow.tcp_state == TCP_ESTABLISHED:
-            flow.tcp_state = TCP_FIN_TO_CLIENT if to_client else TCP_FIN_TO_SERVER
-        elif flow.tcp_state == (TCP_FIN_TO_SERVER if to_client else TCP_FIN_TO_CLIENT):
-            flow.tcp_state = TCP_FIN_BOTH
-    elif flow.tcp_state == TCP_FIN_BOTH and flags & TCP_ACK:
-        flow.tcp_state = TCP_CLOSED
-        flow.state = FLOW_CLOSED
-        return True
-    return False
+    return renews_session(config, flow, meta)
 
-
-# A SYN on a session that is over begins another one with the same key.
-cdef inline bint begins_anew(const flow_t *flow, const packet_meta_t *meta) noexcept nogil:
-    return flow.tcp_state >= TCP_FIN_BOTH and (meta.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN
+cdef bint renews_session(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta) noexcept nogil
 
 
 # Segments that change a session always go to the inspectors (OpenOffload's rule), whatever the device holds.

@@ -6,8 +6,9 @@
 #     packet index << 16 | 1 << 15 | entry rank    what an entry of this packet does
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.applayer.msgpack cimport writer_t
 from fastpath.dataplane.types cimport (
-    alert_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
+    alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
 )
 
 cdef struct row_buffer_t:
@@ -18,7 +19,8 @@ cdef struct row_buffer_t:
     uint64_t lost               # for want of memory
 
 cdef struct rows_t:
-    row_buffer_t alerts, flows, events
+    row_buffer_t alerts, flows, events, apps
+    writer_t bytes              # what the rows of apps say
 
 cdef struct packet_row_t:       # mirrored by rows.PACKET
     uint64_t ordinal, ts, flow
@@ -41,6 +43,15 @@ cdef void *add_row(row_buffer_t *buffer, uint64_t order) noexcept nogil
 
 # Moves the rows of n buffers to the end of another, in order; each buffer's own rows are in order already.
 cdef void merge_rows(row_buffer_t *into, row_buffer_t **buffers, uint32_t n) noexcept nogil
+
+# The same for the rows of apps, whose bytes move with them; `workers[i]` holds the rows of worker i.
+cdef void merge_app_rows(rows_t *into, rows_t *workers, uint32_t n) noexcept nogil
+
+# A row of apps about a flow, and an open map for what it says: the pairs go to rows.bytes, then end_app_row. NULL: no memory.
+cdef app_row_t *begin_app_row(rows_t *rows, uint64_t order, uint32_t worker, const flow_t *flow, uint8_t kind) noexcept nogil
+
+# Closes the map; or takes the row back, where there is nothing to say or it does not fit (then it is counted as lost).
+cdef void end_app_row(rows_t *rows, bint said) noexcept nogil
 
 cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil
 cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry, uint32_t rank, const flow_t *flow,

@@ -3,10 +3,11 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from fastpath.dataplane.hash cimport flow_id_of, hash_key
+from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, put_raw
+from fastpath.dataplane.hash cimport flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.types cimport (
-    NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t,
-    flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
+    FLOW_REVERSED, NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED,
+    PM_TO_CLIENT, SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
 )
 
 
@@ -25,12 +26,17 @@ cdef void open_rows(rows_t *rows) noexcept nogil:
     open_buffer(&rows.alerts, sizeof(alert_row_t))
     open_buffer(&rows.flows, sizeof(flow_row_t))
     open_buffer(&rows.events, sizeof(event_row_t))
+    open_buffer(&rows.apps, sizeof(app_row_t))
+    memset(&rows.bytes, 0, sizeof(rows.bytes))
 
 
 cdef void close_rows(rows_t *rows) noexcept nogil:
     close_buffer(&rows.alerts)
     close_buffer(&rows.flows)
     close_buffer(&rows.events)
+    close_buffer(&rows.apps)
+    free(rows.bytes.data)
+    memset(&rows.bytes, 0, sizeof(rows.bytes))
 
 
 cdef bint make_room(row_buffer_t *buffer, uint32_t more) noexcept nogil:
@@ -92,15 +98,64 @@ cdef void merge_rows(row_buffer_t *into, row_buffer_t **buffers, uint32_t n) noe
         buffers[i].used = 0
 
 
+cdef void merge_app_rows(rows_t *into, rows_t *workers, uint32_t n) noexcept nogil:
+    cdef row_buffer_t *buffers[64]
+    cdef uint32_t i, first = into.apps.used
+    cdef app_row_t *row
+    for i in range(n):
+        buffers[i] = &workers[i].apps
+    merge_rows(&into.apps, buffers, n)
+    for i in range(first, into.apps.used):
+        row = <app_row_t *>(into.apps.rows + <size_t>i * into.apps.size)
+        into.bytes.start = into.bytes.length
+        into.bytes.failed = False
+        if put_raw(&into.bytes, workers[row.worker].bytes.data + row.offset, row.length):
+            row.offset = into.bytes.start
+        else:
+            row.offset = row.length = 0
+            into.apps.lost += 1
+        row.worker = 0
+    for i in range(n):
+        workers[i].bytes.length = 0
+
+
+cdef app_row_t *begin_app_row(rows_t *rows, uint64_t order, uint32_t worker, const flow_t *flow, uint8_t kind) noexcept nogil:
+    cdef app_row_t *row = <app_row_t *>add_row(&rows.apps, order)
+    if row == NULL:
+        return NULL
+    row.kind = kind
+    row.worker = <uint8_t>worker
+    row.key = flow_key_of(flow)
+    row.reversed = (flow.flags & FLOW_REVERSED) != 0
+    row.flow = flow_id_of(<uint32_t>hash_key(&row.key), flow.first_ordinal)
+    row.flow_start = flow.first_ts
+    row.offset = rows.bytes.start = rows.bytes.length
+    rows.bytes.failed = False
+    rows.bytes.depth = 0
+    open_map(&rows.bytes)
+    return row
+
+
+cdef void end_app_row(rows_t *rows, bint said) noexcept nogil:
+    cdef app_row_t *row = <app_row_t *>(rows.apps.rows + <size_t>(rows.apps.used - 1) * rows.apps.size)
+    close_nested(&rows.bytes)
+    if said and not rows.bytes.failed:
+        row.length = <uint32_t>(rows.bytes.length - rows.bytes.start)
+        return
+    rows.apps.lost += rows.bytes.failed
+    rows.bytes.length = rows.bytes.start
+    rows.apps.used -= 1
+
+
 cdef void write_flow_row(flow_row_t *row, const flow_t *flow, uint8_t end, uint64_t ordinal) noexcept nogil:
-    row.flow = flow_id_of(<uint32_t>hash_key(&flow.key), flow.first_ordinal)
+    row.key = flow_key_of(flow)
+    row.flow = flow_id_of(<uint32_t>hash_key(&row.key), flow.first_ordinal)
     row.first_ordinal = flow.first_ordinal
     row.end_ordinal = ordinal
     row.start = flow.first_ts
     row.last = flow.last
     memcpy(row.bytes, flow.bytes, sizeof(flow.bytes))
     memcpy(row.pkts, flow.pkts, sizeof(flow.pkts))
-    row.key = flow.key
     row.rule = flow.rule
     row.flags = flow.flags
     row.state = flow.state
@@ -157,8 +212,10 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
     row.icmp_type = meta.icmp_type
     row.icmp_code = meta.icmp_code
     row.reversed = write_end_points(&row.key, burst, entry)
-    if meta.depth:
-        row.outer_reversed = write_end_points(&row.outer, burst, meta.parent)
+    if meta.flags & PM_REASSEMBLED:
+        row.source = SOURCE_DEFRAG
+    if meta.depth or meta.flags & PM_REASSEMBLED:
+        row.outer_reversed = write_end_points(&row.outer, burst, meta.packet)
     if flow != NULL:
         row.has_flow = 1
         row.flow = flow_id_of(meta.hash, flow.first_ordinal)

@@ -5,6 +5,7 @@ from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
+from fastpath.dataplane.hash cimport set_flow_key
 from fastpath.dataplane.hyperscan cimport hs_database_t, hs_scan, hs_scratch_t
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.pool cimport close_pool
@@ -115,7 +116,7 @@ cdef class Trial:
         flow = self.flows.get(key)
         if flow is None:
             flow = self.flows[key] = Flow()
-            flow.at.key = self.burst.key[entry]
+            set_flow_key(&flow.at, &self.burst.key[entry])
             flow.reversed_ = (meta.flags & PM_REVERSED) != 0
         meta.flags |= PM_FLOW
         if flow.reversed_ == ((meta.flags & PM_REVERSED) != 0):

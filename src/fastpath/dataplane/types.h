@@ -158,27 +158,55 @@ enum flow_state { FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSED, FLOW_STATE_MAX };
 enum flow_end { END_TIMEOUT, END_FORCED, END_SHUTDOWN, END_REUSE, END_MAX };
 
 typedef struct flow {
-    flow_key_t key;
+    /* all that a packet of a known IPv4 flow reads and writes */
     uint64_t last;              /* engine time of the latest packet, ns */
     uint32_t pkts[2];           /* to server, to client */
-    /* second line */
     uint64_t bytes[2];
-    uint64_t first_ordinal;
-    uint64_t first_ts;          /* stamp of the first packet, ns */
-    struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
-    uint32_t wheel_next, wheel_prev;    /* belong to flow */
-    uint32_t rule;              /* that dropped or passed the flow */
-    uint16_t group[2];          /* rule group by direction, of epoch */
+    /* of the key, in its order: the first four bytes of both addresses, and all that follows them (flow_has_key, flow_key_of) */
+    uint32_t head[2];
+    uint16_t port[2];
+    uint16_t vlan[VLANS_MAX];
+    uint8_t proto, tunnel, net, vni[3];
     uint16_t flags;             /* FLOW_* */
     uint8_t state;              /* enum flow_state */
     uint8_t tcp_state;          /* enum tcp_state, belongs to stream */
     uint8_t tcp_flags[2];       /* ORed, by direction */
     uint8_t epoch;              /* low bits of the rule set epoch that group belongs to */
     uint8_t reason;             /* why it is dropped or passed */
+    /* second line */
+    uint8_t tail[2][12];        /* of the key: the rest of both addresses */
+    uint64_t first_ordinal;
+    uint64_t first_ts;          /* stamp of the first packet, ns */
+    struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
+    uint32_t wheel_next, wheel_prev;    /* belong to flow */
+    uint32_t rule;              /* that dropped or passed the flow */
+    uint16_t group[2];          /* rule group by direction, of epoch */
 } flow_t;
+_Static_assert(offsetof(flow_t, tail) == 64, "the first line");
 _Static_assert(sizeof(flow_t) == 128, "two cache lines a flow");
 
-/* What few flows have, from the pool of the bucket. */
+/* ---- TCP: belongs to stream ---- */
+
+typedef struct tcp_half {       /* what one side sends, as the other acknowledges it */
+    uint32_t isn;               /* sequence number of its SYN */
+    uint32_t next_seq;          /* of the first byte not seen */
+    uint32_t last_ack;          /* the latest acknowledgment of the other side */
+    uint32_t next_win;          /* the first byte that the other side did not yet allow */
+    uint32_t window;            /* that the other side announced last, scaled */
+    uint32_t last_ts;           /* timestamp option (RFC 7323) */
+} tcp_half_t;
+
+typedef struct tcp_session {
+    tcp_half_t half[2];         /* of the client, of the server: indexed by the direction of their segments */
+    uint32_t flags;             /* SESSION_*, and in the upper bits the state before this one */
+    uint8_t half_flags[2];      /* HALF_* */
+    uint8_t scale;              /* window scales: of half[0] in the low four bits */
+    uint8_t os;                 /* enum host_os of the receivers: of half[0] in the low four bits; 0 not looked up */
+    struct held *held;          /* bytes and the rest that few sessions need (held.pxd); NULL for none */
+} tcp_session_t;
+_Static_assert(sizeof(tcp_session_t) == 64, "one cache line");
+
+/* What all flows but the simplest have, from the pool of the bucket: TCP sessions, and what rules or the device ask for. */
 typedef struct flow_more {
     uint64_t *bits;             /* flowbits, by interned number; NULL for none */
     uint32_t bits_words;
@@ -191,8 +219,9 @@ typedef struct flow_more {
     uint32_t errored_pkts;
     uint64_t errored_bytes;
     struct app *app;            /* protocol and transactions (applayer/applayer.h); NULL until there is data */
+    tcp_session_t tcp;          /* valid where flow_t.tcp_state is not TCP_NONE */
 } flow_more_t;
-_Static_assert(sizeof(flow_more_t) == 64, "one cache line");
+_Static_assert(sizeof(flow_more_t) == 128, "two cache lines");
 
 /* The memory of a bucket beside its flows. What is taken stands in an account, and is refused, and counted, at its cap.
    pool.pxd is all that touches it. */
@@ -226,6 +255,8 @@ enum { TO_SERVER = 0, TO_CLIENT = 1 };
 
 /* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
 
+enum source { SOURCE_PACKET, SOURCE_STREAM, SOURCE_FLUSH, SOURCE_DEFRAG };     /* flush: at the flow's end */
+
 typedef struct alert_row {
     uint64_t ordinal;           /* wire packet; 0 for a flush pseudo-packet */
     uint64_t ts;                /* ns */
@@ -234,14 +265,13 @@ typedef struct alert_row {
     uint64_t bytes[2];          /* of the flow so far */
     uint32_t pkts[2];
     flow_key_t key;
-    flow_key_t outer;           /* of the entry around, where depth > 0 */
+    flow_key_t outer;           /* of the wire packet, where the entry is another */
     uint32_t rule;              /* index in the rule set */
     uint32_t tunnel_id;
     uint16_t index;             /* order of the alert within its entry */
     uint16_t entry;             /* order of the entry within its wire packet: 0 is the innermost */
-    uint16_t vlan_depth;
     uint8_t action;             /* enum action: what was done */
-    uint8_t source;             /* 0 packet, 1 stream, 2 flush at the flow's end */
+    uint8_t source;             /* enum source */
     uint8_t to_client;
     uint8_t reversed;           /* PM_REVERSED of the entry */
     uint8_t outer_reversed;
@@ -249,8 +279,10 @@ typedef struct alert_row {
     uint8_t icmp_type, icmp_code;
     uint8_t net;                /* NET_* of the entry: NET_NONE has no addresses */
     uint8_t has_flow;
+    uint8_t app_proto[4];       /* as in flow_row_t */
+    uint8_t reserved[6];
 } alert_row_t;
-_Static_assert(sizeof(alert_row_t) == 176, "no padding");
+_Static_assert(sizeof(alert_row_t) == 184, "no padding");
 
 typedef struct flow_row {
     uint64_t flow;
@@ -269,7 +301,7 @@ typedef struct flow_row {
     uint8_t tcp_state;
     uint8_t tcp_flags[2];
     uint8_t reason;
-    uint32_t reserved;
+    uint8_t app_proto[4];       /* enum alproto: of the session, of what each direction was recognised as, before an upgrade */
 } flow_row_t;
 _Static_assert(sizeof(flow_row_t) == 168, "no padding");
 
@@ -313,12 +345,13 @@ typedef struct verdict_run {
 } verdict_run_t;
 _Static_assert(sizeof(verdict_run_t) == 16, "no padding");
 
-/* Notes an event on an entry. Never fails: a note without room is counted. */
+/* Notes an event on an entry. Never fails: a note without room is counted. Workers note on entries of their own in one burst at
+   the same time: what they share is the count. */
 static inline void note_event(burst_t *burst, uint32_t entry, uint16_t code)
 {
-    uint32_t at = burst->notes_used;
+    uint32_t at = __atomic_fetch_add(&burst->notes_used, 1, __ATOMIC_RELAXED);
     if (at >= EVENTS_MAX) {
-        burst->events_lost++;
+        __atomic_fetch_add(&burst->events_lost, 1, __ATOMIC_RELAXED);
         return;
     }
     uint16_t *link = &burst->meta[entry].events;
@@ -327,7 +360,6 @@ static inline void note_event(burst_t *burst, uint32_t entry, uint16_t code)
     burst->notes[at].code = code;
     burst->notes[at].next = NO_INDEX;
     *link = (uint16_t)at;
-    burst->notes_used = at + 1;
 }
 
 #endif

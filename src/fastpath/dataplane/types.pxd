@@ -28,6 +28,9 @@ cdef extern from "types.h" nogil:
     enum:
         END_TIMEOUT, END_FORCED, END_SHUTDOWN, END_REUSE, END_MAX
 
+    enum:
+        SOURCE_PACKET, SOURCE_STREAM, SOURCE_FLUSH, SOURCE_DEFRAG
+
     const uint32_t NO_RULE
 
     ctypedef struct packet_meta_t:
@@ -62,6 +65,16 @@ cdef extern from "types.h" nogil:
         uint64_t now[256]
         event_note_t notes[8192]
 
+    ctypedef struct tcp_half_t:
+        uint32_t isn, next_seq, last_ack, next_win, window, last_ts
+
+    ctypedef struct tcp_session_t:
+        tcp_half_t half[2]
+        uint32_t flags
+        uint8_t half_flags[2]
+        uint8_t scale, os
+        void *held
+
     ctypedef struct flow_more_t:
         uint64_t *bits
         uint32_t bits_words, alerts, session, dropped_pkts
@@ -69,6 +82,7 @@ cdef extern from "types.h" nogil:
         uint32_t offloaded_pkts, errored_pkts
         uint64_t errored_bytes
         void *app
+        tcp_session_t tcp
 
     enum:
         ACCOUNT_FLOW, ACCOUNT_STREAM, ACCOUNT_REASSEMBLY, ACCOUNT_APPLAYER, ACCOUNT_MAX
@@ -91,18 +105,21 @@ cdef extern from "types.h" nogil:
         uint32_t length, room
 
     ctypedef struct flow_t:
-        flow_key_t key
         uint64_t last
         uint32_t pkts[2]
         uint64_t bytes[2]
-        uint64_t first_ordinal, first_ts
-        flow_more_t *more
-        uint32_t wheel_next, wheel_prev, rule
-        uint16_t group[2]
+        uint32_t head[2]
+        uint16_t port[2]
+        uint16_t vlan[3]
+        uint8_t proto, tunnel, net
         uint16_t flags
         uint8_t state, tcp_state
         uint8_t tcp_flags[2]
         uint8_t epoch, reason
+        uint64_t first_ordinal, first_ts
+        flow_more_t *more
+        uint32_t wheel_next, wheel_prev, rule
+        uint16_t group[2]
 
     ctypedef struct alert_row_t:
         uint64_t ordinal, ts, flow, flow_start
@@ -110,8 +127,9 @@ cdef extern from "types.h" nogil:
         uint32_t pkts[2]
         flow_key_t key, outer
         uint32_t rule, tunnel_id
-        uint16_t index, entry, vlan_depth
+        uint16_t index, entry
         uint8_t action, source, to_client, reversed, outer_reversed, depth, icmp_type, icmp_code, net, has_flow
+        uint8_t app_proto[4]
 
     ctypedef struct flow_row_t:
         uint64_t flow, first_ordinal, end_ordinal, start, last
@@ -124,7 +142,7 @@ cdef extern from "types.h" nogil:
         uint8_t state, end, tcp_state
         uint8_t tcp_flags[2]
         uint8_t reason
-        uint32_t reserved
+        uint8_t app_proto[4]
 
     ctypedef struct event_row_t:
         uint64_t ordinal, ts

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import IO, Any
 
 import msgspec
@@ -15,11 +15,14 @@ import numpy as np
 
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
+from fastpath.outputs.eve_app import AppRows, app_proto
 from fastpath.outputs.community_id import WITH_PORTS, identify
 from fastpath.outputs.protocols import PROTOCOLS
 
+#: Event types of the application layers.
+APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
 #: Event types, by the names of `--events`.
-EVENTS = ("alert", "anomaly", "flow", "stats")
+EVENTS = ("alert", "anomaly", "flow", "stats", *APP_EVENT_TYPES)
 
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
@@ -29,8 +32,10 @@ SECOND = 1_000_000_000
 PACKET_SOURCES = {"": "wire/pcap", "ipip": "ipv4 tunnel", "6in4": "ipv4 tunnel", "4in6": "ipv6 tunnel", "6in6": "ipv6 tunnel",
                   "gre": "gre tunnel", "nvgre": "gre tunnel", "erspan": "gre tunnel", "teredo": "teredo tunnel",
                   "vxlan": "vxlan encapsulation", "geneve": "geneve encapsulation", "gtpu": "gtpu tunnel"}
-STREAM_SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)"}
-TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "closing", "closed")
+TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait",
+              "closing", "closed")
+SOURCES = {2: "stream (flow timeout)", 3: "defrag"}     # by alert_row_t.source; the others: PACKET_SOURCES
+SOURCE_DEFRAG = 3
 TCP_FLAGS = ((0x02, "syn"), (0x01, "fin"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"), (0x40, "ecn"), (0x80, "cwr"))
 FLOW_REASONS = {"reuse": "tcp_reuse"}
 REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
@@ -114,10 +119,9 @@ class EveWriter:
     flushes the stream and leaves it open.
     """
 
-    wants: frozenset[str] = frozenset()
-
     def __init__(self, out: IO[bytes], events: Iterable[str] = ("alert",), mode: str = "ids", seed: int = 0):
         self.events = check_events(events)
+        self.wants = frozenset(("apps",)) if self.events - {"flow", "stats"} else frozenset()
         self.lines = 0
         self._out = out
         self._mode = mode
@@ -130,6 +134,8 @@ class EveWriter:
         for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows)):
             if name in self.events:
                 lines.extend(make(batch))
+        if len(batch.rows["apps"]):
+            lines.extend(AppRows(batch).events(self.events, partial(self._app_head, batch)))
         if lines:
             self._out.write(self._encode(lines))
             self._out.flush()       # who reads a pipe waits for no buffer
@@ -149,11 +155,12 @@ class EveWriter:
             return
         ends = Ends(taken["key"], taken["reversed"])
         outer = Ends(taken["outer"], taken["outer_reversed"])
+        apps = AppRows(batch)
         fields = ("ordinal", "ts", "flow", "flow_start", "rule", "action", "source", "to_client", "depth", "icmp_type", "icmp_code",
-                  "has_flow", "bytes", "pkts")
+                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto")
         tunnels = taken["key"]["tunnel"].tolist()
-        for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets) in \
-                enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+        for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets,
+                entry, index, protocols) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
             signature = batch.signatures[rule]
             number = batch.captures.of(ordinal)
             proto = ends.proto[i]
@@ -164,22 +171,27 @@ class EveWriter:
             event: dict[str, Any] = {"timestamp": timestamp(ts)}
             if has_flow:
                 event["flow_id"] = flow
-            if number is not None and not depth and not source:
+            if number is not None and not depth and source != 2:
                 event["pcap_cnt"] = number[1]
             event["event_type"] = "alert"
             vlans = ends.vlans(i)
             if vlans:
                 event["vlan"] = vlans
             ends.put(i, event, ports, (1 if ends.net[i] == rows.NET_IPV4 else 58) if is_icmp else None)
-            if is_icmp:
+            if is_icmp and (has_flow or icmp_type or icmp_code):        # of a fragment they are not known
                 event["icmp_type"], event["icmp_code"] = icmp_type, icmp_code
-            event["pkt_src"] = STREAM_SOURCES.get(source) or PACKET_SOURCES[tunnel]
+            event["pkt_src"] = SOURCES.get(source) or PACKET_SOURCES[tunnel]
             if has_flow:
                 event["community_id"] = _community_id(ends.keys[i], self._seed)
             event["alert"] = _alert(signature, action, event, ports)
-            if depth:
-                event["tunnel"] = _tunnel(outer, i, depth, number, source)
+            said = apps.of_alert(ordinal, entry, index, flow) if has_flow else None
+            if said is not None:
+                event["tx_id"] = said[0]
+                event |= said[1]
+            if depth or source == SOURCE_DEFRAG:
+                event["tunnel"] = _tunnel(outer, i, depth, number if source in (0, SOURCE_DEFRAG) else None)
             if has_flow:
+                event |= app_proto(protocols)
                 event["direction"] = "to_client" if to_client else "to_server"
                 event["flow"] = _flow_so_far(event, size, packets, start, to_client)
             if self._mode == "ips":
@@ -187,6 +199,25 @@ class EveWriter:
             if number is not None or batch.capture is not None:
                 event["pcap_filename"] = number[0].name if number is not None else batch.capture.name  # type: ignore[union-attr]
             yield event
+
+    def _app_head(self, batch: Batch, row: np.ndarray, kind: str, to_client: bool) -> dict[str, Any]:
+        """What every event of the application layers begins with: the packet at work, the end points of the flow."""
+        ends = Ends(row["key"][None], np.array([row["reversed"] ^ to_client]))
+        number = batch.captures.of(int(row["ordinal"])) if row["ordinal"] else None
+        event: dict[str, Any] = {"timestamp": timestamp(int(row["ts"])), "flow_id": int(row["flow"])}
+        if number is not None:
+            event["pcap_cnt"] = number[1]
+        event["event_type"] = kind
+        vlans = ends.vlans(0)
+        if vlans:
+            event["vlan"] = vlans
+        ends.put(0, event, ends.proto[0] in WITH_L4_PORTS)
+        event["pkt_src"] = PACKET_SOURCES[rows.TUNNELS[int(row["key"]["tunnel"]) >> 4]] if row["ordinal"] else SOURCES[2]
+        event["community_id"] = _community_id(ends.keys[0], self._seed)
+        capture = number[0] if number is not None else batch.capture
+        if capture is not None:
+            event["pcap_filename"] = capture.name
+        return event
 
     def _anomalies(self, batch: Batch) -> Iterator[dict[str, Any]]:
         taken = batch.rows["events"]
@@ -206,7 +237,7 @@ class EveWriter:
                 event["vlan"] = vlans
             ends.put(i, event, ends.proto[i] in WITH_L4_PORTS)
             event["pkt_src"] = PACKET_SOURCES[rows.TUNNELS[tunnels[i] >> 4]]
-            event["anomaly"] = {"type": "decode", "event": names[code]}
+            event["anomaly"] = {"type": "stream" if names[code].startswith("stream.") else "decode", "event": names[code]}
             if number is not None:
                 event["pcap_filename"] = number[0].name
             yield event
@@ -216,8 +247,9 @@ class EveWriter:
         if not len(taken):
             return
         ends = Ends(taken["key"], taken["flags"] & rows.FLOW_REVERSED)
-        fields = ("flow", "first_ordinal", "start", "last", "bytes", "pkts", "flags", "state", "end", "tcp_state", "tcp_flags")
-        for i, (flow, first, start, last, size, packets, flags, state, end, tcp_state, tcp_flags) in \
+        fields = ("flow", "first_ordinal", "start", "last", "bytes", "pkts", "flags", "state", "end", "tcp_state", "tcp_flags",
+                  "app_proto")
+        for i, (flow, first, start, last, size, packets, flags, state, end, tcp_state, tcp_flags, protocols) in \
                 enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
             proto = ends.proto[i]
             event: dict[str, Any] = {"timestamp": timestamp(last), "flow_id": flow, "event_type": "flow"}
@@ -229,6 +261,7 @@ class EveWriter:
                 event["icmp_type"] = ends.sport[i]
                 if packets[1]:
                     event["response_icmp_type"] = ends.dport[i]
+            event |= app_proto(protocols)
             bypassed = flags & (rows.FLOW_BYPASS | rows.FLOW_OFFLOADED)
             reason = rows.FLOW_ENDS[end]
             event["flow"] = {
@@ -288,11 +321,11 @@ def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> d
     return alert
 
 
-def _tunnel(outer: Ends, i: int, depth: int, number: Any, source: int) -> dict[str, Any]:
+def _tunnel(outer: Ends, i: int, depth: int, number: Any) -> dict[str, Any]:
     tunnel: dict[str, Any] = {}
     outer.put(i, tunnel, True)
     tunnel["depth"] = depth
-    if number is not None and not source:
+    if number is not None:
         tunnel["pcap_cnt"] = number[1]
     tunnel["pkt_src"] = "wire/pcap"
     return tunnel

@@ -342,7 +342,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
             ops, begins = assembler.programs(conditions, [block for block in blocks if block not in ours], ours)
             app = engines_of(plan, ours, begins, lambda block: assembler.chain(block.transforms), fast, way_of(plan))
             pattern = choose_in(ours[fast]) if fast is not None else None
-            in_payload = fast is not None and ours[fast].buffer == "payload"
+            in_payload = pattern is not None and ours[fast].buffer == "payload"
             flags |= p.RULE_FILE if app.looks_at_files else 0
         else:
             ops = assembler.program(plan.conditions, blocks)

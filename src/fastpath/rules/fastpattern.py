@@ -54,14 +54,14 @@ _LAST = ("http.method", "http.stat_code")
 
 def chosen_block(blocks: Sequence[Block]) -> int | None:
     """Which block of a rule on transactions has the fast pattern: where the rule asks for it, else as Suricata 7.0.10 ranks
-    buffers, and among equals where the longest content is. It decides what is looked at first. None where no content must be
-    there."""
+    buffers, and among equals where the longest content is; a negated content only where there is no other. It decides what is
+    looked at first, and what of a rule is remembered. None without contents."""
     best = None
     for index, block in enumerate(blocks):
         rank = 1 if block.buffer == "payload" else 0 if block.buffer in _LAST else 2
         for step in takewhile(lambda step: not isinstance(step, Base64Decode), block.steps):
-            if isinstance(step, Content) and not step.negated:
-                key = step.fast_pattern, rank, len(step.pattern)
+            if isinstance(step, Content):
+                key = not step.negated, step.fast_pattern, rank, len(step.pattern)
                 if best is None or key > best[0]:
                     best = key, index
     return None if best is None else best[1]

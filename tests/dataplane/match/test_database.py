@@ -102,7 +102,10 @@ def test_structs_are_those_of_the_header(name):
     ("content", p.CONTENT_OP, "code flags at length offset depth distance within"),
     ("byte", p.BYTE_OP, "code flags nbytes base what result offset bitmask post multiplier value"),
     ("bits", p.BITS_OP, "code flags field mode value ignore"), ("base64", p.BASE64_OP, "code flags bytes offset block"),
-    ("block", p.BLOCK_OP, "code flags buffer next"), ("plain", p.PLAIN_OP, "code flags value"), ("pcre", p.PCRE_OP, "code flags expression"),
+    ("block", p.BLOCK_OP, "code flags buffer next chain"),
+    ("interface", p.INTERFACE_OP, "code flags uuid versions"), ("file", p.FILE_OP, "code flags what ranges at count"),
+    ("plain", p.PLAIN_OP, "code flags value"),
+    ("pcre", p.PCRE_OP, "code flags expression"),
     ("isdataat", p.ISDATAAT_OP, "code flags at"), ("number", p.NUMBER_OP, "code flags field ranges"),
     ("flowbits", p.FLOWBITS_OP, "code flags what bits")])
 def test_ops_are_those_of_the_header(name, packer, fields):

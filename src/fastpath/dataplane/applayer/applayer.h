@@ -25,7 +25,7 @@ typedef struct tx {             /* the head of every room's own transaction stru
     uint16_t flags;             /* TX_* */
     uint8_t progress[2];        /* by direction; room_t.complete[direction] ends it. Only ever grows */
     uint8_t inspected[2];       /* progress at the latest inspection of a direction; belongs to match */
-    uint8_t event_count;
+    uint8_t event_count, events_logged;
     uint8_t stream_logged;      /* alerts of the raw stream that named it; belongs to match */
     uint16_t events[TX_EVENTS_MAX];     /* enum app_event */
     uint64_t first_ordinal;     /* of the packet with which it was made */
@@ -66,7 +66,6 @@ enum app_flag {                 /* app_t.flags */
     APP_NO_REASSEMBLY = 1 << 7, /* and need not be reassembled */
     APP_BYPASS = 1 << 8,        /* the rest of the flow may be offloaded */
     APP_UPGRADE = 1 << 9,       /* the bytes that follow are another protocol (CONNECT, STARTTLS): app_t.next_proto or sought anew */
-    APP_LOGGED_PROTO = 1 << 10,
 };
 enum { APP_EVENTS_MAX = 8 };
 
@@ -84,9 +83,8 @@ typedef struct app {
     tx_t *first, *last;         /* alive, in the order of their ids */
     uint64_t next_tx;           /* id of the next one: how many there were */
     uint64_t fed[2];            /* bytes consumed by the parser */
-    bytes_t held[2];            /* datagram protocols have none; what a parser has not consumed stays in the stream */
     uint32_t need[2];           /* bytes beyond those held that the parser waits for, 0 for any */
-    uint32_t reserved;
+    uint32_t events_logged;
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
 } app_t;
 
@@ -102,7 +100,8 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint64_t ordinal;
 } app_context_t;
 
-enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2 };
+enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,
+                  PARSE_DATAGRAM = 1 << 3 };    /* for recognise: over UDP */
 enum parse_status { PARSE_OK, PARSE_NEED, PARSE_ERROR, PARSE_DONE };
 
 typedef struct parsed {

@@ -5,8 +5,21 @@
 
 #include "applayer.h"
 
-typedef struct http1_config { uint32_t request_body_limit, response_body_limit; } http1_config_t;
-typedef struct tls_config { uint8_t ja3, ja4, encryption_handling, reserved; } tls_config_t;
+typedef struct tls_config {
+    uint8_t ja3, ja4;           /* are fingerprints made? */
+    uint8_t log_ja4;            /* are they in the events of sessions? JA3 is, where it is made */
+    uint8_t encryption_handling;    /* once a session is encrypted: 0 track-only, 1 bypass, 2 full */
+} tls_config_t;
+typedef struct http1_config {
+    uint32_t body_limit[2];     /* bytes of a body that are kept for rules and files, by direction; 0 for all */
+    uint32_t inspect_min[2];    /* a body is looked at once so much of it is there, or all of it */
+    uint32_t inspect_window[2]; /* what has been looked at is seen again with this much, at least */
+    uint32_t layers;            /* of Content-Encoding that are undone; 0 for any number */
+    uint32_t bomb_limit;        /* decoded bytes from which on a ratio beyond 2048 ends a body */
+    uint32_t max_txs;           /* alive in one session */
+    uint8_t body_inline;        /* bodies are looked at as they come */
+    uint8_t double_decode_path, double_decode_query, reserved;
+} http1_config_t;
 typedef struct dns_config { uint32_t reserved; } dns_config_t;
 typedef struct smtp_config { uint32_t content_limit, content_inspect_min_size, content_inspect_window; } smtp_config_t;
 typedef struct ftp_config { uint32_t max_txs, max_line; } ftp_config_t;

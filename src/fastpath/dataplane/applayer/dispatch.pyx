@@ -27,7 +27,8 @@ cdef void open_table(app_table_t *table, settings) except *:
     for number in range(ALPROTO_MAX):
         table.config.enabled[number] = ON
     for name, value in settings.get("enabled", {}).items():
-        table.config.enabled[PROTOCOL_NUMBERS[name]] = ("no", "yes", "detection-only").index(value)
+        if name in PROTOCOL_NUMBERS:
+            table.config.enabled[PROTOCOL_NUMBERS[name]] = ("no", "yes", "detection-only").index(value)
     for name, ports in settings.get("tcp_ports", {}).items():
         for i, port in enumerate(ports[:HINTS_MAX]):
             table.tcp_hint[PROTOCOL_NUMBERS[name]][i] = port
@@ -57,10 +58,10 @@ cdef bint hinted(const app_table_t *table, const app_context_t *context, uint32_
     """Is one of the flow's ports a usual one of the protocol's server?"""
     cdef const uint16_t *ports = &table.tcp_hint[proto][0]
     cdef uint32_t i
-    if context.flow.key.proto == UDP:
+    if context.flow.proto == UDP:
         ports = &table.udp_hint[proto][0]
     for i in range(HINTS_MAX):
-        if ports[i] and (ports[i] == context.flow.key.port[0] or ports[i] == context.flow.key.port[1]):
+        if ports[i] and (ports[i] == context.flow.port[0] or ports[i] == context.flow.port[1]):
             return True
     return False
 
@@ -69,7 +70,7 @@ cdef uint32_t ask_rooms(const app_table_t *table, app_context_t *context, uint32
                         uint32_t length, uint32_t flags, uint8_t *proto) noexcept nogil:
     """What the rooms say, most definite answer first; proto[0] is whose."""
     cdef uint32_t number, said, best = RECOGNISED_NO
-    cdef bint datagrams = context.flow.key.proto == UDP
+    cdef bint datagrams = context.flow.proto == UDP
     cdef const room_t *room
     for number in range(ALPROTO_FAILED + 1, ALPROTO_MAX):
         room = &table.room[number]
@@ -196,7 +197,7 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     cdef const room_t *room
     cdef uint32_t said, result = 0
     if not app.flags & APP_SOUGHT_TO_SERVER << direction and app.proto != ALPROTO_FAILED:
-        said = seek(table, context, direction, data, length, PARSE_EOF)
+        said = seek(table, context, direction, data, length, PARSE_EOF | PARSE_DATAGRAM)
         if said == RECOGNISED_REVERSED:
             app.seen[1 - direction], app.seen[direction] = app.seen[direction], app.seen[1 - direction]
             app.flags &= ~<uint32_t> (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT)

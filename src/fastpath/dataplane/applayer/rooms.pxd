@@ -1,7 +1,18 @@
 # The rooms there are. A new one is entered here, and nowhere else.
-from fastpath.dataplane.applayer.applayer cimport room_t
+from libc.stdint cimport uint32_t
+
+from fastpath.dataplane.applayer.applayer cimport ALPROTO_DNS, ALPROTO_HTTP1, ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, room_t
+from fastpath.dataplane.applayer.dns cimport describe_dns
+from fastpath.dataplane.applayer.http1 cimport describe_http1
+from fastpath.dataplane.applayer.smtp cimport describe_smtp
+from fastpath.dataplane.applayer.ssh cimport describe_ssh
+from fastpath.dataplane.applayer.tls cimport describe_tls
 
 
 cdef inline void describe_rooms(room_t *rooms) noexcept nogil:
     """Fills in rooms[ALPROTO_*] of every protocol that has a parser."""
-    pass
+    describe_dns(&rooms[<uint32_t> ALPROTO_DNS])
+    describe_http1(&rooms[<uint32_t> ALPROTO_HTTP1])
+    describe_smtp(&rooms[<uint32_t> ALPROTO_SMTP])
+    describe_ssh(&rooms[<uint32_t> ALPROTO_SSH])
+    describe_tls(&rooms[<uint32_t> ALPROTO_TLS])

@@ -4,7 +4,12 @@ from fastpath.dataplane.applayer.applayer cimport app_config_t
 
 cdef void default_settings(app_config_t *config) noexcept nogil:
     """Suricata 7.0.10's stock values."""
-    config.http1.request_body_limit = config.http1.response_body_limit = 100 << 10
+    config.http1.body_limit[:] = [100 << 10, 100 << 10]
+    config.http1.inspect_min[:] = [32 << 10, 40 << 10]
+    config.http1.inspect_window[:] = [4 << 10, 16 << 10]
+    config.http1.layers = 2
+    config.http1.bomb_limit = 1 << 20
+    config.http1.max_txs = 512
     config.tls.ja3 = config.tls.ja4 = config.ssh.hassh = 1
     config.smtp.content_limit = 100000
     config.smtp.content_inspect_min_size = 32768
@@ -16,11 +21,19 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
 
 
 cdef void read_settings(app_config_t *config, settings) except *:
-    """Keys: "http.request-body-limit", "http.response-body-limit", "ssh.hassh", "tls.ja3", "files.hashes" (FILE_* bits)."""
-    if "http.request-body-limit" in settings:
-        config.http1.request_body_limit = settings["http.request-body-limit"]
-    if "http.response-body-limit" in settings:
-        config.http1.response_body_limit = settings["http.response-body-limit"]
+    """Keys: "http.request-body-limit" and the others of libhtp's default-config, "ssh.hassh", "tls.ja3", "files.hashes" (FILE_* bits)."""
+    for direction, side in enumerate(("request", "response")):
+        config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
+        config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",
+                                                           config.http1.inspect_min[direction])
+        config.http1.inspect_window[direction] = settings.get(f"http.{side}-body-inspect-window",
+                                                              config.http1.inspect_window[direction])
+    config.http1.layers = settings.get("http.response-body-decompress-layer-limit", config.http1.layers)
+    config.http1.bomb_limit = settings.get("http.compression-bomb-limit", config.http1.bomb_limit)
+    config.http1.max_txs = settings.get("http.max-tx", config.http1.max_txs)
+    config.http1.body_inline = settings.get("http.http-body-inline", config.http1.body_inline)
+    config.http1.double_decode_path = settings.get("http.double-decode-path", config.http1.double_decode_path)
+    config.http1.double_decode_query = settings.get("http.double-decode-query", config.http1.double_decode_query)
     if "tls.ja3" in settings:
         config.tls.ja3 = config.tls.ja4 = settings["tls.ja3"]
     if "ssh.hassh" in settings:

@@ -461,7 +461,7 @@ enum inspect_flag {             /* inspection_t.flags */
     INSPECT_IN_STREAM = 1 << 0, /* the payload entered the stream: only rules on packets look at it where it lies */
     INSPECT_FLUSH = 1 << 1,     /* a pseudo-packet at the end of a flow */
     INSPECT_NO_PAYLOAD = 1 << 2,    /* payload and stream are inspected no more (encrypted, or told so) */
-    INSPECT_PROTO_FOUND = 1 << 3,   /* recognition came to its end in a direction with this entry */
+    INSPECT_PROTO_FOUND = 1 << 3,   /* the first entry of its direction since recognition of that direction came to its end */
     INSPECT_STREAM_END = 1 << 4,    /* no more raw stream will come in this direction */
     INSPECT_TX = 1 << 5,        /* transactions may be inspected: UDP, or an established TCP session */
 };

@@ -3,6 +3,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cdef extern from *:
+    """
+    #ifndef rarely
+    #define rarely(x) __builtin_expect(!!(x), 0)
+    #endif
+    """
+    bint rarely(bint) noexcept nogil
     uint16_t __builtin_bswap16(uint16_t value) noexcept nogil
     uint32_t __builtin_bswap32(uint32_t value) noexcept nogil
     uint64_t __builtin_bswap64(uint64_t value) noexcept nogil
@@ -54,8 +60,20 @@ cdef inline uint32_t le32(const uint8_t *at) noexcept nogil:
 
 cdef inline uint64_t le64(const uint8_t *at) noexcept nogil:
     return (<uint64_t>le32(at + 4) << 32) | le32(at)
+cdef inline void put_be16(uint8_t *at, uint16_t value) noexcept nogil:
+    at[0] = <uint8_t>(value >> 8)
+    at[1] = <uint8_t>value
 
 
 # One store of eight bytes, as the machine orders them (little-endian).
 cdef inline void put64(void *at, uint64_t value) noexcept nogil:
     memcpy(at, &value, 8)
+
+
+# Turned left by up to half the width. The machine has one instruction for it.
+cdef inline uint32_t rotate32(uint32_t value, uint32_t by) noexcept nogil:
+    return value << by | value >> (0 - by & 31)
+
+
+cdef inline uint64_t rotate64(uint64_t value, uint32_t by) noexcept nogil:
+    return value << by | value >> (0 - by & 63)

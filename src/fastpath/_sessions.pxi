@@ -1,0 +1,308 @@
+# sessions: what stream and the application layer make of an entry before the rules see it, and what they have to say after. Part
+# of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
+
+cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t direction) noexcept nogil:
+    """Hands on what a direction of the stream has for its room."""
+    cdef const uint8_t *data
+    cdef uint32_t length, used, supply
+    while True:
+        supply = next_bytes(&engine.stream, context.flow, burst, entry, direction, &data, &length)
+        if supply == SUPPLY_NONE:
+            return
+        used = feed_bytes(&engine.apps, context, direction, NULL if supply == SUPPLY_GAP else data, length,
+                          PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0)
+        consume_bytes(context.flow, direction, used)
+        if context.app.proto == ALPROTO_FAILED:
+            stop_feeding(context.flow)
+            return
+        if context.app.flags & APP_NO_REASSEMBLY:
+            stop_reassembly(context.flow, TO_SERVER)
+            stop_reassembly(context.flow, TO_CLIENT)
+            return
+        if supply >= SUPPLY_END or used < length:
+            return
+
+
+cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
+    """Both directions, first the one that this entry acknowledges. What one was recognised as lets go what the other holds."""
+    cdef uint8_t proto = context.app.proto
+    cdef uint32_t direction = TO_SERVER if burst.meta[entry].flags & PM_TO_CLIENT else TO_CLIENT
+    if told & STREAM_FED_TO_SERVER << direction:
+        feed_stream(engine, context, burst, entry, direction)
+    if told & STREAM_FED_TO_SERVER << (1 - direction):
+        feed_stream(engine, context, burst, entry, 1 - direction)
+    if context.app.proto != proto and proto == ALPROTO_UNKNOWN:
+        feed_stream(engine, context, burst, entry, TO_SERVER)
+        feed_stream(engine, context, burst, entry, TO_CLIENT)
+    for direction in range(2):
+        if context.app.flags & APP_RAW_TO_SERVER << direction:
+            trigger_raw(context.flow, direction)
+    context.app.flags &= ~<uint32_t>(APP_RAW_TO_SERVER | APP_RAW_TO_CLIENT)
+
+
+cdef void turn_flow_round(flow_t *flow, packet_meta_t *meta) noexcept nogil:
+    """The first packet seen was the answer: who was held to be the client is the server."""
+    flow.pkts[0], flow.pkts[1] = flow.pkts[1], flow.pkts[0]
+    flow.bytes[0], flow.bytes[1] = flow.bytes[1], flow.bytes[0]
+    flow.flags ^= FLOW_REVERSED
+    if flow.flags & FLOW_SEEN_TO_CLIENT == 0 or flow.flags & FLOW_SEEN_TO_SERVER == 0:
+        flow.flags ^= FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER
+    flow.flags &= ~<uint16_t>(FLOW_GROUPED_TO_SERVER | FLOW_GROUPED_TO_CLIENT)
+    meta.flags ^= PM_TO_CLIENT
+
+
+cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, pool_t *pool, uint64_t now) noexcept nogil:
+    """Makes worker.context that of this flow; False where it has no application layer, or no memory for one."""
+    cdef app_context_t *context = &worker.context
+    if ensure_more(flow, pool) == NULL:
+        return False
+    context.flow = flow
+    context.app = <app_t *>flow.more.app
+    context.pool = pool
+    context.now = now
+    context.ordinal = worker.ordinal
+    return open_session(context)
+
+
+cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, uint32_t entry, flow_t *flow, uint32_t told,
+                          uint64_t now) noexcept nogil:
+    """Brings the application layer of the entry's flow up to date, and says in worker.inspection what the rules have to look at
+    beside the packet. `told`: what take_segment said."""
+    cdef packet_meta_t *meta = &burst.meta[entry]
+    cdef inspection_t *inspection = &worker.inspection
+    cdef app_context_t *context = &worker.context
+    cdef pool_t *pool = &engine.bucket[meta.bucket].pool
+    cdef uint32_t sought = 0
+    memset(inspection, 0, sizeof(inspection_t))
+    worker.raw.started = 0
+    worker.raw.progress = 0
+    if meta.flags & PM_PSEUDO:
+        inspection.flags = INSPECT_FLUSH | INSPECT_STREAM_END
+    if told & STREAM_IN:
+        inspection.flags |= INSPECT_IN_STREAM
+    if flow.proto == TCP:
+        if (flow.more == NULL or flow.more.app == NULL) and not told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
+            return
+    elif flow.proto != UDP or meta.payload_len == 0 and (flow.more == NULL or flow.more.app == NULL):
+        return
+    if not enter_session(engine, worker, flow, pool, now):
+        return
+    inspection.events_before = context.app.event_count
+    sought = context.app.flags & (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT)
+    if flow.proto == TCP:
+        if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
+            feed_session(engine, context, burst, entry, told)
+    elif meta.payload_len and feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
+                                            meta.payload_len) & FEED_REVERSED:
+        turn_flow_round(flow, meta)
+    inspection.context = context
+    inspection.room = room_of(&engine.apps, context)
+    if flow.proto == UDP or meta.flags & PM_ESTABLISHED:
+        inspection.flags |= INSPECT_TX
+    if context.app.flags & APP_NO_PAYLOAD:
+        inspection.flags |= INSPECT_NO_PAYLOAD
+    if context.app.flags & (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT) & ~sought:
+        inspection.flags |= INSPECT_PROTO_FOUND
+
+
+cdef void open_windows(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, uint32_t told) noexcept nogil:
+    """The windows of the raw stream that are inspected with this entry."""
+    cdef inspection_t *inspection = &worker.inspection
+    cdef window_t *window
+    inspection.windows = worker.windows
+    inspection.stream_size[TO_SERVER] = stream_size(flow, TO_SERVER)
+    inspection.stream_size[TO_CLIENT] = stream_size(flow, TO_CLIENT)
+    if inspection.flags & INSPECT_NO_PAYLOAD or not raw_ready(&engine.stream, flow, meta, told):
+        return
+    while inspection.window_count < WINDOWS_MAX and next_raw(&engine.stream, flow, meta, told, False, &worker.raw):
+        window = &worker.windows[inspection.window_count]
+        window.data = worker.raw.data
+        window.length = worker.raw.length
+        window.offset = worker.raw.offset
+        inspection.window_count += 1
+
+
+# ---- what transactions have to say ----
+
+cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t kind, uint64_t tx, uint32_t direction) noexcept nogil:
+    """A row about the session of worker.context, now."""
+    cdef app_row_t *row = begin_app_row(worker.rows, worker.order, worker.number, worker.context.flow, kind)
+    if row != NULL:
+        row.ordinal = 0 if meta.flags & PM_PSEUDO else worker.ordinal
+        row.ts = meta.ts
+        row.tx = tx
+        row.proto = worker.context.app.proto
+        row.direction = <uint8_t>direction
+        row.depth = meta.depth
+        row.to_client = (meta.flags & PM_TO_CLIENT) != 0
+    return row
+
+
+cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
+                      bint ended) noexcept nogil:
+    """Files that have come to their end since."""
+    cdef uint32_t direction
+    cdef file_t *file
+    cdef app_row_t *row
+    for direction in range(2):
+        file = tx.files[direction]
+        while file != NULL:
+            if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
+                file.flags |= FILE_LOGGED
+                if file.state == FILE_OPEN:
+                    file_close(&worker.context, tx, file, FILE_TRUNCATED)
+                row = begin_row(worker, meta, APP_ROW_FILE, tx.id, direction)
+                if row != NULL:
+                    say_file(&worker.rows.bytes, file)
+                    room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
+                    end_app_row(worker.rows, True)
+            file = file.next
+
+
+cdef void write_anomaly(worker_t *worker, const packet_meta_t *meta, uint64_t tx, uint16_t event) noexcept nogil:
+    cdef app_row_t *row = begin_row(worker, meta, APP_ROW_ANOMALY, tx, TO_SERVER)
+    if row != NULL:
+        row.code = event
+        end_app_row(worker.rows, True)
+
+
+cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended) noexcept nogil:
+    """Events, files and anomalies of the session of worker.context that are due. Without rows asked for they are but marked."""
+    cdef app_context_t *context = &worker.context
+    cdef const room_t *room = room_of(&engine.apps, context)
+    cdef tx_t *tx = context.app.first
+    cdef uint32_t direction
+    while engine.keep_apps and context.app.events_logged < context.app.event_count:
+        write_anomaly(worker, meta, NO_TX, context.app.events[context.app.events_logged])
+        context.app.events_logged += 1
+    if room == NULL:
+        return
+    while tx != NULL:
+        while engine.keep_apps and tx.events_logged < tx.event_count:
+            write_anomaly(worker, meta, tx.id, tx.events[tx.events_logged])
+            tx.events_logged += 1
+        if engine.keep_apps:
+            write_files(engine, worker, room, meta, tx, ended)
+        for direction in range(2):
+            if log_due(room, tx, direction, ended) and engine.keep_apps \
+                    and begin_row(worker, meta, APP_ROW_EVENT, tx.id, direction) != NULL:
+                end_app_row(worker.rows, room.log(context, tx, direction, &worker.rows.bytes))
+        tx = tx.next
+
+
+cdef void write_alert_context(engine_t *engine, worker_t *worker, const packet_meta_t *meta, tx_t *tx, uint32_t rank,
+                              uint32_t index) noexcept nogil:
+    """What an alert carries of the transaction that it matched on."""
+    cdef const room_t *room = worker.inspection.room
+    cdef app_row_t *row
+    if room == NULL:
+        return
+    row = begin_row(worker, meta, APP_ROW_ALERT, tx.id, meta.flags // PM_TO_CLIENT & 1)
+    if row != NULL:
+        row.entry = <uint16_t>rank
+        row.code = <uint16_t>index
+        end_app_row(worker.rows, room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes))
+
+
+cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
+    """The rules are through with an entry: what is due is written, what is over is freed."""
+    if worker.inspection.context != NULL:
+        write_session(engine, worker, meta, False)
+        free_done(&engine.apps, &worker.context, rules)
+        if worker.context.app.flags & APP_BYPASS:
+            flow.flags |= FLOW_BYPASS
+    if flow.proto == TCP:
+        settle_stream(&engine.stream, &engine.bucket[meta.bucket].pool, flow, meta, worker.raw.progress)
+
+
+# ---- the end of a flow ----
+
+cdef void make_pseudo(worker_t *worker, uint32_t bucket, const flow_t *flow, uint32_t direction) noexcept nogil:
+    """A packet without payload of this direction, in worker.flush: what is left of a flow is inspected with it."""
+    cdef burst_t *burst = worker.flush
+    cdef packet_meta_t *meta = &burst.meta[0]
+    cdef uint8_t *frame = worker.flush_frame
+    cdef uint32_t source = direction ^ (flow.flags // FLOW_REVERSED & 1)
+    cdef uint32_t size = 20 if flow.net == NET_IPV4 else 40
+    cdef flow_key_t *key = &burst.key[0]
+    burst.packets = burst.entries = 1
+    burst.notes_used = 0
+    burst.now[0] = flow.last
+    key[0] = flow_key_of(flow)
+    memset(meta, 0, sizeof(packet_meta_t))
+    memset(frame, 0, PSEUDO_MAX)
+    if flow.net == NET_IPV4:
+        frame[0] = 0x45
+        frame[3] = 40
+        frame[8] = 64
+        frame[9] = flow.proto
+        memcpy(frame + 12, key.addr[source], 4)
+        memcpy(frame + 16, key.addr[1 - source], 4)
+    else:
+        frame[0] = 0x60
+        frame[5] = 20
+        frame[6] = flow.proto
+        frame[7] = 64
+        memcpy(frame + 8, key.addr[source], 16)
+        memcpy(frame + 24, key.addr[1 - source], 16)
+    frame[size] = flow.port[source] >> 8
+    frame[size + 1] = flow.port[source] & 255
+    frame[size + 2] = flow.port[1 - source] >> 8
+    frame[size + 3] = flow.port[1 - source] & 255
+    frame[size + 12] = 0x50
+    frame[size + 13] = 0x10
+    meta.frame = frame
+    meta.ts = flow.last
+    meta.caplen = meta.wirelen = size + 20
+    meta.hash = <uint32_t>hash_key(key)
+    meta.flags = PM_PSEUDO | PM_FLOW | PM_ESTABLISHED | PM_KEYED | direction * PM_TO_CLIENT | source * PM_REVERSED
+    meta.l4 = <uint16_t>size
+    meta.payload = <uint16_t>(size + 20)
+    meta.events = NO_INDEX
+    meta.linktype = 101
+    meta.net = flow.net
+    meta.proto = flow.proto
+    meta.tcp_flags = 0x10
+    meta.tunnel = flow.tunnel >> 4
+    meta.bucket = <uint8_t>bucket
+
+
+cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef uint32_t told
+    cdef verdict_t verdict
+    make_pseudo(worker, bucket, flow, direction)
+    clear_verdict(&verdict)
+    told = take_segment(&engine.stream, &engine.bucket[bucket].pool, flow, worker.flush, 0, flow.last)
+    open_inspection(engine, worker, worker.flush, 0, flow, told, flow.last)
+    if engine.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
+        open_windows(engine, worker, &worker.flush.meta[0], flow, told)
+        match_entry(engine, worker, engine.rules, worker.flush, 0, 0, flow, flow.last, &verdict)
+    settle_session(engine, worker, &worker.flush.meta[0], flow, engine.rules != NULL)
+
+
+cdef void name_protocols(const app_t *app, uint8_t *protocols) noexcept nogil:
+    """Fills app_proto of a row."""
+    if app != NULL:
+        protocols[0] = app.proto
+        protocols[1] = app.seen[TO_SERVER]
+        protocols[2] = app.seen[TO_CLIENT]
+        protocols[3] = app.original_proto
+
+
+cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint8_t *protocols) noexcept nogil:
+    """What is left of a flow is inspected and written, and its session freed. Fills in its protocols."""
+    cdef uint32_t direction, left
+    if flow.more == NULL:
+        return
+    if flow.proto == TCP:
+        left = left_in_stream(flow)
+        for direction in range(2):
+            if left & STREAM_FED_TO_SERVER << direction or flow.more.app != NULL and engine.rules != NULL:
+                flush_direction(engine, worker, bucket, flow, direction)
+    if flow.more.app != NULL and enter_session(engine, worker, flow, &engine.bucket[bucket].pool, flow.last):
+        make_pseudo(worker, bucket, flow, TO_SERVER)
+        write_session(engine, worker, &worker.flush.meta[0], True)
+        name_protocols(worker.context.app, protocols)
+        close_session(&engine.apps, &worker.context)
+    if flow.proto == TCP:
+        release_stream(&engine.bucket[bucket].pool, flow)

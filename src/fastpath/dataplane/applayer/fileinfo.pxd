@@ -1,0 +1,32 @@
+# What a file has to say: the object `fileinfo` of EVE, but for what outputs know themselves.
+from fastpath.dataplane.applayer.applayer cimport (
+    FILE_CLOSED, FILE_ERROR, FILE_HAS_GAPS, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_STORED, file_t,
+)
+from fastpath.dataplane.applayer.msgpack cimport (
+    close_nested, open_map, put_hex, put_key, say_bool, say_bytes, say_text, say_uint, writer_t,
+)
+
+
+cdef inline void say_file(writer_t *writer, const file_t *file) noexcept nogil:
+    """Hashes are those of whole files."""
+    cdef bint whole = file.state == FILE_CLOSED and not file.flags & FILE_HAS_GAPS
+    put_key(writer, b"fileinfo")
+    open_map(writer)
+    say_bytes(writer, b"filename", file.name.data, file.name.length)
+    say_bool(writer, b"gaps", file.flags & FILE_HAS_GAPS)
+    say_text(writer, b"state", b"CLOSED" if file.state == FILE_CLOSED else b"ERROR" if file.state == FILE_ERROR else b"TRUNCATED")
+    if whole and file.flags & FILE_MD5:
+        put_key(writer, b"md5")
+        put_hex(writer, file.md5, 16, False)
+    if whole and file.flags & FILE_SHA1:
+        put_key(writer, b"sha1")
+        put_hex(writer, file.sha1, 20, False)
+    if whole and file.flags & FILE_SHA256:
+        put_key(writer, b"sha256")
+        put_hex(writer, file.sha256, 32, False)
+    say_bool(writer, b"stored", file.flags & FILE_STORED)
+    say_uint(writer, b"size", file.size)
+    if file.end:
+        say_uint(writer, b"start", file.start)
+        say_uint(writer, b"end", file.end)
+    close_nested(writer)

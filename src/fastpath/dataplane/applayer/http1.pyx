@@ -1,0 +1,234 @@
+# See http1.pxd.
+#
+# Behaves as Suricata with libhtp in its personality IDS: lenient, leaning to what the laxest server or browser makes of bytes.
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport strlen
+
+from fastpath.dataplane.applayer.applayer cimport *
+from fastpath.dataplane.applayer.http1_body cimport forget_inspected
+from fastpath.dataplane.applayer.http1_buffers cimport http1_view
+from fastpath.dataplane.applayer.http1_inflate cimport free_inflaters
+from fastpath.dataplane.applayer.http1_log cimport http1_record
+from fastpath.dataplane.applayer.http1_request cimport complete_request, request_step
+from fastpath.dataplane.applayer.http1_response cimport complete_response, response_step
+from fastpath.dataplane.applayer.http1_side cimport hold
+from fastpath.dataplane.applayer.http1_state cimport *
+from fastpath.dataplane.applayer.msgpack cimport writer_t
+from fastpath.dataplane.pool cimport bytes_free, pool_give, pool_take
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
+
+cdef extern from *:
+    """
+    /* a request begins with one of these and a space or tab, in any case of letters */
+    static const char *const http1_openings[] = {"get", "put", "post", "head", "trace", "options", "connect", "delete", "patch",
+        "propfind", "proppatch", "mkcol", "copy", "move", "lock", "unlock", "checkout", "uncheckout", "checkin", "update", "label",
+        "report", "mkworkspace", "mkactivity", "merge", "invalid", "version-control", "baseline-control"};
+    #define HTTP1_OPENINGS (sizeof(http1_openings) / sizeof(http1_openings[0]))
+    """
+    const char *const http1_openings[]
+    const uint32_t HTTP1_OPENINGS
+
+cdef enum:
+    OPENING_MAX = 17            # bytes of the longest opening, with its space
+
+
+# ---- recognition ----
+
+cdef bint begins(const uint8_t *data, uint32_t length, const char *text) noexcept nogil:
+    """As far as there are bytes, and whatever their case."""
+    cdef uint32_t i = 0
+    while text[i] and i < length:
+        if lower(data[i]) != text[i]:
+            return False
+        i += 1
+    return True
+
+
+cdef uint32_t recognise_request(const uint8_t *data, uint32_t length) noexcept nogil:
+    cdef uint32_t i, size
+    cdef uint32_t said = RECOGNISED_NO
+    for i in range(HTTP1_OPENINGS):
+        if begins(data, length, http1_openings[i]):
+            size = <uint32_t> strlen(http1_openings[i])
+            if length <= size:
+                said = RECOGNISED_MORE
+            elif is_blank(data[size]):
+                return RECOGNISED_YES
+    return said
+
+
+cdef uint32_t recognise_response(const uint8_t *data, uint32_t length) noexcept nogil:
+    """HTTP/0.9, HTTP/1.0, HTTP/1.1"""
+    if not (begins(data, length, b"http/0.9") or begins(data, length, b"http/1.0") or begins(data, length, b"http/1.1")):
+        return RECOGNISED_NO
+    return RECOGNISED_YES if length >= 8 else RECOGNISED_MORE
+
+
+cdef uint32_t recognise(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil:
+    return recognise_request(data, length) if direction == TO_SERVER else recognise_response(data, length)
+
+
+# ---- parsing ----
+
+cdef http1_t *state_of(app_context_t *context) noexcept nogil:
+    if context.app.state == NULL:
+        context.app.state = pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(http1_t))
+    return <http1_t *> context.app.state
+
+
+cdef uint32_t run(app_context_t *context, http1_t *http, uint32_t direction) noexcept nogil:
+    """Steps until a side stops. STEP_ERROR ends the session."""
+    cdef side_t *side = &http.side[direction]
+    cdef uint32_t said
+    while side.status != SIDE_TUNNEL:
+        said = request_step(context, http) if direction == TO_SERVER else response_step(context, http)
+        if said == STEP_ON:
+            continue
+        if said == STEP_HOLD and not hold(context, side, direction):
+            said = STEP_ERROR
+        if said == STEP_WAIT and side.at < side.length:
+            side.status = SIDE_WAITING
+        elif side.status == SIDE_WAITING:
+            side.status = SIDE_OPEN
+        if said == STEP_ERROR:
+            side.status = SIDE_ERROR
+        return said
+    return STEP_MORE
+
+
+cdef uint32_t run_over(app_context_t *context, http1_t *http, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+    cdef side_t *side = &http.side[direction]
+    cdef uint32_t said
+    side.data = data
+    side.length = length
+    side.at = side.start = 0
+    said = run(context, http, direction)
+    side.data = NULL
+    side.length = side.at = side.start = 0
+    return said
+
+
+cdef uint32_t skip_gap(app_context_t *context, http1_t *http, uint32_t direction, uint32_t length) noexcept nogil:
+    """Missing bytes are those of a body where one is at work; anywhere else parsing goes on behind them."""
+    cdef side_t *side = &http.side[direction]
+    if direction == TO_SERVER and side.state == REQUEST_FINALIZE:
+        return complete_request(context, side)
+    if direction == TO_CLIENT and side.state == RESPONSE_FINALIZE:
+        return complete_response(context, http)
+    if (side.state == REQUEST_BODY or side.state == REQUEST_IGNORE) if direction == TO_SERVER else (
+            side.state == RESPONSE_BODY or side.state == RESPONSE_BODY_TO_END):
+        return run_gap(context, http, direction, length)
+    return STEP_MORE
+
+
+cdef uint32_t run_gap(app_context_t *context, http1_t *http, uint32_t direction, uint32_t length) noexcept nogil:
+    cdef side_t *side = &http.side[direction]
+    cdef uint32_t said
+    side.data = NULL
+    side.length = length
+    side.at = side.start = 0
+    said = request_step(context, http) if direction == TO_SERVER else response_step(context, http)
+    side.length = side.at = side.start = 0
+    return said
+
+
+cdef uint32_t close_side(app_context_t *context, http1_t *http, uint32_t direction) noexcept nogil:
+    cdef side_t *side = &http.side[direction]
+    if side.status == SIDE_ERROR:
+        return STEP_MORE
+    side.status = SIDE_CLOSED
+    return run_over(context, http, direction, NULL, 0)
+
+
+cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+    cdef http1_t *http = state_of(context)
+    cdef parsed_t parsed
+    cdef uint32_t said = STEP_MORE
+    parsed.consumed = length
+    parsed.need = 0
+    parsed.status = PARSE_ERROR
+    if http == NULL:
+        return parsed
+    if flags & PARSE_GAP:
+        said = skip_gap(context, http, direction, length)
+    elif length:
+        said = run_over(context, http, direction, data, length)
+    if flags & PARSE_EOF and said != STEP_ERROR and not http.eof[direction]:
+        http.eof[direction] = True
+        # a server that closes ends what its client was saying
+        said = close_side(context, http, TO_SERVER)
+        if direction == TO_CLIENT:
+            said = close_side(context, http, TO_CLIENT)
+    parsed.status = PARSE_ERROR if said == STEP_ERROR else PARSE_OK
+    return parsed
+
+
+# ---- looking ----
+
+cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index, view_t *view) noexcept nogil:
+    return http1_view(context, <http1_tx_t *> tx, direction, buffer, index, view)
+
+
+cdef void inspected(app_context_t *context, tx_t *tx, uint32_t direction) noexcept nogil:
+    cdef http1_t *http = <http1_t *> context.app.state
+    forget_inspected(&context.config.http1, <http1_tx_t *> tx, direction, http.eof[direction])
+
+
+cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil:
+    """One event a transaction, when both directions are complete."""
+    if kind == LOG_TO_SERVER:
+        return False
+    http1_record(<writer_t *> writer, <http1_tx_t *> tx)
+    return True
+
+
+# ---- freeing ----
+
+cdef void free_tx(app_context_t *context, tx_t *head) noexcept nogil:
+    cdef http1_tx_t *tx = <http1_tx_t *> head
+    cdef http1_t *http = <http1_t *> context.app.state
+    cdef message_t *message
+    cdef uint32_t direction
+    for direction in range(2):
+        message = &tx.side[direction]
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.line)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.raw)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.text)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.headers)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.body)
+        if http != NULL and http.side[direction].tx == tx:
+            http.side[direction].tx = NULL
+            http.side[direction].status = SIDE_TUNNEL
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.path)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri_host)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.host)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.boundary)
+
+
+cdef void free_state(app_context_t *context) noexcept nogil:
+    cdef http1_t *http = <http1_t *> context.app.state
+    cdef uint32_t direction
+    if http == NULL:
+        return
+    for direction in range(2):
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &http.side[direction].held)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &http.side[direction].header)
+        free_inflaters(context, &http.side[direction].inflater)
+    pool_give(context.pool, ACCOUNT_APPLAYER, http, sizeof(http1_t))
+    context.app.state = NULL
+
+
+cdef void describe_http1(room_t *room) noexcept nogil:
+    room.name = b"http"
+    room.proto = ALPROTO_HTTP1
+    room.complete[TO_SERVER] = room.complete[TO_CLIENT] = HTTP1_COMPLETE
+    room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = HTTP1_COMPLETE
+    room.gaps = True
+    room.recognise = recognise
+    room.parse = parse
+    room.buffer = buffer
+    room.inspected = inspected
+    room.log = log
+    room.free_tx = free_tx
+    room.free_state = free_state

@@ -1,0 +1,212 @@
+# What the files of the HTTP/1 room share: the transaction, the two parsers of a session, small classes of bytes.
+#
+# A parser takes all that it is shown. A line that is not over waits in side_t.held, at most FIELD_MAX bytes of it.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
+
+from fastpath.dataplane.applayer.applayer cimport app_context_t, file_t, tx_t
+from fastpath.dataplane.types cimport bytes_t
+
+cdef enum:
+    FIELD_MAX = 18000           # bytes of a line, or of a header with its continuations, that may wait for their end
+    HEADERS_MAX = 1024          # headers of one message
+    HEADER_TEXT_MAX = 1 << 21   # bytes of all of them
+    REPETITIONS_MAX = 64        # headers of a message that may join one of the same name, the first of each name aside
+    BOUNDARY_MAX = 200
+    INFLATE_OUT = 8192          # bytes that an inflater holds before it passes them on
+    LAYERS_MAX = 16
+
+cdef enum request_state:
+    REQUEST_IDLE, REQUEST_LINE, REQUEST_PROTOCOL, REQUEST_HEADERS, REQUEST_CONNECT_CHECK, REQUEST_CONNECT_WAIT
+    REQUEST_CONNECT_PROBE, REQUEST_BODY_DETERMINE, REQUEST_BODY, REQUEST_CHUNK_LENGTH, REQUEST_CHUNK, REQUEST_CHUNK_END
+    REQUEST_FINALIZE, REQUEST_IGNORE
+
+cdef enum response_state:
+    RESPONSE_IDLE, RESPONSE_LINE, RESPONSE_HEADERS, RESPONSE_BODY_DETERMINE, RESPONSE_BODY, RESPONSE_BODY_TO_END
+    RESPONSE_CHUNK_LENGTH, RESPONSE_CHUNK, RESPONSE_CHUNK_END, RESPONSE_FINALIZE
+
+cdef enum side_status:
+    SIDE_OPEN, SIDE_CLOSED, SIDE_WAITING, SIDE_TUNNEL, SIDE_ERROR
+
+# how a step of a parser ends
+cdef enum step:
+    STEP_ON, STEP_MORE, STEP_HOLD, STEP_WAIT, STEP_ERROR     # HOLD: more, and the line at work is kept; WAIT: for the other side
+
+cdef enum coding:
+    CODING_UNKNOWN, CODING_NONE, CODING_IDENTITY, CODING_CHUNKED, CODING_INVALID
+
+cdef enum protocol_number:
+    PROTOCOL_INVALID = -2, PROTOCOL_UNKNOWN = -1, PROTOCOL_0_9 = 9, PROTOCOL_1_0 = 100, PROTOCOL_1_1 = 101
+
+cdef enum method_number:
+    METHOD_UNKNOWN, METHOD_HEAD, METHOD_GET, METHOD_PUT, METHOD_POST, METHOD_CONNECT, METHOD_OTHER
+
+cdef enum:      # http1_tx_t.flags
+    HTTP1_UNPARSEABLE = 1 << 0          # a header without colon was seen, and so on: each is told of once a transaction
+    HTTP1_INVALID_HEADER = 1 << 1
+    HTTP1_INVALID_FOLDING = 1 << 2
+    HTTP1_INVALID_REQUEST = 1 << 3      # what follows the headers cannot be understood
+    HTTP1_CONTINUED = 1 << 4            # a 100 Continue was seen
+    HTTP1_NO_09 = 1 << 5
+    HTTP1_BODY_SETUP = 1 << 6           # what kind of body the request has is known
+    HTTP1_MULTIPART = 1 << 7
+    HTTP1_UPLOAD = 1 << 8               # POST or PUT: the body is a file
+    HTTP1_HAS_HOST = 1 << 9             # tx.host is of the URI
+    HTTP1_FILE_TO_SERVER = 1 << 10      # a file is open in that direction
+    HTTP1_FILE_TO_CLIENT = 1 << 11
+
+cdef struct span_t:             # of a bytes_t
+    uint32_t at, length
+
+cdef struct header_t:
+    span_t name, value          # of message_t.text
+    uint32_t repeated
+
+cdef struct message_t:          # a request or a response
+    bytes_t line
+    span_t first, second, third # of line: method, URI, protocol; or protocol, status, message
+    bytes_t raw                 # the headers, and trailers, as they came
+    bytes_t text                # names and values
+    bytes_t headers             # header_t, in the order in which the names were first seen
+    uint32_t header_count, repetitions
+    bytes_t body                # what may be inspected, decoded, from `base` on
+    uint64_t base
+    uint64_t seen               # bytes of the body that were within the limit
+    uint64_t inspected          # of them
+    uint64_t entity             # bytes of the body, decoded
+    uint64_t length             # bytes of the body as they came
+    int64_t content_length
+    int protocol
+    uint8_t coding
+    uint8_t has_line, has_protocol, has_uri, has_status, has_message
+    uint8_t fetched             # its body was shown since the rules were done with it last
+    uint8_t trailers
+
+cdef struct http1_tx_t:
+    tx_t head
+    message_t side[2]
+    bytes_t uri                 # normalised
+    bytes_t path                # likewise, of the URI alone: the name of what has no other
+    bytes_t uri_host            # as the URI has it, normalised
+    bytes_t host                # of the URI, else of the Host header
+    int uri_port                # -1 for none
+    int port                    # 0: not known yet, -1: none
+    uint8_t has_path, has_host
+    uint8_t method              # enum method_number
+    uint8_t is_0_9
+    int status                  # -1 for one that is no status
+    uint32_t flags              # HTTP1_*
+    bytes_t boundary
+    uint64_t parsed             # of the request's body, by the parser of multipart
+
+cdef extern from "zlib.h" nogil:
+    ctypedef struct z_stream:
+        uint8_t *next_in
+        uint32_t avail_in
+        uint8_t *next_out
+        uint32_t avail_out
+        void *(*zalloc)(void *, unsigned int, unsigned int) noexcept
+        void (*zfree)(void *, void *) noexcept
+        void *opaque
+
+cdef struct inflater_t:         # a layer of Content-Encoding: http1_inflate.pxd
+    inflater_t *next            # the layer below
+    z_stream stream
+    int kind
+    bint working                # the stream is set up
+    uint32_t tries
+    bint passes                 # bytes are no longer decoded
+    uint8_t out[8192]
+
+cdef struct side_t:
+    uint8_t state, status
+    const uint8_t *data         # what is shown
+    uint32_t length, at         # of data; next byte to read
+    uint32_t start              # of data: where the line at work begins, beyond what is held
+    bytes_t held                # the line at work, as far as earlier calls showed it
+    bytes_t header              # a header that may go on in the next line
+    int64_t left                # bytes of a chunk or body to come
+    http1_tx_t *tx
+    uint64_t next_tx            # of the response side: the id of the transaction that the next response answers
+    inflater_t *inflater
+
+cdef struct http1_t:
+    side_t side[2]
+    uint32_t responses          # complete
+    uint8_t yields              # the response side stops at the end of its transaction, for the request side
+    uint8_t eof[2]              # no more will come
+
+
+cdef inline bint is_space(int c) noexcept nogil:
+    return c == 32 or 9 <= c <= 13
+
+
+cdef inline bint is_blank(int c) noexcept nogil:
+    return c == 32 or c == 9
+
+
+cdef inline int lower(int c) noexcept nogil:
+    return c + 32 if 65 <= c <= 90 else c
+
+
+cdef inline int digit_of(int c) noexcept nogil:
+    """Of a hexadecimal digit, else -1."""
+    if 48 <= c <= 57:
+        return c - 48
+    c = lower(c)
+    return c - 87 if 97 <= c <= 102 else -1
+
+
+cdef inline bint is_token(int c) noexcept nogil:
+    """RFC 7230 section 3.2.6, with what separates left out."""
+    if c <= 32 or c >= 127:
+        return False
+    return not (c == 40 or c == 41 or c == 60 or c == 62 or c == 64 or c == 44 or c == 59 or c == 58 or c == 92 or c == 34
+                or c == 47 or c == 91 or c == 93 or c == 63 or c == 61 or c == 123 or c == 125)
+
+
+cdef inline bint same(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
+    """Equal but for the case of letters; `text` in lower case."""
+    cdef uint32_t i
+    if length != size:
+        return False
+    for i in range(length):
+        if lower(data[i]) != text[i]:
+            return False
+    return True
+
+
+cdef inline int64_t index_of(const uint8_t *data, uint32_t length, const uint8_t *text, uint32_t size) noexcept nogil:
+    """Where the text begins first, -1 for nowhere."""
+    cdef uint32_t i
+    if size == 0 or size > length:
+        return -1
+    for i in range(length - size + 1):
+        if data[i] == text[0] and memcmp(data + i, text, size) == 0:
+            return i
+    return -1
+
+
+cdef inline int64_t index_of_caseless(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
+    cdef uint32_t i
+    if size > length:
+        return -1
+    for i in range(length - size + 1):
+        if same(data + i, size, text, size):
+            return i
+    return -1
+
+
+cdef inline const uint8_t *bytes_of(const bytes_t *bytes, span_t span) noexcept nogil:
+    return bytes.data + span.at
+
+
+cdef inline uint32_t without_end(const uint8_t *data, uint32_t length) noexcept nogil:
+    """The length of a line without the CR and LF that end it, however many."""
+    while length and (data[length - 1] == 10 or data[length - 1] == 13):
+        length -= 1
+    return length
+
+
+cdef inline bint is_empty_line(const uint8_t *data, uint32_t length) noexcept nogil:
+    return (length == 1 and (data[0] == 13 or data[0] == 10)) or (length == 2 and data[0] == 13 and data[1] == 10)

@@ -1,0 +1,120 @@
+# What the TLS room remembers of a session. All of it hangs on app_t.state; a session is one transaction.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath.dataplane.applayer.applayer cimport app_context_t, tx_t
+from fastpath.dataplane.applayer.ja4 cimport ja4_free, ja4_lists_t
+from fastpath.dataplane.pool cimport bytes_free
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t
+
+cdef enum:                          # session_t.flags
+    SEEN_CLIENT_HELLO = 1 << 0      # these four are also the bits of ssl.state (buffers.h)
+    SEEN_SERVER_HELLO = 1 << 1
+    SEEN_CLIENT_KEYX = 1 << 2
+    SEEN_SERVER_KEYX = 1 << 3
+    WANTS_CLIENT_CERT = 1 << 5      # the server has asked for one
+    CIPHER_CHANGED_TO_SERVER = 1 << 6, CIPHER_CHANGED_TO_CLIENT = 1 << 7
+    SESSION_RESUMED = 1 << 8        # a ticket was offered, or a session id was accepted
+    NO_CERTIFICATE = 1 << 9         # TLS 1.3: the certificate is encrypted
+    EARLY_DATA = 1 << 10
+    VERSIONS_OFFERED = 1 << 11      # the client hello has supported_versions
+    HANDSHAKE_OVER = 1 << 12
+    SESSION_OVER = 1 << 13
+    HEARTBEAT_PENDING = 1 << 14, HEARTBEAT_OF_CLIENT = 1 << 15, HEARTBEAT_OF_SERVER = 1 << 16
+    V2_CLIENT_HELLO = 1 << 17, V2_SERVER_HELLO = 1 << 18, V2_NO_SESSION_ID = 1 << 19, V2_MASTER_KEY = 1 << 20
+    V2_CLIENT_ENCRYPTED = 1 << 21, V2_SERVER_ENCRYPTED = 1 << 22
+    STATE_BITS = 15
+
+cdef enum:
+    NAME_MAX = 255                  # of a server name
+    FINGERPRINT_LENGTH = 59
+
+cdef struct side_t:                 # of one direction
+    uint16_t version
+    uint8_t content_type
+    uint8_t ended                   # no more bytes will come
+    uint32_t record_length
+    uint32_t left                   # bytes of an encrypted record still to pass
+    uint8_t message_type            # of `message`, a handshake message that goes on in later records
+    uint8_t in_message
+    uint8_t session_id_length
+    uint8_t has_name, has_random, has_chain, has_subject, has_issuer, has_serial, has_fingerprint, has_ja3
+    uint32_t message_length
+    uint32_t certificates           # in `chain`, each behind its length of three bytes
+    bytes_t message, chain, subject, issuer, serial, ja3
+    int64_t not_before, not_after   # seconds since 1970; 0 for unknown
+    uint8_t random[32]
+    uint8_t session_id[255]
+    uint8_t fingerprint[59]
+    uint8_t ja3_hash[32]
+
+cdef struct session_t:
+    tx_t *tx                        # NULL once it has been freed
+    side_t side[2]
+    uint32_t flags
+    uint32_t latest                 # the flags that the latest records have set
+    uint32_t heartbeat_length       # of an encrypted request on its way
+    uint8_t name_length
+    uint8_t has_ja4
+    uint8_t name[255]
+    uint8_t ja4[36]
+    ja4_lists_t ja4_lists           # of all client hellos
+    uint64_t number                 # holds a numeric buffer while it is looked at
+
+
+cdef inline void free_session(app_context_t *context, session_t *session) noexcept nogil:
+    """What hangs on it, not itself."""
+    cdef uint32_t i
+    cdef side_t *side
+    for i in range(2):
+        side = &session.side[i]
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &side.message)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &side.chain)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &side.subject)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &side.issuer)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &side.serial)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &side.ja3)
+    ja4_free(context.pool, &session.ja4_lists)
+
+
+# ---- versions ----
+
+cdef enum:
+    SSL2 = 0x0200, SSL3 = 0x0300, TLS10 = 0x0301, TLS11 = 0x0302, TLS12 = 0x0303, TLS13 = 0x0304
+    TLS13_EARLY_DRAFT = 0x7f01
+
+
+cdef inline bint version_is_good(uint16_t version) noexcept nogil:
+    """One that a record may bear: SSL 3.0 to TLS 1.3, its drafts, and those of Facebook's."""
+    return (SSL3 <= version <= TLS13 or 0x7f10 <= version <= 0x7f1c or version == TLS13_EARLY_DRAFT
+            or 0xfb14 <= version <= 0xfb17 or version == 0xfb1a)
+
+
+cdef inline const char *version_text(uint16_t version) noexcept nogil:
+    """As logs write it; NULL for one that is written in hexadecimal."""
+    if version == 0: return b"UNDETERMINED"
+    if version == SSL2: return b"SSLv2"
+    if version == SSL3: return b"SSLv3"
+    if version == TLS10: return b"TLSv1"
+    if version == TLS11: return b"TLS 1.1"
+    if version == TLS12: return b"TLS 1.2"
+    if version == TLS13: return b"TLS 1.3"
+    if version == 0x7f1c: return b"TLS 1.3 draft-28"
+    if version == 0x7f1b: return b"TLS 1.3 draft-27"
+    if version == 0x7f1a: return b"TLS 1.3 draft-26"
+    if version == 0x7f19: return b"TLS 1.3 draft-25"
+    if version == 0x7f18: return b"TLS 1.3 draft-24"
+    if version == 0x7f17: return b"TLS 1.3 draft-23"
+    if version == 0x7f16: return b"TLS 1.3 draft-22"
+    if version == 0x7f15: return b"TLS 1.3 draft-21"
+    if version == 0x7f14: return b"TLS 1.3 draft-20"
+    if version == 0x7f13: return b"TLS 1.3 draft-19"
+    if version == 0x7f12: return b"TLS 1.3 draft-18"
+    if version == 0x7f11: return b"TLS 1.3 draft-17"
+    if version == 0x7f10: return b"TLS 1.3 draft-16"
+    if version == TLS13_EARLY_DRAFT: return b"TLS 1.3 draft-<16"
+    if version == 0xfb14: return b"TLS 1.3 draft-20-fb"
+    if version == 0xfb15: return b"TLS 1.3 draft-21-fb"
+    if version == 0xfb16: return b"TLS 1.3 draft-22-fb"
+    if version == 0xfb17: return b"TLS 1.3 draft-23-fb"
+    if version == 0xfb1a: return b"TLS 1.3 draft-26-fb"
+    return NULL

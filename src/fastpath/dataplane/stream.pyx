@@ -1,0 +1,327 @@
+# See stream.pxd. The states are in tcp/handshake, established and closing; the bytes in tcp/held, reassembly, feeding, window.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from fastpath.dataplane.events cimport (
+    EVENT_STREAM_PKT_BROKEN_ACK, EVENT_STREAM_PKT_SPURIOUS_RETRANSMISSION, EVENT_STREAM_REASSEMBLY_SEQ_GAP,
+    EVENT_STREAM_SUSPECTED_RST_INJECT,
+)
+from fastpath.dataplane.tcp.checks cimport (
+    bad_window_update, final_ack, keep_alive, keep_alive_answer, outdated_ack, probe_answer, spurious, window_update,
+)
+from fastpath.dataplane.tcp.closing cimport (
+    state_close_wait, state_closing, state_fin_wait1, state_fin_wait2, state_last_ack, state_time_wait,
+)
+from fastpath.dataplane.tcp.established cimport state_established
+from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
+from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
+from fastpath.dataplane.tcp.held cimport (
+    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end, run_t,
+    side_t,
+)
+from fastpath.dataplane.tcp.segment cimport read_segment
+from fastpath.dataplane.tcp.session cimport (
+    HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RAW_LAST, HALF_RAW_OFF, HALF_RST_DOUBTED, HALF_TRIGGER, SESSION_ASYNC, SESSION_CHARGED,
+    SESSION_FAST_OPEN_LOST, SESSION_NO_APP, SESSION_PROBE, SESSION_RESET, STATE_BEFORE, held_of, raise_event, way_t,
+)
+from fastpath.dataplane.tcp.state cimport (
+    TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+)
+from fastpath.dataplane.tcp.window cimport advance_raw, chunk_due, left_edge, next_inline, next_passive
+from fastpath.dataplane.types cimport (
+    ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, note_event,
+)
+from fastpath.dataplane.wire.load cimport be32
+from fastpath.dataplane.wire.tcp cimport TCP_SEQ_AT
+
+
+cdef void stream_defaults(stream_config_t *config) noexcept nogil:
+    memset(config, 0, sizeof(stream_config_t))
+    config.depth = 1 << 20
+    config.chunk[0] = config.chunk[1] = 2560
+    config.passive = config.checksums = config.raw = config.liberal_timestamps = True
+    config.urgent = config.urgent_limit = URGENT_INLINE
+    config.max_syn = 10
+    config.max_synack = 5
+
+
+# ---- states ----
+
+cdef bint by_state(way_t *way, uint8_t state) noexcept nogil:
+    """False: the segment is not a part of the session."""
+    if state == TCP_ESTABLISHED:
+        return state_established(way)
+    if state == TCP_SYN_SENT:
+        return state_syn_sent(way)
+    if state == TCP_SYN_RECV:
+        return state_syn_recv(way)
+    if state == TCP_FIN_WAIT1:
+        return state_fin_wait1(way)
+    if state == TCP_FIN_WAIT2:
+        return state_fin_wait2(way)
+    if state == TCP_CLOSING:
+        return state_closing(way)
+    if state == TCP_CLOSE_WAIT:
+        return state_close_wait(way)
+    if state == TCP_LAST_ACK:
+        return state_last_ack(way)
+    if state == TCP_TIME_WAIT:
+        return state_time_wait(way)
+    return True
+
+
+cdef bint state_closed(way_t *way) noexcept nogil:
+    """A session that an RST of doubtful origin closed goes on where it was, if its receiver does."""
+    cdef uint8_t past
+    if way.segment.flags & TCP_RST:
+        return True
+    if way.session.half_flags[way.side] & HALF_RST_DOUBTED or not way.session.half_flags[way.side ^ 1] & HALF_RST_DOUBTED:
+        return True
+    past = <uint8_t>(way.session.flags >> STATE_BEFORE)
+    if not by_state(way, past):
+        return False
+    if way.flow.tcp_state == TCP_CLOSED:
+        way.flow.tcp_state = past
+    return True
+
+
+cdef void check_reset(way_t *way) noexcept nogil:
+    """Who goes on after its RST did not send it."""
+    if way.segment.flags & TCP_RST or not way.session.half_flags[way.side ^ 1] & HALF_RST_DOUBTED:
+        return
+    way.session.half_flags[way.side ^ 1] &= <uint8_t>~HALF_RST_DOUBTED
+    way.session.flags &= ~<uint32_t>SESSION_RESET
+    raise_event(way, EVENT_STREAM_SUSPECTED_RST_INJECT)
+
+
+cdef bint is_idle(way_t *way) noexcept nogil:
+    """Segments that change nothing: keep-alives, probes, old acknowledgments, bytes that are done with."""
+    cdef bint probed
+    cdef uint32_t again
+    if keep_alive(way):
+        return True
+    if keep_alive_answer(way):
+        way.session.half_flags[way.side] &= <uint8_t>~HALF_KEEPALIVE
+        return True
+    way.session.half_flags[way.side] &= <uint8_t>~HALF_KEEPALIVE
+    probed = probe_answer(way)
+    way.session.flags &= ~(<uint32_t>SESSION_PROBE << (way.side ^ 1))
+    if probed:
+        return True
+    if not final_ack(way) and not window_update(way) and (bad_window_update(way) or outdated_ack(way)):
+        return True
+    again = spurious(way)
+    if again:
+        raise_event(way, EVENT_STREAM_PKT_SPURIOUS_RETRANSMISSION)
+    return again == 2
+
+
+cdef void take_known(way_t *way) noexcept nogil:
+    """A segment of a flow with a session."""
+    cdef bint taken = True
+    way.flow.tcp_flags[way.side] |= way.segment.flags
+    if way.session.flags & SESSION_ASYNC and way.flow.tcp_flags[way.side ^ 1]:
+        way.session.flags &= ~<uint32_t>SESSION_ASYNC
+    if not way.segment.flags & TCP_ACK and way.segment.ack:
+        raise_event(way, EVENT_STREAM_PKT_BROKEN_ACK)
+    if not is_idle(way):
+        taken = state_closed(way) if way.flow.tcp_state == TCP_CLOSED else by_state(way, way.flow.tcp_state)
+    if taken:
+        check_reset(way)
+    else:
+        way.result |= STREAM_REJECTED
+
+
+cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst, uint32_t entry,
+                           uint64_t now) noexcept nogil:
+    cdef way_t way
+    cdef packet_meta_t *meta = &burst.meta[entry]
+    if meta.proto != 6 or (meta.flags & PM_L4_CHECKSUM and config.checksums):
+        return 0
+    memset(&way, 0, sizeof(way_t))
+    way.config = config
+    way.pool = pool
+    way.flow = flow
+    way.burst = burst
+    way.meta = meta
+    way.entry = entry
+    way.side = (meta.flags & PM_TO_CLIENT) != 0
+    way.session = session_of(flow)
+    if way.session != NULL:
+        way.own = &way.session.half[way.side]
+        way.peer = &way.session.half[way.side ^ 1]
+    if meta.flags & PM_PSEUDO:
+        way.segment.flags = TCP_ACK
+        if way.session != NULL:
+            reassemble(&way, way.side)
+        return way.result
+    read_segment(&way.segment, meta)
+    if way.session != NULL:
+        take_known(&way)
+        return way.result
+    flow.tcp_flags[way.side] |= way.segment.flags
+    if not way.segment.flags & TCP_ACK and way.segment.ack:
+        raise_event(&way, EVENT_STREAM_PKT_BROKEN_ACK)
+    if not state_none(&way):
+        way.result |= STREAM_REJECTED
+    return way.result
+
+
+cdef bint renews_session(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef bint answer = (meta.tcp_flags & TCP_ACK) != 0      # a SYN/ACK
+    cdef bint to_client = ((meta.flags & PM_REVERSED) != 0) != ((flow.flags & FLOW_REVERSED) != 0)
+    if answer and not (config.midstream or config.async_oneside):
+        return False
+    if session == NULL:
+        return not (answer and to_client)
+    if not answer and not to_client and session.flags & SESSION_FAST_OPEN_LOST:
+        return True
+    if to_client == answer and be32(meta.frame + meta.l4 + TCP_SEQ_AT) == session.half[to_client].isn:
+        return False            # once more the same one
+    return flow.tcp_state >= TCP_LAST_ACK
+
+
+# ---- bytes for the application layer ----
+
+cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction,
+                         const uint8_t **data, uint32_t *length) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    cdef bint pseudo = (burst.meta[entry].flags & PM_PSEUDO) != 0
+    cdef side_t *side
+    cdef const run_t *run
+    cdef uint64_t edge
+    data[0] = NULL
+    length[0] = 0
+    if (session == NULL or session.held == NULL or session.flags & SESSION_NO_APP
+            or session.half_flags[direction] & HALF_NO_REASSEMBLY):
+        return SUPPLY_NONE
+    side = &held_of(session).side[direction]
+    run = run_at(side, side.app)
+    edge = handed_on_until(flow, session, direction, config.passive, pseudo)
+    if run != NULL and run.start <= side.app:
+        if edge > side.app:
+            data[0] = run_bytes(run) + (side.app - run.start)
+            length[0] = <uint32_t>(min(edge, run_end(run)) - side.app)
+            side.flags &= <uint8_t>~SIDE_GAP_SAID
+            return SUPPLY_BYTES
+    elif run != NULL and edge > side.app and not side.flags & SIDE_GAP_SAID and lost(flow, session, direction):
+        length[0] = <uint32_t>(min(edge, run.start) - side.app)
+        side.flags |= SIDE_GAP_SAID
+        note_event(burst, entry, EVENT_STREAM_REASSEMBLY_SEQ_GAP)
+        return SUPPLY_GAP
+    if side.flags & SIDE_DEPTH and not side.flags & SIDE_CUT_SAID:
+        side.flags |= SIDE_CUT_SAID
+        return SUPPLY_CUT
+    if (flow.tcp_state == TCP_CLOSED or pseudo) and not side.flags & SIDE_END_SAID:
+        side.flags |= SIDE_END_SAID
+        return SUPPLY_END
+    return SUPPLY_NONE
+
+
+cdef void consume_bytes(flow_t *flow, uint32_t direction, uint32_t count) noexcept nogil:
+    held_of(&flow.more.tcp).side[direction].app += count
+
+
+# ---- the raw stream, and letting go ----
+
+cdef bint raw_ready(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0
+    cdef const side_t *side
+    if session == NULL or session.held == NULL or not config.raw:
+        return False
+    side = &held_of(session).side[number]
+    if side.marks_used == 0 or session.half_flags[number] & (HALF_NO_REASSEMBLY | HALF_RAW_OFF):
+        return False
+    if not config.passive:
+        return meta.payload_len > 0 and (taken & STREAM_IN) != 0
+    return side.raw != side.edge and chunk_due(config, flow, meta)
+
+
+cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken, bint depth_kept,
+                   raw_t *raw) noexcept nogil:
+    if not raw.started and not raw_ready(config, flow, meta, taken):
+        return False
+    return next_passive(flow, meta, depth_kept, raw) if config.passive else next_inline(config, flow, meta, raw)
+
+
+cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta, uint64_t progress) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0
+    cdef side_t *side
+    if session == NULL or session.held == NULL or session.half_flags[number] & HALF_NO_REASSEMBLY:
+        return
+    side = &held_of(session).side[number]
+    if flow.tcp_state >= TCP_ESTABLISHED:
+        advance_raw(flow, session, number, progress)
+    if side.flags & SIDE_DEPTH or (session.flags & SESSION_NO_APP and (session.half_flags[number] & HALF_RAW_OFF or not config.raw)):
+        session.half_flags[number] |= HALF_NO_REASSEMBLY
+        empty_side(pool, side)
+        return
+    let_go(pool, side, left_edge(config, flow, session, number))
+
+
+cdef uint32_t left_in_stream(const flow_t *flow) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef const side_t *side
+    cdef uint32_t number, left = 0
+    if session == NULL:
+        return 0
+    if TCP_ESTABLISHED <= flow.tcp_state < TCP_CLOSED:
+        return STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT
+    if session.held != NULL:
+        for number in range(2):
+            side = &held_of(session).side[number]
+            if not session.half_flags[number] & HALF_RAW_OFF and side.edge > side.raw or (
+                    not session.flags & SESSION_NO_APP and side.edge > side.app):
+                left |= STREAM_FED_TO_SERVER << number
+    return left
+
+
+cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    if session == NULL or not session.flags & SESSION_CHARGED:
+        return
+    if session.held != NULL:
+        give_held(pool, held_of(session))
+        session.held = NULL
+    session.flags &= ~<uint32_t>SESSION_CHARGED
+    pool.used[ACCOUNT_STREAM] -= sizeof(tcp_session_t)
+
+
+# ---- what a room or dispatch asks for ----
+
+cdef void stop_feeding(flow_t *flow) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    if session != NULL:
+        session.flags |= SESSION_NO_APP
+
+
+cdef void stop_reassembly(flow_t *flow, uint32_t direction) noexcept nogil:
+    stop_feeding(flow)
+    stop_raw(flow, direction)
+
+
+cdef void stop_raw(flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    if session != NULL:
+        session.half_flags[direction] |= HALF_RAW_LAST
+
+
+cdef void trigger_raw(flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    if session != NULL:
+        session.half_flags[direction] |= HALF_TRIGGER
+
+
+cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    if session != NULL and session.held != NULL:
+        held_of(session).side[direction].keep = bytes
+
+
+cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    if session != NULL and session.held != NULL and (depth == 0 or depth > held_of(session).depth):
+        held_of(session).depth = depth

@@ -1,0 +1,138 @@
+# From an accepted segment to the bytes that may be handed on.
+#
+# Passive, a segment's acknowledgment hands on what the other side sent before; inline, a segment hands on its own bytes. An
+# RST, a FIN that closes and the end of the flow hand on what there is of the sender as well.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastpath.dataplane.events cimport (
+    EVENT_STREAM_REASSEMBLY_DEPTH_REACHED, EVENT_STREAM_REASSEMBLY_INSERT_LIMIT, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP,
+    EVENT_STREAM_REASSEMBLY_NO_SEGMENT, EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA,
+    EVENT_STREAM_REASSEMBLY_URGENT_OOB_LIMIT_REACHED,
+)
+from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, SIDE_GAP_SAID, held_t, run_at, run_end, run_t, side_t
+from fastpath.dataplane.tcp.reassembly cimport (
+    INSERTED_DIFFERENT, INSERT_LIMIT, INSERT_REFUSED, insert_segment,
+)
+from fastpath.dataplane.tcp.segment cimport before, until
+from fastpath.dataplane.tcp.session cimport (
+    HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, acked_offset, ensure_held, held_of, os_of_receiver,
+    raise_event, way_t,
+)
+from fastpath.dataplane.tcp.state cimport (
+    STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, TCP_ACK, TCP_CLOSED, TCP_CLOSING, TCP_FIN, TCP_FIN_WAIT1, TCP_RST,
+    TCP_SYN, TCP_TIME_WAIT, TCP_URG, URGENT_GAP, URGENT_INLINE, URGENT_OOB,
+)
+from fastpath.dataplane.types cimport PM_PSEUDO, flow_t, tcp_session_t
+
+cdef enum:
+    URGENT_MAX = 255            # bytes taken out of band of a direction
+
+
+cdef inline bint within_depth(way_t *way, held_t *held, side_t *side, uint32_t isn, uint32_t seq, uint32_t length) noexcept nogil:
+    """A segment that reaches beyond the depth is left out, and all that follow."""
+    cdef uint64_t end
+    if before(seq, side.base_seq) and until(seq + length, side.base_seq):
+        return False
+    if held.depth == 0:
+        return True
+    if side.flags & SIDE_DEPTH:
+        return False
+    end = side.base + <uint32_t>(seq + length - side.base_seq)
+    if end > held.depth:
+        side.flags |= SIDE_DEPTH
+        raise_event(way, EVENT_STREAM_REASSEMBLY_DEPTH_REACHED)
+        return False
+    return not before(seq, isn)
+
+
+cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
+    """The payload of the segment into the bytes of a direction. False: an account refused it."""
+    cdef held_t *held
+    cdef side_t *side
+    cdef uint32_t outcome, seq = way.segment.seq
+    cdef uint8_t os = os_of_receiver(way, number)
+    if way.session.flags & SESSION_NO_APP and way.session.half_flags[number] & HALF_RAW_LAST:
+        return True
+    held = ensure_held(way)
+    if held == NULL:
+        raise_event(way, EVENT_STREAM_REASSEMBLY_NO_SEGMENT)
+        return False
+    side = &held.side[number]
+    if way.segment.flags == TCP_SYN:        # the data of a SYN stands behind it
+        seq += 1
+    if not within_depth(way, held, side, way.session.half[number].isn, seq, way.segment.length):
+        return True
+    outcome = insert_segment(way.pool, side, os, way.config.passive, way.config.compare_overlaps, seq, way.segment.payload,
+                             way.segment.length)
+    if outcome == INSERTED_DIFFERENT:
+        raise_event(way, EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA)
+    elif outcome == INSERT_REFUSED:
+        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP)
+    elif outcome == INSERT_LIMIT:
+        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_LIMIT)
+    return outcome < INSERT_REFUSED
+
+
+cdef inline void feed(way_t *way, uint32_t number) noexcept nogil:
+    """The application layer is due, if there is something for it."""
+    cdef held_t *held = held_of(way.session)
+    cdef side_t *side
+    if held == NULL or way.session.flags & SESSION_NO_APP or way.session.half_flags[number] & HALF_NO_REASSEMBLY:
+        return
+    side = &held.side[number]
+    if side.edge > side.app or way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO or side.flags & SIDE_DEPTH:
+        side.flags &= <uint8_t>~SIDE_GAP_SAID
+        way.result |= STREAM_FED_TO_SERVER << number
+
+
+cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:
+    """A segment was accepted; `number`: the direction that its payload belongs to."""
+    cdef uint8_t flags = way.segment.flags
+    cdef uint8_t state = way.flow.tcp_state
+    cdef bint own, other
+    cdef held_t *held
+    if not way.config.passive or way.meta.flags & PM_PSEUDO or flags & TCP_RST:
+        own, other = True, False
+    elif flags & TCP_FIN and state > TCP_TIME_WAIT:
+        own, other = True, (flags & TCP_ACK) != 0
+    else:
+        own, other = state == TCP_CLOSED, True
+    if other:
+        feed(way, number ^ 1)
+    if way.segment.length and not way.session.half_flags[number] & HALF_NO_REASSEMBLY:
+        if not hold_bytes(way, number):
+            return
+        way.result |= STREAM_IN
+    held = held_of(way.session)
+    if held != NULL and held.side[number].flags & SIDE_DEPTH and not way.session.half_flags[number] & HALF_NO_REASSEMBLY:
+        own = True
+        way.result |= STREAM_DEPTH_REACHED
+    if own:
+        feed(way, number)
+
+
+# ---- handing on ----
+
+cdef inline bint lost(const flow_t *flow, const tcp_session_t *session, uint32_t number) noexcept nogil:
+    """Whether what is missing at the application's place was acknowledged, and so will not come. A FIN is acknowledged too."""
+    cdef const side_t *side = &held_of(session).side[number]
+    cdef uint64_t acked = acked_offset(session, number)
+    cdef uint64_t next_offset
+    cdef uint64_t counted = 1 if flow.tcp_state >= TCP_FIN_WAIT1 else 0
+    if acked < counted or acked - counted <= side.app:
+        return False
+    if before(session.half[number].next_seq, session.half[number].last_ack):
+        if side.runs == NULL:       # acknowledgments are taken generously: wait for something behind it
+            return False
+        next_offset = side.base + <uint32_t>(session.half[number].next_seq - side.base_seq)
+        if side.runs.start > next_offset and side.runs.start < acked:
+            return True
+    return True
+
+
+cdef inline uint64_t handed_on_until(const flow_t *flow, const tcp_session_t *session, uint32_t number, bint passive,
+                                     bint pseudo) noexcept nogil:
+    """The offset up to which bytes may be handed on."""
+    if not passive or (pseudo and (flow.tcp_state != TCP_CLOSED or session.flags & SESSION_RESET)):
+        return <uint64_t>-1
+    return acked_offset(session, number)

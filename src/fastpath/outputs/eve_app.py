@@ -1,0 +1,105 @@
+"""EVE events of the application layers: transactions, files, anomalies, and what alerts carry of them.
+
+A room of the data plane writes the fields (as MessagePack, bytes off the wire as such); here they become text as Suricata
+writes it and get the head that every EVE event has.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from fastpath.control.result import Batch
+from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
+
+#: enum app_row_kind
+EVENT, FILE, ANOMALY, ALERT = range(4)
+NO_TX = (1 << 64) - 1
+#: Number of a protocol -> its name in `app_proto`.
+APP_PROTOS = {number: name for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["bittorrent-dht"]: "bittorrent-dht"}
+#: Number of a protocol -> the type of its events.
+EVENT_TYPES = {number: name.replace("-", "_") for name, number in PROTOCOL_NUMBERS.items()}
+_EVENT_NAMES = {number: (proto, name) for (proto, name), number in APP_EVENTS.items()}
+_decode = msgspec.msgpack.Decoder().decode
+
+
+def text_of(raw: bytes) -> str:
+    """Bytes off the wire as EVE writes them: UTF-8 where they are, else every byte that is not printable ASCII escaped."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in raw)
+
+
+def readable(value: Any) -> Any:
+    """A decoded record with all bytes as text."""
+    if isinstance(value, bytes):
+        return text_of(value)
+    if isinstance(value, dict):
+        return {key: readable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [readable(one) for one in value]
+    return value
+
+
+def app_proto(protocols: list[int]) -> dict[str, str]:
+    """The fields `app_proto` and, where they differ, those by direction (app_proto of a row)."""
+    proto, to_server, to_client, original = protocols
+    if not any(protocols):
+        return {}
+    fields = {"app_proto": APP_PROTOS[proto]} if proto else {}
+    if to_server and to_server != proto:
+        fields["app_proto_ts"] = APP_PROTOS[to_server]
+    if to_client and to_client != proto:
+        fields["app_proto_tc"] = APP_PROTOS[to_client]
+    if original and original != proto:
+        fields["app_proto_orig"] = APP_PROTOS[original]
+    return fields
+
+
+class AppRows:
+    """The rows of apps of a batch, decoded as they are asked for."""
+
+    def __init__(self, batch: Batch):
+        self.rows: np.ndarray = batch.rows["apps"]
+        self._bytes: bytes = batch.rows["app_bytes"]
+        self._of_alert: dict[tuple[int, int, int, int], int] | None = None
+
+    def record(self, i: int) -> dict[str, Any]:
+        row = self.rows[i]
+        start = int(row["offset"])
+        return readable(_decode(self._bytes[start:start + int(row["length"])]))
+
+    def of_alert(self, ordinal: int, entry: int, index: int, flow: int) -> tuple[int, dict[str, Any]] | None:
+        """The transaction and the record that belong to an alert."""
+        if self._of_alert is None:
+            found = np.flatnonzero(self.rows["kind"] == ALERT)
+            names = ("ordinal", "entry", "code", "flow")
+            keys = zip(*(self.rows[name][found].tolist() for name in names), strict=True)
+            self._of_alert = dict(zip(keys, found.tolist(), strict=True))
+        i = self._of_alert.get((ordinal, entry, index, flow))
+        return None if i is None else (int(self.rows["tx"][i]), self.record(i))
+
+    def events(self, kinds: frozenset[str], head: Callable[[np.ndarray, str, bool], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The events of these types. head(row, type, towards the client) makes the fields that come first."""
+        for i in np.flatnonzero(self.rows["kind"] != ALERT).tolist():
+            row = self.rows[i]
+            kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
+            if kind == EVENT and EVENT_TYPES[proto] in kinds:
+                yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | self.record(i)
+            elif kind == FILE and "fileinfo" in kinds:
+                record = self.record(i)
+                record["fileinfo"]["tx_id"] = tx
+                info = record.pop("fileinfo")
+                yield head(row, "fileinfo", bool(row["direction"])) | record | {"app_proto": APP_PROTOS[proto], "fileinfo": info}
+            elif kind == ANOMALY and "anomaly" in kinds:
+                of, name = _EVENT_NAMES[int(row["code"])]
+                event = head(row, "anomaly", False)
+                if tx != NO_TX:
+                    event["tx_id"] = tx
+                if proto:
+                    event["app_proto"] = APP_PROTOS[proto]
+                layer = "proto_detect" if of == "applayer" else "proto_parser"
+                yield event | {"anomaly": {"type": "applayer", "event": name.upper() if of == "applayer" else name, "layer": layer}}
