@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "fastpath"
 LINES_MAX = 900
 CYTHON = (".pyx", ".pxd")
-DOORS = ("dissect", "trial")        # of the data plane: they may join stages, for tests and tools; like a stage, none may be cimported
+DOORS = ("dissect", "trial", "stream_trial")        # of the data plane: they may join stages, for tests and tools; like a stage, none may be cimported
 
 
 # ---- reading ----
