@@ -1,4 +1,4 @@
-"""The names of the events that the engine raises, for decode-event. Source: dataplane/events.h, the one list of them."""
+"""The names of the events that the engine raises, for decode-event and stream-event. Source: dataplane/events.h, the one list of them."""
 from __future__ import annotations
 
 import re
@@ -7,6 +7,10 @@ from importlib.resources import files
 
 #: In the list already, but raised by reassembly alone: a rule on one of them would load and never match.
 OF_DEFRAG = frozenset(f"decoder.{net}.frag_{what}" for net in ("ipv4", "ipv6") for what in ("pkt_too_large", "overlap", "ignored", "invalid_length"))
+
+#: Other names that Suricata 7.0.10 takes in rules.
+STREAM_ALIASES = {"stream.3whs_synack_resend_with_different_ack": "stream.3whs_synack_resend_with_diff_ack",
+                  "stream.est_synack_resend_with_different_ack": "stream.est_synack_resend_with_diff_ack"}
 
 
 @cache

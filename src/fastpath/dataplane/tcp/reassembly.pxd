@@ -132,8 +132,8 @@ cdef inline uint32_t insert_overlapping(pool_t *pool, side_t *side, uint8_t os, 
     cdef bint different = False
     memcpy(weighed, data, length)
     if twice:
-        weigh(side, os, passive, compare, &side.marks[at], seq, data, weighed, length)
-    different = weigh_all(side, os, passive, compare, at, seq, data, weighed, length)
+        different = weigh(side, os, passive, compare, &side.marks[at], seq, data, weighed, length) and not passive
+    different |= weigh_all(side, os, passive, compare, at, seq, data, weighed, length)
     if not write_segment(pool, side, seq, weighed, length):
         return INSERT_REFUSED
     return INSERTED_DIFFERENT if different else INSERTED

@@ -87,7 +87,7 @@ _ROOMS = {
         url_decode transform | xor transform= | header_lowercase transform | to_lowercase transform
         to_uppercase transform | ip.src sticky | ip.dst sticky""",
     "datasets": "dataset | datarep | iprep",
-    "flow": "stream_size | flow.age | stream-event",
+    "flow": "stream_size | flow.age",
     "variables": "flowvar | flowint | pktvar | hostbits | xbits",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
