@@ -1,11 +1,14 @@
 # The door of the data plane: the engine's memory, the ingest loop and the worker loop. The one module that knows the order
 # of the stages.
 #
-# Ingest fills a slot with one burst (rx, decode, decap, steer); every worker walks through every slot and takes the entries
+# Ingest fills a slot with one burst (rx, decode, defrag, decap, steer); every worker walks through every slot and takes the entries
 # of its own buckets; when all have passed, the slot retires: rows are merged, verdicts become runs. With one worker all of
 # this is one thread and two slots, one ahead of the other.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.arena cimport arena_t
+from fastpath.dataplane.defrag cimport defrag_t
+from fastpath.dataplane.hosts cimport hosts_t
 from fastpath.dataplane.wire.walk cimport decode_config_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
@@ -30,6 +33,7 @@ cdef struct slot_t:
     uint16_t ticks              # wire packets before which engine time crosses a second
     uint16_t tick_at[256]
     uint64_t bytes              # of the wire packets
+    arena_t wholes              # packets that defrag made in this burst
     uint64_t number
     const ruleset_t *rules      # the epoch of this burst
     rows_t *rows                # one a worker
@@ -60,6 +64,8 @@ cdef struct engine_t:
     bint checksums_auto
     uint64_t capture_packets, wrong_checksums   # of the capture being read
     decode_config_t decode
+    hosts_t hosts
+    defrag_t defrag
     flow_config_t flow
     bucket_t *bucket
     device_t *device            # one slice a bucket
@@ -80,4 +86,4 @@ cdef struct engine_t:
     uint64_t ledger_packets[4]
     uint64_t ledger_bytes[4]
     uint64_t read_packets, read_bytes, entries, events_lost
-    uint64_t rx_ns, decode_ns, decap_ns, steer_ns, retire_ns, run_ns
+    uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns

@@ -11,16 +11,20 @@ import numpy as np
 from fastpath.dataplane import rows as row_types
 from fastpath.dataplane.decode import EVENT_NAMES
 
+from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
+from fastpath.dataplane.defrag cimport clear_defrag, close_defrag, open_defrag, take_fragment
 from fastpath.dataplane.device cimport (
     OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
 )
+from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
     rearm_flow, restart_flow, tick_bucket, timeout_of,
 )
 from fastpath.dataplane.hash cimport flow_id_of, same_key
+from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
@@ -41,11 +45,11 @@ from fastpath.dataplane.threads cimport (
     pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
 )
 from fastpath.dataplane.types cimport (
-    ACTION_DROP, ACTION_PASS, BURST_MAX, ENTRIES_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, FLOW_ALERTED, FLOW_BYPASS,
-    FLOW_CLOSED, FLOW_DROP, FLOW_FREE, FLOW_OFFLOADED, FLOW_PASS, LEDGER_DROPPED, LEDGER_ERRORED, LEDGER_INSPECTED,
-    LEDGER_OFFLOADED, NO_INDEX, NO_RULE, PM_INVALID, PM_KEYED, PM_L3_CHECKSUM, PM_L4_CHECKSUM, PM_QUOTED, REASON_FLOW_MEMCAP,
-    REASON_OFFLOAD_DROP, REASON_OFFLOAD_FORWARD, alert_row_t, flow_key_t, flow_more_t, flow_row_t, flow_t, packet_meta_t,
-    verdict_run_t, verdict_t,
+    ACTION_DROP, ACTION_PASS, BURST_MAX, DEPTH_MAX, END_REUSE, END_SHUTDOWN, END_TIMEOUT, ENTRIES_MAX, FLOW_ALERTED,
+    FLOW_BYPASS, FLOW_CLOSED, FLOW_DROP, FLOW_FREE, FLOW_OFFLOADED, FLOW_PASS, LEDGER_DROPPED, LEDGER_ERRORED,
+    LEDGER_INSPECTED, LEDGER_OFFLOADED, NO_INDEX, NO_RULE, PM_FRAGMENT, PM_INVALID, PM_KEYED, PM_L3_CHECKSUM, PM_L4_CHECKSUM,
+    PM_QUOTED, REASON_FLOW_MEMCAP, REASON_OFFLOAD_DROP, REASON_OFFLOAD_FORWARD, TUNNEL_NONE, alert_row_t, burst_t, flow_key_t,
+    flow_more_t, flow_row_t, flow_t, note_event, packet_meta_t, verdict_run_t, verdict_t,
 )
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
 
@@ -123,6 +127,7 @@ cdef class DataPlane:
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
         self._configure_flow(settings)
+        self._open_defrag(settings["defrag"], settings["hosts"])
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
@@ -172,6 +177,12 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
+    def _open_defrag(self, limits, hosts):
+        open_hosts(&self.engine.hosts, hosts)
+        if open_defrag(&self.engine.defrag, &self.engine.hosts, limits["memcap"], limits["trackers"], limits["max_frags"],
+                       <uint64_t>limits["timeout"] * SECOND):
+            raise MemoryError(f"no address space to put {limits['memcap']} bytes of fragments into")
+
     def __dealloc__(self):
         cdef engine_t *engine = &self.engine
         cdef uint32_t i, j
@@ -181,6 +192,7 @@ cdef class DataPlane:
                 if engine.slot[i].rows != NULL:
                     for j in range(engine.workers):
                         close_rows(&engine.slot[i].rows[j])
+                close_arena(&engine.slot[i].wholes)
                 free(engine.slot[i].rows)
                 free(engine.slot[i].eventful)
         for i in range(engine.buckets):
@@ -188,6 +200,8 @@ cdef class DataPlane:
                 close_bucket(&engine.bucket[i])
             if engine.device != NULL:
                 close_device(&engine.device[i])
+        close_defrag(&engine.defrag)
+        close_hosts(&engine.hosts)
         close_rows(&engine.rows)
         close_buffer(&engine.runs)
         close_buffer(&engine.packets)
@@ -307,6 +321,7 @@ cdef class DataPlane:
         self.flush_next = 0
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
+        clear_defrag(&self.engine.defrag)
         return False
 
     # ---- what comes out ----
@@ -371,15 +386,19 @@ cdef class DataPlane:
             device["packets"] += engine.device[i].pkts
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
+        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]} for i, name in enumerate(("ipv4", "ipv6"))}
+        defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
+                   "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
         lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
-            "ledger": ledger, "flows": flows, "device": device,
+            "ledger": ledger, "flows": flows, "device": device, "defrag": defrag,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
-            "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "decap": engine.decap_ns, "steer": engine.steer_ns,
+            "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
+                       "steer": engine.steer_ns,
                        "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
                        "telemetry": engine.retire_ns},
         }

@@ -38,11 +38,56 @@ cdef void judge_checksums(engine_t *engine, slot_t *slot) noexcept nogil:
     engine.capture_packets += slot.burst.packets
 
 
+cdef uint32_t fragments_of(burst_t *burst, uint16_t *fragments) noexcept nogil:
+    """The entries that are fragments, in the order of their packets. No packet has two: a fragment carries nothing."""
+    cdef uint32_t i, n = 0
+    cdef uint16_t by_packet[BURST_MAX]
+    memset(by_packet, 0xff, sizeof(by_packet))
+    for i in range(burst.entries):
+        if burst.meta[i].flags & PM_FRAGMENT:
+            by_packet[burst.meta[i].packet] = <uint16_t>i
+    for i in range(burst.packets):
+        if by_packet[i] != NO_INDEX:
+            fragments[n] = by_packet[i]
+            n += 1
+    return n
+
+
+cdef void reassemble(engine_t *engine, slot_t *slot) noexcept nogil:
+    """The fragments of a burst, packet by packet, so that the size of the burst changes nothing: a datagram made whole is
+    decoded at once, and what it carries; that may be a fragment again. A packet never has more entries than 1 + DEPTH_MAX."""
+    cdef uint16_t fragments[BURST_MAX]
+    cdef uint32_t i, entry, found, links
+    cdef burst_t *burst = &slot.burst
+    cdef packet_meta_t *meta
+    for i in range(fragments_of(burst, fragments)):
+        entry = fragments[i]
+        links = burst.meta[entry].depth
+        while True:
+            meta = &burst.meta[entry]
+            if not meta.flags & PM_FRAGMENT and meta.carries == TUNNEL_NONE:
+                break
+            if links == DEPTH_MAX:
+                note_event(burst, entry, EVENT_TOO_MANY_LAYERS)
+                break
+            if meta.flags & PM_FRAGMENT:
+                found = take_fragment(&engine.defrag, burst, entry, burst.now[meta.packet], &slot.wholes)
+            else:
+                found = burst.entries if decap_burst(&engine.decode, burst, entry, 1) else <uint32_t>NO_INDEX
+                if found != NO_INDEX:
+                    found -= 1
+            if found == NO_INDEX:
+                break
+            decode_burst(&engine.decode, burst, found, 1)
+            entry = found
+            links += 1
+
+
 cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil:
-    """Takes one burst through rx, decode, decap and steer; 0 when the source has nothing for now."""
+    """Takes one burst through rx, decode, decap, defrag and steer; 0 when the source has nothing for now."""
     cdef uint64_t t0 = clock_ns()
-    cdef uint64_t t1, t2, t3, t4
-    cdef uint32_t first = 0
+    cdef uint64_t t1, t2, t3, t4, t5
+    cdef uint32_t first = 0, flags = 0
     cdef uint32_t count = rx_burst(rx, &slot.burst, engine.burst)
     if count == 0:
         return 0
@@ -50,18 +95,22 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     slot.burst.events_lost = 0
     slot.burst.first_ordinal = engine.next_ordinal
     engine.next_ordinal += slot.burst.packets
+    advance_time(engine, slot)
     t1 = clock_ns()
     t3 = 0
     while count:
-        decode_burst(&engine.decode, &slot.burst, first, count)
+        flags |= decode_burst(&engine.decode, &slot.burst, first, count)
         t2 = clock_ns()
         first += count
         count = decap_burst(&engine.decode, &slot.burst, first - count, count)
         t3 += clock_ns() - t2
     t2 = clock_ns()
+    empty_arena(&slot.wholes)
+    if flags & PM_FRAGMENT:
+        reassemble(engine, slot)
+    t5 = clock_ns()
     if engine.checksums_auto:
         judge_checksums(engine, slot)
-    advance_time(engine, slot)
     steer_burst(&slot.steering, &slot.burst)
     t4 = clock_ns()
     slot.number = engine.published
@@ -73,7 +122,8 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     engine.rx_ns += t1 - t0
     engine.decode_ns += t2 - t1 - t3
     engine.decap_ns += t3
-    engine.steer_ns += t4 - t2
+    engine.defrag_ns += t5 - t2
+    engine.steer_ns += t4 - t5
     return slot.burst.packets
 
 

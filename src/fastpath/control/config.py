@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from fastpath.dataplane.hosts import OS_NAMES, host_ranges
 from fastpath.rules.plan import Place
 from fastpath.rules.stock import STOCK_VARIABLES
 
@@ -93,6 +95,17 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+def networks(text: str) -> list[str]:
+    """Addresses and networks: "[10.0.0.0/8, ::1]"."""
+    found = [one.strip().strip("\"'") for one in text.strip().strip("[]").split(",")]
+    for one in filter(None, found):
+        try:
+            ip_network(one, strict=False)
+        except ValueError:
+            raise ValueError(f"expected addresses and networks, not {one!r}") from None
+    return [one for one in found if one]
+
+
 def text_of(text: str) -> str:
     if not text.strip():
         raise ValueError("expected a value")
@@ -121,6 +134,11 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "pcre.match-limit": integer(1, (1 << 32) - 1),
     "pcre.match-limit-recursion": integer(1, (1 << 32) - 1),
     "detect.inspection-recursion-limit": integer(1, (1 << 31) - 1),
+    "host-os-policy.*": networks,
+    "defrag.memcap": size,
+    "defrag.trackers": integer(1, 1 << 24),
+    "defrag.max-frags": integer(1, 1 << 24),
+    "defrag.timeout": integer(1, 86400),
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -314,13 +332,22 @@ class Config:
 
     # ---- what the rest of fastpath asks for ----
 
-    def _group(self, prefix: str) -> dict[str, str]:
+    def _group(self, prefix: str) -> dict[str, Any]:
         return {key[len(prefix):]: value for key, value in self.values.items() if key.startswith(prefix)}
 
     @property
     def variables(self) -> dict[str, str]:
         """Address and port groups, as rules name them (without the $)."""
         return self._group("vars.address-groups.") | self._group("vars.port-groups.")
+
+    @property
+    def hosts(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """What hosts run, by address: host_ranges of host-os-policy."""
+        policies = self._group("host-os-policy.")
+        for name in policies:
+            if name not in OS_NAMES[1:]:
+                raise ConfigError(self.places[f"host-os-policy.{name}"], f"no host-os-policy is named {name!r}")
+        return host_ranges(policies)
 
     @property
     def rule_files(self) -> list[Path]:
@@ -369,6 +396,8 @@ class Config:
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
+            "defrag": {name.replace("-", "_"): self[f"defrag.{name}"] for name in ("memcap", "trackers", "max-frags", "timeout")},
+            "hosts": self.hosts,
             "flow_timeouts": timeouts,
             "checksums": self["pcap-file.checksum-checks"],
             "vlan_tracking": self["vlan.use-for-tracking"],

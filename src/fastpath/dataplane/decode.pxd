@@ -11,5 +11,6 @@ cdef void decode_defaults(decode_config_t *config) noexcept nogil
 # gtpu, roce, each a list of UDP ports (empty turns it off). Absent ones keep their default. TypeError, ValueError on others.
 cdef int decode_settings(decode_config_t *config, dict settings) except -1
 
-# Decodes entries [first, first + count): fills every field of their metadata that rx or decap has not, and their keys.
-cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil
+# Decodes entries [first, first + count): fills every field of their metadata that rx, decap or defrag has not, and their keys.
+# Returns the flags of all of them, together.
+cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil

@@ -114,8 +114,8 @@ cdef int decode_settings(decode_config_t *config, dict settings) except -1:
     return 0
 
 
-cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
-    cdef uint32_t entry, end = first + count, ahead
+cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
+    cdef uint32_t entry, end = first + count, ahead, flags = 0
     for entry in range(first, first + PREFETCH_AHEAD if count > PREFETCH_AHEAD else end):
         prefetch(burst.meta[entry].frame)
     for entry in range(first, end):
@@ -124,6 +124,8 @@ cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t f
             prefetch(burst.meta[ahead].frame)
         if not decode_straight(config, &burst.meta[entry], &burst.key[entry]):
             decode_entry(config, burst, entry)
+        flags |= burst.meta[entry].flags
+    return flags
 
 
 cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *meta, flow_key_t *key) noexcept nogil:
@@ -213,22 +215,26 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
     walk.frame = meta.frame
     walk.end = meta.caplen
     walk.cut = meta.caplen < meta.wirelen
+    if meta.flags & PM_REASSEMBLED:
+        walk.at = meta.l3       # the headers in front were the fragments'
+        walk.step = STEP_IPV4 if meta.frame[meta.l3] >> 4 == 4 else STEP_IPV6
+    else:
+        walk.step = first_step(config, meta.linktype, meta.depth)
     meta.hash = 0
     meta.l3 = meta.l4 = meta.payload = meta.inner = NO_INDEX
     meta.payload_len = 0
     meta.net = NET_NONE
     meta.proto = meta.tcp_flags = meta.carries = meta.bucket = meta.icmp_type = meta.icmp_code = 0
-    if meta.depth:              # VLANs and VNI are already there, by decap
+    if meta.depth or meta.flags & PM_REASSEMBLED:       # VLANs and VNI are already there, by decap or defrag
         memset(key.addr, 0, sizeof(key.addr))
         memset(key.port, 0, sizeof(key.port))
         key.proto = key.net = 0
-        key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth)
+        key.tunnel = <uint8_t>(meta.tunnel << 4 | meta.depth) if meta.depth else 0
         walk.vlans = key.vlan[0] != 0
     else:
         memset(key, 0, sizeof(flow_key_t))
         meta.tunnel_id = 0
         meta.qfi = 0
-    walk.step = first_step(config, meta.linktype, meta.depth)
     if config.compat and meta.caplen > COMPAT_FRAME_MAX:
         walk.step = STEP_DONE   # nor does Suricata take it in
     elif walk.step == STEP_DONE:

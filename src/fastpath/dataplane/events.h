@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* of the decoders; those of fragments belong to defrag */
+/* of the decoders and defrag */
 #define FASTPATH_DECODER_EVENTS(X) \
     X(EVENT_ETHERNET_PKT_TOO_SMALL, "decoder.ethernet.pkt_too_small") \
     X(EVENT_ETHERNET_UNKNOWN_ETHERTYPE, "decoder.ethernet.unknown_ethertype") \

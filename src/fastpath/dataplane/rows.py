@@ -17,7 +17,7 @@ ACTIONS = ("pass", "drop", "reject", "reject_dst", "reject_both")
 LEDGER = ("inspected", "offloaded", "dropped", "errored")
 FLOW_STATES = ("new", "established", "closed")
 FLOW_ENDS = ("timeout", "forced", "shutdown", "reuse")
-SOURCES = ("packet", "stream", "flush")
+SOURCES = ("packet", "stream", "flush", "defrag")
 TUNNELS = ("", "ipip", "6in4", "4in6", "6in6", "gre", "nvgre", "erspan", "teredo", "vxlan", "geneve", "gtpu")
 NET_NONE, NET_ARP, NET_IPV4, NET_IPV6 = 0, 1, 4, 6
 

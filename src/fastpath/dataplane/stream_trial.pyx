@@ -21,6 +21,8 @@ from fastpath.dataplane.types cimport (
 )
 from fastpath.dataplane.wire.walk cimport decode_config_t
 
+from fastpath.dataplane.hosts import host_ranges
+
 STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait", "closing",
           "closed")
 RESULTS = (("in", STREAM_IN), ("to_server", STREAM_FED_TO_SERVER), ("to_client", STREAM_FED_TO_SERVER << 1), ("closed", STREAM_CLOSED_NOW),
@@ -72,7 +74,7 @@ cdef class StreamTrial:
         self.config.compare_overlaps = compare_overlaps or inline
         self.config.depth = depth
         self.config.chunk[0] = self.config.chunk[1] = chunk
-        open_hosts(&self.hosts, hosts or {})
+        open_hosts(&self.hosts, host_ranges(hosts or {}))
         self.config.hosts = &self.hosts
         decode_defaults(&self.decode)
         decode_settings(&self.decode, settings)

@@ -5,8 +5,8 @@ from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.hash cimport flow_id_of, hash_key
 from fastpath.dataplane.types cimport (
-    NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, alert_row_t, burst_t, event_row_t,
-    flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
+    NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED, PM_TO_CLIENT, SOURCE_DEFRAG, alert_row_t,
+    burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
 )
 
 
@@ -157,8 +157,10 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
     row.icmp_type = meta.icmp_type
     row.icmp_code = meta.icmp_code
     row.reversed = write_end_points(&row.key, burst, entry)
-    if meta.depth:
-        row.outer_reversed = write_end_points(&row.outer, burst, meta.parent)
+    if meta.flags & PM_REASSEMBLED:
+        row.source = SOURCE_DEFRAG
+    if meta.depth or meta.flags & PM_REASSEMBLED:
+        row.outer_reversed = write_end_points(&row.outer, burst, meta.packet)
     if flow != NULL:
         row.has_flow = 1
         row.flow = flow_id_of(meta.hash, flow.first_ordinal)

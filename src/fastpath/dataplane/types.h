@@ -248,6 +248,8 @@ enum { TO_SERVER = 0, TO_CLIENT = 1 };
 
 /* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
 
+enum source { SOURCE_PACKET, SOURCE_STREAM, SOURCE_FLUSH, SOURCE_DEFRAG };     /* flush: at the flow's end */
+
 typedef struct alert_row {
     uint64_t ordinal;           /* wire packet; 0 for a flush pseudo-packet */
     uint64_t ts;                /* ns */
@@ -256,14 +258,14 @@ typedef struct alert_row {
     uint64_t bytes[2];          /* of the flow so far */
     uint32_t pkts[2];
     flow_key_t key;
-    flow_key_t outer;           /* of the entry around, where depth > 0 */
+    flow_key_t outer;           /* of the wire packet, where the entry is another */
     uint32_t rule;              /* index in the rule set */
     uint32_t tunnel_id;
     uint16_t index;             /* order of the alert within its entry */
     uint16_t entry;             /* order of the entry within its wire packet: 0 is the innermost */
     uint16_t vlan_depth;
     uint8_t action;             /* enum action: what was done */
-    uint8_t source;             /* 0 packet, 1 stream, 2 flush at the flow's end */
+    uint8_t source;             /* enum source */
     uint8_t to_client;
     uint8_t reversed;           /* PM_REVERSED of the entry */
     uint8_t outer_reversed;

@@ -28,6 +28,9 @@ cdef extern from "types.h" nogil:
     enum:
         END_TIMEOUT, END_FORCED, END_SHUTDOWN, END_REUSE, END_MAX
 
+    enum:
+        SOURCE_PACKET, SOURCE_STREAM, SOURCE_FLUSH, SOURCE_DEFRAG
+
     const uint32_t NO_RULE
 
     ctypedef struct packet_meta_t:

@@ -29,7 +29,8 @@ SECOND = 1_000_000_000
 PACKET_SOURCES = {"": "wire/pcap", "ipip": "ipv4 tunnel", "6in4": "ipv4 tunnel", "4in6": "ipv6 tunnel", "6in6": "ipv6 tunnel",
                   "gre": "gre tunnel", "nvgre": "gre tunnel", "erspan": "gre tunnel", "teredo": "teredo tunnel",
                   "vxlan": "vxlan encapsulation", "geneve": "geneve encapsulation", "gtpu": "gtpu tunnel"}
-STREAM_SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)"}
+SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)", 3: "defrag"}     # by alert_row_t.source; 0: PACKET_SOURCES
+SOURCE_DEFRAG = 3
 TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "closing", "closed")
 TCP_FLAGS = ((0x02, "syn"), (0x01, "fin"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"), (0x40, "ecn"), (0x80, "cwr"))
 FLOW_REASONS = {"reuse": "tcp_reuse"}
@@ -171,14 +172,14 @@ class EveWriter:
             if vlans:
                 event["vlan"] = vlans
             ends.put(i, event, ports, (1 if ends.net[i] == rows.NET_IPV4 else 58) if is_icmp else None)
-            if is_icmp:
+            if is_icmp and (has_flow or icmp_type or icmp_code):        # of a fragment they are not known
                 event["icmp_type"], event["icmp_code"] = icmp_type, icmp_code
-            event["pkt_src"] = STREAM_SOURCES.get(source) or PACKET_SOURCES[tunnel]
+            event["pkt_src"] = SOURCES.get(source) or PACKET_SOURCES[tunnel]
             if has_flow:
                 event["community_id"] = _community_id(ends.keys[i], self._seed)
             event["alert"] = _alert(signature, action, event, ports)
-            if depth:
-                event["tunnel"] = _tunnel(outer, i, depth, number, source)
+            if depth or source == SOURCE_DEFRAG:
+                event["tunnel"] = _tunnel(outer, i, depth, number if source in (0, SOURCE_DEFRAG) else None)
             if has_flow:
                 event["direction"] = "to_client" if to_client else "to_server"
                 event["flow"] = _flow_so_far(event, size, packets, start, to_client)
@@ -288,11 +289,11 @@ def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> d
     return alert
 
 
-def _tunnel(outer: Ends, i: int, depth: int, number: Any, source: int) -> dict[str, Any]:
+def _tunnel(outer: Ends, i: int, depth: int, number: Any) -> dict[str, Any]:
     tunnel: dict[str, Any] = {}
     outer.put(i, tunnel, True)
     tunnel["depth"] = depth
-    if number is not None and not source:
+    if number is not None:
         tunnel["pcap_cnt"] = number[1]
     tunnel["pkt_src"] = "wire/pcap"
     return tunnel

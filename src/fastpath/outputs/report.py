@@ -23,7 +23,7 @@ LEFT, BOTTOM = 70, 26                       # room for its labels
 COLUMNS = 170                               # of the chart at most
 
 #: What each stage of the way does, in the order of the way.
-STAGES = (("rx", "takes packets from the capture"), ("decode", "reads headers, makes flow keys"), ("decap", "opens tunnels"),
+STAGES = (("rx", "takes packets from the capture"), ("decode", "reads headers, makes flow keys"), ("defrag", "makes fragments whole"), ("decap", "opens tunnels"),
           ("steer", "hashes keys to buckets"), ("flow", "looks up flows, keeps their state"),
           ("match", "Hyperscan, then the rules' programs"), ("telemetry", "verdicts, rows, the ledger"))
 DEVICE = (("added", "sessions added"), ("full", "refused, the table was full"), ("closed", "closed with their connection"),

@@ -5,16 +5,12 @@ import re
 from functools import cache
 from importlib.resources import files
 
-#: In the list already, but raised by reassembly alone: a rule on one of them would load and never match.
-OF_DEFRAG = frozenset(f"decoder.{net}.frag_{what}" for net in ("ipv4", "ipv6") for what in ("pkt_too_large", "overlap", "ignored", "invalid_length"))
-
 #: Other names that Suricata 7.0.10 takes in rules.
 STREAM_ALIASES = {"stream.3whs_synack_resend_with_different_ack": "stream.3whs_synack_resend_with_diff_ack",
                   "stream.est_synack_resend_with_different_ack": "stream.est_synack_resend_with_diff_ack"}
-
 
 @cache
 def engine_events() -> frozenset[str]:
     """Full names, such as decoder.ipv4.pkt_too_small."""
     text = (files("fastpath") / "dataplane" / "events.h").read_text("ascii")
-    return frozenset(re.findall(r'X\(EVENT_[A-Z0-9_]+, "([^"]+)"\)', text)) - OF_DEFRAG
+    return frozenset(re.findall(r'X\(EVENT_[A-Z0-9_]+, "([^"]+)"\)', text))

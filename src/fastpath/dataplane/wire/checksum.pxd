@@ -51,3 +51,9 @@ cdef inline uint64_t pseudo_ipv6(const uint8_t *source, const uint8_t *destinati
     cdef uint64_t total = checksum_add(0, source, 16)
     total = checksum_add(total, destination, 16)
     return total + __builtin_bswap16(proto) + __builtin_bswap16(<uint16_t>length) + __builtin_bswap16(<uint16_t>(length >> 16))
+
+
+cdef inline uint16_t adjust_checksum(uint16_t checksum, uint64_t before, uint64_t after) noexcept nogil:
+    """The checksum of a message some words of which have changed, their sums being `before` and `after` (RFC 1624)."""
+    cdef uint16_t gone = <uint16_t>~checksum_fold(before)
+    return <uint16_t>~checksum_fold(<uint64_t><uint16_t>~checksum + gone + checksum_fold(after))

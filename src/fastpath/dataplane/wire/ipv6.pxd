@@ -39,6 +39,7 @@ cdef enum:
     ROUTING_TYPE_AT = 2
     FRAGMENT_LEN = 8
     FRAGMENT_OFFSET_AT = 2      # 13 bits of offset, 2 reserved, 1 more fragments
+    FRAGMENT_IDENT_AT = 4
     FRAGMENT_MORE = 1
     FRAGMENT_OFFSET = 0xfff8
     AH_LEAST = 12
@@ -50,6 +51,15 @@ cdef enum:                      # options of hop-by-hop and destination headers
     OPTION_ROUTER_ALERT = 5
     OPTION_JUMBO = 0xc2
     OPTION_HOME_ADDRESS = 0xc9
+
+
+cdef inline uint32_t extension_size(uint8_t kind, uint8_t length) noexcept nogil:
+    """Bytes of an extension header, by its type and what its second byte says."""
+    if kind == NEXT_FRAGMENT:
+        return FRAGMENT_LEN
+    if kind == NEXT_AH:
+        return (length + 2) * 4 if length else AH_LEAST
+    return (length + 1) * 8
 
 
 cdef inline void walk_ipv6_options(walk_t *walk, const uint8_t *at, uint32_t left, bint hop) noexcept nogil:
@@ -107,12 +117,7 @@ cdef inline void walk_ipv6_extensions(walk_t *walk, uint8_t following) noexcept 
         if left < EXTENSION_LEN:
             too_short(walk, EVENT_IPV6_TRUNC_EXTHDR)
             break
-        if following == NEXT_FRAGMENT:
-            size = FRAGMENT_LEN
-        elif following == NEXT_AH:
-            size = (at[1] + 2) * 4 if at[1] else AH_LEAST
-        else:
-            size = (at[1] + 1) * 8
+        size = extension_size(following, at[1])
         if size > left:
             too_short(walk, EVENT_IPV6_TRUNC_EXTHDR)
             break
@@ -147,8 +152,7 @@ cdef inline void walk_ipv6_extensions(walk_t *walk, uint8_t following) noexcept 
             else:
                 if be16(at + FRAGMENT_OFFSET_AT) & (FRAGMENT_OFFSET | FRAGMENT_MORE):
                     walk.meta.flags |= PM_FRAGMENT
-                    walk.meta.proto = at[0]
-                    walk.at += size
+                    walk.meta.proto = NEXT_FRAGMENT
                     walk.step = STEP_DONE
                     return
                 note(walk, EVENT_IPV6_EXTHDR_USELESS_FH)

@@ -56,6 +56,11 @@ cdef inline uint64_t le64(const uint8_t *at) noexcept nogil:
     return (<uint64_t>le32(at + 4) << 32) | le32(at)
 
 
+cdef inline void put_be16(uint8_t *at, uint16_t value) noexcept nogil:
+    at[0] = <uint8_t>(value >> 8)
+    at[1] = <uint8_t>value
+
+
 # One store of eight bytes, as the machine orders them (little-endian).
 cdef inline void put64(void *at, uint64_t value) noexcept nogil:
     memcpy(at, &value, 8)
