@@ -81,6 +81,20 @@ def checksums(text: str) -> str:
         raise ValueError("expected yes, no or auto") from None
 
 
+def inline_mode(text: str) -> str:
+    """Whether streams are inspected on arrival: auto goes by the mode of the engine."""
+    word = text.strip().lower()
+    return "auto" if word == "auto" else "yes" if boolean(word) else "no"
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.strip().lower() not in words:
+            raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
+        return text.strip().lower()
+    return read
+
+
 def networks(text: str) -> list[str]:
     """Addresses and networks: "[10.0.0.0/8, ::1]"."""
     found = [one.strip().strip("\"'") for one in text.strip().strip("[]").split(",")]
@@ -153,9 +167,23 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "flow-timeouts.udp.established": seconds,
     "flow-timeouts.icmp.new": seconds,
     "flow-timeouts.icmp.established": seconds,
+    "stream.memcap": size,
+    "stream.midstream": boolean,
+    "stream.async-oneside": boolean,
+    "stream.inline": inline_mode,
+    "stream.checksum-validation": boolean,
+    "stream.bypass": boolean,
+    "stream.liberal-timestamps": boolean,
+    "stream.max-syn-queued": integer(0, 255),
+    "stream.max-synack-queued": integer(0, 255),
+    "stream.reassembly.memcap": size,
+    "stream.reassembly.depth": size,
+    "stream.reassembly.toserver-chunk-size": size,
+    "stream.reassembly.toclient-chunk-size": size,
+    "stream.reassembly.raw": boolean,
+    "stream.reassembly.check-overlap-different-data": boolean,
+    "stream.reassembly.urgent.policy": one_of("inline"),
 }
-#: Read only to divide flows into buckets: the stages that own these caps are not there yet.
-SHARES: dict[str, Callable[[str], Any]] = {"stream.memcap": size, "stream.reassembly.memcap": size}
 LISTS = ("rule-files",)
 
 #: Accepted, and change nothing: they choose how Suricata runs or what it writes, not what it finds.
@@ -174,14 +202,12 @@ INERT = (
 def _reader(key: str) -> Callable[[str], Any] | None:
     if key in HONOURED:
         return HONOURED[key]
-    if key in SHARES:
-        return SHARES[key]
     return next((read for pattern, read in HONOURED.items()
                  if "*" in pattern and fnmatchcase(key, pattern) and key.count(".") == pattern.count(".")), None)
 
 
 def is_honoured(key: str) -> bool:
-    return key not in SHARES and _reader(key) is not None
+    return _reader(key) is not None
 
 
 def is_inert(key: str) -> bool:
@@ -412,6 +438,15 @@ class Config:
             "max_layers": self["decoder.max-layers"],
             "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],
+            "stream": {
+                "memcap": self["stream.memcap"], "midstream": self["stream.midstream"], "async_oneside": self["stream.async-oneside"],
+                "inline": self["stream.inline"], "checksums": self["stream.checksum-validation"], "bypass": self["stream.bypass"],
+                "liberal_timestamps": self["stream.liberal-timestamps"], "max_syn": self["stream.max-syn-queued"],
+                "max_synack": self["stream.max-synack-queued"], "reassembly_memcap": self["stream.reassembly.memcap"],
+                "depth": self["stream.reassembly.depth"], "to_server_chunk": self["stream.reassembly.toserver-chunk-size"],
+                "to_client_chunk": self["stream.reassembly.toclient-chunk-size"], "raw": self["stream.reassembly.raw"],
+                "compare_overlaps": self["stream.reassembly.check-overlap-different-data"],
+            },
             "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
         }
 
