@@ -24,6 +24,7 @@ from fastpath.rules.stock import STOCK_VARIABLES
 
 INCLUDE_DEPTH = 16
 BUCKETS_MAX = 128
+APP_MEMCAP = 256 << 20      # bytes of transactions, bodies and files
 BUCKET_SHARE = 8 << 20      # bytes: no memory cap is cut into smaller shares
 
 
@@ -428,7 +429,6 @@ class Config:
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
-            "memcaps": {"stream": 64 << 20, "reassembly": 256 << 20, "app_layer": 256 << 20},
             "defrag": {name.replace("-", "_"): self[f"defrag.{name}"] for name in ("memcap", "trackers", "max-frags", "timeout")},
             "hosts": self.hosts,
             "app_layer": self.app_layer(),
@@ -438,11 +438,12 @@ class Config:
             "max_layers": self["decoder.max-layers"],
             "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],
+            "memcaps": {"stream": self["stream.memcap"], "reassembly": self["stream.reassembly.memcap"], "app_layer": APP_MEMCAP},
             "stream": {
-                "memcap": self["stream.memcap"], "midstream": self["stream.midstream"], "async_oneside": self["stream.async-oneside"],
+                "midstream": self["stream.midstream"], "async_oneside": self["stream.async-oneside"],
                 "inline": self["stream.inline"], "checksums": self["stream.checksum-validation"], "bypass": self["stream.bypass"],
                 "liberal_timestamps": self["stream.liberal-timestamps"], "max_syn": self["stream.max-syn-queued"],
-                "max_synack": self["stream.max-synack-queued"], "reassembly_memcap": self["stream.reassembly.memcap"],
+                "max_synack": self["stream.max-synack-queued"],
                 "depth": self["stream.reassembly.depth"], "to_server_chunk": self["stream.reassembly.toserver-chunk-size"],
                 "to_client_chunk": self["stream.reassembly.toclient-chunk-size"], "raw": self["stream.reassembly.raw"],
                 "compare_overlaps": self["stream.reassembly.check-overlap-different-data"],

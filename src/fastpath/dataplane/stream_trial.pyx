@@ -6,6 +6,7 @@ from libc.string cimport memset
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.events cimport event_text
 from fastpath.dataplane.hosts cimport close_hosts, hosts_t, open_hosts
+from fastpath.dataplane.hash cimport set_flow_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.stream cimport (
@@ -132,7 +133,7 @@ cdef class StreamTrial:
                 release_stream(&self.pool, &flow.at)
                 release_more(&flow.at, &self.pool)
             flow = self.flows[key] = StreamFlow()
-            flow.at.key = self.burst.key[0]
+            set_flow_key(&flow.at, &self.burst.key[0])
             flow.at.flags = FLOW_REVERSED if meta.flags & PM_REVERSED else 0
         to_client = ((meta.flags & PM_REVERSED) != 0) != ((flow.at.flags & FLOW_REVERSED) != 0)
         flow.at.pkts[to_client] += 1
