@@ -4,6 +4,7 @@ from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be24, read_bytes
+from fastpath.dataplane.applayer.ja4 cimport ja4_free
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_map, put_key, say_bool, say_bytes, say_text, writer_t,
 )
@@ -477,6 +478,8 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
         side = &session.side[TO_CLIENT]
     if side.has_subject and side.has_issuer:
         session.flags |= HANDSHAKE_OVER
+    if session.flags & HANDSHAKE_OVER:
+        ja4_free(context.pool, &session.ja4_lists)          # hellos that follow would be encrypted
     return parsed
 
 

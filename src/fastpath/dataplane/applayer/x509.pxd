@@ -7,9 +7,9 @@ from libc.string cimport memchr, memcmp, strlen
 
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_bytes
 from fastpath.dataplane.applayer.der cimport (
-    DER_BIT_STRING, DER_BMP, DER_BOOLEAN, DER_DESCRIPTOR, DER_GENERAL, DER_GRAPHIC, DER_IA5, DER_INTEGER, DER_NUMERIC,
-    DER_OCTETS, DER_PRINTABLE, DER_SEQUENCE, DER_SET, DER_T61, DER_UTF8, DER_VIDEOTEX, DER_VISIBLE, DER_BAD, DER_GOOD, DER_LONG,
-    DER_SHORT, element_t, read_of, read_time, take_element,
+    DER_BAD, DER_BIT_STRING, DER_BMP, DER_BOOLEAN, DER_CONSTRUCTED, DER_DESCRIPTOR, DER_GENERAL, DER_GOOD, DER_GRAPHIC, DER_IA5,
+    DER_INTEGER, DER_LONG, DER_NUMERIC, DER_OCTETS, DER_PRINTABLE, DER_SEQUENCE, DER_SET, DER_SHORT, DER_T61, DER_UTF8,
+    DER_VIDEOTEX, DER_VISIBLE, element_t, read_of, read_time, take_element,
 )
 from fastpath.dataplane.pool cimport bytes_append
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t, pool_t
@@ -71,8 +71,10 @@ cdef inline uint32_t take_algorithm(cursor_t *cursor) noexcept nogil:
     if element.tag != DER_SEQUENCE:
         return X509_BAD_DER
     end = take_anything(&element.body, &part)
+    if end == X509_BAD_DER or end == X509_GOOD and part.tag & DER_CONSTRUCTED:
+        return X509_BAD_ALGORITHM
     if end != X509_GOOD:
-        return X509_BAD_ALGORITHM if end == X509_BAD_DER else end
+        return end
     return take_anything(&element.body, &part) if cursor_left(&element.body) else X509_GOOD
 
 
