@@ -6,9 +6,35 @@ import random
 
 import pytest
 from made_tls import (
-    ALERT, CHANGE, COMMON_NAME, DATA, GENERALIZED_TIME, HANDSHAKE, HEARTBEAT, UTC_TIME, UTF8, algorithms, alpn, attribute, certificate,
-    chain, client_hello, der, extension, groups, message, name, newer_session, oid, older_hello, record, server_hello, server_name,
-    session, u16, u24,
+    ALERT,
+    CHANGE,
+    COMMON_NAME,
+    DATA,
+    GENERALIZED_TIME,
+    HANDSHAKE,
+    HEARTBEAT,
+    UTC_TIME,
+    UTF8,
+    algorithms,
+    alpn,
+    attribute,
+    certificate,
+    chain,
+    client_hello,
+    der,
+    extension,
+    groups,
+    message,
+    name,
+    newer_session,
+    oid,
+    older_hello,
+    record,
+    server_hello,
+    server_name,
+    session,
+    u16,
+    u24,
 )
 
 from fastpath.dataplane.applayer.room_trial import RoomTrial

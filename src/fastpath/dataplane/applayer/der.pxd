@@ -23,7 +23,7 @@ cdef struct element_t:
 
 cdef inline uint32_t take_element(cursor_t *cursor, element_t *element) noexcept nogil:
     """The next element, passed. enum der_end; where it is not good, the cursor has failed."""
-    cdef uint32_t count, i
+    cdef uint32_t count, _i
     cdef uint64_t length
     element.body = cursor_over(cursor.at, 0)
     element.body.failed = True
@@ -40,7 +40,7 @@ cdef inline uint32_t take_element(cursor_t *cursor, element_t *element) noexcept
             cursor.failed = True
             return DER_BAD
         length = 0
-        for i in range(count):
+        for _i in range(count):
             length = length << 8 | read_u8(cursor)
             if length >> 32:
                 length = 0xffffffff

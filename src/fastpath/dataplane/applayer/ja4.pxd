@@ -120,12 +120,8 @@ cdef inline bint ja4_finish(const ja4_lists_t *ja4, ja4_work_t *work, uint8_t *o
     """Writes JA4_LENGTH characters."""
     cdef uint8_t digest[32]
     cdef uint32_t count, at
-    cdef const char *version = b"00"
-    if ja4.version == 0x0304: version = b"13"
-    elif ja4.version == 0x0303: version = b"12"
-    elif ja4.version == 0x0302: version = b"11"
-    elif ja4.version == 0x0301: version = b"10"
-    elif ja4.version == 0x0300: version = b"s3"
+    cdef const char *versions = b"s31011121300"         # two characters each from SSL 3.0 on; none known is the last
+    cdef const char *version = versions + 2 * (ja4.version - 0x0300 if 0x0300 <= ja4.version <= 0x0304 else 5)
     out[0] = 116                                # t: over TCP
     out[1] = version[0]
     out[2] = version[1]

@@ -10,11 +10,11 @@ from fastpath.dataplane.applayer.msgpack cimport (
 )
 from fastpath.dataplane.applayer.tls_hello cimport read_hello, session_event
 from fastpath.dataplane.applayer.tls_session cimport *
-from fastpath.dataplane.applayer.transaction cimport new_tx, tx_event, tx_progress
+from fastpath.dataplane.applayer.transaction cimport new_tx, tx_progress
 from fastpath.dataplane.applayer.x509 cimport *
 from fastpath.dataplane.libcrypto cimport sha1_of, write_hex
 from fastpath.dataplane.pool cimport bytes_append, bytes_free, pool_give, pool_take
-from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
 from fastpath.dataplane.wire.load cimport be16, be24
 
 cdef extern from *:
@@ -71,15 +71,24 @@ cdef uint32_t recognise(uint32_t direction, const uint8_t *data, uint32_t length
 # ---- certificates ----
 
 cdef uint16_t event_of_certificate(uint32_t wrong) noexcept nogil:
-    if wrong == X509_BAD_LENGTH: return TLS_CERTIFICATE_INVALID_LENGTH
-    if wrong == X509_BAD_VERSION: return TLS_CERTIFICATE_INVALID_VERSION
-    if wrong == X509_BAD_SERIAL: return TLS_CERTIFICATE_INVALID_SERIAL
-    if wrong == X509_BAD_ALGORITHM: return TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER
-    if wrong == X509_BAD_DATE: return TLS_CERTIFICATE_INVALID_DATE
-    if wrong == X509_BAD_EXTENSIONS: return TLS_CERTIFICATE_INVALID_EXTENSIONS
-    if wrong == X509_BAD_DER: return TLS_CERTIFICATE_INVALID_DER
-    if wrong == X509_NO_SUBJECT: return TLS_CERTIFICATE_INVALID_SUBJECT
-    if wrong == X509_NO_ISSUER: return TLS_CERTIFICATE_INVALID_ISSUER
+    if wrong == X509_BAD_LENGTH:
+        return TLS_CERTIFICATE_INVALID_LENGTH
+    if wrong == X509_BAD_VERSION:
+        return TLS_CERTIFICATE_INVALID_VERSION
+    if wrong == X509_BAD_SERIAL:
+        return TLS_CERTIFICATE_INVALID_SERIAL
+    if wrong == X509_BAD_ALGORITHM:
+        return TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER
+    if wrong == X509_BAD_DATE:
+        return TLS_CERTIFICATE_INVALID_DATE
+    if wrong == X509_BAD_EXTENSIONS:
+        return TLS_CERTIFICATE_INVALID_EXTENSIONS
+    if wrong == X509_BAD_DER:
+        return TLS_CERTIFICATE_INVALID_DER
+    if wrong == X509_NO_SUBJECT:
+        return TLS_CERTIFICATE_INVALID_SUBJECT
+    if wrong == X509_NO_ISSUER:
+        return TLS_CERTIFICATE_INVALID_ISSUER
     return TLS_INVALID_CERTIFICATE
 
 
@@ -111,7 +120,8 @@ cdef uint32_t keep_certificate(app_context_t *context, side_t *side, const uint8
     return X509_GOOD
 
 
-cdef void read_chain(app_context_t *context, session_t *session, side_t *side, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef void read_chain(app_context_t *context, session_t *session, side_t *side, const uint8_t *data,
+                     uint32_t length) noexcept nogil:
     """A Certificate message (RFC 5246 section 7.4.2). The first chain of a side counts."""
     cdef cursor_t cursor = cursor_over(data, length)
     cdef uint32_t chain_length = read_be24(&cursor)
@@ -483,7 +493,8 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
     return parsed
 
 
-cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                    uint32_t flags) noexcept nogil:
     cdef session_t *session = session_of(context)
     cdef parsed_t parsed
     parsed.consumed = parsed.need = 0
