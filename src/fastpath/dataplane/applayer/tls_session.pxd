@@ -97,8 +97,8 @@ cdef extern from * nogil:
         {0x7f19, "TLS 1.3 draft-25"}, {0x7f18, "TLS 1.3 draft-24"}, {0x7f17, "TLS 1.3 draft-23"}, {0x7f16, "TLS 1.3 draft-22"},
         {0x7f15, "TLS 1.3 draft-21"}, {0x7f14, "TLS 1.3 draft-20"}, {0x7f13, "TLS 1.3 draft-19"}, {0x7f12, "TLS 1.3 draft-18"},
         {0x7f11, "TLS 1.3 draft-17"}, {0x7f10, "TLS 1.3 draft-16"}, {0x7f01, "TLS 1.3 draft-<16"},
-        {0xfb14, "TLS 1.3 draft-20-fb"}, {0xfb15, "TLS 1.3 draft-21-fb"}, {0xfb16, "TLS 1.3 draft-22-fb"}, {0xfb17, "TLS 1.3 draft-23-fb"},
-        {0xfb1a, "TLS 1.3 draft-26-fb"}};
+        {0xfb14, "TLS 1.3 draft-20-fb"}, {0xfb15, "TLS 1.3 draft-21-fb"}, {0xfb16, "TLS 1.3 draft-22-fb"},
+        {0xfb17, "TLS 1.3 draft-23-fb"}, {0xfb1a, "TLS 1.3 draft-26-fb"}};
     #define VERSION_TEXTS (sizeof(version_texts) / sizeof(version_texts[0]))
     """
     ctypedef struct version_text_t:

@@ -168,14 +168,14 @@ cdef extern from * nogil:
     static const char *const x520_later_names[] = {             /* 2.5.4.41 and following */
         "name", "givenName", "initials", "generationQualifier", "uniqueIdentifier", "dnQualifier"};
     static const struct { const char *oid; uint32_t length; const char *name; } attribute_names[] = {
-        {"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01", 9, "Email"},
-        {"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x02", 9, "unstructuredName"},
-        {"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07", 9, "challengePassword"},
-        {"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01", 10, "uid"},
-        {"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19", 10, "DC"},
-        {"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x01", 11, "msJurisdictionLocality"},
-        {"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x02", 11, "msJurisdictionStateOrProvince"},
-        {"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x03", 11, "msJurisdictionCountry"}};
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x01", 9, "Email"},
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x02", 9, "unstructuredName"},
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x07", 9, "challengePassword"},
+        {"\\x09\\x92\\x26\\x89\\x93\\xf2\\x2c\\x64\\x01\\x01", 10, "uid"},
+        {"\\x09\\x92\\x26\\x89\\x93\\xf2\\x2c\\x64\\x01\\x19", 10, "DC"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x01", 11, "msJurisdictionLocality"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x02", 11, "msJurisdictionStateOrProvince"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x03", 11, "msJurisdictionCountry"}};
     #define ATTRIBUTE_NAMES (sizeof(attribute_names) / sizeof(attribute_names[0]))
     """
     ctypedef struct attribute_name_t:
