@@ -91,8 +91,9 @@ def test_a_session():
         "ja3": {"hash": hashlib.md5(ja3).hexdigest().encode(), "string": ja3},
         "ja3s": {"hash": hashlib.md5(b"771,49199,65281").hexdigest().encode(), "string": b"771,49199,65281"},
     }
-    assert trial.log(0, ALERTED) == logged(trial)
+    assert trial.log(0, ALERTED) == {**logged(trial), "ja4": trial.buffer(0, 0, "ja4.hash")[0]}
     assert trial.log(0, TO_SERVER) is None
+    assert logged(fed(session(), **{"tls.log-ja4": 1})) == trial.log(0, ALERTED)
     assert events(trial) == []
 
 
@@ -228,7 +229,7 @@ def test_ja4():
     hello = client_hello(server_name(b"a.example"), alpn(b"h2", b"http/1.1"), algorithms(0x0804, 0x0403), extension(43, b"\4\3\4\3\3"),
                          extension(0x2A2A), ciphers=[*ciphers, 0x3A3A])
     expected = ja4_of("13", True, ciphers, [0, 16, 13, 43], "h2", [0x0804, 0x0403])
-    trial = to_server(hello, **{"tls.log-ja4": 1})
+    trial = to_server(hello)
     assert trial.buffer(0, 0, "ja4.hash")[0] == expected
     assert trial.log(0, ALERTED)["ja4"] == expected
 

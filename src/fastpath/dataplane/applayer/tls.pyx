@@ -693,7 +693,7 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *into) n
     say_dates(writer, server)
     say_ja3(writer, b"ja3", client)
     say_ja3(writer, b"ja3s", server)
-    if context.config.tls.log_ja4 and session.has_ja4:
+    if session.has_ja4 and (kind == LOG_ALERT or context.config.tls.log_ja4):
         say_bytes(writer, b"ja4", session.ja4, 36)
     if client.has_subject or client.has_issuer:
         put_key(writer, b"client")
