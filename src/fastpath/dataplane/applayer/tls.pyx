@@ -430,7 +430,8 @@ cdef void show_progress(app_context_t *context, session_t *session) noexcept nog
     cdef uint32_t direction, progress
     if session.tx == NULL:
         return
-    session.tx.flags |= TX_NEW
+    if session.changed:
+        session.tx.flags |= TX_NEW
     for direction in range(2):
         progress = TLS_IN_PROGRESS
         if session.flags & SESSION_OVER:
@@ -449,6 +450,7 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
     cdef uint32_t records = 0, records_max = max(length // RECORD_SMALLEST, <uint32_t> 1), taken
     parsed.consumed = parsed.need = 0
     parsed.status = PARSE_OK
+    session.changed = session.latest != 0
     if side.left == 0:
         session.latest = 0
     while length:
@@ -472,6 +474,8 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
                 if side.version == SSL2:
                     side.version = 0
                 one = next_record(context, session, side, direction, data, length)
+            if side.content_type != APPLICATION_DATA or one.status == PARSE_ERROR:
+                session.changed = 1
         if one.status != PARSE_OK:
             parsed.status = one.status
             parsed.need = one.need

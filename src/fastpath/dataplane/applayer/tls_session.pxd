@@ -52,6 +52,7 @@ cdef struct session_t:
     side_t side[2]
     uint32_t flags
     uint32_t latest                 # the flags that the latest records have set
+    uint8_t changed                 # the latest bytes were more than application data
     uint32_t heartbeat_length       # of an encrypted request on its way
     uint8_t name_length
     uint8_t has_ja4
