@@ -8,7 +8,7 @@ cdef enum:
     DER_UTF8 = 0x0c, DER_NUMERIC = 0x12, DER_PRINTABLE = 0x13, DER_T61 = 0x14, DER_VIDEOTEX = 0x15, DER_IA5 = 0x16
     DER_UTC_TIME = 0x17, DER_GENERALIZED_TIME = 0x18, DER_GRAPHIC = 0x19, DER_VISIBLE = 0x1a, DER_GENERAL = 0x1b
     DER_UNIVERSAL = 0x1c, DER_BMP = 0x1e
-    DER_SEQUENCE = 0x30, DER_SET = 0x31
+    DER_CONSTRUCTED = 0x20, DER_SEQUENCE = 0x30, DER_SET = 0x31
 
 cdef enum der_end:
     DER_GOOD
@@ -23,7 +23,7 @@ cdef struct element_t:
 
 cdef inline uint32_t take_element(cursor_t *cursor, element_t *element) noexcept nogil:
     """The next element, passed. enum der_end; where it is not good, the cursor has failed."""
-    cdef uint32_t count, i
+    cdef uint32_t count, _i
     cdef uint64_t length
     element.body = cursor_over(cursor.at, 0)
     element.body.failed = True
@@ -40,7 +40,7 @@ cdef inline uint32_t take_element(cursor_t *cursor, element_t *element) noexcept
             cursor.failed = True
             return DER_BAD
         length = 0
-        for i in range(count):
+        for _i in range(count):
             length = length << 8 | read_u8(cursor)
             if length >> 32:
                 length = 0xffffffff

@@ -7,9 +7,9 @@ from libc.string cimport memchr, memcmp, strlen
 
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_bytes
 from fastpath.dataplane.applayer.der cimport (
-    DER_BIT_STRING, DER_BMP, DER_BOOLEAN, DER_DESCRIPTOR, DER_GENERAL, DER_GRAPHIC, DER_IA5, DER_INTEGER, DER_NUMERIC,
-    DER_OCTETS, DER_PRINTABLE, DER_SEQUENCE, DER_SET, DER_T61, DER_UTF8, DER_VIDEOTEX, DER_VISIBLE, DER_BAD, DER_GOOD, DER_LONG,
-    DER_SHORT, element_t, read_of, read_time, take_element,
+    DER_BAD, DER_BIT_STRING, DER_BMP, DER_BOOLEAN, DER_CONSTRUCTED, DER_DESCRIPTOR, DER_GENERAL, DER_GOOD, DER_GRAPHIC, DER_IA5,
+    DER_INTEGER, DER_LONG, DER_NUMERIC, DER_OCTETS, DER_PRINTABLE, DER_SEQUENCE, DER_SET, DER_SHORT, DER_T61, DER_UTF8,
+    DER_VIDEOTEX, DER_VISIBLE, element_t, read_of, read_time, take_element,
 )
 from fastpath.dataplane.pool cimport bytes_append
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t, pool_t
@@ -71,8 +71,10 @@ cdef inline uint32_t take_algorithm(cursor_t *cursor) noexcept nogil:
     if element.tag != DER_SEQUENCE:
         return X509_BAD_DER
     end = take_anything(&element.body, &part)
+    if end == X509_BAD_DER or end == X509_GOOD and part.tag & DER_CONSTRUCTED:
+        return X509_BAD_ALGORITHM
     if end != X509_GOOD:
-        return X509_BAD_ALGORITHM if end == X509_BAD_DER else end
+        return end
     return take_anything(&element.body, &part) if cursor_left(&element.body) else X509_GOOD
 
 
@@ -155,49 +157,47 @@ cdef inline uint32_t read_certificate(const uint8_t *data, uint32_t length, cert
 
 # ---- names ----
 
+cdef extern from * nogil:
+    """
+    #define X520_NAMES 18
+    static const char *const x520_names[] = {                   /* 2.5.4.0 and following */
+        "objectClass", "aliasedEntryName", "knowledgeInformation", "CN", "surname", "serialNumber", "C", "L", "ST",
+        "streetAddress", "O", "OU", "title", "description", "searchGuide", "businessCategory", "postalAddress", "postalCode"};
+    #define X520_LATER_FIRST 41
+    #define X520_LATER_END 47
+    static const char *const x520_later_names[] = {             /* 2.5.4.41 and following */
+        "name", "givenName", "initials", "generationQualifier", "uniqueIdentifier", "dnQualifier"};
+    static const struct { const char *oid; uint32_t length; const char *name; } attribute_names[] = {
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x01", 9, "Email"},
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x02", 9, "unstructuredName"},
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x07", 9, "challengePassword"},
+        {"\\x09\\x92\\x26\\x89\\x93\\xf2\\x2c\\x64\\x01\\x01", 10, "uid"},
+        {"\\x09\\x92\\x26\\x89\\x93\\xf2\\x2c\\x64\\x01\\x19", 10, "DC"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x01", 11, "msJurisdictionLocality"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x02", 11, "msJurisdictionStateOrProvince"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x03", 11, "msJurisdictionCountry"}};
+    #define ATTRIBUTE_NAMES (sizeof(attribute_names) / sizeof(attribute_names[0]))
+    """
+    ctypedef struct attribute_name_t:
+        const char *oid
+        uint32_t length
+        const char *name
+    const char *x520_names[]
+    const char *x520_later_names[]
+    const attribute_name_t attribute_names[]
+    const uint32_t X520_NAMES, X520_LATER_FIRST, X520_LATER_END, ATTRIBUTE_NAMES
+
+
 cdef inline const char *name_of_attribute(const uint8_t *oid, uint32_t length) noexcept nogil:
     """What an attribute type is called (X.520, RFC 4519, RFC 2985); NULL for one that is written as its object identifier."""
-    if length == 3 and oid[0] == 0x55 and oid[1] == 0x04:                  # 2.5.4.n
-        return name_of_x520(oid[2])
-    if length == 9 and memcmp(oid, b"\x2a\x86\x48\x86\xf7\x0d\x01\x09", 8) == 0:
-        if oid[8] == 1: return b"Email"
-        if oid[8] == 2: return b"unstructuredName"
-        if oid[8] == 7: return b"challengePassword"
-    elif length == 10 and memcmp(oid, b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01", 9) == 0:
-        if oid[9] == 1: return b"uid"
-        if oid[9] == 25: return b"DC"
-    elif length == 11 and memcmp(oid, b"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01", 10) == 0:
-        if oid[10] == 1: return b"msJurisdictionLocality"
-        if oid[10] == 2: return b"msJurisdictionStateOrProvince"
-        if oid[10] == 3: return b"msJurisdictionCountry"
-    return NULL
-
-
-cdef inline const char *name_of_x520(uint8_t number) noexcept nogil:
-    if number == 0: return b"objectClass"
-    if number == 1: return b"aliasedEntryName"
-    if number == 2: return b"knowledgeInformation"
-    if number == 3: return b"CN"
-    if number == 4: return b"surname"
-    if number == 5: return b"serialNumber"
-    if number == 6: return b"C"
-    if number == 7: return b"L"
-    if number == 8: return b"ST"
-    if number == 9: return b"streetAddress"
-    if number == 10: return b"O"
-    if number == 11: return b"OU"
-    if number == 12: return b"title"
-    if number == 13: return b"description"
-    if number == 14: return b"searchGuide"
-    if number == 15: return b"businessCategory"
-    if number == 16: return b"postalAddress"
-    if number == 17: return b"postalCode"
-    if number == 41: return b"name"
-    if number == 42: return b"givenName"
-    if number == 43: return b"initials"
-    if number == 44: return b"generationQualifier"
-    if number == 45: return b"uniqueIdentifier"
-    if number == 46: return b"dnQualifier"
+    cdef uint32_t i
+    if length == 3 and oid[0] == 0x55 and oid[1] == 0x04:
+        if oid[2] < X520_NAMES:
+            return x520_names[oid[2]]
+        return x520_later_names[oid[2] - X520_LATER_FIRST] if X520_LATER_FIRST <= oid[2] < X520_LATER_END else NULL
+    for i in range(ATTRIBUTE_NAMES):
+        if attribute_names[i].length == length and memcmp(attribute_names[i].oid, oid, length) == 0:
+            return attribute_names[i].name
     return NULL
 
 
