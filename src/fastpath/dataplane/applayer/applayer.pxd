@@ -186,6 +186,7 @@ cdef extern from "applayer/config.h" nogil:
     ctypedef struct app_work_t:
         uint8_t *room
         void *of_room[64]
+        void *announced
 
     ctypedef struct app_context_t:
         flow_t *flow

@@ -41,6 +41,7 @@ enum { WORK_ROOM = 1 << 18 };
 typedef struct app_work {       /* one a worker */
     uint8_t *room;              /* WORK_ROOM bytes: holds what a buffer() call builds, until the next one */
     void *of_room[ALPROTO_MAX]; /* what a room keeps from call to call: an inflater, say; freed with the worker by free_work */
+    void *announced;            /* announced_t: flows that rooms told of and that are not in the table yet (expectations.pxd) */
 } app_work_t;
 
 #endif
