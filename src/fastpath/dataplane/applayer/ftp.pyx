@@ -1,5 +1,5 @@
 """FTP: a transaction is a command with its replies, or a reply that nobody asked for (RFC 959; Suricata 7 guide, "FTP")."""
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
 from fastpath.dataplane.applayer.applayer cimport *
@@ -14,13 +14,14 @@ from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, FLOW_REVERSED, NET_IPV4,
 cdef extern from * nogil:
     """
     static const struct { const char *name; unsigned char length, kind; } ftp_commands[] = {
-        {"", 0, 0}, {"ABOR", 4, 1}, {"ACCT", 4, 1}, {"ALLO", 4, 1}, {"APPE", 4, 1}, {"AUTH TLS", 8, 2}, {"CDUP", 4, 1}, {"CHMOD", 5, 1},
-        {"CWD", 3, 1}, {"DELE", 4, 1}, {"EPSV", 4, 3}, {"EPRT", 4, 4}, {"HELP", 4, 1}, {"IDLE", 4, 1}, {"LIST", 4, 1}, {"MAIL", 4, 1},
-        {"MDTM", 4, 1}, {"MKD", 3, 1}, {"MLFL", 4, 1}, {"MODE", 4, 1}, {"MRCP", 4, 1}, {"MRSQ", 4, 1}, {"MSAM", 4, 1}, {"MSND", 4, 1},
-        {"MSOM", 4, 1}, {"NLST", 4, 1}, {"NOOP", 4, 1}, {"PASS", 4, 1}, {"PASV", 4, 5}, {"PORT", 4, 6}, {"PWD", 3, 1}, {"QUIT", 4, 1},
-        {"REIN", 4, 1}, {"REST", 4, 1}, {"RETR", 4, 7}, {"RMD", 3, 1}, {"RNFR", 4, 1}, {"RNTO", 4, 1}, {"SITE", 4, 1}, {"SIZE", 4, 1},
-        {"SMNT", 4, 1}, {"STAT", 4, 1}, {"STOR", 4, 8}, {"STOU", 4, 1}, {"STRU", 4, 1}, {"SYST", 4, 1}, {"TYPE", 4, 1}, {"UMASK", 5, 1},
-        {"USER", 4, 1} };
+        {"", 0, 0}, {"ABOR", 4, 1}, {"ACCT", 4, 1}, {"ALLO", 4, 1}, {"APPE", 4, 1}, {"AUTH TLS", 8, 2},
+        {"CDUP", 4, 1}, {"CHMOD", 5, 1}, {"CWD", 3, 1}, {"DELE", 4, 1}, {"EPSV", 4, 3}, {"EPRT", 4, 4},
+        {"HELP", 4, 1}, {"IDLE", 4, 1}, {"LIST", 4, 1}, {"MAIL", 4, 1}, {"MDTM", 4, 1}, {"MKD", 3, 1}, {"MLFL", 4, 1},
+        {"MODE", 4, 1}, {"MRCP", 4, 1}, {"MRSQ", 4, 1}, {"MSAM", 4, 1}, {"MSND", 4, 1}, {"MSOM", 4, 1},
+        {"NLST", 4, 1}, {"NOOP", 4, 1}, {"PASS", 4, 1}, {"PASV", 4, 5}, {"PORT", 4, 6}, {"PWD", 3, 1}, {"QUIT", 4, 1},
+        {"REIN", 4, 1}, {"REST", 4, 1}, {"RETR", 4, 7}, {"RMD", 3, 1}, {"RNFR", 4, 1}, {"RNTO", 4, 1}, {"SITE", 4, 1},
+        {"SIZE", 4, 1}, {"SMNT", 4, 1}, {"STAT", 4, 1}, {"STOR", 4, 8}, {"STOU", 4, 1}, {"STRU", 4, 1},
+        {"SYST", 4, 1}, {"TYPE", 4, 1}, {"UMASK", 5, 1}, {"USER", 4, 1} };
     #define FTP_COMMANDS (sizeof(ftp_commands) / sizeof(ftp_commands[0]))
     """
     ctypedef struct ftp_command_t:
@@ -71,7 +72,8 @@ cdef bint begins(const uint8_t *data, uint32_t length, const char *word, uint32_
     return True
 
 
-cdef uint32_t recognise_ftp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil:
+cdef uint32_t recognise_ftp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                            uint32_t hint) noexcept nogil:
     cdef uint32_t said = RECOGNISED_NO
     if direction == TO_CLIENT:
         begins(data, length, b"220 (", 5, &said)
@@ -263,7 +265,8 @@ cdef bint take_reply(app_context_t *context, ftp_state_t *state, ftp_tx_t *tx, l
 
 # ---- parsing ----
 
-cdef parsed_t parse_ftp(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse_ftp(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                        uint32_t flags) noexcept nogil:
     cdef ftp_state_t *state = <ftp_state_t *> context.app.state
     cdef ftp_tx_t *tx = <ftp_tx_t *> context.app.first
     cdef parsed_t parsed
@@ -347,7 +350,7 @@ cdef void say_replies(writer_t *writer, const char *key, const bytes_t *replies,
             opened = True
         if codes:
             put_bytes(writer, line, 3)
-        else:
+        elif length > start:
             put_bytes(writer, line + start, length - start)
     if opened:
         close_nested(writer)
