@@ -26,6 +26,7 @@ PACKAGES = {
 }
 # what a module links against; every other module links nothing
 LINKS = {
+    "fastpath._core": ["libcrypto"],
     "fastpath.dataplane.applayer.tls": ["libcrypto"],
     "fastpath.dataplane.applayer.ssh": ["libcrypto"],
     "fastpath.dataplane.match.prefilter": ["libhs"],

@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t, app_work_t
 from fastpath.dataplane.applayer.dispatch cimport app_table_t
+from fastpath.dataplane.applayer.expectations cimport expectations_t
 from fastpath.dataplane.arena cimport arena_t
 from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
@@ -83,6 +84,7 @@ cdef struct engine_t:
     flow_config_t flow
     stream_config_t stream
     app_table_t apps
+    expectations_t *expectations    # flows that others told of: the ordered section
     bucket_t *bucket
     device_t *device            # one slice a bucket
     worker_t *worker

@@ -15,6 +15,9 @@ from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
     FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
 )
+from fastpath.dataplane.applayer.expectations cimport (
+    announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
+)
 from fastpath.dataplane.applayer.fileinfo cimport say_file
 from fastpath.dataplane.applayer.files cimport file_close
 from fastpath.dataplane.arena cimport close_arena, empty_arena
@@ -41,6 +44,7 @@ from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
+from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
@@ -149,6 +153,9 @@ cdef class DataPlane:
         open_rows(&engine.rows)
         open_buffer(&engine.runs, sizeof(verdict_run_t))
         open_buffer(&engine.packets, sizeof(packet_row_t))
+        engine.expectations = <expectations_t *>calloc(1, sizeof(expectations_t))
+        if engine.expectations == NULL:
+            raise MemoryError("no memory for the flows that others tell of")
         engine.thresholds = open_thresholds(settings.get("threshold_memcap", 16 << 20))
         if engine.thresholds == NULL:
             raise MemoryError("no memory for the threshold table")
@@ -169,8 +176,11 @@ cdef class DataPlane:
             engine.worker[i].context.config = &engine.apps.config
             engine.worker[i].context.work = &engine.worker[i].work
             engine.worker[i].work.room = <uint8_t *>calloc(1, WORK_ROOM)
+            engine.worker[i].work.worker = &engine.worker[i]
+            engine.worker[i].work.meet = meet_flow
+            engine.worker[i].work.announced = calloc(1, sizeof(announced_t))
             engine.worker[i].flush = <burst_t *>aligned_alloc(CACHE_LINE, sizeof(burst_t))
-            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL:
+            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL or engine.worker[i].work.announced == NULL:
                 raise MemoryError("no memory for a worker")
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
         for i in range(engine.buckets):
@@ -238,9 +248,11 @@ cdef class DataPlane:
         close_buffer(&engine.packets)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
+        free(engine.expectations)
         if engine.worker != NULL:
             for i in range(engine.workers):
                 free(engine.worker[i].work.room)
+                free(engine.worker[i].work.announced)
                 free(engine.worker[i].flush)
         free(engine.worker)
         free(engine.bucket)
@@ -372,6 +384,7 @@ cdef class DataPlane:
         self.flush_next = 0
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
+        memset(self.engine.expectations, 0, sizeof(expectations_t))
         clear_defrag(&self.engine.defrag)
         return False
 

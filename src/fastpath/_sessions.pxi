@@ -23,6 +23,32 @@ cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, 
             return
 
 
+cdef uint32_t meet_flow(app_context_t *context, uint32_t direction) noexcept nogil:
+    """Is this flow one that another told of? What the other told hangs on the session then."""
+    cdef worker_t *worker = <worker_t *>context.work.worker
+    cdef flow_key_t key = flow_key_of(context.flow)
+    cdef uint16_t server_port = key.port[0 if context.flow.flags & FLOW_REVERSED else 1]
+    cdef expectation_t *expected = <expectation_t *>pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(expectation_t))
+    if expected == NULL:
+        return False
+    if worker.engine.workers > 1:
+        wait_turn(worker.engine, worker)
+    if not meet_expectation(worker.engine.expectations, &key, server_port, direction, context.now, expected):
+        pool_give(context.pool, ACCOUNT_APPLAYER, expected, sizeof(expectation_t))
+        return False
+    context.app.expected = expected
+    return True
+
+
+cdef void remember_expectations(engine_t *engine, worker_t *worker) noexcept nogil:
+    """What rooms announced while they parsed is known to all from here on."""
+    cdef announced_t *announced = <announced_t *>worker.work.announced
+    if announced.count:
+        if engine.workers > 1:
+            wait_turn(engine, worker)
+        remember_announced(engine.expectations, announced)
+
+
 cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
     """Both directions, first the one that this entry acknowledges. What one was recognised as lets go what the other holds."""
     cdef uint8_t proto = context.app.proto
@@ -92,6 +118,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.proto == TCP:
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
+            remember_expectations(engine, worker)
     elif meta.payload_len and feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
                                             meta.payload_len) & FEED_REVERSED:
         turn_flow_round(flow, meta)

@@ -193,9 +193,14 @@ cdef extern from "applayer/config.h" nogil:
         dcerpc_config_t dcerpc
         files_config_t files
 
+    ctypedef struct app_context_t
+
     ctypedef struct app_work_t:
         uint8_t *room
         void *of_room[64]
+        void *worker
+        uint32_t (*meet)(app_context_t *context, uint32_t direction) noexcept nogil
+        void *announced
 
     ctypedef struct app_context_t:
         flow_t *flow

@@ -74,7 +74,8 @@ cdef uint32_t probe_message(const uint8_t *data, uint32_t length, uint32_t annou
     return RECOGNISED_YES if (be16(data + 2) & DNS_QR != 0) == (direction == TO_CLIENT) else RECOGNISED_REVERSED
 
 
-cdef uint32_t recognise_dns(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil:
+cdef uint32_t recognise_dns(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                            uint32_t hint) noexcept nogil:
     cdef uint32_t said
     if not hint:
         return RECOGNISED_NO
@@ -162,7 +163,8 @@ cdef parsed_t parse_stream(app_context_t *context, uint32_t direction, const uin
     return parsed
 
 
-cdef parsed_t parse_dns(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse_dns(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                        uint32_t flags) noexcept nogil:
     cdef parsed_t parsed
     parsed.consumed = length
     parsed.need = 0
@@ -390,7 +392,8 @@ cdef void say_grouped(writer_t *writer, const message_t *message, uint32_t start
     close_nested(writer)
 
 
-cdef void put_query(writer_t *writer, const dns_tx_t *tx, uint32_t bits, const name_t *name, uint32_t rrtype, bint version) noexcept nogil:
+cdef void put_query(writer_t *writer, const dns_tx_t *tx, uint32_t bits, const name_t *name, uint32_t rrtype,
+                    bint version) noexcept nogil:
     open_map(writer)
     if version:
         say_uint(writer, b"version", 2)
