@@ -47,7 +47,8 @@ def test_a_command_is_found_anywhere(line, command, data):
 
 
 @pytest.mark.parametrize(("reply", "codes", "texts"), [
-    (b"33", None, [b"33"]), (b"abc def", None, [b"abc def"]), (b"2570 x", [b"257"], [b" x"]), (b"250", [b"250"], None), (b"", None, None)])
+    (b"33", None, [b"33"]), (b"abc def", None, [b"abc def"]), (b"2570 x", [b"257"], [b" x"]), (b"250", [b"250"], None),
+                                                      (b"250-", [b"250"], []), (b"", None, None)])
 def test_replies_that_are_none(reply, codes, texts):
     each, = ftp((TO_SERVER, b"PWD\r\n"), (TO_CLIENT, reply + b"\r\n"))
     assert (each.get("completion_code"), each.get("reply"), each["reply_received"]) == (codes, texts, "yes")

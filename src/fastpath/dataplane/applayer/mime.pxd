@@ -325,8 +325,9 @@ cdef inline bint ends_or_asks(const uint8_t *url, uint32_t length, const char *e
 cdef inline bint is_program(const uint8_t *url, uint32_t length) noexcept nogil:
     """Does a link name something that runs, by its extension?"""
     return (ends_or_asks(url, length, b".exe", 4) or ends_or_asks(url, length, b".vbs", 4)
-            or ends_or_asks(url, length, b".bin", 4) or ends_or_asks(url, length, b".cmd", 4) or ends_or_asks(url, length, b".bat", 4)
-            or ends_or_asks(url, length, b".jar", 4) or ends_or_asks(url, length, b".js", 3))
+            or ends_or_asks(url, length, b".bin", 4) or ends_or_asks(url, length, b".cmd", 4)
+            or ends_or_asks(url, length, b".bat", 4) or ends_or_asks(url, length, b".jar", 4)
+            or ends_or_asks(url, length, b".js", 3))
 
 
 cdef inline void add_url(app_context_t *context, entity_t *entity, uint8_t *url, uint32_t length) noexcept nogil:
