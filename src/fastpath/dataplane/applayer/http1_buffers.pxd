@@ -84,9 +84,9 @@ cdef inline uint32_t show_names(room_writer_t *out, const message_t *message, vi
 
 
 cdef inline uint32_t show_start(room_writer_t *out, const message_t *message, view_t *view) noexcept nogil:
-    """http.start: the first line and all headers."""
+    """http.start: the first line and all headers; without any there is none."""
     cdef uint32_t i
-    if not message.has_line:
+    if not message.has_line or message.header_count == 0:
         return VIEW_NONE
     put(out, message.line.data, message.line.length)
     put(out, <const uint8_t *> b"\r\n", 2)

@@ -167,9 +167,7 @@ cdef inline bint read_header(app_context_t *context, http1_tx_t *tx, uint32_t di
         start = colon + 1
     while start < length and is_blank(data[start]):
         start += 1
-    end = start
-    while end < length and not (to_server and data[end] == 0):
-        end += 1
+    end = length
     while end > start + 1 and is_blank(data[end - 1]):
         end -= 1
     for i in range(name_end):
