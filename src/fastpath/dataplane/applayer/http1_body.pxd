@@ -136,12 +136,18 @@ cdef inline void cut_upload(app_context_t *context, http1_tx_t *tx) noexcept nog
     end_body_file(context, tx, TO_SERVER, FILE_TRUNCATED)
 
 
-cdef inline void prune_body(message_t *message, const http1_config_t *config, uint32_t direction) noexcept nogil:
-    """Lets go of what no window will show again. A body that no rule looks at is taken for seen after a while."""
+cdef inline void prune_body(http1_tx_t *tx, const http1_config_t *config, uint32_t direction) noexcept nogil:
+    """Lets go of what no window will show again. A body, or file, that no rule looks at is taken for seen after a while."""
+    cdef message_t *message = &tx.side[direction]
+    cdef file_t *file = tx.head.files[direction]
     cdef uint64_t least = config.inspect_min[direction], window = config.inspect_window[direction]
     cdef uint64_t most = max(least, window)
     cdef uint64_t left, drop
-    if message.inspected == 0:
+    while file != NULL:
+        if file.data.length > 4 * most:
+            file_forget(file, file.size - most)
+        file = file.next
+    if message.inspected == 0 and config.body_limit[direction]:
         return
     if message.seen - message.inspected > 3 * most:
         message.inspected = message.seen - most
@@ -169,7 +175,7 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
         tx.flags |= HTTP1_BODY_SETUP
         if (tx.method == METHOD_POST and not find_boundary(context, tx)) or tx.method == METHOD_PUT:
             tx.flags |= HTTP1_UPLOAD
-    prune_body(message, config, direction)
+    prune_body(tx, config, direction)
     if limit and message.seen >= limit:
         end_body_file(context, tx, direction, FILE_TRUNCATED)
         return

@@ -17,7 +17,8 @@ from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
 
 
 cdef inline header_t *header_at(const message_t *message, uint32_t index) noexcept nogil:
-    return (<header_t *> message.headers.data) + index
+    cdef void *table = message.headers.data
+    return <header_t *> table + index
 
 
 cdef inline header_t *find_header(const message_t *message, const char *name, uint32_t length) noexcept nogil:
