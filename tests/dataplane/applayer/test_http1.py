@@ -174,6 +174,7 @@ def test_continue(times, event):
     assert events(trial) == event
     assert text(trial, TO_CLIENT, "http.stat_code") == b"200"
     assert text(trial, TO_CLIENT, "http.header") == b"Content-Length: 3\r\n"
+    assert text(trial, TO_CLIENT, "http.header.raw").endswith(b"Z: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
 
 
 def test_connect_is_another_protocol():

@@ -151,7 +151,9 @@ cdef inline uint32_t http1_view(app_context_t *context, http1_tx_t *tx, uint32_t
     if buffer == BUFFER_HTTP_RESPONSE_HEADER:
         return one_header(&out, response, index, view)
     if buffer == BUFFER_HTTP_COOKIE:
-        return show_header(view, message, b"cookie", 6) if direction == TO_SERVER else show_header(view, message, b"set-cookie", 10)
+        if direction == TO_SERVER:
+            return show_header(view, message, b"cookie", 6)
+        return show_header(view, message, b"set-cookie", 10)
     if buffer == BUFFER_HTTP_HOST:
         return show_bytes(view, &tx.host, tx.has_host)
     if buffer == BUFFER_HTTP_HOST_RAW:

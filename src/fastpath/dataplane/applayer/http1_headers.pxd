@@ -32,7 +32,8 @@ cdef inline header_t *find_header(const message_t *message, const char *name, ui
     return NULL
 
 
-cdef inline bint add_text(app_context_t *context, message_t *message, const uint8_t *data, uint32_t length, span_t *span) noexcept nogil:
+cdef inline bint add_text(app_context_t *context, message_t *message, const uint8_t *data, uint32_t length,
+                          span_t *span) noexcept nogil:
     if <uint64_t> message.text.length + length > HEADER_TEXT_MAX:
         return False
     span.at = message.text.length

@@ -12,7 +12,8 @@ from fastpath.dataplane.applayer.applayer cimport (
 from fastpath.dataplane.applayer.files cimport file_append, file_close, file_open, last_file
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_state cimport (
-    BOUNDARY_MAX, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, bytes_of, header_t, http1_tx_t, index_of, is_space, message_t, same, span_t,
+    BOUNDARY_MAX, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, bytes_of, header_t, http1_tx_t, index_of, is_space, message_t, same,
+    span_t,
 )
 from fastpath.dataplane.applayer.http1_uri cimport part
 from fastpath.dataplane.applayer.transaction cimport tx_event
@@ -23,7 +24,8 @@ cdef enum:
     PART_HEADERS_MAX = 1 << 14      # bytes: a part whose headers go on beyond them ends the search for parts
 
 
-cdef inline bint find_parameter(const uint8_t *data, uint32_t length, const char *name, uint32_t name_length, span_t *value) noexcept nogil:
+cdef inline bint find_parameter(const uint8_t *data, uint32_t length, const char *name, uint32_t name_length,
+                                span_t *value) noexcept nogil:
     """The value of a parameter (`name` in lower case, with its equals sign) among those that semicolons part, quotes left off."""
     cdef uint32_t at = 0, start, end, quotes = 0
     while at < length and is_space(data[at]):
