@@ -21,6 +21,7 @@ from .plan import (
     Transform,
     Value,
 )
+from .reputation import Reputations
 
 _TRANSFORMS_MAX = 16
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}\Z")
@@ -75,6 +76,7 @@ class Draft:
     event_names: frozenset[str] | None                  # None: those of the engine
     app_proto: str = ""                                 # of the header or of a keyword
 
+    reputations: Reputations | None = None              # None: the configuration names none
     folder: str = "."                                   # of the rule: what files it names are relative to
     keyword: str = ""                                   # that is being read
     negated: bool = False                               # a "!" stood before its quoted value

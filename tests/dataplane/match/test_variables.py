@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from runs import rules_of
 
 from fastpath.dataplane.trial import Trial
+from fastpath.rules import RuleSet
+from fastpath.rules.reputation import Reputations
 
 SECOND = 10**9
 
@@ -153,3 +155,15 @@ def test_asn1_begins_behind_the_content_before_it():
 def test_broken_elements_end_the_search(payload):
     for end in range(len(payload) + 1):
         alerts("alert udp any any -> any any (asn1:oversize_length 100000, bitstring_overflow, double_overflow; sid:1;)", [udp(payload[:end])])
+
+
+@pytest.mark.parametrize("side, ports", [("src", [1, 3]), ("dst", [2, 3]), ("any", [1, 2, 3]), ("both", [3])])
+def test_iprep(tmp_path, side, ports):
+    (tmp_path / "categories").write_text("1,bad,Bad\n")
+    (tmp_path / "list").write_text("10.0.0.1,1,50\n")
+    known = Reputations.load(tmp_path / "categories", [tmp_path / "list"])
+    rules = RuleSet.parse(f"alert udp any any -> any any (iprep:{side},bad,>,40; dsize:>0; sid:1;)", reputations=known)
+    addresses = {1: ("10.0.0.1", "10.0.0.2"), 2: ("10.0.0.2", "10.0.0.1"), 3: ("10.0.0.1", "10.0.0.1"), 4: ("10.0.0.2", "10.0.0.2")}
+    packets = [udp(b"a", src, 5, dst, port) for port, (src, dst) in addresses.items()]
+    found = Trial(rules.compile()).match(packets)
+    assert [port for port, one in zip(addresses, found, strict=True) if one] == ports
