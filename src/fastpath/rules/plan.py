@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .datasets import Dataset
+
 #: A number, or the name of a variable that byte_extract or byte_math of the same rule sets.
 Value = int | str
 
@@ -303,20 +305,17 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class InDataset:
-    """The whole buffer as a member of a data set. op: isset isnotset, and set and unset, which change it and hold if that
-    changed something. kind: string md5 sha256 ipv4 ip."""
-    op: str
-    name: str
-    kind: str
+    """dataset: the whole buffer as an entry of a set."""
+    dataset: Dataset
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HasRank:
-    """datarep: the value that a list of reputations gives to the buffer. op: < > =."""
-    name: str
-    kind: str
+    """datarep: the rank that a set gives to the buffer. op: < > ==."""
+    dataset: Dataset
     op: str
-    value: int
+    rank: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from .applications import PROTOCOLS, missing
+from .datasets import Datasets
 from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword, settle
 from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
@@ -32,13 +33,14 @@ class Planner:
         self._groups = groups
         self._event_names = event_names
         self._reputations = reputations
+        self._datasets = Datasets()
 
     def plan(self, source: RuleText) -> RulePlan | Refusal:
         """The plan of a rule, or why there is none."""
         draft = None
         try:
             ast = parse_rule(source)
-            draft = Draft(ast.proto.text.lower(), self._event_names, reputations=self._reputations,
+            draft = Draft(ast.proto.text.lower(), self._event_names, reputations=self._reputations, datasets=self._datasets,
                           folder=str(Path(source.file).parent))
             return self._planned(ast, draft)
         except RuleError as error:

@@ -27,6 +27,8 @@ from fastpath.rules.plan import (
     Flowint,
     FlowState,
     HasEvent,
+    HasRank,
+    InDataset,
     Interface,
     IsDataAt,
     Number,
@@ -216,6 +218,8 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_SIZE, 0, 0, *self.ranges(step.ranges))
         if isinstance(step, NumberIs):
             return p.NUMBER_OP.pack(p.OP_VALUE, flags, 0, *self.ranges(step.ranges))
+        if isinstance(step, InDataset | HasRank):
+            return self.dataset(step, flags)
         if isinstance(step, Clock):
             return p.PLAIN_OP.pack(p.OP_CLOCK, 0, int(step.passed))
         if isinstance(step, Interface):
@@ -229,6 +233,12 @@ class Assembler:
         if isinstance(step, ByteTest | ByteJump | ByteExtract | ByteMath):
             return self.byte(step, flags, values)
         raise ValueError(f"{step!r} has no compiled form")
+
+    def dataset(self, step: InDataset | HasRank, flags: int) -> bytes:
+        """The entries, sorted: place and length of each in SECTION_BYTES, and its rank."""
+        entries = self.lists.span(n for entry, rank in step.dataset.entries for n in (self.text(entry), len(entry), rank))
+        what, value = (p.DATASET_MEMBER, 0) if isinstance(step, InDataset) else (p.DATASET_OPS[step.op], step.rank)
+        return p.DATASET_OP.pack(p.OP_DATASET, flags, what, *entries, value)
 
     def content(self, step: Content, flags: int, limit: tuple[int, int | None], values: dict[str, int]) -> bytes:
         floor, reach = limit

@@ -24,6 +24,7 @@ cdef class Database:
     cdef bint program_holds(self, uint32_t at, bint after) noexcept
     cdef bint condition_holds(self, const op_t *op) noexcept
     cdef bint variable_holds(self, const op_t *op) noexcept
+    cdef bint dataset_is_sound(self, const dataset_op_t *op) noexcept
     cdef bint block_holds(self, uint32_t at, bint nest) noexcept
     cdef bint step_holds(self, const op_t *op) noexcept
     cdef load_databases(self)

@@ -403,6 +403,8 @@ cdef class Database:
             return True
         if op.code == OP_CLOCK:
             return True
+        if op.code == OP_DATASET:
+            return self.dataset_is_sound(<const dataset_op_t *> op)
         if op.code == OP_SIZE or op.code == OP_VALUE:
             return within((<const number_op_t *> op).ranges, self.count(SECTION_NUMBERS))
         if op.code == OP_INTERFACE:
@@ -439,6 +441,19 @@ cdef class Database:
             return False
         length = <uint64_t> op.count * widths[op.what]
         return op.at <= self.count(SECTION_BYTES) and length <= self.count(SECTION_BYTES) - op.at
+
+    cdef bint dataset_is_sound(self, const dataset_op_t *op) noexcept:
+        cdef const uint32_t *entry
+        cdef span_t text
+        cdef uint32_t i
+        if op.what >= DATASET_OPS or not within(op.entries, self.count(SECTION_LISTS)) or op.entries.count % DATASET_ENTRY:
+            return False
+        for i in range(op.entries.count // DATASET_ENTRY):
+            entry = self.rules.lists + op.entries.first + DATASET_ENTRY * i
+            text.first, text.count = entry[0], entry[1]
+            if not within(text, self.count(SECTION_BYTES)):
+                return False
+        return True
 
     cdef load_databases(self):
         cdef uint32_t i, n = self.count(SECTION_DATABASES)

@@ -396,6 +396,17 @@ typedef struct asn1_op {
 } asn1_op_t;
 _Static_assert(sizeof(asn1_op_t) == 32, "an op");
 
+enum { DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_OPS };
+enum { DATASET_ENTRY = 3 };     /* numbers an entry has in SECTION_LISTS: place and length in SECTION_BYTES, rank */
+typedef struct dataset_op {
+    uint16_t code, flags;
+    uint32_t what;              /* DATASET_* */
+    span_t entries;             /* in SECTION_LISTS, sorted by their bytes, the shorter first */
+    uint32_t rank;
+    uint32_t reserved[3];
+} dataset_op_t;
+_Static_assert(sizeof(dataset_op_t) == 32, "an op");
+
 typedef struct xbit {
     uint8_t address[32];        /* in network order; both of a pair, the lower first */
     uint64_t expires;           /* engine time, seconds */

@@ -38,6 +38,8 @@ cdef extern from "match/program.h" nogil:
         XBITS_SRC, XBITS_DST, XBITS_PAIR, XBITS_TRACKS, REPUTATION_SRC, REPUTATION_DST, REPUTATION_ANY, REPUTATION_BOTH
         REPUTATION_SIDES, ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE
     enum:
+        DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_OPS, DATASET_ENTRY
+    enum:
         FIELD_TTL, FIELD_TOS, FIELD_IP_ID, FIELD_IP_PROTO, FIELD_FRAGOFFSET, FIELD_SEQ, FIELD_ACK, FIELD_WINDOW, FIELD_MSS
         FIELD_ITYPE, FIELD_ICODE, FIELD_ICMP_ID, FIELD_ICMP_SEQ, FIELD_ICMPV6_MTU, FIELD_DSIZE, FIELD_TCP_FLAGS, FIELD_FRAGBITS
         FIELD_MAX
@@ -304,6 +306,12 @@ cdef extern from "match/program.h" nogil:
         uint16_t code, flags
         int32_t offset
         uint32_t oversize, frames
+
+    ctypedef struct dataset_op_t:
+        uint16_t code, flags
+        uint32_t what
+        span_t entries
+        uint32_t rank
 
     ctypedef struct xbit_t:
         uint8_t address[32]
