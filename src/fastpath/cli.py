@@ -198,6 +198,8 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         rules = RuleSet.load(files, variables=settings.variables, **options)
+        if settings.get("threshold-file") is not None:
+            rules.limit(settings["threshold-file"])
     except (OSError, ValueError) as error:
         fail(str(error))
     refused = sum(not refusal.malformed for refusal in rules.refusals)

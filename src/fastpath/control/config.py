@@ -120,6 +120,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "rule-files": text_of,
     "classification-file": text_of,
     "reference-config-file": text_of,
+    "threshold-file": text_of,
     "default-reputation-path": text_of,
     "reputation-categories-file": text_of,
     "reputation-files": text_of,

@@ -199,6 +199,14 @@ def threshold_row(threshold: Threshold | None, rows: list[tuple[int, ...]]) -> i
     return len(rows) - 1
 
 
+def suppressions(plan: RulePlan, lists: Lists, sets: Sets) -> int:
+    """Where SECTION_LISTS tells whose alerts are hidden: how many, then a side and an address set each; NOTHING for none."""
+    if not plan.suppressions:
+        return p.NOTHING
+    numbers = [n for each in plan.suppressions for n in (p.SUPPRESSIONS[each.track], sets.listed(each.addresses))]
+    return lists.span([len(plan.suppressions), *numbers])[0]
+
+
 def merged(blocks: Iterable[Block]) -> list[Block]:
     """One block a buffer: what a rule asks of a buffer in several places is asked in one go, but for buffers that there may be
     several of. `isdataat:!1,relative` behind a content is its endswith."""
@@ -350,6 +358,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         after = assembler.program(plan.after, ())
         threshold = threshold_row(plan.threshold, thresholds)
         detection_filter = threshold_row(plan.detection_filter, thresholds)
+        suppressed = suppressions(plan, lists, sets)
         protos = (known[0], known[-1]) if known else (0, 0)
         first, count = len(engines), 0
         if app is not None:
@@ -360,7 +369,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
                 apps.append((len(rows), app, pattern))
             rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
                          threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
-                         *protos, *app_names(plan), count, first, 0))
+                         *protos, *app_names(plan), count, first, suppressed))
             headers.append((src, sport, dst, dport))
             protocols.append(narrowed(plan, frozenset(known) if known else None))
             ways.append(way_of(plan))

@@ -24,6 +24,10 @@ class Dataset:
     entries: tuple[tuple[bytes, int], ...]
 
 
+class BadList(ValueError):
+    """A list that is not as told above."""
+
+
 class Datasets:
     """The sets that the rules of a rule set have named, each with what it was first named with."""
 
@@ -55,6 +59,6 @@ def _read(path: Path, kind: str) -> tuple[tuple[bytes, int], ...]:
             if comma and not 0 <= int(rank) <= RANKS or KINDS[kind] not in (0, len(entry)) or not 0 < len(entry) <= _LONGEST:
                 raise ValueError
         except (ValueError, binascii.Error):
-            raise ValueError(f"{path}:{number} is no entry of type {kind}") from None
+            raise BadList(f"{path}:{number} is no entry of type {kind}") from None
         found.setdefault(entry, int(rank) if comma else 0)
     return tuple(sorted(found.items()))

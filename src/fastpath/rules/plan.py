@@ -386,6 +386,13 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """suppress of threshold.config: no alerts for these addresses."""
+    track: str                  # by_src by_dst by_either
+    addresses: AddressSet
+
+
+@dataclass(frozen=True, slots=True)
 class Tag:
     kind: Literal["session", "host"]
     count: int
@@ -418,6 +425,7 @@ class RulePlan:
     after: list[After] = field(default_factory=list)        # done when the rule matches
     threshold: Threshold | None = None
     detection_filter: Threshold | None = None
+    suppressions: list[Suppression] = field(default_factory=list)
     tag: Tag | None = None
     noalert: bool = False
     bypass: bool = False

@@ -38,7 +38,8 @@ class RuleSet:
         self.classifications = dict(STOCK_CLASSIFICATIONS if classifications is None else classifications)
         self.references = dict(STOCK_REFERENCES if references is None else references)
         self.variables = {**STOCK_VARIABLES, **{name.removeprefix("$"): str(value) for name, value in (variables or {}).items()}}
-        self._planner = Planner(Groups(self.variables), None if event_names is None else frozenset(event_names),
+        self._groups = Groups(self.variables)
+        self._planner = Planner(self._groups, None if event_names is None else frozenset(event_names),
                                 reputations)
         self._index: dict[tuple[int, int], int] = {}
 
@@ -101,6 +102,12 @@ class RuleSet:
                 "refusals": [{"file": refusal.place.file, "line": refusal.place.line, "column": refusal.place.column,
                               "sid": refusal.sid, "keyword": refusal.keyword, "reason": refusal.reason}
                              for refusal in self.refusals]}
+
+    def limit(self, path: str | Path) -> None:
+        """Applies a threshold.config to the rules. OSError where it cannot be read; ValueError with file and line for what cannot be
+        honoured."""
+        from .thresholds import apply_thresholds, load_thresholds
+        apply_thresholds(self.plans, load_thresholds(path, self._groups))
 
     def assess(self, event_codes: Mapping[str, int] | None = None) -> dict[str, Any]:
         """What the rules cost: check() with `groups`, how many an entry's rules are chosen from, and `cost`: see cost.summary().

@@ -167,3 +167,14 @@ def test_iprep(tmp_path, side, ports):
     packets = [udp(b"a", src, 5, dst, port) for port, (src, dst) in addresses.items()]
     found = Trial(rules.compile()).match(packets)
     assert [port for port, one in zip(addresses, found, strict=True) if one] == ports
+
+
+@pytest.mark.parametrize("side, ports", [("by_src", [2, 4]), ("by_dst", [1, 4]), ("by_either", [4])])
+def test_suppressed_alerts(tmp_path, side, ports):
+    (tmp_path / "threshold.config").write_text(f"suppress gen_id 1, sig_id 1, track {side}, ip 10.0.0.1\n")
+    rules = RuleSet.parse("alert udp any any -> any any (dsize:>0; flowbits:set,seen; sid:1;)")
+    rules.limit(tmp_path / "threshold.config")
+    addresses = {1: ("10.0.0.1", "10.0.0.2"), 2: ("10.0.0.2", "10.0.0.1"), 3: ("10.0.0.1", "10.0.0.1"), 4: ("10.0.0.2", "10.0.0.2")}
+    found = Trial(rules.compile()).match([udp(b"a", src, 5, dst, port) for port, (src, dst) in addresses.items()])
+    assert all(len(one) == 1 for one in found)
+    assert [port for port, one in zip(addresses, found, strict=True) if "alert" in one[0][1]] == ports

@@ -124,7 +124,7 @@ typedef struct rule {
     uint8_t app, app2;          /* enum alproto that the flow must have, either of them; ALPROTO_UNKNOWN for any */
     uint16_t engine_count;
     uint32_t engines;           /* first in SECTION_ENGINES: the one of the fast pattern, then by progress */
-    uint32_t reserved;
+    uint32_t suppressed;        /* in SECTION_LISTS: how many, then SUPPRESS_* and an address set each; NOTHING for none */
 } rule_t;
 _Static_assert(sizeof(rule_t) == 64, "one cache line a rule");
 
@@ -220,6 +220,7 @@ enum {
 };
 
 enum threshold_kind { THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS };
+enum { SUPPRESS_SRC, SUPPRESS_DST, SUPPRESS_EITHER, SUPPRESSIONS };
 enum threshold_track { TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS };
 
 typedef struct threshold {

@@ -25,6 +25,8 @@ cdef extern from "match/program.h" nogil:
     enum:
         THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS
     enum:
+        SUPPRESS_SRC, SUPPRESS_DST, SUPPRESS_EITHER, SUPPRESSIONS
+    enum:
         TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS
     enum:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
@@ -122,7 +124,7 @@ cdef extern from "match/program.h" nogil:
         uint32_t plan, flags, ops, after, src, dst, sport, dport, threshold, detection_filter, sid, gid
         uint8_t kind, action, proto, proto2, app, app2
         uint16_t engine_count
-        uint32_t engines, reserved
+        uint32_t engines, suppressed
 
     ctypedef struct pattern_set_t:
         uint32_t database, shortest

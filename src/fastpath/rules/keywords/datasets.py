@@ -1,7 +1,7 @@
 """dataset and datarep: the whole buffer as an entry of a list. User guide, "Datasets"."""
 from __future__ import annotations
 
-from ..datasets import RANKS, Dataset
+from ..datasets import RANKS, BadList, Dataset
 from ..draft import Draft, number, words
 from ..lexer import BLANK, RuleError
 from ..plan import HasRank, InDataset
@@ -43,6 +43,8 @@ def datarep(draft: Draft, text: str, at: int) -> None:
 def _find(draft: Draft, at: int, name: tuple[str, int], options: list[tuple[str, int]]) -> Dataset | None:
     """The set, or None for a rule that is refused."""
     said = {"type": "", "load": ""}
+    if draft.room is not None:
+        draft.room.used = True
     for word, where in options:
         option, _, value = word.partition(" ")
         value = value.strip(BLANK)
@@ -59,7 +61,7 @@ def _find(draft: Draft, at: int, name: tuple[str, int], options: list[tuple[str,
     try:
         return draft.datasets.find(name[0], said["type"], said["load"], draft.folder)
     except (ValueError, OSError) as error:
-        raise RuleError(name[1], f"{error}") from None
+        raise RuleError(name[1], f"{error}", malformed=not isinstance(error, BadList)) from None
 
 
 def _room(draft: Draft, at: int, step: InDataset | HasRank) -> None:
