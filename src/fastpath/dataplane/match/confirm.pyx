@@ -11,7 +11,7 @@ from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.steps cimport block_holds
 from fastpath.dataplane.match.transforms cimport transformed
 from fastpath.dataplane.match.variables cimport variable_holds, variable_run
-from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
+from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
 cdef enum:
     STREAM_LOGS_MAX = 4         # alerts of the raw stream that name the same transaction (detect.stream-tx-log-limit)
@@ -207,6 +207,8 @@ cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const 
     for i in range(scratch.candidate_count):
         rule = &rules.rules[scratch.candidates[i]]
         flags = 0
+        if rule.flags & RULE_REAL and meta.flags & PM_PSEUDO:
+            continue
         if rule.flags & RULE_PROTO_ONLY and (inspection == NULL or not inspection.flags & INSPECT_PROTO_FOUND):
             continue
         if not rule_begins(rules, rule, scratch, burst, meta, flow, now, &flags):

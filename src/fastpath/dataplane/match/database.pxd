@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.match.program cimport (
-    dataset_op_t, engine_t, file_op_t, match_scratch_t, op_t, pattern_set_t, ruleset_t, span_t,
+    dataset_op_t, app_block_t, file_op_t, match_scratch_t, op_t, pattern_set_t, ruleset_t, span_t,
 )
 
 
@@ -18,7 +18,7 @@ cdef class Database:
     cdef check_patterns(self, const pattern_set_t *patterns, what)
     cdef check_apps(self)
     cdef bint chain_holds(self, uint32_t chain) noexcept
-    cdef bint engine_holds(self, const engine_t *engine) noexcept
+    cdef bint engine_holds(self, const app_block_t *engine) noexcept
     cdef bint file_holds(self, const file_op_t *op) noexcept
     cdef check_rules(self)
     cdef bint program_holds(self, uint32_t at, bint after) noexcept

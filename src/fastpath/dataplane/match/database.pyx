@@ -141,7 +141,7 @@ cdef class Database:
         cdef uint32_t *widths = [
             sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
             sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
-            sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t), sizeof(engine_t), sizeof(prefilter_t),
+            sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t), sizeof(app_block_t), sizeof(prefilter_t),
             sizeof(app_rules_t), sizeof(span_t), sizeof(transform_t),
         ]
         cdef uint32_t i
@@ -175,7 +175,7 @@ cdef class Database:
         self.rules.patterns = <const span_t *> at[SECTION_PATTERNS]
         self.rules.thresholds = <const threshold_t *> at[SECTION_THRESHOLDS]
         self.rules.iponly = <const iponly_t *> at[SECTION_IPONLY]
-        self.rules.engines = <const engine_t *> at[SECTION_ENGINES]
+        self.rules.engines = <const app_block_t *> at[SECTION_ENGINES]
         self.rules.prefilters = <const prefilter_t *> at[SECTION_PREFILTERS]
         self.rules.apps = <const app_rules_t *> at[SECTION_APPS]
         self.rules.chains = <const span_t *> at[SECTION_CHAINS]
@@ -273,7 +273,7 @@ cdef class Database:
     cdef bint chain_holds(self, uint32_t chain) noexcept:
         return chain == NOTHING or chain < self.count(SECTION_CHAINS)
 
-    cdef bint engine_holds(self, const engine_t *engine) noexcept:
+    cdef bint engine_holds(self, const app_block_t *engine) noexcept:
         cdef const block_op_t *block
         if engine.kind >= ENGINE_KINDS or engine.proto >= ALPROTO_MAX or engine.direction > 1:
             return False
@@ -621,7 +621,7 @@ def read_struct(str name, const uint8_t[::1] data):
     if name == "IPONLY":
         return (<const iponly_t *> whole)[0]
     if name == "ENGINES":
-        return (<const engine_t *> whole)[0]
+        return (<const app_block_t *> whole)[0]
     if name == "PREFILTERS":
         return (<const prefilter_t *> whole)[0]
     if name == "APPS":

@@ -12,7 +12,7 @@ from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.transforms cimport buffer_view
 from fastpath.dataplane.types cimport (
     FLOW_GROUPED_TO_CLIENT, FLOW_GROUPED_TO_SERVER, FLOW_IPONLY_TO_CLIENT, FLOW_IPONLY_TO_SERVER, NET_IPV4, NET_IPV6, NO_INDEX,
-    PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
+    PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
 )
 
 
@@ -196,7 +196,7 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
         add_rules(rules, scratch, group.bare)
     if group.event.count and meta.events != NO_INDEX:
         add_rules(rules, scratch, group.event)
-    if rules.has_iponly:
+    if rules.has_iponly and not meta.flags & PM_PSEUDO:
         add_iponly(rules, scratch, meta, flow)
     if scratch.candidate_count > 1:
         sort_candidates(scratch)

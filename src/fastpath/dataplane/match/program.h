@@ -45,7 +45,7 @@ enum section {
     SECTION_EXPRESSIONS,        /* expression_t */
     SECTION_THRESHOLDS,         /* threshold_t */
     SECTION_IPONLY,             /* iponly_t: address to IP-only rules, four tables (program_header_t.iponly) */
-    SECTION_ENGINES,            /* engine_t: what a rule asks of transactions */
+    SECTION_ENGINES,            /* app_block_t: what a rule asks of transactions */
     SECTION_PREFILTERS,         /* prefilter_t: the databases over buffers of the application layers */
     SECTION_APPS,               /* app_rules_t [ALPROTO_MAX][2]: by protocol and direction */
     SECTION_CHAINS,             /* span_t over SECTION_TRANSFORMS */
@@ -104,6 +104,7 @@ enum rule_flag {
     RULE_APP = 1 << 11,         /* matches transactions, by its engines: no entry's candidate */
     RULE_PROTO_ONLY = 1 << 12,  /* app-layer-protocol and nothing that needs more: once, when the protocol is found */
     RULE_FILE = 1 << 13,        /* looks at files: a new one is a new chance */
+    RULE_REAL = 1 << 14,        /* is about packets as they came, not about what is flushed at the end of a flow */
 };
 
 enum rule_kind { KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT };  /* in the order of inspection */
@@ -159,8 +160,8 @@ typedef struct engine {
     uint32_t block;             /* OP_BLOCK */
     uint32_t event;             /* enum app_event of ENGINE_EVENT */
     uint32_t reserved;
-} engine_t;
-_Static_assert(sizeof(engine_t) == 24, "packed by rules/program.py");
+} app_block_t;
+_Static_assert(sizeof(app_block_t) == 24, "packed by rules/program.py");
 enum { STORED_FULL = 1 << 30, STORED_CANNOT = 1 << 29, STORED_FILE = 1 << 28 };     /* stored_t.state beside the bits of engines */
 
 typedef struct prefilter {      /* of one buffer of a protocol and direction */
@@ -455,7 +456,7 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     const span_t *patterns;
     const threshold_t *thresholds;
     const iponly_t *iponly;
-    const engine_t *engines;
+    const app_block_t *engines;
     const prefilter_t *prefilters;
     const app_rules_t *apps;
     const span_t *chains;

@@ -16,7 +16,7 @@ cdef extern from "match/program.h" nogil:
         SECTION_ENGINES, SECTION_PREFILTERS, SECTION_APPS, SECTION_CHAINS, SECTION_TRANSFORMS, SECTION_MAX
     enum:
         RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS
-        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE
+        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL
     enum:
         KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
     enum:
@@ -134,7 +134,7 @@ cdef extern from "match/program.h" nogil:
         pattern_set_t packet, stream
         span_t bare, payload, event
 
-    ctypedef struct engine_t:
+    ctypedef struct app_block_t:
         uint8_t kind, proto, direction, progress
         uint16_t buffer, flags
         uint32_t bit, block, event, reserved
@@ -266,7 +266,7 @@ cdef extern from "match/program.h" nogil:
         const span_t *patterns
         const threshold_t *thresholds
         const iponly_t *iponly
-        const engine_t *engines
+        const app_block_t *engines
         const prefilter_t *prefilters
         const app_rules_t *apps
         const span_t *chains

@@ -92,7 +92,7 @@ cdef uint32_t newest_file(const tx_t *tx, uint32_t direction) noexcept nogil:
 # ---- engines ----
 
 cdef uint32_t payload_holds(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta,
-                            const engine_t *engine) noexcept nogil:
+                            const app_block_t *engine) noexcept nogil:
     """The payload contents of a rule on transactions: over the raw stream that came with this entry, or the datagram."""
     cdef const inspection_t *inspection = scratch.inspection
     scratch.view_offset = 0
@@ -116,7 +116,7 @@ cdef uint32_t event_holds(const tx_t *tx, uint32_t event, bint over) noexcept no
 
 
 cdef uint32_t buffer_holds(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction,
-                           const engine_t *engine, bint over) noexcept nogil:
+                           const app_block_t *engine, bint over) noexcept nogil:
     """A block over a buffer: over some instance of it. `over`: the transaction is past the buffer."""
     cdef const block_op_t *block = <const block_op_t *> &rules.ops[engine.block]
     cdef uint32_t flags = engine.flags >> 8, index = 0
@@ -138,7 +138,7 @@ cdef bint rule_on_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
 
     The engine of the fast pattern comes first; where it is not reached, or does not hold, nothing else is looked at."""
     cdef const rule_t *rule = &rules.rules[compiled]
-    cdef const engine_t *engine
+    cdef const app_block_t *engine
     cdef uint8_t proto = scratch.inspection.context.app.proto
     cdef uint8_t progress = tx.progress[direction]
     cdef uint32_t state = 0, result, i, count = 0
