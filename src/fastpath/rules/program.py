@@ -61,8 +61,8 @@ BUFFERS = {"payload": 0, "ipv4.hdr": 1, "ipv6.hdr": 2, "tcp.hdr": 3, "udp.hdr": 
 #: op in a plan -> FLOWINT_*
 FLOWINT_OPS = {"=": 0, "+": 1, "-": 2, "<": 3, "<=": 4, "==": 5, "!=": 6, ">=": 7, ">": 8, "isset": 9, "notset": 10}
 FLOWINT_OF_NAME = 4
-DATASET_MEMBER = 0
-DATASET_OPS = {"<": 1, ">": 2, "==": 3}
+#: "" for a member
+DATASET_OPS = {"": 0, "<": 1, ">": 2, "==": 3}
 XBITS_TRACKS = {"ip_src": 0, "ip_dst": 1, "ip_pair": 2}
 REPUTATION_SIDES = {"src": 0, "dst": 1, "any": 2, "both": 3}
 ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE = 4, 8, 16

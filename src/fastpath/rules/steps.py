@@ -237,8 +237,8 @@ class Assembler:
     def dataset(self, step: InDataset | HasRank, flags: int) -> bytes:
         """The entries, sorted: place and length of each in SECTION_BYTES, and its rank."""
         entries = self.lists.span(n for entry, rank in step.dataset.entries for n in (self.text(entry), len(entry), rank))
-        what, value = (p.DATASET_MEMBER, 0) if isinstance(step, InDataset) else (p.DATASET_OPS[step.op], step.rank)
-        return p.DATASET_OP.pack(p.OP_DATASET, flags, what, *entries, value)
+        what, value = ("", 0) if isinstance(step, InDataset) else (step.op, step.rank)
+        return p.DATASET_OP.pack(p.OP_DATASET, flags, p.DATASET_OPS[what], *entries, value)
 
     def content(self, step: Content, flags: int, limit: tuple[int, int | None], values: dict[str, int]) -> bytes:
         floor, reach = limit
