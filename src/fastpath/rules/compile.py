@@ -173,14 +173,14 @@ def inspects(plan: RulePlan) -> int:
 
 
 def state_rank(plan: RulePlan) -> tuple[int, int, int, int]:
-    """Flowbits, then flowints, then bits of hosts, then those of pairs: rules that set them run before those that do both, before
-    those that read them, before the rest."""
+    """Flowbits, then flowints: rules that set them run before those that do both, before those that read them, before the rest.
+    Then what sets hostbits before the rest, and what reads xbits before the rest: Suricata 7.0.10 looks no further."""
     def rank(what: Callable[[object], bool]) -> int:
         reads, sets = any(what(each) for each in plan.conditions), any(what(each) for each in plan.after)
         return 0 if sets and not reads else 1 if sets else 2 if reads else 3
     return (rank(lambda each: isinstance(each, Flowbits)), rank(lambda each: isinstance(each, Flowint)),
-            rank(lambda each: isinstance(each, Xbits) and each.track != "ip_pair"),
-            rank(lambda each: isinstance(each, Xbits) and each.track == "ip_pair"))
+            not any(isinstance(each, Xbits) and each.by_host for each in plan.after),
+            not any(isinstance(each, Xbits) and not each.by_host for each in plan.conditions))
 
 
 def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int]) -> list[int]:

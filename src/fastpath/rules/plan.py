@@ -163,12 +163,13 @@ class FlowvarIs:
 
 @dataclass(frozen=True, slots=True)
 class Xbits:
-    """op: set unset toggle isset isnotset. track: ip_src ip_dst ip_pair, and src dst both for those of hosts.
-    expire: seconds, 0 for never."""
+    """op: set unset toggle isset isnotset. track: ip_src ip_dst ip_pair. expire: seconds. by_host: it is hostbits that says so; the
+    bits are the same, the order in which rules run is not."""
     op: str
     name: str
     track: str
-    expire: int = 0
+    expire: int
+    by_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)

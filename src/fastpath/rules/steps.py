@@ -88,13 +88,13 @@ class Assembler:
         starts = [self.block(block, values, base64) for block in apart]
         start = self.here()
         for condition in conditions:
-            if not isinstance(condition, Asn1):
+            if not isinstance(condition, Asn1 | Xbits):
                 self.ops += self.condition(condition)
         for block in blocks:
             if block.buffer != "base64_data":
                 self.block(block, values, base64)
-        for condition in conditions:        # what is asked once the blocks hold
-            if isinstance(condition, Asn1):
+        for condition in conditions:        # asked once the blocks hold: who asks for a bit whose time is over takes it away
+            if isinstance(condition, Asn1 | Xbits):
                 self.ops += variable_op(condition, self.names)
         self.ops += p.PLAIN_OP.pack(p.OP_MATCH, 0, 0)
         if not conditions and not blocks and not apart:
@@ -180,7 +180,7 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_STREAM_SIZE, 0, p.SIDES[condition.side], *self.ranges(compared(condition.op, condition.size)))
         if isinstance(condition, FlowAge):
             return p.NUMBER_OP.pack(p.OP_FLOW_AGE, 0, 0, *self.ranges(condition.ranges))
-        if isinstance(condition, Flowint | Xbits):
+        if isinstance(condition, Flowint):
             return variable_op(condition, self.names)
         if isinstance(condition, Reputation):
             return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.listed(condition.addresses), 0)
