@@ -75,10 +75,10 @@ def test_xbits_expire_are_unset_and_toggled():
     alert udp any any -> any 4 (xbits:isset,bit,track ip_src; sid:4;)
     alert udp any any -> any 4 (xbits:isnotset,bit,track ip_src; sid:5;)
     """
-    steps = [(0, 1), (10, 4), (11, 4), (12, 1), (12, 2), (12, 4), (13, 3), (14, 4), (14, 3), (14, 4)]
+    steps = [(0, 1), (10, 4), (11, 4), (12, 1), (12, 2), (12, 4), (13, 3), (14, 4), (14, 3), (14, 4), (20, 1), (25, 1), (31, 4)]
     packets = [udp(b"a", sport=100 + i, dport=port) for i, (_, port) in enumerate(steps)]
     found = alerts(rules, packets, [second * SECOND for second, _ in steps])
-    assert [one for one, (_, port) in zip(found, steps, strict=True) if port == 4] == [[4], [5], [5], [4], [5]]
+    assert [one for one, (_, port) in zip(found, steps, strict=True) if port == 4] == [[4], [5], [5], [4], [5], [5]]
 
 
 def test_xbits_are_bounded():
@@ -103,7 +103,7 @@ class Bits:
         if op == "unset" or op == "toggle" and key in self.until:
             self.until.pop(key, None)
         else:
-            self.until[key] = now + expire
+            self.until.setdefault(key, now + expire)
         return True
 
 
@@ -178,3 +178,11 @@ def test_suppressed_alerts(tmp_path, side, ports):
     found = Trial(rules.compile()).match([udp(b"a", src, 5, dst, port) for port, (src, dst) in addresses.items()])
     assert all(len(one) == 1 for one in found)
     assert [port for port, one in zip(addresses, found, strict=True) if "alert" in one[0][1]] == ports
+
+
+def test_rules_on_variables_run_in_their_order():
+    """As Suricata 7.0.10 runs them: flowbits, flowints, what sets hostbits, what reads xbits, then by priority and place."""
+    options = ["flowint:xx,>=,0;", "xbits:set,a,track ip_src;", "hostbits:set,a;", "xbits:isset,a,track ip_src;", "hostbits:isset,a;",
+               "flowint:xx,+,1;", "flowbits:set,z;", "flowbits:isset,z;", "priority:1;", "hostbits:unset,b,dst;"]
+    text = "\n".join(f'alert udp any any -> any any (content:"a"; {one} sid:{sid};)' for sid, one in enumerate(options, 1))
+    assert alerts(text, [udp(b"a")]) == [[7, 8, 6, 1, 3, 10, 4, 9, 2, 5]]
