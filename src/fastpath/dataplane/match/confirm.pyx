@@ -140,7 +140,7 @@ cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
     match = &scratch.matches[at]
     memmove(match + 1, match, (scratch.match_count - at) * sizeof(match_t))
     scratch.match_count += 1
-    if rule.threshold != NOTHING or rule.detection_filter != NOTHING:
+    if rule.threshold != NOTHING or rule.detection_filter != NOTHING or rule.suppressed != NOTHING:
         flags |= MATCH_THRESHOLD
     if rule.flags & RULE_FLOW_ACTION or flags & (MATCH_STREAM | MATCH_STATE):
         flags |= MATCH_FLOW
