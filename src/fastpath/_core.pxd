@@ -6,12 +6,10 @@
 # this is one thread and two slots, one ahead of the other.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.arena cimport arena_t
-from fastpath.dataplane.defrag cimport defrag_t
-from fastpath.dataplane.hosts cimport hosts_t
-from fastpath.dataplane.wire.walk cimport decode_config_t
 from fastpath.dataplane.applayer.applayer cimport app_context_t, app_work_t
 from fastpath.dataplane.applayer.dispatch cimport app_table_t
+from fastpath.dataplane.arena cimport arena_t
+from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
@@ -23,6 +21,7 @@ from fastpath.dataplane.stream cimport raw_t, stream_config_t
 from fastpath.dataplane.telemetry cimport row_buffer_t, rows_t
 from fastpath.dataplane.threads cimport pthread_cond_t, pthread_mutex_t, pthread_t
 from fastpath.dataplane.types cimport burst_t, flow_t, verdict_t
+from fastpath.dataplane.wire.walk cimport decode_config_t
 
 cdef enum:
     WORKERS_MAX = 64

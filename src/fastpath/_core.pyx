@@ -33,7 +33,10 @@ from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
-from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.match.program cimport (
+    INSPECT_FLUSH, INSPECT_IN_STREAM, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
+    MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+)
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
@@ -130,8 +133,7 @@ cdef class DataPlane:
         engine.checksums_auto = settings["checksums"] == "auto"
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
-        stream_defaults(&engine.stream)
-        engine.stream.hosts = &engine.hosts
+        self._configure_stream(settings["stream"])
         open_table(&engine.apps, settings.get("app_layer", {}))
         self._open_defrag(settings["defrag"], settings["hosts"])
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
@@ -191,6 +193,19 @@ cdef class DataPlane:
         for i, name in enumerate(("default", "tcp", "udp", "icmp")):
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
+
+    def _configure_stream(self, settings):
+        cdef stream_config_t *config = &self.engine.stream
+        stream_defaults(config)
+        config.hosts = &self.engine.hosts
+        config.passive = not (self.engine.inline_mode if settings["inline"] == "auto" else settings["inline"] == "yes")
+        config.depth = settings["depth"]
+        config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
+        config.midstream, config.async_oneside = settings["midstream"], settings["async_oneside"]
+        config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
+        config.compare_overlaps = settings["compare_overlaps"]
+        config.liberal_timestamps = settings["liberal_timestamps"]
+        config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
 
     def _open_defrag(self, limits, hosts):
         open_hosts(&self.engine.hosts, hosts)

@@ -280,7 +280,7 @@ def rules_check(
     paths: Annotated[list[str], typer.Argument(metavar="RULES...", help="Files, folders, globs.")],
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml, for its variables.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: rules, exact, refused, refusals.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: rules, exact, refused, refusals, groups, cost.")] = False,
     verbose: Annotated[bool, typer.Option("-v", help="List every refusal with its place.")] = False,
 ) -> None:
     """Which rules are honoured exactly, and why the others are refused. No part of a rule is ever ignored.
@@ -292,17 +292,19 @@ def rules_check(
     Exit: 0; 1 if a rule is malformed; 2 usage.
     """
     from fastpath.control.config import Config, ConfigError
+    from fastpath.dataplane import rows
     from fastpath.outputs import terminal
     from fastpath.rules import RuleSet
     try:
         rules = RuleSet.load(paths, variables=Config.load(config, settings or []).variables)
     except (ConfigError, OSError) as error:
         fail(str(error))
+    codes = {name: code for code, name in enumerate(rows.events())}
     if as_json:
         import msgspec
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(rules.check())) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(rules.assess(codes))) + b"\n")
     else:
-        terminal.print_check(terminal.console(), rules, verbose)
+        terminal.print_check(terminal.console(), rules, rules.assess(codes), verbose)
     raise typer.Exit(FAILED if any(refusal.malformed for refusal in rules.refusals) else DONE)
 
 

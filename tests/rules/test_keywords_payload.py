@@ -134,7 +134,7 @@ def test_buffers_that_are_malformed(options, proto):
 
 
 @pytest.mark.parametrize("options, room", [
-    ('sip.method; content:"a";', "sip"), ('snmp.usm; content:"a";', "snmp"), ("xbits:set,a,track ip_src;", "variables"),
+    ('sip.method; content:"a";', "sip"), ('snmp.usm; content:"a";', "snmp"), ("flowvar:a,b;", "variables"),
 ])
 def test_keywords_that_wait_for_their_room(options, room):
     assert room in refused(options)

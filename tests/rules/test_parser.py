@@ -35,10 +35,17 @@ def test_protocols(proto, planned):
     assert RuleSet.parse(f"alert {proto} any any -> any any (sid:1;)").plans[0].proto == planned
 
 
-@pytest.mark.parametrize("proto", ["sip", "modbus", "ikev2", "bittorrent-dht"])
-def test_protocols_of_the_application_layer_wait(proto):
+@pytest.mark.parametrize("proto, why", [("sip", "needs the sip room"), ("ikev2", "needs the ikev2 room"),
+                                        ("bittorrent-dht", "needs the bittorrent-dht room"),
+                                        ("modbus", "recognition of modbus is off in the stock configuration")])
+def test_protocols_of_the_application_layer_wait(proto, why):
     refusal = refused(f"alert {proto} any any -> any any (sid:1;)")
-    assert not refusal.malformed and refusal.reason == f"needs the {proto} application layer" and refusal.place.column == 7
+    assert not refusal.malformed and refusal.reason == why and refusal.place.column == 7
+
+
+@pytest.mark.parametrize("proto", ["http", "http1", "tls", "dns", "smtp", "ftp", "ftp-data", "ssh", "smb", "dcerpc"])
+def test_protocols_that_have_a_room(proto):
+    assert RuleSet.parse(f"alert {proto} any any -> any any (sid:1;)").plans[0].app_proto == proto
 
 
 def test_direction():

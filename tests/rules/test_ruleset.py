@@ -4,12 +4,15 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from fastpath.rules import RuleSet, support
 from fastpath.rules.classification import parse_classifications, parse_references
 from fastpath.rules.stock import STOCK_CLASSIFICATIONS, STOCK_REFERENCES
+
+ROOT = Path(__file__).parents[2]
 
 
 def rule(sid: int, options: str = "", action: str = "alert") -> str:
@@ -71,7 +74,7 @@ def test_another_gid_is_another_rule():
 def test_check():
     rules = RuleSet.parse(rule(1) + "alert sip any any -> any any (sid:2;)\n" + rule(3, 'content:"|4|";'), file="a.rules")
     assert rules.check() == {"rules": 3, "exact": 1, "refused": 2, "refusals": [
-        {"file": "a.rules", "line": 2, "column": 7, "sid": 2, "keyword": "", "reason": "needs the sip application layer"},
+        {"file": "a.rules", "line": 2, "column": 7, "sid": 2, "keyword": "", "reason": "needs the sip room"},
         {"file": "a.rules", "line": 3, "column": 42, "sid": 3, "keyword": "content",
         "reason": "found '|' where a second hex digit was expected"}]}
     assert rules.counts == {"rules": 3, "exact": 1, "refused": 2, "malformed": 1, "disabled": 0}
@@ -105,7 +108,11 @@ def test_support_lists_every_keyword():
     assert {"content", "flow", "tcp.flags", "http.uri", "icmpv6.mtu", "ja4.hash", "xbits"} <= names
     assert all(row.note for row in rows if not row.exact)
     assert "flags" in next(row for row in rows if row.name == "tcp.flags").aliases
-    assert "| `content` |" in support.markdown()
+
+
+def test_the_document_of_the_rule_language_is_current():
+    """docs/rules.md is what `fastpath rules keywords --markdown` prints."""
+    assert (ROOT / "docs" / "rules.md").read_text("utf-8") == support.markdown()
 
 
 # ---- the corpus ----
@@ -117,7 +124,7 @@ def test_every_rule_of_et_open_is_read(corpus):
     assert [(refusal.sid, refusal.keyword) for refusal in rules.refusals if refusal.malformed] == [(2046878, "byte_test")]
     active = RuleSet.load(corpus / "rules" / "et-open-2024-04" / "rules")
     assert (active.rules, active.disabled, active.malformed) == (24_827, 10_023, 0)
-    assert active.exact > 3_000
+    assert active.exact >= 24_823
 
 
 def test_every_rules_file_of_the_corpus_is_read(corpus):

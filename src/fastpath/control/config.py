@@ -24,6 +24,7 @@ from fastpath.rules.stock import STOCK_VARIABLES
 
 INCLUDE_DEPTH = 16
 BUCKETS_MAX = 128
+APP_MEMCAP = 256 << 20      # bytes of transactions, bodies and files
 BUCKET_SHARE = 8 << 20      # bytes: no memory cap is cut into smaller shares
 
 
@@ -79,6 +80,20 @@ def checksums(text: str) -> str:
         return "all" if boolean(word) else "none"
     except ValueError:
         raise ValueError("expected yes, no or auto") from None
+
+
+def inline_mode(text: str) -> str:
+    """Whether streams are inspected on arrival: auto goes by the mode of the engine."""
+    word = text.strip().lower()
+    return "auto" if word == "auto" else "yes" if boolean(word) else "no"
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.strip().lower() not in words:
+            raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
+        return text.strip().lower()
+    return read
 
 
 def networks(text: str) -> list[str]:
@@ -153,9 +168,23 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "flow-timeouts.udp.established": seconds,
     "flow-timeouts.icmp.new": seconds,
     "flow-timeouts.icmp.established": seconds,
+    "stream.memcap": size,
+    "stream.midstream": boolean,
+    "stream.async-oneside": boolean,
+    "stream.inline": inline_mode,
+    "stream.checksum-validation": boolean,
+    "stream.bypass": boolean,
+    "stream.liberal-timestamps": boolean,
+    "stream.max-syn-queued": integer(0, 255),
+    "stream.max-synack-queued": integer(0, 255),
+    "stream.reassembly.memcap": size,
+    "stream.reassembly.depth": size,
+    "stream.reassembly.toserver-chunk-size": size,
+    "stream.reassembly.toclient-chunk-size": size,
+    "stream.reassembly.raw": boolean,
+    "stream.reassembly.check-overlap-different-data": boolean,
+    "stream.reassembly.urgent.policy": one_of("inline"),
 }
-#: Read only to divide flows into buckets: the stages that own these caps are not there yet.
-SHARES: dict[str, Callable[[str], Any]] = {"stream.memcap": size, "stream.reassembly.memcap": size}
 LISTS = ("rule-files",)
 
 #: Accepted, and change nothing: they choose how Suricata runs or what it writes, not what it finds.
@@ -174,14 +203,12 @@ INERT = (
 def _reader(key: str) -> Callable[[str], Any] | None:
     if key in HONOURED:
         return HONOURED[key]
-    if key in SHARES:
-        return SHARES[key]
     return next((read for pattern, read in HONOURED.items()
                  if "*" in pattern and fnmatchcase(key, pattern) and key.count(".") == pattern.count(".")), None)
 
 
 def is_honoured(key: str) -> bool:
-    return key not in SHARES and _reader(key) is not None
+    return _reader(key) is not None
 
 
 def is_inert(key: str) -> bool:
@@ -402,7 +429,6 @@ class Config:
         return {
             "buckets": self.buckets,
             "flow_memcap": self["flow.memcap"],
-            "memcaps": {"stream": 64 << 20, "reassembly": 256 << 20, "app_layer": 256 << 20},
             "defrag": {name.replace("-", "_"): self[f"defrag.{name}"] for name in ("memcap", "trackers", "max-frags", "timeout")},
             "hosts": self.hosts,
             "app_layer": self.app_layer(),
@@ -412,6 +438,16 @@ class Config:
             "max_layers": self["decoder.max-layers"],
             "tunnels": tunnels,
             "packet_alert_max": self["packet-alert-max"],
+            "memcaps": {"stream": self["stream.memcap"], "reassembly": self["stream.reassembly.memcap"], "app_layer": APP_MEMCAP},
+            "stream": {
+                "midstream": self["stream.midstream"], "async_oneside": self["stream.async-oneside"],
+                "inline": self["stream.inline"], "checksums": self["stream.checksum-validation"], "bypass": self["stream.bypass"],
+                "liberal_timestamps": self["stream.liberal-timestamps"], "max_syn": self["stream.max-syn-queued"],
+                "max_synack": self["stream.max-synack-queued"],
+                "depth": self["stream.reassembly.depth"], "to_server_chunk": self["stream.reassembly.toserver-chunk-size"],
+                "to_client_chunk": self["stream.reassembly.toclient-chunk-size"], "raw": self["stream.reassembly.raw"],
+                "compare_overlaps": self["stream.reassembly.check-overlap-different-data"],
+            },
             "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
         }
 

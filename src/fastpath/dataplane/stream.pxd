@@ -62,6 +62,7 @@ cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil
 cdef void stop_feeding(flow_t *flow) noexcept nogil                                 # the application layer has given up
 cdef void stop_reassembly(flow_t *flow, uint32_t direction) noexcept nogil          # encrypted: neither it nor rules want more
 cdef void stop_raw(flow_t *flow, uint32_t direction) noexcept nogil                 # no more for stream rules
+cdef void without_raw(flow_t *flow, uint32_t direction) noexcept nogil              # no rule of its group looks at the stream
 cdef void trigger_raw(flow_t *flow, uint32_t direction) noexcept nogil              # inspect what there is, with the next entry
 cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept nogil # behind what was inspected, for depth_kept
 cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil                       # another depth for this session: larger, or 0

@@ -22,7 +22,7 @@ from fastpath.dataplane.tcp.held cimport (
 from fastpath.dataplane.tcp.segment cimport read_segment
 from fastpath.dataplane.tcp.session cimport (
     HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RAW_LAST, HALF_RAW_OFF, HALF_RST_DOUBTED, HALF_TRIGGER, SESSION_ASYNC, SESSION_CHARGED,
-    SESSION_FAST_OPEN_LOST, SESSION_NO_APP, SESSION_PROBE, SESSION_RESET, STATE_BEFORE, held_of, raise_event, way_t,
+    SESSION_FAST_OPEN_LOST, SESSION_LOSSY, SESSION_NO_APP, SESSION_PROBE, SESSION_RESET, STATE_BEFORE, held_of, raise_event, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
     TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
@@ -39,7 +39,7 @@ cdef void stream_defaults(stream_config_t *config) noexcept nogil:
     memset(config, 0, sizeof(stream_config_t))
     config.depth = 1 << 20
     config.chunk[0] = config.chunk[1] = 2560
-    config.passive = config.checksums = config.raw = config.liberal_timestamps = True
+    config.passive = config.checksums = config.raw = config.liberal_timestamps = config.compare_overlaps = True
     config.urgent = config.urgent_limit = URGENT_INLINE
     config.max_syn = 10
     config.max_synack = 5
@@ -208,6 +208,7 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
     elif run != NULL and edge > side.app and not side.flags & SIDE_GAP_SAID and lost(flow, session, direction):
         length[0] = <uint32_t>(min(edge, run.start) - side.app)
         side.flags |= SIDE_GAP_SAID
+        session.flags |= SESSION_LOSSY
         note_event(burst, entry, EVENT_STREAM_REASSEMBLY_SEQ_GAP)
         return SUPPLY_GAP
     if side.flags & SIDE_DEPTH and not side.flags & SIDE_CUT_SAID:
@@ -307,6 +308,12 @@ cdef void stop_raw(flow_t *flow, uint32_t direction) noexcept nogil:
     cdef tcp_session_t *session = session_of(flow)
     if session != NULL:
         session.half_flags[direction] |= HALF_RAW_LAST
+
+
+cdef void without_raw(flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    if session != NULL:
+        session.half_flags[direction] |= HALF_RAW_OFF
 
 
 cdef void trigger_raw(flow_t *flow, uint32_t direction) noexcept nogil:

@@ -88,9 +88,18 @@ def print_refusals(out: Console, rules: Any, everything: bool) -> None:
         out.print(f"[dim]and {len(shown) - REFUSALS:,} malformed rules more; -v lists them[/]")
 
 
-def print_check(out: Console, rules: Any, everything: bool) -> None:
-    """`rules check`: how many rules are exact, and why the others are refused."""
-    counts = rules.check()
+def print_keywords(out: Console, rows: Any) -> None:
+    """`rules keywords`: every keyword of the rule language."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("keyword", "also", "family", "", "note"):
+        table.add_column(name, no_wrap=name == "keyword")
+    for row in rows:
+        table.add_row(row.name, " ".join(row.aliases), row.family, "[green]exact[/]" if row.exact else "[yellow]refused[/]", plain(row.note, 200))
+    out.print(table)
+
+
+def print_check(out: Console, rules: Any, counts: dict[str, Any], everything: bool) -> None:
+    """`rules check`: how many rules are exact, why the others are refused, and what they cost. counts: RuleSet.assess()."""
     out.print(f"[bold]{counts['rules']:,} rules[/]: [green]{counts['exact']:,} exact[/], "
               f"{'[yellow]' if counts['refused'] else ''}{counts['refused']:,} refused{'[/]' if counts['refused'] else ''}")
     reasons: dict[tuple[str, str], int] = {}
@@ -106,4 +115,10 @@ def print_check(out: Console, rules: Any, everything: bool) -> None:
         out.print(table)
         if len(reasons) > REFUSALS and not everything:
             out.print(f"[dim]and {len(reasons) - REFUSALS:,} reasons more; -v lists every refusal with its place[/]")
+    cost = counts["cost"]
+    if counts["exact"]:
+        out.print(f"[bold]reached[/] by " + ", ".join(f"{name} {count:,}" for name, count in cost["reached"].items())
+                  + f"; {counts['groups']:,} groups; {cost['ordered']:,} touch state that spans flows", soft_wrap=True)
+        out.print(f"[bold]cost[/]    about {cost['estimate']:,} steps in a thousand entries; most for sid "
+                  + ", ".join(f"{one['sid']} ({one['estimate']:,}, {one['reached']})" for one in cost["dearest"][:5]), soft_wrap=True)
     print_refusals(out, rules, everything)

@@ -96,6 +96,13 @@ class RuleSet:
                               "sid": refusal.sid, "keyword": refusal.keyword, "reason": refusal.reason}
                              for refusal in self.refusals]}
 
+    def assess(self, event_codes: Mapping[str, int] | None = None) -> dict[str, Any]:
+        """What the rules cost: check() with `groups`, how many an entry's rules are chosen from, and `cost`: see cost.summary().
+        The rules are compiled for it, which takes seconds for a large set. event_codes: as compile() takes them."""
+        from .cost import summary
+        database = self.compile(event_codes)
+        return self.check() | {"groups": database.groups, "cost": summary(self.plans)}
+
     def priority(self, plan: RulePlan) -> int:
         """The priority of a rule: its own, or that of its classtype, or 3."""
         if plan.priority is not None:

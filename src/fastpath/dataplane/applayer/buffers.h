@@ -45,6 +45,16 @@ enum buffer_flag {
     BUFFER_BODY = 1 << 3,       /* grows while the transaction goes on: inspected window by window */
 };
 
+/* The numbers of TLS, each of the direction that is inspected:
+   tls.version, ssl.version   0x0200 SSL 2, 0x0300 SSL 3, 0x0301 to 0x0304 TLS 1.0 to 1.3, 0x7fNN draft NN of TLS 1.3 (0x7f01 one
+                              before 16), 0xfbNN Facebook's; what a hello says counts, before one what records say. None: no record
+   ssl.state                  of the session, what the latest records brought: 1 client hello, 2 server hello, 4 client key
+                              exchange, 8 server key exchange; 0 where they brought none of these
+   tls.cert_notbefore, tls.cert_notafter   seconds since 1970 of the first certificate, two's complement for earlier dates. None:
+                              no certificate. A certificate is expired if notafter < the packet's second, valid if that lies between
+   tls.cert_chain_len         certificates, 0 for none
+   tls.cert_fingerprint is SHA-1 as "8f:33:...", tls.cert_serial as "0A:1B", tls.certs one certificate each, DER. */
+
 /* identifier, name, flags. Packet buffers (program.h) are numbered below BUFFER_APP_FIRST. */
 #define FASTPATH_BUFFERS(X) \
     X(BUFFER_HTTP_URI, "http.uri", 0) \
@@ -195,6 +205,11 @@ enum buffer_flag {
     X(BUFFER_TLS_CERT_SERIAL, ALPROTO_TLS, TO_CLIENT, TLS_CERT_READY) \
     X(BUFFER_TLS_CERT_FINGERPRINT, ALPROTO_TLS, TO_CLIENT, TLS_CERT_READY) \
     X(BUFFER_TLS_CERTS, ALPROTO_TLS, TO_CLIENT, TLS_CERT_READY) \
+    X(BUFFER_TLS_CERT_SUBJECT, ALPROTO_TLS, TO_SERVER, TLS_CERT_READY) \
+    X(BUFFER_TLS_CERT_ISSUER, ALPROTO_TLS, TO_SERVER, TLS_CERT_READY) \
+    X(BUFFER_TLS_CERT_SERIAL, ALPROTO_TLS, TO_SERVER, TLS_CERT_READY) \
+    X(BUFFER_TLS_CERT_FINGERPRINT, ALPROTO_TLS, TO_SERVER, TLS_CERT_READY) \
+    X(BUFFER_TLS_CERTS, ALPROTO_TLS, TO_SERVER, TLS_CERT_READY) \
     X(BUFFER_TLS_RANDOM, ALPROTO_TLS, TO_SERVER, TLS_IN_PROGRESS) \
     X(BUFFER_TLS_RANDOM, ALPROTO_TLS, TO_CLIENT, TLS_IN_PROGRESS) \
     X(BUFFER_TLS_RANDOM_TIME, ALPROTO_TLS, TO_SERVER, TLS_IN_PROGRESS) \

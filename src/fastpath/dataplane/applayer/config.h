@@ -7,7 +7,7 @@
 
 typedef struct tls_config {
     uint8_t ja3, ja4;           /* are fingerprints made? */
-    uint8_t log_ja4;            /* are they in the events of sessions? JA3 is, where it is made */
+    uint8_t log_ja4;            /* is JA4 in the events of sessions? Alerts have it, and JA3 is in both, where they are made */
     uint8_t encryption_handling;    /* once a session is encrypted: 0 track-only, 1 bypass, 2 full */
 } tls_config_t;
 typedef struct http1_config {

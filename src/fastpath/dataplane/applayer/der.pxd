@@ -1,37 +1,62 @@
 # DER (X.690), as far as certificates need it: elements of definite length with a tag of one byte, over the checked reader.
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_t, read_bytes, read_u8, read_within
+from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_bytes, read_u8, read_within
 
 cdef enum:
-    DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_DESCRIPTOR = 0x07
+    DER_BOOLEAN = 0x01, DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OCTETS = 0x04, DER_DESCRIPTOR = 0x07
     DER_UTF8 = 0x0c, DER_NUMERIC = 0x12, DER_PRINTABLE = 0x13, DER_T61 = 0x14, DER_VIDEOTEX = 0x15, DER_IA5 = 0x16
     DER_UTC_TIME = 0x17, DER_GENERALIZED_TIME = 0x18, DER_GRAPHIC = 0x19, DER_VISIBLE = 0x1a, DER_GENERAL = 0x1b
     DER_UNIVERSAL = 0x1c, DER_BMP = 0x1e
-    DER_SEQUENCE = 0x30, DER_SET = 0x31
+    DER_CONSTRUCTED = 0x20, DER_SEQUENCE = 0x30, DER_SET = 0x31
+
+cdef enum der_end:
+    DER_GOOD
+    DER_SHORT                   # the bytes end before the header does
+    DER_LONG                    # the body is longer than what is there
+    DER_BAD                     # an indefinite length, a reserved one
 
 cdef struct element_t:
-    uint8_t tag
+    uint8_t tag                 # the first byte: class, constructed, number
     cursor_t body
 
 
-cdef inline element_t read_element(cursor_t *cursor) noexcept nogil:
-    """The next element; body.failed, and the cursor failed with it, where it does not fit or is not DER."""
-    cdef element_t element
-    cdef uint32_t length, count, i
+cdef inline uint32_t take_element(cursor_t *cursor, element_t *element) noexcept nogil:
+    """The next element, passed. enum der_end; where it is not good, the cursor has failed."""
+    cdef uint32_t count, _i
+    cdef uint64_t length
+    element.body = cursor_over(cursor.at, 0)
+    element.body.failed = True
     element.tag = read_u8(cursor)
+    if element.tag & 0x1f == 0x1f:                          # a number of several bytes
+        while read_u8(cursor) & 0x80:
+            pass
     length = read_u8(cursor)
+    if cursor.failed:
+        return DER_SHORT
     if length & 0x80:
         count = length & 0x7f
-        if count == 0 or count > 4:
+        if count == 0 or count == 0x7f:
             cursor.failed = True
+            return DER_BAD
         length = 0
-        if not cursor.failed:
-            for i in range(count):
-                length = length << 8 | read_u8(cursor)
-    if element.tag & 0x1f == 0x1f:
+        for _i in range(count):
+            length = length << 8 | read_u8(cursor)
+            if length >> 32:
+                length = 0xffffffff
+        if cursor.failed:
+            return DER_SHORT
+    if length > cursor_left(cursor):
         cursor.failed = True
-    element.body = read_within(cursor, length)
+        return DER_LONG
+    element.body = read_within(cursor, <uint32_t> length)
+    return DER_GOOD
+
+
+cdef inline element_t read_element(cursor_t *cursor) noexcept nogil:
+    """The next element; body.failed, and the cursor failed with it, where there is none."""
+    cdef element_t element
+    take_element(cursor, &element)
     return element
 
 
@@ -42,11 +67,6 @@ cdef inline cursor_t read_of(cursor_t *cursor, uint8_t tag) noexcept nogil:
         cursor.failed = True
         element.body.failed = True
     return element.body
-
-
-cdef inline uint8_t next_tag(const cursor_t *cursor) noexcept nogil:
-    """0 at the end."""
-    return cursor.at[0] if cursor_left(cursor) else 0
 
 
 cdef inline int64_t days_before(int64_t year, int64_t month, int64_t day) noexcept nogil:
@@ -72,6 +92,7 @@ cdef inline bint read_time(cursor_t *cursor, int64_t *seconds) noexcept nogil:
     cdef cursor_t *body = &element.body
     cdef int64_t year, month, day, hour, minute, second = 0, offset = 0
     cdef uint8_t sign
+    cdef bint zoned = False         # an offset from UTC may follow
     if body.failed:
         return False
     if element.tag == DER_UTC_TIME:
@@ -88,12 +109,13 @@ cdef inline bint read_time(cursor_t *cursor, int64_t *seconds) noexcept nogil:
     minute = two_digits(body)
     if cursor_left(body) and 48 <= body.at[0] <= 57:
         second = two_digits(body)
-    if cursor_left(body) and body.at[0] == 46:                              # a fraction
+        zoned = element.tag == DER_UTC_TIME
+    if element.tag == DER_GENERALIZED_TIME and cursor_left(body) and body.at[0] == 46:      # a fraction
         body.at += 1
         while cursor_left(body) and 48 <= body.at[0] <= 57:
             body.at += 1
     sign = read_u8(body)
-    if sign == 43 or sign == 45:
+    if zoned and (sign == 43 or sign == 45):
         offset = two_digits(body) * 3600
         offset += two_digits(body) * 60
         if sign == 45:

@@ -4,7 +4,7 @@ from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.files cimport free_files
-from fastpath.dataplane.applayer.rooms cimport describe_rooms
+from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
 from fastpath.dataplane.applayer.transaction cimport app_event
 from fastpath.dataplane.pool cimport pool_give, pool_take
@@ -36,6 +36,7 @@ cdef void open_table(app_table_t *table, settings) except *:
         for i, port in enumerate(ports[:HINTS_MAX]):
             table.udp_hint[PROTOCOL_NUMBERS[name]][i] = port
     read_settings(&table.config, settings)
+    settle_rooms(table.room, &table.config)
 
 
 cdef bint open_session(app_context_t *context) noexcept nogil:

@@ -75,19 +75,19 @@ cdef inline void hashes_feed(file_t *file, const uint8_t *data, uint32_t length)
         SHA256_Update(&hashes.sha256, data, length)
 
 
-cdef inline void hashes_end(app_context_t *context, file_t *file, bint whole) noexcept nogil:
-    """The digests of a file of which all was seen; of any other there are none."""
+cdef inline void hashes_end(app_context_t *context, file_t *file, uint8_t which) noexcept nogil:
+    """Of the digests that are wanted, these are kept."""
     cdef hashes_t *hashes = <hashes_t *> file.hashes
     if hashes == NULL:
         return
-    if whole:
-        if hashes.wanted & FILE_MD5:
-            MD5_Final(file.md5, &hashes.md5)
-        if hashes.wanted & FILE_SHA1:
-            SHA1_Final(file.sha1, &hashes.sha1)
-        if hashes.wanted & FILE_SHA256:
-            SHA256_Final(file.sha256, &hashes.sha256)
-        file.flags |= hashes.wanted
+    which &= hashes.wanted
+    if which & FILE_MD5:
+        MD5_Final(file.md5, &hashes.md5)
+    if which & FILE_SHA1:
+        SHA1_Final(file.sha1, &hashes.sha1)
+    if which & FILE_SHA256:
+        SHA256_Final(file.sha256, &hashes.sha256)
+    file.flags |= which
     pool_give(context.pool, ACCOUNT_APPLAYER, hashes, sizeof(hashes_t))
     file.hashes = NULL
 
@@ -144,7 +144,7 @@ cdef inline void file_gap(app_context_t *context, file_t *file, uint64_t length)
     file.size += length
     bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
     file.base = file.inspected = file.size
-    hashes_end(context, file, False)
+    hashes_end(context, file, 0)
 
 
 cdef inline void file_close(app_context_t *context, tx_t *tx, file_t *file, uint32_t state) noexcept nogil:
@@ -152,7 +152,8 @@ cdef inline void file_close(app_context_t *context, tx_t *tx, file_t *file, uint
     if file.state == FILE_OPEN:
         if state == FILE_CLOSED and file.flags & FILE_HAS_GAPS:
             state = FILE_TRUNCATED
-        hashes_end(context, file, state == FILE_CLOSED)
+        # of a part, SHA-256 alone is told
+        hashes_end(context, file, FILE_HASHES if state == FILE_CLOSED else FILE_SHA256)
         file.state = <uint8_t> state
         file.closed_ordinal = context.ordinal
         tx.flags |= TX_NEW
@@ -203,7 +204,7 @@ cdef inline void free_files(app_context_t *context, tx_t *tx) noexcept nogil:
         while tx.files[direction] != NULL:
             file = tx.files[direction]
             tx.files[direction] = file.next
-            hashes_end(context, file, False)
+            hashes_end(context, file, 0)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.name)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
             pool_give(context.pool, ACCOUNT_APPLAYER, file, sizeof(file_t))

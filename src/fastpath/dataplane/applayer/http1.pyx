@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport strlen
 
 from fastpath.dataplane.applayer.applayer cimport *
-from fastpath.dataplane.applayer.http1_body cimport forget_inspected
+from fastpath.dataplane.applayer.http1_body cimport cut_upload, forget_inspected
 from fastpath.dataplane.applayer.http1_buffers cimport http1_view
 from fastpath.dataplane.applayer.http1_inflate cimport free_inflaters
 from fastpath.dataplane.applayer.http1_log cimport http1_record
@@ -137,7 +137,11 @@ cdef uint32_t close_side(app_context_t *context, http1_t *http, uint32_t directi
     if side.status == SIDE_ERROR:
         return STEP_MORE
     side.status = SIDE_CLOSED
-    return run_over(context, http, direction, NULL, 0)
+    if run_over(context, http, direction, NULL, 0) == STEP_ERROR:
+        return STEP_ERROR
+    if direction == TO_SERVER and side.tx != NULL:
+        cut_upload(context, side.tx)
+    return STEP_MORE
 
 
 cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:

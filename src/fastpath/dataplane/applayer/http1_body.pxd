@@ -94,8 +94,6 @@ cdef inline void add_download(app_context_t *context, http1_tx_t *tx, const uint
     cdef range_t range
     cdef span_t value
     cdef file_t *file
-    if not (response.has_line or tx.is_0_9):
-        return
     if not tx.flags & HTTP1_FILE_TO_CLIENT:
         header = find_header(response, b"content-disposition", 19)
         if header != NULL and find_parameter(bytes_of(&response.text, header.value), header.value.length, b"filename=", 9, &value):
@@ -129,6 +127,13 @@ cdef inline void end_body_file(app_context_t *context, http1_tx_t *tx, uint32_t 
         file = last_file(&tx.head, direction)
         if file != NULL:
             file_close(context, &tx.head, file, state)
+
+
+cdef inline void cut_upload(app_context_t *context, http1_tx_t *tx) noexcept nogil:
+    """The stream ends within a request: its file is what came of it."""
+    if tx.flags & HTTP1_MULTIPART:
+        read_multipart(context, tx, True)
+    end_body_file(context, tx, TO_SERVER, FILE_TRUNCATED)
 
 
 cdef inline void prune_body(message_t *message, const http1_config_t *config, uint32_t direction) noexcept nogil:
@@ -178,7 +183,7 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
     if direction == TO_CLIENT:
         add_download(context, tx, data, length)
     elif tx.flags & HTTP1_MULTIPART:
-        read_multipart(context, tx)
+        read_multipart(context, tx, False)
     elif tx.flags & HTTP1_UPLOAD:
         add_upload(context, tx, data, length)
     if message.inspected == 0 and message.seen >= config.inspect_min[direction]:

@@ -181,6 +181,9 @@ cdef inline host_t split_host(const uint8_t *data, uint32_t length) noexcept nog
     while end > start and is_space(data[end - 1]):
         end -= 1
     out.host = part(start, end)
+    if start == end:
+        out.found = False
+        out.invalid = True
     return out
 
 
@@ -242,8 +245,6 @@ cdef inline void read_request_line(http1_tx_t *tx) noexcept nogil:
     request.third = part(at, length)
     request.has_protocol = True
     request.protocol = protocol_of(data + at, length - at)
-    if tx.method == METHOD_UNKNOWN and request.protocol == PROTOCOL_INVALID:
-        tx.is_0_9 = True
 
 
 cdef inline bint append_span(app_context_t *context, bytes_t *bytes, const bytes_t *of, span_t span) noexcept nogil:

@@ -81,7 +81,7 @@ cdef inline void http1_record(writer_t *writer, const http1_tx_t *tx) noexcept n
         status = leading_number(bytes_of(&response.line, response.second), response.second.length)
         if status:
             say_uint(writer, b"status", status)
-        if 300 < status < 304:
+        if 300 < status < 400:
             say_header(writer, b"redirect", response, b"location", 8)
     say_uint(writer, b"length", response.length)
     close_nested(writer)

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memchr
 
 from fastpath.dataplane.applayer.applayer cimport (
-    FILE_CLOSED, FILE_TRUNCATED, HTTP1_BODY, HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_INVALID_HEADER,
+    FILE_CLOSED, FILE_TRUNCATED, HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_INVALID_HEADER,
     HTTP1_MULTIPART_NO_FILEDATA, app_context_t, file_t,
 )
 from fastpath.dataplane.applayer.files cimport file_append, file_close, file_open, last_file
@@ -86,7 +86,8 @@ cdef inline bint part_name(http1_tx_t *tx, const uint8_t *data, uint32_t length,
     return named
 
 
-cdef inline void read_multipart(app_context_t *context, http1_tx_t *tx) noexcept nogil:
+cdef inline void read_multipart(app_context_t *context, http1_tx_t *tx, bint ended) noexcept nogil:
+    """`ended`: no more will come; what is left belongs to the file at work."""
     cdef message_t *request = &tx.side[TO_SERVER]
     cdef uint32_t skip = <uint32_t> (max(tx.parsed, request.base) - request.base)
     cdef const uint8_t *data = request.body.data + skip
@@ -102,7 +103,7 @@ cdef inline void read_multipart(app_context_t *context, http1_tx_t *tx) noexcept
     start = index_of(data, length, boundary, size)
     if tx.flags & HTTP1_FILE_TO_SERVER:
         file = last_file(&tx.head, TO_SERVER)
-        if start < 0 and tx.head.progress[TO_SERVER] <= HTTP1_BODY:
+        if start < 0 and not ended:
             if length > size + 2:
                 file_append(context, &tx.head, file, data, length - size)
                 tx.parsed += length - size

@@ -1,18 +1,17 @@
 # The request side of a session, step by step. RFC 7230, and what servers and browsers make of messages that do not keep to it.
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memcpy
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_BODY, HTTP1_COMPLETE, HTTP1_HEADERS, HTTP1_INVALID_CONTENT_LENGTH_FIELD_IN_REQUEST, HTTP1_INVALID_REQUEST_CHUNK_LEN,
     HTTP1_INVALID_TRANSFER_ENCODING_VALUE_IN_REQUEST, HTTP1_LINE, HTTP1_REQUEST_AUTH_UNRECOGNIZED, HTTP1_REQUEST_BODY_UNEXPECTED,
-    HTTP1_REQUEST_LINE_INVALID, HTTP1_TRAILER, TX_DONE, app_context_t, tx_t,
+    HTTP1_TRAILER, app_context_t,
 )
 from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_header
 from fastpath.dataplane.applayer.http1_inflate cimport AS_DEFLATE, AS_GZIP, add_inflater
 from fastpath.dataplane.applayer.http1_line cimport find_host, method_of, read_request_line, read_uri
 from fastpath.dataplane.applayer.http1_side cimport (
     body_bytes, body_step, chunk_end_step, chunk_length, end_message, flush_header, header_line, line_at_work, line_done,
-    peek_line, read_upto, unread,
+    read_upto, unread,
 )
 from fastpath.dataplane.applayer.http1_state cimport *
 from fastpath.dataplane.applayer.transaction cimport new_tx, tx_event, tx_progress
@@ -213,15 +212,13 @@ cdef inline uint32_t request_chunk_length(app_context_t *context, side_t *side) 
 cdef inline uint32_t complete_request(app_context_t *context, side_t *side) noexcept nogil:
     cdef http1_tx_t *tx = side.tx
     if tx.head.progress[TO_SERVER] != HTTP1_COMPLETE:
-        if tx.is_0_9 and tx.method == METHOD_UNKNOWN and tx.side[TO_SERVER].protocol < 0:
-            tx_event(&tx.head, HTTP1_REQUEST_LINE_INVALID)
         end_message(context, side, TO_SERVER)
     side.state = REQUEST_IGNORE if tx.is_0_9 else REQUEST_IDLE
     side.tx = NULL
     return STEP_ON
 
 
-cdef inline uint8_t method_before(const uint8_t *data, uint32_t length, bint *any) noexcept nogil:
+cdef inline uint8_t method_before(const uint8_t *data, uint32_t length) noexcept nogil:
     """The method that a line begins with."""
     cdef uint32_t start = 0, end
     while start < length and is_space(data[start]):
@@ -229,7 +226,6 @@ cdef inline uint8_t method_before(const uint8_t *data, uint32_t length, bint *an
     end = start
     while end < length and not is_space(data[end]):
         end += 1
-    any[0] = end > start
     return method_of(data + start, end - start)
 
 
@@ -238,20 +234,20 @@ cdef inline uint32_t request_finalize(app_context_t *context, side_t *side) noex
     cdef http1_tx_t *tx = side.tx
     cdef const uint8_t *data
     cdef uint32_t length
-    cdef bint any
     if side.at >= side.length and side.held.length == 0:
         return complete_request(context, side)
     if side.status != SIDE_CLOSED:
         if side.at >= side.length:
             return complete_request(context, side)
-        if not (side.data[side.at] == 10 and side.at > side.start) and not peek_line(side):
+        if not read_upto(side, 10):
             return STEP_HOLD
     if not line_at_work(context, side, TO_SERVER, &data, &length):
         return STEP_ERROR
     if length == 0:
         return complete_request(context, side)
-    if method_before(data, length, &any) == METHOD_UNKNOWN and any:
-        tx_event(&tx.head, HTTP1_REQUEST_BODY_UNEXPECTED)
+    if method_before(data, length) == METHOD_UNKNOWN:
+        if without_end(data, length):
+            tx_event(&tx.head, HTTP1_REQUEST_BODY_UNEXPECTED)
         tx_progress(context, &tx.head, TO_SERVER, HTTP1_BODY)
         body_bytes(context, side, TO_SERVER, data, length)
         line_done(side)
@@ -265,14 +261,13 @@ cdef inline uint32_t request_connect_probe(app_context_t *context, http1_t *http
     cdef side_t *side = &http.side[TO_SERVER]
     cdef const uint8_t *data
     cdef uint32_t length
-    cdef bint any
     while side.at < side.length and side.data[side.at] != 10 and side.data[side.at] != 0:
         side.at += 1
     if side.at == side.length:
         return STEP_HOLD
     if not line_at_work(context, side, TO_SERVER, &data, &length):
         return STEP_ERROR
-    if method_before(data, length, &any) != METHOD_UNKNOWN:
+    if method_before(data, length) != METHOD_UNKNOWN:
         side.state = REQUEST_FINALIZE
     else:
         side.status = http.side[TO_CLIENT].status = SIDE_TUNNEL

@@ -14,7 +14,7 @@ from fastpath.dataplane.applayer.http1_line cimport looks_like_response, read_re
 from fastpath.dataplane.applayer.http1_request cimport begin_tx, complete_request, request_line_done
 from fastpath.dataplane.applayer.http1_side cimport (
     CHUNK_EMPTY, body_bytes, body_step, chunk_end_step, chunk_length, end_message, flush_header, header_line, hold,
-    line_at_work, line_done, peek_line, read_upto, shown, unread,
+    line_at_work, line_done, read_upto, shown, unread,
 )
 from fastpath.dataplane.applayer.http1_state cimport *
 from fastpath.dataplane.applayer.http1_uri cimport part
@@ -134,9 +134,10 @@ cdef inline uint32_t response_line(app_context_t *context, side_t *side) noexcep
         free_inflaters(context, &side.inflater)
         body_bytes(context, side, TO_CLIENT, data, whole)
         line_done(side)
-        response.coding = CODING_IDENTITY
-        tx_progress(context, &tx.head, TO_CLIENT, HTTP1_BODY)
-        side.state = RESPONSE_BODY_TO_END
+        if side.at == side.length:
+            response.coding = CODING_IDENTITY
+            tx_progress(context, &tx.head, TO_CLIENT, HTTP1_BODY)
+            side.state = RESPONSE_FINALIZE
         return STEP_ON
     response.line.length = 0
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &response.line, data, length):
@@ -216,7 +217,7 @@ cdef inline void set_inflaters(app_context_t *context, side_t *side) noexcept no
                 if not (same(value + start, at - start, b"deflate", 7) or same(value + start, at - start, b"x-deflate", 9)):
                     tx_event(&tx.head, HTTP1_ABNORMAL_CE_HEADER)
                 add_inflater(context, &side.inflater, AS_DEFLATE)
-            elif not same(value + start, at - start, b"inflate", 7):
+            elif not same(value + start, at - start, b"inflate", 7) and not same(value + start, at - start, b"lzma", 4):
                 tx_event(&tx.head, HTTP1_ABNORMAL_CE_HEADER)
         at += 1
 
@@ -379,7 +380,7 @@ cdef inline uint32_t response_finalize(app_context_t *context, http1_t *http) no
     if side.status != SIDE_CLOSED:
         if side.at >= side.length:
             return complete_response(context, http)
-        if not (side.data[side.at] == 10 and side.at > side.start) and not peek_line(side):
+        if not read_upto(side, 10):
             return STEP_HOLD
     else:
         side.at = side.length
@@ -405,6 +406,9 @@ cdef inline uint32_t response_step(app_context_t *context, http1_t *http) noexce
         return response_headers(context, side)
     if side.state == RESPONSE_BODY_DETERMINE:
         return response_body_determine(context, http)
+    if side.state >= RESPONSE_BODY and side.status == SIDE_CLOSED and side.at == side.length:
+        side.state = RESPONSE_FINALIZE
+        return response_finalize(context, http)
     if side.state == RESPONSE_BODY:
         return body_step(context, side, TO_CLIENT, RESPONSE_FINALIZE)
     if side.state == RESPONSE_BODY_TO_END:

@@ -63,14 +63,6 @@ cdef inline bint read_upto(side_t *side, uint8_t byte) noexcept nogil:
     return found != NULL
 
 
-cdef inline bint peek_line(side_t *side) noexcept nogil:
-    """Reads up to a LF, which stays; False where there is none."""
-    if read_upto(side, 10):
-        side.at -= 1
-        return True
-    return False
-
-
 cdef inline void unread(side_t *side, uint32_t length) noexcept nogil:
     """Goes back to the beginning of the line at work, or, where it began in an earlier call, of what is shown now."""
     if side.held.length:

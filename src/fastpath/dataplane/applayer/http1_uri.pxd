@@ -212,10 +212,10 @@ cdef inline uint32_t drop_segment(const uint8_t *data, uint32_t write) noexcept 
 
 
 cdef inline uint32_t remove_dots_inplace(uint8_t *data, uint32_t length) noexcept nogil:
-    """RFC 3986 section 5.2.4. What is read is never ahead of what is written."""
+    """RFC 3986 section 5.2.4, but that a slash which a last dot segment leaves goes with it."""
     cdef uint32_t read = 0, write = 0
     cdef int byte = -1          # in hand; -1 for none
-    while read < length or byte >= 0:
+    while read < length:
         if byte < 0:
             byte = data[read]
             read += 1
@@ -228,9 +228,7 @@ cdef inline uint32_t remove_dots_inplace(uint8_t *data, uint32_t length) noexcep
                 read += 1
                 byte = -1
                 continue
-            if read == length:
-                break
-            if read + 1 == length and data[read] == 46:
+            if read == length or (read + 1 == length and data[read] == 46):
                 break
         elif byte == 47:
             if read + 1 < length and data[read] == 46 and data[read + 1] == 47:

@@ -110,10 +110,9 @@ cdef inline uint32_t write_list(uint8_t *text, const uint16_t *values, uint32_t 
     return at
 
 
-cdef inline uint32_t copy_sorted(uint16_t *values, const bytes_t *list) noexcept nogil:
+cdef inline uint32_t copy_list(uint16_t *values, const bytes_t *list) noexcept nogil:
     if list.length:
         memcpy(values, list.data, list.length)
-    sort16(values, list.length // 2)
     return list.length // 2
 
 
@@ -121,12 +120,8 @@ cdef inline bint ja4_finish(const ja4_lists_t *ja4, ja4_work_t *work, uint8_t *o
     """Writes JA4_LENGTH characters."""
     cdef uint8_t digest[32]
     cdef uint32_t count, at
-    cdef const char *version = b"00"
-    if ja4.version == 0x0304: version = b"13"
-    elif ja4.version == 0x0303: version = b"12"
-    elif ja4.version == 0x0302: version = b"11"
-    elif ja4.version == 0x0301: version = b"10"
-    elif ja4.version == 0x0300: version = b"s3"
+    cdef const char *versions = b"s31011121300"         # two characters each from SSL 3.0 on; none known is the last
+    cdef const char *version = versions + 2 * (ja4.version - 0x0300 if 0x0300 <= ja4.version <= 0x0304 else 5)
     out[0] = 116                                # t: over TCP
     out[1] = version[0]
     out[2] = version[1]
@@ -140,16 +135,18 @@ cdef inline bint ja4_finish(const ja4_lists_t *ja4, ja4_work_t *work, uint8_t *o
     out[8] = ja4.alpn[0] if ja4.has_alpn else 48
     out[9] = ja4.alpn[1] if ja4.has_alpn else 48
     out[10] = out[23] = 95
-    count = copy_sorted(work.values, &ja4.ciphers)
+    count = copy_list(work.values, &ja4.ciphers)
+    sort16(work.values, count)
     if not sha256_of(work.text, write_list(work.text, work.values, count, True), digest):
         return False
     write_hex(out + 11, digest, 6)
-    count = copy_sorted(work.values, &ja4.extensions)
+    count = copy_list(work.values, &ja4.extensions)
+    sort16(work.values, count)
     at = write_list(work.text, work.values, count, False)
     work.text[at] = 95
     at += 1
-    if ja4.algorithms.length:
-        at += write_list(work.text + at, <const uint16_t *> ja4.algorithms.data, ja4.algorithms.length // 2, True)
+    count = copy_list(work.values, &ja4.algorithms)
+    at += write_list(work.text + at, work.values, count, True)
     if not sha256_of(work.text, at, digest):
         return False
     write_hex(out + 24, digest, 6)

@@ -1,7 +1,9 @@
 # The rooms there are. A new one is entered here, and nowhere else.
 from libc.stdint cimport uint32_t
 
-from fastpath.dataplane.applayer.applayer cimport ALPROTO_DNS, ALPROTO_HTTP1, ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, room_t
+from fastpath.dataplane.applayer.applayer cimport (
+    ALPROTO_DNS, ALPROTO_HTTP1, ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, SSH_FINISHED, app_config_t, room_t,
+)
 from fastpath.dataplane.applayer.dns cimport describe_dns
 from fastpath.dataplane.applayer.http1 cimport describe_http1
 from fastpath.dataplane.applayer.smtp cimport describe_smtp
@@ -16,3 +18,10 @@ cdef inline void describe_rooms(room_t *rooms) noexcept nogil:
     describe_smtp(&rooms[<uint32_t> ALPROTO_SMTP])
     describe_ssh(&rooms[<uint32_t> ALPROTO_SSH])
     describe_tls(&rooms[<uint32_t> ALPROTO_TLS])
+
+
+cdef inline void settle_rooms(room_t *rooms, const app_config_t *config) noexcept nogil:
+    """What settings change about a room's own description."""
+    # with fingerprints there is something to say until the key exchanges are over
+    if config.ssh.hassh:
+        rooms[<uint32_t> ALPROTO_SSH].log_at[0] = rooms[<uint32_t> ALPROTO_SSH].log_at[1] = SSH_FINISHED

@@ -514,25 +514,25 @@ cdef void smtp_inspected(app_context_t *context, tx_t *tx, uint32_t direction) n
 # ---- what is written of a transaction ----
 
 cdef void say_list(writer_t *writer, const char *key, const bytes_t *value) noexcept nogil:
-    """The parts between commas, without the blanks before them; empty parts are none."""
-    cdef uint32_t at = 0, size, start
-    cdef int32_t comma
-    cdef bint opened = False
+    """The parts between commas that stand outside quotes, without the blanks before them. A part has a byte at least."""
+    cdef uint32_t i, start, at = 0
+    cdef bint quoted
+    if value.length == 0:
+        return
+    put_key(writer, key)
+    open_array(writer)
     while at < value.length:
-        comma = find_byte(value.data + at, value.length - at, 44)
-        size = <uint32_t> comma if comma >= 0 else value.length - at
-        if size:
-            if not opened:
-                put_key(writer, key)
-                open_array(writer)
-                opened = True
-            start = 0
-            while start < size and (value.data[at + start] == 32 or value.data[at + start] == 9):
-                start += 1
-            put_bytes(writer, value.data + at + start, size - start)
-        at += size + 1
-    if opened:
-        close_nested(writer)
+        start = i = at
+        quoted = False
+        while i < value.length and (i == at or quoted or value.data[i] != 44):
+            if value.data[i] == 34:
+                quoted = not quoted
+            i += 1
+        at = i + 1
+        while start < i and (value.data[start] == 32 or value.data[start] == 9):
+            start += 1
+        put_bytes(writer, value.data + start, i - start)
+    close_nested(writer)
 
 
 cdef const char *state_name(uint32_t state) noexcept nogil:
@@ -586,12 +586,13 @@ cdef void say_email(writer_t *writer, const mime_t *mime) noexcept nogil:
     opened = False
     entity = mime.top.child
     while entity != NULL:
-        if entity.flags & ENTITY_ATTACHMENT and entity.filename.length:
+        if entity.flags & ENTITY_ATTACHMENT:
             if not opened:
                 put_key(writer, b"attachment")
                 open_array(writer)
                 opened = True
-            put_bytes(writer, entity.filename.data, entity.filename.length)
+            if entity.filename.length:
+                put_bytes(writer, entity.filename.data, entity.filename.length)
         entity = entity.sibling
     if opened:
         close_nested(writer)

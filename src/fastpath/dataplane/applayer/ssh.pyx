@@ -95,7 +95,8 @@ cdef uint32_t line_end(const uint8_t *data, uint32_t length, uint32_t *rest) noe
 
 # ---- key exchange ----
 
-cdef void make_hassh(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef void make_hassh(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data,
+                     uint32_t length) noexcept nogil:
     """https://github.com/salesforce/hassh: key exchange; ciphers; MACs; compression, of the sender's own direction."""
     cdef cursor_t cursor = cursor_over(data, length)
     cdef const uint8_t *list[10]
@@ -203,7 +204,8 @@ cdef parsed_t read_side(app_context_t *context, session_t *session, uint32_t dir
     return parsed
 
 
-cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                    uint32_t flags) noexcept nogil:
     cdef session_t *session = session_of(context)
     cdef parsed_t parsed
     cdef uint32_t i, progress

@@ -1,18 +1,20 @@
 # See tls.pxd. Records: RFC 8446 section 5.1, RFC 6101 appendix E for SSL 2.0; heartbeats: RFC 6520.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be24, read_bytes
+from fastpath.dataplane.applayer.ja4 cimport ja4_free
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_map, put_key, say_bool, say_bytes, say_text, writer_t,
 )
 from fastpath.dataplane.applayer.tls_hello cimport read_hello, session_event
 from fastpath.dataplane.applayer.tls_session cimport *
-from fastpath.dataplane.applayer.transaction cimport new_tx, tx_event, tx_progress
+from fastpath.dataplane.applayer.transaction cimport new_tx, tx_progress
 from fastpath.dataplane.applayer.x509 cimport *
 from fastpath.dataplane.libcrypto cimport sha1_of, write_hex
 from fastpath.dataplane.pool cimport bytes_append, bytes_free, pool_give, pool_take
-from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
 from fastpath.dataplane.wire.load cimport be16, be24
 
 cdef extern from *:
@@ -69,16 +71,24 @@ cdef uint32_t recognise(uint32_t direction, const uint8_t *data, uint32_t length
 # ---- certificates ----
 
 cdef uint16_t event_of_certificate(uint32_t wrong) noexcept nogil:
-    if wrong == X509_BAD_LENGTH: return TLS_CERTIFICATE_INVALID_LENGTH
-    if wrong == X509_BAD_VERSION: return TLS_CERTIFICATE_INVALID_VERSION
-    if wrong == X509_BAD_SERIAL: return TLS_CERTIFICATE_INVALID_SERIAL
-    if wrong == X509_BAD_ALGORITHM: return TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER
-    if wrong == X509_BAD_NAME: return TLS_CERTIFICATE_INVALID_X509NAME
-    if wrong == X509_BAD_DATE: return TLS_CERTIFICATE_INVALID_DATE
-    if wrong == X509_BAD_EXTENSIONS: return TLS_CERTIFICATE_INVALID_EXTENSIONS
-    if wrong == X509_BAD_DER: return TLS_CERTIFICATE_INVALID_DER
-    if wrong == X509_NO_SUBJECT: return TLS_CERTIFICATE_INVALID_SUBJECT
-    if wrong == X509_NO_ISSUER: return TLS_CERTIFICATE_INVALID_ISSUER
+    if wrong == X509_BAD_LENGTH:
+        return TLS_CERTIFICATE_INVALID_LENGTH
+    if wrong == X509_BAD_VERSION:
+        return TLS_CERTIFICATE_INVALID_VERSION
+    if wrong == X509_BAD_SERIAL:
+        return TLS_CERTIFICATE_INVALID_SERIAL
+    if wrong == X509_BAD_ALGORITHM:
+        return TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER
+    if wrong == X509_BAD_DATE:
+        return TLS_CERTIFICATE_INVALID_DATE
+    if wrong == X509_BAD_EXTENSIONS:
+        return TLS_CERTIFICATE_INVALID_EXTENSIONS
+    if wrong == X509_BAD_DER:
+        return TLS_CERTIFICATE_INVALID_DER
+    if wrong == X509_NO_SUBJECT:
+        return TLS_CERTIFICATE_INVALID_SUBJECT
+    if wrong == X509_NO_ISSUER:
+        return TLS_CERTIFICATE_INVALID_ISSUER
     return TLS_INVALID_CERTIFICATE
 
 
@@ -98,9 +108,7 @@ cdef uint32_t keep_certificate(app_context_t *context, side_t *side, const uint8
         bytes_free(context.pool, ACCOUNT_APPLAYER, &side.issuer)
         return X509_NO_ISSUER
     side.has_issuer = 1
-    if not append_serial(context.pool, &side.serial, certificate.serial):
-        return X509_BAD_SERIAL
-    side.has_serial = 1
+    side.has_serial = append_serial(context.pool, &side.serial, certificate.serial)
     side.not_before = certificate.not_before
     side.not_after = certificate.not_after
     if sha1_of(data, length, digest):
@@ -112,13 +120,14 @@ cdef uint32_t keep_certificate(app_context_t *context, side_t *side, const uint8
     return X509_GOOD
 
 
-cdef void read_chain(app_context_t *context, session_t *session, side_t *side, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef void read_chain(app_context_t *context, session_t *session, side_t *side, const uint8_t *data,
+                     uint32_t length) noexcept nogil:
     """A Certificate message (RFC 5246 section 7.4.2). The first chain of a side counts."""
     cdef cursor_t cursor = cursor_over(data, length)
     cdef uint32_t chain_length = read_be24(&cursor)
     cdef const uint8_t *chain = read_bytes(&cursor, chain_length)
     cdef const uint8_t *certificate
-    cdef uint32_t certificate_length, wrong
+    cdef uint32_t certificate_length, wrong, begin
     if chain == NULL or side.has_chain:
         return
     side.has_chain = 1
@@ -126,18 +135,23 @@ cdef void read_chain(app_context_t *context, session_t *session, side_t *side, c
         return
     cursor = cursor_over(side.chain.data, chain_length)
     while cursor_left(&cursor):
+        begin = <uint32_t> (cursor.at - side.chain.data)
         certificate_length = read_be24(&cursor)
         certificate = read_bytes(&cursor, certificate_length)
         if certificate == NULL:
             session_event(session, TLS_INVALID_CERTIFICATE)
             return
-        if not side.has_subject and not side.has_issuer and not side.has_serial:
+        if not side.has_subject and not side.has_issuer:
             wrong = keep_certificate(context, side, certificate, certificate_length)
             if wrong != X509_GOOD:
                 session_event(session, event_of_certificate(wrong))
-                if side.has_subject or side.has_issuer:
+                if wrong == X509_NO_SUBJECT or wrong == X509_NO_ISSUER:
                     return
-                continue                    # the next one may be readable
+                # it is no part of the chain; the next one may be readable
+                side.chain.length -= 3 + certificate_length
+                memmove(side.chain.data + begin, cursor.at, side.chain.length - begin)
+                cursor = cursor_over(side.chain.data + begin, side.chain.length - begin)
+                continue
         side.certificates += 1
 
 
@@ -416,7 +430,8 @@ cdef void show_progress(app_context_t *context, session_t *session) noexcept nog
     cdef uint32_t direction, progress
     if session.tx == NULL:
         return
-    session.tx.flags |= TX_NEW
+    if session.changed:
+        session.tx.flags |= TX_NEW
     for direction in range(2):
         progress = TLS_IN_PROGRESS
         if session.flags & SESSION_OVER:
@@ -435,6 +450,7 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
     cdef uint32_t records = 0, records_max = max(length // RECORD_SMALLEST, <uint32_t> 1), taken
     parsed.consumed = parsed.need = 0
     parsed.status = PARSE_OK
+    session.changed = session.latest != 0
     if side.left == 0:
         session.latest = 0
     while length:
@@ -458,6 +474,8 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
                 if side.version == SSL2:
                     side.version = 0
                 one = next_record(context, session, side, direction, data, length)
+            if side.content_type != APPLICATION_DATA or one.status == PARSE_ERROR:
+                session.changed = 1
         if one.status != PARSE_OK:
             parsed.status = one.status
             parsed.need = one.need
@@ -474,10 +492,13 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
         side = &session.side[TO_CLIENT]
     if side.has_subject and side.has_issuer:
         session.flags |= HANDSHAKE_OVER
+    if session.flags & HANDSHAKE_OVER:
+        ja4_free(context.pool, &session.ja4_lists)          # hellos that follow would be encrypted
     return parsed
 
 
-cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                    uint32_t flags) noexcept nogil:
     cdef session_t *session = session_of(context)
     cdef parsed_t parsed
     parsed.consumed = parsed.need = 0
@@ -554,12 +575,13 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
         return show(view, side.serial.data, side.serial.length, side.has_serial)
     if which == BUFFER_TLS_CERT_FINGERPRINT:
         return show(view, side.fingerprint, FINGERPRINT_LENGTH, side.has_fingerprint)
+    # a side's random is looked at once the other side's is there, and is zero before its own is
     if which == BUFFER_TLS_RANDOM:
-        return show(view, side.random, 32, side.has_random)
+        return show(view, side.random, 32, session.side[1 - direction].has_random)
     if which == BUFFER_TLS_RANDOM_TIME:
-        return show(view, side.random, 4, side.has_random)
+        return show(view, side.random, 4, session.side[1 - direction].has_random)
     if which == BUFFER_TLS_RANDOM_BYTES:
-        return show(view, side.random + 4, 28, side.has_random)
+        return show(view, side.random + 4, 28, session.side[1 - direction].has_random)
     if which == BUFFER_JA3_HASH or which == BUFFER_JA3S_HASH:
         return show(view, side.ja3_hash, 32, side.has_ja3)
     if which == BUFFER_JA3_STRING or which == BUFFER_JA3S_STRING:
@@ -677,7 +699,7 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *into) n
     say_dates(writer, server)
     say_ja3(writer, b"ja3", client)
     say_ja3(writer, b"ja3s", server)
-    if context.config.tls.log_ja4 and session.has_ja4:
+    if session.has_ja4 and (kind == LOG_ALERT or context.config.tls.log_ja4):
         say_bytes(writer, b"ja4", session.ja4, 36)
     if client.has_subject or client.has_issuer:
         put_key(writer, b"client")

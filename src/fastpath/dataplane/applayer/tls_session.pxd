@@ -52,6 +52,7 @@ cdef struct session_t:
     side_t side[2]
     uint32_t flags
     uint32_t latest                 # the flags that the latest records have set
+    uint8_t changed                 # the latest bytes were more than application data
     uint32_t heartbeat_length       # of an encrypted request on its way
     uint8_t name_length
     uint8_t has_ja4
@@ -89,32 +90,29 @@ cdef inline bint version_is_good(uint16_t version) noexcept nogil:
             or 0xfb14 <= version <= 0xfb17 or version == 0xfb1a)
 
 
+cdef extern from * nogil:
+    """
+    static const struct { uint16_t version; const char *text; } version_texts[] = {
+        {0, "UNDETERMINED"}, {0x0200, "SSLv2"}, {0x0300, "SSLv3"}, {0x0301, "TLSv1"}, {0x0302, "TLS 1.1"}, {0x0303, "TLS 1.2"},
+        {0x0304, "TLS 1.3"}, {0x7f1c, "TLS 1.3 draft-28"}, {0x7f1b, "TLS 1.3 draft-27"}, {0x7f1a, "TLS 1.3 draft-26"},
+        {0x7f19, "TLS 1.3 draft-25"}, {0x7f18, "TLS 1.3 draft-24"}, {0x7f17, "TLS 1.3 draft-23"}, {0x7f16, "TLS 1.3 draft-22"},
+        {0x7f15, "TLS 1.3 draft-21"}, {0x7f14, "TLS 1.3 draft-20"}, {0x7f13, "TLS 1.3 draft-19"}, {0x7f12, "TLS 1.3 draft-18"},
+        {0x7f11, "TLS 1.3 draft-17"}, {0x7f10, "TLS 1.3 draft-16"}, {0x7f01, "TLS 1.3 draft-<16"},
+        {0xfb14, "TLS 1.3 draft-20-fb"}, {0xfb15, "TLS 1.3 draft-21-fb"}, {0xfb16, "TLS 1.3 draft-22-fb"},
+        {0xfb17, "TLS 1.3 draft-23-fb"}, {0xfb1a, "TLS 1.3 draft-26-fb"}};
+    #define VERSION_TEXTS (sizeof(version_texts) / sizeof(version_texts[0]))
+    """
+    ctypedef struct version_text_t:
+        uint16_t version
+        const char *text
+    const version_text_t version_texts[]
+    const uint32_t VERSION_TEXTS
+
+
 cdef inline const char *version_text(uint16_t version) noexcept nogil:
     """As logs write it; NULL for one that is written in hexadecimal."""
-    if version == 0: return b"UNDETERMINED"
-    if version == SSL2: return b"SSLv2"
-    if version == SSL3: return b"SSLv3"
-    if version == TLS10: return b"TLSv1"
-    if version == TLS11: return b"TLS 1.1"
-    if version == TLS12: return b"TLS 1.2"
-    if version == TLS13: return b"TLS 1.3"
-    if version == 0x7f1c: return b"TLS 1.3 draft-28"
-    if version == 0x7f1b: return b"TLS 1.3 draft-27"
-    if version == 0x7f1a: return b"TLS 1.3 draft-26"
-    if version == 0x7f19: return b"TLS 1.3 draft-25"
-    if version == 0x7f18: return b"TLS 1.3 draft-24"
-    if version == 0x7f17: return b"TLS 1.3 draft-23"
-    if version == 0x7f16: return b"TLS 1.3 draft-22"
-    if version == 0x7f15: return b"TLS 1.3 draft-21"
-    if version == 0x7f14: return b"TLS 1.3 draft-20"
-    if version == 0x7f13: return b"TLS 1.3 draft-19"
-    if version == 0x7f12: return b"TLS 1.3 draft-18"
-    if version == 0x7f11: return b"TLS 1.3 draft-17"
-    if version == 0x7f10: return b"TLS 1.3 draft-16"
-    if version == TLS13_EARLY_DRAFT: return b"TLS 1.3 draft-<16"
-    if version == 0xfb14: return b"TLS 1.3 draft-20-fb"
-    if version == 0xfb15: return b"TLS 1.3 draft-21-fb"
-    if version == 0xfb16: return b"TLS 1.3 draft-22-fb"
-    if version == 0xfb17: return b"TLS 1.3 draft-23-fb"
-    if version == 0xfb1a: return b"TLS 1.3 draft-26-fb"
+    cdef uint32_t i
+    for i in range(VERSION_TEXTS):
+        if version_texts[i].version == version:
+            return version_texts[i].text
     return NULL

@@ -7,14 +7,15 @@ from libc.string cimport memchr, memcmp, strlen
 
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_bytes
 from fastpath.dataplane.applayer.der cimport (
-    DER_BIT_STRING, DER_BMP, DER_DESCRIPTOR, DER_GENERAL, DER_GRAPHIC, DER_IA5, DER_INTEGER, DER_NUMERIC, DER_OID, DER_PRINTABLE,
-    DER_SEQUENCE, DER_SET, DER_T61, DER_UTF8, DER_VIDEOTEX, DER_VISIBLE, element_t, next_tag, read_element, read_of, read_time,
+    DER_BAD, DER_BIT_STRING, DER_BMP, DER_BOOLEAN, DER_CONSTRUCTED, DER_DESCRIPTOR, DER_GENERAL, DER_GOOD, DER_GRAPHIC, DER_IA5,
+    DER_INTEGER, DER_LONG, DER_NUMERIC, DER_OCTETS, DER_PRINTABLE, DER_SEQUENCE, DER_SET, DER_SHORT, DER_T61, DER_UTF8,
+    DER_VIDEOTEX, DER_VISIBLE, element_t, read_of, read_time, take_element,
 )
 from fastpath.dataplane.pool cimport bytes_append
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t, pool_t
 
 cdef enum:
-    X509_GOOD, X509_BAD, X509_BAD_LENGTH, X509_BAD_VERSION, X509_BAD_SERIAL, X509_BAD_ALGORITHM, X509_BAD_NAME, X509_BAD_DATE
+    X509_GOOD, X509_BAD, X509_BAD_LENGTH, X509_BAD_VERSION, X509_BAD_SERIAL, X509_BAD_ALGORITHM, X509_BAD_DATE
     X509_BAD_EXTENSIONS, X509_BAD_DER, X509_NO_SUBJECT, X509_NO_ISSUER
 
 cdef enum:
@@ -25,128 +26,178 @@ cdef struct certificate_t:
     int64_t not_before, not_after               # seconds since 1970
 
 
-cdef inline uint32_t read_certificate(const uint8_t *data, uint32_t length, certificate_t *certificate) noexcept nogil:
-    """Finds the fields of a DER certificate; they lie in its bytes. X509_GOOD or what was wrong."""
-    cdef cursor_t whole = cursor_over(data, length)
-    cdef cursor_t outer, fields, part
-    cdef uint8_t tag
-    outer = read_of(&whole, DER_SEQUENCE)
-    if outer.failed:
-        return X509_BAD_LENGTH if length < 2 or data[0] == DER_SEQUENCE else X509_BAD_DER
-    fields = read_of(&outer, DER_SEQUENCE)
-    if fields.failed:
-        return X509_BAD_DER
-    if next_tag(&fields) == 0xa0:
-        part = read_element(&fields).body
-        part = read_of(&part, DER_INTEGER)
-        if part.failed or cursor_left(&part) != 1:
-            return X509_BAD_VERSION
-    certificate.serial = read_of(&fields, DER_INTEGER)
-    if certificate.serial.failed:
-        return X509_BAD_SERIAL
-    part = read_of(&fields, DER_SEQUENCE)
-    if not algorithm_is_good(part):
-        return X509_BAD_ALGORITHM
-    certificate.issuer = read_of(&fields, DER_SEQUENCE)
-    if not name_is_good(certificate.issuer):
-        return X509_BAD_NAME
-    part = read_of(&fields, DER_SEQUENCE)
-    if part.failed or not read_time(&part, &certificate.not_before) or not read_time(&part, &certificate.not_after):
-        return X509_BAD_DATE
-    certificate.subject = read_of(&fields, DER_SEQUENCE)
-    if not name_is_good(certificate.subject):
-        return X509_BAD_NAME
-    part = read_of(&fields, DER_SEQUENCE)       # the public key
-    if not algorithm_is_good(read_of(&part, DER_SEQUENCE)):
+# Readers by which the errors are told apart. What is too long is X509_BAD in a structure of the certificate, but
+# X509_BAD_LENGTH in what may hold anything.
+
+cdef inline uint32_t take_sequence(cursor_t *cursor, cursor_t *body) noexcept nogil:
+    cdef element_t element
+    cdef uint32_t end = take_element(cursor, &element)
+    body[0] = element.body
+    if end == DER_SHORT:
+        return X509_BAD_LENGTH
+    if end == DER_LONG:
         return X509_BAD
-    if read_of(&part, DER_BIT_STRING).failed:
-        return X509_BAD
-    while cursor_left(&fields):                 # unique identifiers, extensions
-        tag = next_tag(&fields)
-        part = read_element(&fields).body
-        if tag == 0xa3:
-            if not extensions_are_good(part):
-                return X509_BAD_EXTENSIONS
-        elif part.failed:
-            return X509_BAD
-    if not algorithm_is_good(read_of(&outer, DER_SEQUENCE)):
-        return X509_BAD_ALGORITHM
-    if read_of(&outer, DER_BIT_STRING).failed:
-        return X509_BAD_DER
+    return X509_GOOD if end == DER_GOOD and element.tag == DER_SEQUENCE else X509_BAD_DER
+
+
+cdef inline uint32_t take_anything(cursor_t *cursor, element_t *element) noexcept nogil:
+    cdef uint32_t end = take_element(cursor, element)
+    return X509_GOOD if end == DER_GOOD else X509_BAD_DER if end == DER_BAD else X509_BAD_LENGTH
+
+
+cdef inline uint32_t take_version(cursor_t *cursor) noexcept nogil:
+    """[0] INTEGER, which need not be there."""
+    cdef element_t element
+    cdef cursor_t number
+    cdef uint32_t end
+    if cursor_left(cursor) == 0 or cursor.at[0] & 0xdf != 0x80:
+        return X509_GOOD
+    end = take_anything(cursor, &element)
+    if end != X509_GOOD:
+        return end
+    number = read_of(&element.body, DER_INTEGER)
+    if number.failed or not 1 <= cursor_left(&number) <= 4 or number.at[0] & 0x80 \
+            or cursor_left(&number) > 1 and number.at[0] == 0 and number.at[1] & 0x80 == 0:
+        return X509_BAD_VERSION
     return X509_GOOD
 
 
-cdef inline bint algorithm_is_good(cursor_t algorithm) noexcept nogil:
-    return not algorithm.failed and not read_of(&algorithm, DER_OID).failed
+cdef inline uint32_t take_algorithm(cursor_t *cursor) noexcept nogil:
+    """An object identifier, whatever its tag, and parameters, which need not be there."""
+    cdef element_t element, part
+    cdef uint32_t end = take_anything(cursor, &element)
+    if end != X509_GOOD:
+        return end
+    if element.tag != DER_SEQUENCE:
+        return X509_BAD_DER
+    end = take_anything(&element.body, &part)
+    if end == X509_BAD_DER or end == X509_GOOD and part.tag & DER_CONSTRUCTED:
+        return X509_BAD_ALGORITHM
+    if end != X509_GOOD:
+        return end
+    return take_anything(&element.body, &part) if cursor_left(&element.body) else X509_GOOD
 
 
-cdef inline bint extensions_are_good(cursor_t tagged) noexcept nogil:
-    cdef cursor_t extensions = read_of(&tagged, DER_SEQUENCE)
-    cdef cursor_t extension
-    while cursor_left(&extensions):
-        extension = read_of(&extensions, DER_SEQUENCE)
-        if read_of(&extension, DER_OID).failed:
-            return False
-    return not extensions.failed
+cdef inline uint32_t take_bits(cursor_t *cursor) noexcept nogil:
+    """A BIT STRING: its first byte counts the bits that its last one has not."""
+    cdef cursor_t bits = read_of(cursor, DER_BIT_STRING)
+    if bits.failed or cursor_left(&bits) == 0 or bits.at[0] > 7 or cursor_left(&bits) == 1 and bits.at[0]:
+        return X509_BAD
+    return X509_GOOD
 
 
-cdef inline bint name_is_good(cursor_t name) noexcept nogil:
-    """A sequence of sets of pairs of an object identifier and a value."""
-    cdef cursor_t part, pair
-    while cursor_left(&name):
-        part = read_of(&name, DER_SET)
-        while cursor_left(&part):
-            pair = read_of(&part, DER_SEQUENCE)
-            if read_of(&pair, DER_OID).failed or read_element(&pair).body.failed:
-                return False
-        if part.failed:
-            return False
-    return not name.failed
+cdef inline uint32_t take_validity(cursor_t *cursor, certificate_t *certificate) noexcept nogil:
+    cdef cursor_t body
+    cdef uint32_t end = take_sequence(cursor, &body)
+    if end == X509_GOOD and not (read_time(&body, &certificate.not_before) and read_time(&body, &certificate.not_after)):
+        end = X509_BAD_DATE
+    return end
+
+
+cdef inline uint32_t take_public_key(cursor_t *cursor) noexcept nogil:
+    cdef cursor_t body
+    cdef uint32_t end = take_sequence(cursor, &body)
+    if end == X509_GOOD:
+        end = take_algorithm(&body)
+    return take_bits(&body) if end == X509_GOOD else end
+
+
+cdef inline uint32_t take_extensions(cursor_t *cursor) noexcept nogil:
+    """[3] of a sequence of them, which need not be there; nothing may follow."""
+    cdef element_t element, part
+    cdef cursor_t list, extension
+    cdef uint32_t end
+    if cursor_left(cursor) == 0:
+        return X509_GOOD
+    if cursor.at[0] & 0x1f != 3:
+        return X509_BAD_EXTENSIONS if cursor.at[0] & 0x1f > 3 else X509_BAD
+    if take_element(cursor, &element) != DER_GOOD:
+        return X509_BAD
+    end = take_sequence(&element.body, &list)
+    if end != X509_GOOD:
+        return end
+    while cursor_left(&list):
+        if take_sequence(&list, &extension) != X509_GOOD or take_element(&extension, &part) != DER_GOOD:
+            return X509_BAD
+        if take_element(&extension, &part) != DER_GOOD:
+            return X509_BAD
+        if part.tag == DER_BOOLEAN and (cursor_left(&part.body) != 1 or take_element(&extension, &part) != DER_GOOD):
+            return X509_BAD
+        if part.tag != DER_OCTETS:
+            return X509_BAD
+    return X509_BAD if cursor_left(&element.body) or cursor_left(cursor) else X509_GOOD
+
+
+cdef inline uint32_t read_certificate(const uint8_t *data, uint32_t length, certificate_t *certificate) noexcept nogil:
+    """Finds the fields of a DER certificate; they lie in its bytes. X509_GOOD or what was wrong."""
+    cdef cursor_t whole = cursor_over(data, length)
+    cdef cursor_t outer, fields
+    cdef uint32_t end = take_sequence(&whole, &outer)
+    if end == X509_GOOD:
+        end = take_sequence(&outer, &fields)
+    if end == X509_GOOD:
+        end = take_version(&fields)
+    if end == X509_GOOD:
+        certificate.serial = read_of(&fields, DER_INTEGER)
+        end = X509_BAD_SERIAL if certificate.serial.failed else take_algorithm(&fields)
+    if end == X509_GOOD:
+        end = take_sequence(&fields, &certificate.issuer)
+    if end == X509_GOOD:
+        end = take_validity(&fields, certificate)
+    if end == X509_GOOD:
+        end = take_sequence(&fields, &certificate.subject)
+    if end == X509_GOOD:
+        end = take_public_key(&fields)
+    if end == X509_GOOD:
+        end = take_extensions(&fields)
+    if end == X509_GOOD:
+        end = take_algorithm(&outer)
+    return take_bits(&outer) if end == X509_GOOD else end
+
+
+# ---- names ----
+
+cdef extern from * nogil:
+    """
+    #define X520_NAMES 18
+    static const char *const x520_names[] = {                   /* 2.5.4.0 and following */
+        "objectClass", "aliasedEntryName", "knowledgeInformation", "CN", "surname", "serialNumber", "C", "L", "ST",
+        "streetAddress", "O", "OU", "title", "description", "searchGuide", "businessCategory", "postalAddress", "postalCode"};
+    #define X520_LATER_FIRST 41
+    #define X520_LATER_END 47
+    static const char *const x520_later_names[] = {             /* 2.5.4.41 and following */
+        "name", "givenName", "initials", "generationQualifier", "uniqueIdentifier", "dnQualifier"};
+    static const struct { const char *oid; uint32_t length; const char *name; } attribute_names[] = {
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x01", 9, "Email"},
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x02", 9, "unstructuredName"},
+        {"\\x2a\\x86\\x48\\x86\\xf7\\x0d\\x01\\x09\\x07", 9, "challengePassword"},
+        {"\\x09\\x92\\x26\\x89\\x93\\xf2\\x2c\\x64\\x01\\x01", 10, "uid"},
+        {"\\x09\\x92\\x26\\x89\\x93\\xf2\\x2c\\x64\\x01\\x19", 10, "DC"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x01", 11, "msJurisdictionLocality"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x02", 11, "msJurisdictionStateOrProvince"},
+        {"\\x2b\\x06\\x01\\x04\\x01\\x82\\x37\\x3c\\x02\\x01\\x03", 11, "msJurisdictionCountry"}};
+    #define ATTRIBUTE_NAMES (sizeof(attribute_names) / sizeof(attribute_names[0]))
+    """
+    ctypedef struct attribute_name_t:
+        const char *oid
+        uint32_t length
+        const char *name
+    const char *x520_names[]
+    const char *x520_later_names[]
+    const attribute_name_t attribute_names[]
+    const uint32_t X520_NAMES, X520_LATER_FIRST, X520_LATER_END, ATTRIBUTE_NAMES
 
 
 cdef inline const char *name_of_attribute(const uint8_t *oid, uint32_t length) noexcept nogil:
     """What an attribute type is called (X.520, RFC 4519, RFC 2985); NULL for one that is written as its object identifier."""
-    if length == 3 and oid[0] == 0x55 and oid[1] == 0x04:                  # 2.5.4.n
-        return name_of_x520(oid[2])
-    if length == 9 and memcmp(oid, b"\x2a\x86\x48\x86\xf7\x0d\x01\x09", 8) == 0:
-        if oid[8] == 1: return b"Email"
-        if oid[8] == 2: return b"unstructuredName"
-        if oid[8] == 7: return b"challengePassword"
-    elif length == 10 and memcmp(oid, b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01", 9) == 0:
-        if oid[9] == 1: return b"uid"
-        if oid[9] == 25: return b"DC"
-    elif length == 11 and memcmp(oid, b"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01", 10) == 0:
-        if oid[10] == 1: return b"msJurisdictionLocality"
-        if oid[10] == 2: return b"msJurisdictionStateOrProvince"
-        if oid[10] == 3: return b"msJurisdictionCountry"
-    return NULL
-
-
-cdef inline const char *name_of_x520(uint8_t number) noexcept nogil:
-    if number == 0: return b"objectClass"
-    if number == 1: return b"aliasedEntryName"
-    if number == 2: return b"knowledgeInformation"
-    if number == 3: return b"CN"
-    if number == 4: return b"surname"
-    if number == 5: return b"serialNumber"
-    if number == 6: return b"C"
-    if number == 7: return b"L"
-    if number == 8: return b"ST"
-    if number == 9: return b"streetAddress"
-    if number == 10: return b"O"
-    if number == 11: return b"OU"
-    if number == 12: return b"title"
-    if number == 13: return b"description"
-    if number == 14: return b"searchGuide"
-    if number == 15: return b"businessCategory"
-    if number == 16: return b"postalAddress"
-    if number == 17: return b"postalCode"
-    if number == 41: return b"name"
-    if number == 42: return b"givenName"
-    if number == 43: return b"initials"
-    if number == 44: return b"generationQualifier"
-    if number == 45: return b"uniqueIdentifier"
-    if number == 46: return b"dnQualifier"
+    cdef uint32_t i
+    if length == 3 and oid[0] == 0x55 and oid[1] == 0x04:
+        if oid[2] < X520_NAMES:
+            return x520_names[oid[2]]
+        return x520_later_names[oid[2] - X520_LATER_FIRST] if X520_LATER_FIRST <= oid[2] < X520_LATER_END else NULL
+    for i in range(ATTRIBUTE_NAMES):
+        if attribute_names[i].length == length and memcmp(attribute_names[i].oid, oid, length) == 0:
+            return attribute_names[i].name
     return NULL
 
 
@@ -166,7 +217,7 @@ cdef inline bint append_oid(pool_t *pool, bytes_t *text, const uint8_t *oid, uin
                 return False
             continue
         value = value << 7 | (oid[i] & 0x7f)
-        if oid[i] & 0x80:
+        if oid[i] & 0x80 and i + 1 < length:
             continue
         if not append(pool, text, b".") or not append_decimal(pool, text, value):
             return False
@@ -262,33 +313,48 @@ cdef inline uint32_t append_value(pool_t *pool, bytes_t *text, uint8_t tag, cons
     return NAME_GOOD if good else NAME_REFUSED
 
 
+cdef inline bint take_attribute(cursor_t *cursor, element_t *kind, element_t *value) noexcept nogil:
+    """A pair of an object identifier and a value."""
+    cdef element_t pair
+    if take_element(cursor, &pair) != DER_GOOD or pair.tag != DER_SEQUENCE:
+        return False
+    return take_element(&pair.body, kind) == DER_GOOD and take_element(&pair.body, value) == DER_GOOD
+
+
+cdef inline uint32_t append_attribute(pool_t *pool, bytes_t *text, const element_t *kind, const element_t *value) noexcept nogil:
+    cdef const char *known = name_of_attribute(kind.body.at, cursor_left(&kind.body))
+    cdef bint good = append(pool, text, known) if known != NULL \
+        else append_oid(pool, text, kind.body.at, cursor_left(&kind.body))
+    if not good or not append(pool, text, b"="):
+        return NAME_REFUSED
+    return append_value(pool, text, value.tag & 0x1f, value.body.at, cursor_left(&value.body))
+
+
 cdef inline uint32_t append_attributes(pool_t *pool, bytes_t *text, cursor_t name) noexcept nogil:
-    cdef cursor_t part, pair, oid
-    cdef element_t value
-    cdef const char *known
+    """A sequence of sets of attributes, as far as it is one."""
+    cdef cursor_t part
+    cdef element_t kind, value
     cdef uint32_t end
-    cdef bint good, first
+    cdef bint first
     while cursor_left(&name):
         part = read_of(&name, DER_SET)
+        if not take_attribute(&part, &kind, &value):
+            return NAME_GOOD
         first = True
-        while cursor_left(&part):
-            pair = read_of(&part, DER_SEQUENCE)
-            oid = read_of(&pair, DER_OID)
-            value = read_element(&pair)
-            good = append(pool, text, b"" if first and text.length == 0 else b", " if first else b" + ")
-            first = False
-            known = name_of_attribute(oid.at, cursor_left(&oid))
-            good = good and (append(pool, text, known) if known != NULL else append_oid(pool, text, oid.at, cursor_left(&oid)))
-            if not good or not append(pool, text, b"="):
+        while True:
+            if not append(pool, text, b" + " if not first else b", " if text.length else b""):
                 return NAME_REFUSED
-            end = append_value(pool, text, value.tag, value.body.at, cursor_left(&value.body))
+            first = False
+            end = append_attribute(pool, text, &kind, &value)
             if end != NAME_GOOD:
                 return end
+            if not take_attribute(&part, &kind, &value):
+                break
     return NAME_GOOD
 
 
 cdef inline bint append_name(pool_t *pool, bytes_t *text, cursor_t name) noexcept nogil:
-    """A name that name_is_good. False where memory is refused, or a NUL is in it: no log or rule could hold it."""
+    """False where memory is refused, or a NUL is in it: no log or rule could hold it."""
     cdef uint32_t end = append_attributes(pool, text, name)
     if end == NAME_BAD:
         text.length = 0

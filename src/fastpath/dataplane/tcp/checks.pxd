@@ -11,7 +11,7 @@ from fastpath.dataplane.hosts cimport (
 from fastpath.dataplane.tcp.sack cimport sacks_nothing_new
 from fastpath.dataplane.tcp.segment cimport before, segment_t, until
 from fastpath.dataplane.tcp.session cimport (
-    HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RST_DOUBTED, HALF_STAMP, HALF_STAMP_ZERO, SESSION_ASYNC, SESSION_PROBE, SESSION_STAMPS, announced,
+    HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RST_DOUBTED, HALF_STAMP, HALF_STAMP_ZERO, SESSION_ASYNC, SESSION_LOSSY, SESSION_PROBE, SESSION_STAMPS, announced,
     base_seq_of, held_of, os_of_receiver, raise_event, scale_of, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
@@ -126,6 +126,8 @@ cdef inline bint rst_in_place(way_t *way, uint8_t os) noexcept nogil:
 
 cdef inline bint rst_valid(way_t *way) noexcept nogil:
     cdef uint8_t os
+    if way.session.flags & SESSION_LOSSY:
+        return True
     if stamp_refused(way):
         return False
     if way.segment.length:

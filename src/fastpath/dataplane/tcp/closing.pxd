@@ -86,7 +86,7 @@ cdef inline bint take_fin(way_t *way) noexcept nogil:
         return refuse(way, EVENT_STREAM_FIN_INVALID_ACK)
     if before(way.segment.seq, way.own.last_ack) or before(way.own.next_win, way.segment.end):
         return refuse(way, EVENT_STREAM_FIN_OUT_OF_WINDOW)
-    if way.segment.flags & TCP_SYN:
+    if way.side == 0 and way.segment.flags & TCP_SYN:
         return refuse(way, EVENT_STREAM_FIN_SYN)
     set_state(way, TCP_FIN_WAIT1 if way.side else TCP_CLOSE_WAIT)
     way.own.next_seq = way.segment.end + way.side

@@ -70,9 +70,10 @@ cdef inline bint overlaps_beside(const side_t *side, uint32_t at) noexcept nogil
     return at > 0 and before(mark.seq, side.marks[at - 1].seq + side.marks[at - 1].length)
 
 
-cdef inline bint weigh(const side_t *side, uint8_t os, bint passive, bint compare, const mark_t *held, uint32_t seq, uint8_t *data,
-                       uint32_t length) noexcept nogil:
-    """Lays the bytes of a held segment over `data` where they hold. True: they differ, and that was asked for."""
+cdef inline bint weigh(const side_t *side, uint8_t os, bint passive, bint compare, const mark_t *held, uint32_t seq,
+                       const uint8_t *data, uint8_t *weighed, uint32_t length) noexcept nogil:
+    """Lays the bytes of a held segment over `weighed` where they hold. True: the new ones, `data`, differ, and that was asked
+    for."""
     cdef uint32_t end = seq + length
     cdef uint32_t left = seq if before(held.seq, seq) else held.seq
     cdef uint32_t right = held.seq + held.length
@@ -89,12 +90,12 @@ cdef inline bint weigh(const side_t *side, uint8_t os, bint passive, bint compar
         read_bytes(side, side.base + (left - side.base_seq), old, right - left)
         different = memcmp(old, data + (left - seq), right - left) != 0
     if different and not (passive and newer_holds(os, seq, end, held)):
-        read_bytes(side, side.base + (left - side.base_seq), data + (left - seq), right - left)
+        read_bytes(side, side.base + (left - side.base_seq), weighed + (left - seq), right - left)
     return compare and different
 
 
-cdef inline bint weigh_all(const side_t *side, uint8_t os, bint passive, bint compare, uint32_t at, uint32_t seq, uint8_t *data,
-                           uint32_t length) noexcept nogil:
+cdef inline bint weigh_all(const side_t *side, uint8_t os, bint passive, bint compare, uint32_t at, uint32_t seq,
+                           const uint8_t *data, uint8_t *weighed, uint32_t length) noexcept nogil:
     """Against the marks around `at`, its own: back until one ends before the segment, and on until one begins behind it."""
     cdef bint different = False
     cdef uint32_t i = at
@@ -106,10 +107,10 @@ cdef inline bint weigh_all(const side_t *side, uint8_t os, bint passive, bint co
             continue
         if until(held.seq + held.length, seq):
             break
-        different |= weigh(side, os, passive, compare, held, seq, data, length)
+        different |= weigh(side, os, passive, compare, held, seq, data, weighed, length)
     i = at + 1
     while i < side.marks_used and before(side.marks[i].seq, seq + length):
-        different |= weigh(side, os, passive, compare, &side.marks[i], seq, data, length)
+        different |= weigh(side, os, passive, compare, &side.marks[i], seq, data, weighed, length)
         i += 1
     return different
 
@@ -131,8 +132,8 @@ cdef inline uint32_t insert_overlapping(pool_t *pool, side_t *side, uint8_t os, 
     cdef bint different = False
     memcpy(weighed, data, length)
     if twice:
-        weigh(side, os, passive, compare, &side.marks[at], seq, weighed, length)
-    different = weigh_all(side, os, passive, compare, at, seq, weighed, length)
+        different = weigh(side, os, passive, compare, &side.marks[at], seq, data, weighed, length) and not passive
+    different |= weigh_all(side, os, passive, compare, at, seq, data, weighed, length)
     if not write_segment(pool, side, seq, weighed, length):
         return INSERT_REFUSED
     return INSERTED_DIFFERENT if different else INSERTED

@@ -35,6 +35,7 @@ cdef enum session_flag:         # tcp_session_t.flags
     SESSION_PROBE = 1 << 15             # zero window probe by the client; << 1 by the server
     SESSION_PROBE_CLIENT = 1 << 16
     SESSION_CHARGED = 1 << 17           # stands in ACCOUNT_STREAM
+    SESSION_LOSSY = 1 << 18             # bytes were lost: any RST is believed
     STATE_BEFORE = 28                   # from this bit on: the state before this one
 
 cdef enum half_flag:            # tcp_session_t.half_flags

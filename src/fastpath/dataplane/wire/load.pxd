@@ -60,6 +60,8 @@ cdef inline uint32_t le32(const uint8_t *at) noexcept nogil:
 
 cdef inline uint64_t le64(const uint8_t *at) noexcept nogil:
     return (<uint64_t>le32(at + 4) << 32) | le32(at)
+
+
 cdef inline void put_be16(uint8_t *at, uint16_t value) noexcept nogil:
     at[0] = <uint8_t>(value >> 8)
     at[1] = <uint8_t>value

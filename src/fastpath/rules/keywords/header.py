@@ -5,7 +5,7 @@ import re
 from typing import cast
 
 from ..draft import Draft, number, words
-from ..events import engine_events
+from ..events import STREAM_ALIASES, engine_events
 from ..lexer import BLANK, RuleError
 from ..plan import Bits, Condition, HasEvent, Mode, Number, Presence
 from .protocols import PROTOCOLS
@@ -181,6 +181,12 @@ def fragbits(draft: Draft, text: str, at: int) -> None:
 @keyword("decode-event", "header", note="names of the decoder's events")
 def decode_event(draft: Draft, text: str, at: int) -> None:
     _event(draft, "decoder." + text.lower(), at)
+
+
+@keyword("stream-event", "header", note="names of the events of TCP streams")
+def stream_event(draft: Draft, text: str, at: int) -> None:
+    name = "stream." + text.lower()
+    _event(draft, STREAM_ALIASES.get(name, name), at)
 
 
 @keyword("engine-event", "header", note="events of the decoder alone")

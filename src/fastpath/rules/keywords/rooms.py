@@ -85,7 +85,6 @@ _ROOMS = {
     "buffers": """
         ip.src sticky | ip.dst sticky""",
     "datasets": "dataset | datarep | iprep",
-    "flow": "stream-event",
     "variables": "flowvar | pktvar",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
