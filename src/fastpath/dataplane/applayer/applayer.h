@@ -26,7 +26,7 @@ typedef struct tx {             /* the head of every room's own transaction stru
     uint8_t progress[2];        /* by direction; room_t.complete[direction] ends it. Only ever grows */
     uint8_t inspected[2];       /* progress at the latest inspection of a direction; belongs to match */
     uint8_t event_count, events_logged;
-    uint8_t stream_logged;      /* alerts of the raw stream that named it; belongs to match */
+    uint8_t reserved;
     uint16_t events[TX_EVENTS_MAX];     /* enum app_event */
     uint64_t first_ordinal;     /* of the packet with which it was made */
     struct detect_state *detect[2];     /* rules in progress; belongs to match. Begins with its size in bytes (uint64_t) */

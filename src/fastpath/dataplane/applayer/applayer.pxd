@@ -128,7 +128,7 @@ cdef extern from "applayer/config.h" nogil:
         uint16_t flags
         uint8_t progress[2]
         uint8_t inspected[2]
-        uint8_t event_count, events_logged, stream_logged
+        uint8_t event_count, events_logged
         uint16_t events[12]
         uint64_t first_ordinal
         void *detect[2]

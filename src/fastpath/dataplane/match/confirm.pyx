@@ -13,10 +13,6 @@ from fastpath.dataplane.match.transforms cimport transformed
 from fastpath.dataplane.match.variables cimport variable_holds, variable_run
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
-cdef enum:
-    STREAM_LOGS_MAX = 4         # alerts of the raw stream that name the same transaction (detect.stream-tx-log-limit)
-
-
 cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32_t *length) noexcept nogil:
     """The bytes of an inspect buffer of this entry, NULL where it has none."""
     cdef const uint8_t *at
@@ -167,9 +163,6 @@ cdef tx_t *tx_at_work(const inspection_t *inspection, uint32_t direction) noexce
     tx = inspection.context.app.first
     while tx != NULL and tx.flags & (TX_DETECTED_TO_SERVER << direction | TX_NO_INSPECTION):
         tx = tx.next
-    if tx == NULL or tx.stream_logged >= STREAM_LOGS_MAX:
-        return NULL
-    tx.stream_logged += 1
     return tx
 
 
