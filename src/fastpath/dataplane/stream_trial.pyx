@@ -206,7 +206,7 @@ cdef class StreamTrial:
     @property
     def flow(self):
         """The latest flow begun."""
-        return list(self.flows.values())[-1]
+        return next(reversed(self.flows.values()))
 
     def end(self, StreamFlow flow=None):
         """The end of a flow (the latest, if none is named): a pseudo-packet for each direction with something left. Dicts as

@@ -1,7 +1,7 @@
 # From an accepted segment to the bytes that may be handed on.
 #
 # Passive, a segment's acknowledgment hands on what the other side sent before; inline, a segment hands on its own bytes. An
-# RST, a FIN that closes and the end of the flow hand on what there is of the sender as well.
+# RST, a FIN that closes and the end of the flow hand on what there is of the sender as well. What an RST carries is no data.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.events cimport (
@@ -99,7 +99,7 @@ cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:
         own, other = state == TCP_CLOSED, True
     if other:
         feed(way, number ^ 1)
-    if way.segment.length and not way.session.half_flags[number] & HALF_NO_REASSEMBLY:
+    if way.segment.length and not flags & TCP_RST and not way.session.half_flags[number] & HALF_NO_REASSEMBLY:
         if not hold_bytes(way, number):
             return
         way.result |= STREAM_IN
