@@ -38,8 +38,11 @@ def suricata_events(path, folder, sets) -> dict[int, list[str]]:
     return found
 
 
-@pytest.mark.skipif(SURICATA is None or b"version 7.0.10" not in subprocess.run([SURICATA, "-V"], capture_output=True).stdout,
-                    reason="needs Suricata 7.0.10")
+def is_installed() -> bool:
+    return SURICATA is not None and b"version 7.0.10" in subprocess.run([SURICATA, "-V"], check=True, capture_output=True).stdout
+
+
+@pytest.mark.skipif(not is_installed(), reason="needs Suricata 7.0.10")
 @pytest.mark.parametrize("options, sets", CHOICES, ids=["stock", "inline", "midstream", "async"])
 def test_events_of_random_sessions(options, sets, tmp_path):
     rng = random.Random(5)

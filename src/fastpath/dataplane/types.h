@@ -188,6 +188,7 @@ typedef struct tcp_half {       /* what one side sends, as the other acknowledge
     uint32_t window;            /* that the other side announced last, scaled */
     uint32_t last_ts;           /* timestamp option (RFC 7323) */
 } tcp_half_t;
+_Static_assert(sizeof(tcp_half_t) == 24, "no padding");
 
 typedef struct tcp_session {
     tcp_half_t half[2];         /* of the client, of the server: indexed by the direction of their segments */

@@ -31,7 +31,8 @@ PACKET_SOURCES = {"": "wire/pcap", "ipip": "ipv4 tunnel", "6in4": "ipv4 tunnel",
                   "vxlan": "vxlan encapsulation", "geneve": "geneve encapsulation", "gtpu": "gtpu tunnel"}
 SOURCES = {1: "stream (detect/log)", 2: "stream (flow timeout)", 3: "defrag"}     # by alert_row_t.source; 0: PACKET_SOURCES
 SOURCE_DEFRAG = 3
-TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "closing", "closed")
+TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait", "closing",
+              "closed")
 TCP_FLAGS = ((0x02, "syn"), (0x01, "fin"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"), (0x40, "ecn"), (0x80, "cwr"))
 FLOW_REASONS = {"reuse": "tcp_reuse"}
 REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
