@@ -121,21 +121,20 @@ def naive(os: str, pieces: list[tuple[int, bytes]]) -> bytes:
 @given(seed=st.integers(0, 1 << 32))
 def test_overlaps_by_policy(os, seed):
     rng = random.Random(seed)
-    size = rng.randrange(5, 60)
+    size = 2 * rng.randrange(3, 30)
     pieces, at = [], 0
-    while at < size:
-        length = min(rng.randrange(1, 12), size - at)
+    while at < size:        # no single bytes: some of them would be keep-alives
+        length = min(2 * rng.randrange(1, 6), size - at)
         pieces.append((at, length))
         at += length
-    pieces += [(at, min(rng.randrange(1, 25), size - at)) for at in rng.choices(range(size), k=6)]
+    pieces += [(at, min(rng.randrange(2, 25), size - at)) for at in rng.choices(range(size - 1), k=6)]
     rng.shuffle(pieces)
-    pieces = [(at, bytes(rng.choices(b"ABCDEFGH", k=length))) for at, length in pieces if (at, length) != (size - 1, 1)]    # a keep-alive
-    size = max(at + len(payload) for at, payload in pieces)
+    pieces = [(at, bytes(rng.choices(b"ABCDEFGH", k=length))) for at, length in pieces]
     made = begun(hosts={os: [SERVER]})
     for at, payload in pieces:
         made.segment(data(at, payload))
     made.segment(acknowledge(size))
-    assert b"?" in made.flow.bytes[0] or bytes(made.flow.bytes[0]) == naive(os, pieces)
+    assert bytes(made.flow.bytes[0]) == naive(os, pieces)
 
 
 def test_inline_keeps_what_was_there():
