@@ -40,6 +40,7 @@ from fastpath.dataplane.match.program cimport (
     INSPECT_FLUSH, INSPECT_IN_STREAM, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
     MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
+from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
@@ -153,6 +154,10 @@ cdef class DataPlane:
         open_rows(&engine.rows)
         open_buffer(&engine.runs, sizeof(verdict_run_t))
         open_buffer(&engine.packets, sizeof(packet_row_t))
+        engine.shared.wait = wait_worker if engine.workers > 1 else NULL
+        engine.shared.xbits = open_xbits(settings.get("xbits_memcap", 16 << 20))
+        if engine.shared.xbits == NULL:
+            raise MemoryError("no memory for the bits of hosts")
         engine.expectations = <expectations_t *>calloc(1, sizeof(expectations_t))
         if engine.expectations == NULL:
             raise MemoryError("no memory for the flows that others tell of")
@@ -213,7 +218,7 @@ cdef class DataPlane:
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
         config.midstream, config.async_oneside = settings["midstream"], settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
-        config.compare_overlaps = settings["compare_overlaps"]
+        config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
 
@@ -248,6 +253,8 @@ cdef class DataPlane:
         close_buffer(&engine.packets)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
+        if engine.shared.xbits != NULL:
+            close_xbits(engine.shared.xbits)
         free(engine.expectations)
         if engine.worker != NULL:
             for i in range(engine.workers):
@@ -321,6 +328,8 @@ cdef class DataPlane:
         self.epoch = self.epoch % 255 + 1
         database.set_epoch(self.epoch)
         for i, scratch in enumerate(rooms):
+            scratch.at.shared = &self.engine.shared
+            scratch.at.worker = &self.engine.worker[i]
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
@@ -384,6 +393,7 @@ cdef class DataPlane:
         self.flush_next = 0
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
+        clear_xbits(self.engine.shared.xbits)
         memset(self.engine.expectations, 0, sizeof(expectations_t))
         clear_defrag(&self.engine.defrag)
         return False

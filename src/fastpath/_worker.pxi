@@ -95,6 +95,11 @@ cdef void wait_turn(engine_t *engine, worker_t *worker) noexcept nogil:
             sched_yield()
 
 
+cdef void wait_worker(void *worker) noexcept nogil:
+    """wait_turn for the rules: shared_t.wait."""
+    wait_turn((<worker_t *>worker).engine, <worker_t *>worker)
+
+
 cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
                       flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
     """Runs the rules over an entry and all that worker.inspection adds to it, and acts on what matched, in order."""
@@ -200,6 +205,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if flow != NULL:
         if meta.proto == TCP and not meta.flags & PM_QUOTED:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
+            if told & STREAM_REJECTED and engine.inline_mode:
+                raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
+                slot.eventful[worker.number] = 1
         if flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
             slot.eventful[worker.number] = 1
             decided = hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)

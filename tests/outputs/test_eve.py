@@ -89,7 +89,7 @@ def test_ips_mode_adds_the_verdict():
 
 
 def test_a_flow():
-    made = flow(key(*BACK, vlan=(7,)), flags=rows.FLOW_ALERTED, state=2, end=2, tcp_state=7, tcp_flags=(0x1B, 0x13))
+    made = flow(key(*BACK, vlan=(7,)), flags=rows.FLOW_ALERTED, state=2, end=2, tcp_state=10, tcp_flags=(0x1B, 0x13))
     made["flags"] ^= rows.FLOW_REVERSED        # the client began
     [event] = lines(batch(flows=[made]))
     assert json.dumps(event) == json.dumps({

@@ -171,7 +171,7 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
                 return 0
     if app.proto == ALPROTO_UNKNOWN:
         # this direction is given up and waits for the other
-        return length if length > RECOGNITION_MAX or flags & PARSE_GAP else 0
+        return length if length > RECOGNITION_MAX and not flags & PARSE_GAP else 0
     room = room_of(table, context)
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         app.fed[direction] += length
