@@ -164,7 +164,15 @@ def defrag() -> list[bytes]:
         *fragments(17, whole[:4] + b"\0\xff" + whole[6:], [24, 48], ident=18)]
 
 
-CAPTURES = {"defrag": defrag, "steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
+def directions() -> list[bytes]:
+    """There and back in protocols where neither end is the client: ESP, IPv6 in IPv4; and SCTP, where one is."""
+    ends = [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.1")] * 2
+    sctp = {src: struct.pack(">HH", *ports) + bytes(28) for src, ports in (("10.0.0.1", (1, 2)), ("10.0.0.2", (2, 1)))}
+    return [ethernet(ipv4(proto, body or sctp[src], src, dst)) for proto, body in ((50, b"\0\0\x77\x77" + b"abcd" * 6), (41, b"not ipv6"), (132, b""))
+            for src, dst in ends]
+
+
+CAPTURES = {"defrag": defrag, "directions": directions, "steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
             "verdicts": verdicts, "tunnels": tunnels, "events": events}
 
 
