@@ -204,6 +204,8 @@ cdef class DataPlane:
         self.engine.flow.memcap = settings["flow_memcap"] // self.engine.buckets
         for protocol, flow_class in ((6, CLASS_TCP), (17, CLASS_UDP), (1, CLASS_ICMP), (58, CLASS_ICMP)):
             self.engine.flow.class_of[protocol] = flow_class
+        for protocol in (1, 6, 17, 58, 132):        # as in Suricata, of the others neither end is the client
+            self.engine.flow.answers[protocol] = 1
         self.engine.flow.captured_bytes = settings.get("compat", False)
         for i, name in enumerate(("default", "tcp", "udp", "icmp")):
             for j, state in enumerate(("new", "established", "closed")):

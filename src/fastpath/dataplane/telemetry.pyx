@@ -181,6 +181,7 @@ cdef uint8_t write_end_points(flow_key_t *row, const burst_t *burst, uint32_t en
     cdef uint32_t size = 4 if meta.net == NET_IPV4 else 16
     cdef const uint8_t *source
     if meta.net == NET_NONE:
+        row.tunnel = burst.key[entry].tunnel
         return 0
     row[0] = burst.key[entry]
     if meta.flags & PM_KEYED and not meta.flags & PM_QUOTED:

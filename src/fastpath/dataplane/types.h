@@ -48,7 +48,7 @@ typedef struct packet_meta {
     const uint8_t *frame;       /* first byte of this entry: link header of a wire packet, or the inner packet. Borrowed. */
     uint64_t ts;                /* ns since 1970, as the capture says */
     uint32_t caplen, wirelen;   /* bytes from frame: captured, and on the wire */
-    uint32_t hash;              /* of the flow key, symmetric */
+    uint32_t hash;              /* of the flow key, symmetric; up to steer: headers decoded so far, for decap */
     uint32_t flags;             /* PM_* */
     uint32_t tunnel_id;         /* VNI, TEID, GRE key or ERSPAN session of the tunnel that carried this entry */
     uint16_t l3, l4;            /* offsets from frame; NO_INDEX where absent */

@@ -194,11 +194,6 @@ def engine_event(draft: Draft, text: str, at: int) -> None:
     _event(draft, text.lower(), at)
 
 
-@keyword("stream-event", "header", note="names of the events of the stream")
-def stream_event(draft: Draft, text: str, at: int) -> None:
-    _event(draft, "stream." + text.lower(), at)
-
-
 def _event(draft: Draft, name: str, at: int) -> None:
     if name not in (engine_events() if draft.event_names is None else draft.event_names):
         draft.refuse(at, f"the engine has no event {name}")
