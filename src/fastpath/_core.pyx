@@ -154,7 +154,8 @@ cdef class DataPlane:
         open_rows(&engine.rows)
         open_buffer(&engine.runs, sizeof(verdict_run_t))
         open_buffer(&engine.packets, sizeof(packet_row_t))
-        engine.shared.wait = wait_worker if engine.workers > 1 else NULL
+        if engine.workers > 1:
+            engine.shared.wait = wait_worker
         engine.shared.xbits = open_xbits(settings.get("xbits_memcap", 16 << 20))
         if engine.shared.xbits == NULL:
             raise MemoryError("no memory for the bits of hosts")
