@@ -49,6 +49,7 @@ from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
+from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
     add_row, add_run, begin_app_row, close_buffer, close_rows, end_app_row, entry_order, merge_app_rows, merge_rows, open_buffer,
     open_rows, packet_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
@@ -336,7 +337,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
-        self.engine.sessions = self.engine.keep_apps or self.engine.rules != NULL
+        self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""
