@@ -22,7 +22,6 @@ PACKAGES = {
     "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
     "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
-    "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
 }
 # what a module links against; every other module links nothing
 LINKS = {
