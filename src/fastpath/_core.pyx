@@ -468,7 +468,8 @@ cdef class DataPlane:
             device["packets"] += engine.device[i].pkts
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
-        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]} for i, name in enumerate(("ipv4", "ipv6"))}
+        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]}
+                  for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
         lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
