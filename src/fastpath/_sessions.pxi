@@ -114,6 +114,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if not enter_session(engine, worker, flow, pool, now):
         return
     inspection.events_before = context.app.event_count
+    if context.app.flags & APP_NO_PAYLOAD:      # said by an entry before this one
+        inspection.flags |= INSPECT_NO_PAYLOAD
     if flow.proto == TCP:
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
@@ -125,8 +127,6 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     inspection.room = room_of(&engine.apps, context)
     if flow.proto == UDP or meta.flags & PM_ESTABLISHED:
         inspection.flags |= INSPECT_TX
-    if context.app.flags & APP_NO_PAYLOAD:
-        inspection.flags |= INSPECT_NO_PAYLOAD
     direction = meta.flags // PM_TO_CLIENT & 1
     if flow.proto == UDP:
         if context.app.proto > ALPROTO_FAILED:

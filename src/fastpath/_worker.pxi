@@ -140,7 +140,10 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 write_alert_row(row, burst, entry, rank, flow, match.rule, alerts, action)
                 if worker.inspection.context != NULL:
                     name_protocols(worker.context.app, row.app_proto)
-                row.source = 2 if meta.flags & PM_PSEUDO else 1 if match.flags & MATCH_STREAM else 0
+                if meta.flags & PM_PSEUDO:
+                    row.source = 2
+                elif match.flags & MATCH_STREAM and row.source == 0:
+                    row.source = 1
                 if engine.keep_apps and match.tx != NULL:
                     write_alert_context(engine, worker, meta, match.tx, rank, alerts)
             alerts += 1
