@@ -37,7 +37,7 @@ from fastpath.dataplane.telemetry cimport (
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
-    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create,
+    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely,
     pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
 )
 from fastpath.dataplane.types cimport (

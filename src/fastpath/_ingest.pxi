@@ -42,7 +42,7 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     """Takes one burst through rx, decode, decap and steer; 0 when the source has nothing for now."""
     cdef uint64_t t0 = clock_ns()
     cdef uint64_t t1, t2, t3, t4
-    cdef uint32_t first = 0
+    cdef uint32_t first = 0, walked
     cdef uint32_t count = rx_burst(rx, &slot.burst, engine.burst)
     if count == 0:
         return 0
@@ -53,12 +53,15 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     t1 = clock_ns()
     t3 = 0
     while count:
-        decode_burst(&engine.decode, &slot.burst, first, count)
+        walked = decode_burst(&engine.decode, &slot.burst, first, count)
         t2 = clock_ns()
+        if walked == 0:
+            break
         first += count
         count = decap_burst(&engine.decode, &slot.burst, first - count, count)
-        t3 += clock_ns() - t2
-    t2 = clock_ns()
+        t4 = clock_ns()
+        t3 += t4 - t2
+        t2 = t4
     if engine.checksums_auto:
         judge_checksums(engine, slot)
     advance_time(engine, slot)

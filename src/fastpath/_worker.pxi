@@ -56,20 +56,20 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
     cdef const flow_key_t *key = &slot.burst.key[entry]
     cdef bucket_t *bucket = &engine.bucket[meta.bucket]
     cdef flow_t *flow = slot.likely[entry]
-    if flow == NULL or flow.flags & FLOW_FREE or not flow_has_key(flow, key):
+    if rarely(flow == NULL or flow.flags & FLOW_FREE or not flow_has_key(flow, key)):
         flow = find_flow(bucket, meta.hash, key)
-    if flow == NULL:
+    if rarely(flow == NULL):
         if meta.flags & PM_QUOTED:
             return NULL
         flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order)
         if flow == NULL:
             worker.flow_failed += 1
             return NULL
-    elif flow.last + timeout_of(&engine.flow, flow) <= now or begins_anew(flow, meta):
+    elif rarely(flow.last + timeout_of(&engine.flow, flow) <= now or begins_anew(flow, meta)):
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
                      END_TIMEOUT if flow.last + timeout_of(&engine.flow, flow) <= now else END_REUSE)
     count_on_flow(&engine.flow, flow, meta, now)
-    if track_tcp(flow, meta):
+    if rarely(track_tcp(flow, meta)):
         rearm_flow(bucket, flow)
         if flow.more != NULL and flow.more.session:
             engine.device[meta.bucket].closed += 1
@@ -167,18 +167,18 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef flow_t *flow = NULL
     worker.ordinal = slot.burst.first_ordinal + meta.packet
     worker.order = entry_order(meta.packet, slot.steering.rank[entry])
-    if meta.events != NO_INDEX:
+    if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, slot.steering.rank[entry], worker.events)
     if meta.flags & PM_KEYED:
         flow = flow_of(engine, worker, slot, entry, now)
-        if flow == NULL and not meta.flags & PM_QUOTED:
+        if rarely(flow == NULL) and not meta.flags & PM_QUOTED:
             raise_verdict(verdict, engine.memcap_action, REASON_FLOW_MEMCAP,
                           LEDGER_DROPPED if engine.memcap_action >= ACTION_DROP else LEDGER_INSPECTED, NO_RULE)
             slot.eventful[worker.number] = 1
-    if meta.flags & PM_INVALID:
+    if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
-    if flow != NULL and flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
+    if rarely(flow != NULL and flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
         slot.eventful[worker.number] = 1
         if not hit_device(engine, flow, meta, now, verdict) and not judge_flow(verdict, flow) and slot.rules != NULL:
             match_entry(engine, worker, slot, entry, flow, now)
@@ -190,9 +190,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         else:
             match_entry(engine, worker, slot, entry, flow, now)
     if flow != NULL:
-        if flow.flags & (FLOW_DROP | FLOW_BYPASS):
+        if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)):
             ask_for_offload(engine, meta.bucket, flow, now)
-        if verdict.ledger != LEDGER_INSPECTED:
+        if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
         if engine.verdicts_out != NULL or engine.keep_packets:
             verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
@@ -264,7 +264,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     cdef uint64_t started = clock_ns()
     for i in range(n):
         entry = entries[i]
-        while tick < slot.ticks and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
+        while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
             tick_worker(engine, worker, slot, slot.tick_at[tick])
             tick += 1
         inspect_entry(engine, worker, slot, entry, sample)

@@ -12,4 +12,5 @@ cdef void decode_defaults(decode_config_t *config) noexcept nogil
 cdef int decode_settings(decode_config_t *config, dict settings) except -1
 
 # Decodes entries [first, first + count): fills every field of their metadata that rx or decap has not, and their keys.
-cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil
+# Returns how many left the straight path: none of the others is a fragment, carries a packet or has an event.
+cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil

@@ -116,19 +116,20 @@ cdef int decode_settings(decode_config_t *config, dict settings) except -1:
     return 0
 
 
-cdef void decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
+cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
     if config.checksums:
-        decode_entries(config, burst, first, first + count, True)
-    else:
-        decode_entries(config, burst, first, first + count, False)
+        return decode_entries(config, burst, first, first + count, True)
+    return decode_entries(config, burst, first, first + count, False)
 
 
-cdef inline void decode_entries(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t end,
+cdef inline uint32_t decode_entries(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t end,
                                 bint checksums) noexcept nogil:
-    cdef uint32_t entry
+    cdef uint32_t entry, walked = 0
     for entry in range(first, end):
         if not decode_straight(config, &burst.meta[entry], &burst.key[entry], checksums):
             decode_entry(config, burst, entry)
+            walked += 1
+    return walked
 
 
 cdef uint8_t port_kind(const decode_config_t *config, uint16_t source, uint16_t destination) noexcept nogil:
