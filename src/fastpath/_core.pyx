@@ -57,6 +57,8 @@ cdef extern from "<stdlib.h>":
 cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
+    PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
+    PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000
 
 include "_worker.pxi"
@@ -315,6 +317,10 @@ cdef class DataPlane:
     def next_ordinal(self):
         """Of the next wire packet; they count from 1."""
         return self.engine.next_ordinal
+
+    def alerts(self):
+        """Takes the alerts alone of what `rows` would take."""
+        return take(&self.engine.rows.alerts, row_types.ALERT)
 
     def rows(self):
         """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets" (dataplane/rows.py).

@@ -61,6 +61,9 @@ class Plane:
         self.flushed += 1
         return self.flushed < 2
 
+    def alerts(self):
+        return self.rows()["alerts"]
+
     def rows(self):
         taken = {name: np.empty(0, dtype) for name, dtype in rows.DTYPES.items()}
         if self.waiting:

@@ -28,7 +28,7 @@ from fastpath.dataplane import rows
 
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
-TAKE = 1 << 16          # packets of inspect calls without alerts after which their rows are taken
+TAKE = 1 << 16          # packets of inspect calls after which their rows, but for alerts, are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,14 +320,14 @@ class Engine:
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns(), batch.wirelens)
         plane.inspect(source, out)
         source.close()
-        taken = None
-        if np.count_nonzero(out["alerts"]) or plane.next_ordinal - self._taken > TAKE:
-            taken = self._take(plane, run)
+        alerts = run.hold(plane.alerts()) if np.count_nonzero(out["alerts"]) else None
+        if plane.next_ordinal - self._taken > TAKE:
+            self._take(plane, run)
             self._taken = plane.next_ordinal
         if run.base:
             rule = out["rule"]
             rule[rule != rows.NO_RULE] += run.base
-        return Verdicts(out, run, taken, batch, linktype)
+        return Verdicts(out, run, alerts, batch, linktype)
 
     def _take(self, plane: Any, run: Run) -> Batch:
         """The rows of inspect so far; flows wait for the next tick."""

@@ -82,6 +82,7 @@ class Run:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
+    held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
     base: int = 0               # of the present rule set's indices
 
     @property
@@ -94,6 +95,14 @@ class Run:
             self.digest.rules(first_ordinal, signatures_of.identity(rules))
         if rules is not None:
             self.base = self.signatures.extend(rules)
+
+    def hold(self, alerts: np.ndarray) -> np.ndarray:
+        """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
+        cost more than inspecting it. They are counted with the next rows."""
+        if self.base:
+            alerts["rule"] += self.base
+        self.held.append(alerts["rule"].copy())
+        return alerts
 
     def take(self, taken: dict[str, np.ndarray]) -> Batch:
         """The next rows, as DataPlane.rows() gives them."""
@@ -114,8 +123,11 @@ class Run:
         return batch
 
     def _count(self, taken: dict[str, np.ndarray]) -> None:
+        alerted = [*self.held, taken["alerts"]["rule"]]
+        self.held.clear()
         for kind in KINDS:
             self.counts[kind] += len(taken[kind])
+        self.counts["alerts"] += sum(map(len, alerted[:-1]))
         if len(taken["packets"]):
             self.throughput.add(taken["packets"])
         if len(taken["runs"]):
@@ -123,8 +135,7 @@ class Run:
             for packets, action, reason in taken["runs"][["packets", "action", "reason"]].tolist():
                 key = (rows.ACTIONS[action], reasons[reason])
                 self.verdicts[key] = self.verdicts.get(key, 0) + packets
-        # batches of inspect are small: sorting them with numpy would cost more than inspecting them
-        for rule, count in Counter(taken["alerts"]["rule"].tolist()).items():
+        for rule, count in Counter(np.concatenate(alerted).tolist()).items():
             self.matches[rule] = self.matches.get(rule, 0) + count
 
     def columns(self, kind: str) -> Columns:
@@ -185,12 +196,12 @@ class Verdicts:
     and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
     """
 
-    __slots__ = ("_linktype", "_packets", "_run", "_taken", "array")
+    __slots__ = ("_alerts", "_linktype", "_packets", "_run", "array")
 
-    def __init__(self, array: np.ndarray, run: Run, taken: Batch | None, packets: packets_of.PacketBatch, linktype: int):
+    def __init__(self, array: np.ndarray, run: Run, alerts: np.ndarray | None, packets: packets_of.PacketBatch, linktype: int):
         self.array = array
         self._run = run
-        self._taken = taken
+        self._alerts = alerts
         self._packets = packets
         self._linktype = linktype
 
@@ -221,7 +232,7 @@ class Verdicts:
 
     @property
     def alerts(self) -> Columns:
-        return self._taken.columns("alerts") if self._taken is not None else self._run.columns("alerts")
+        return Columns("alerts", [self._alerts] if self._alerts is not None else [], self._run.signatures, self._run.captures)
 
     @property
     def raised(self) -> np.ndarray:
