@@ -33,7 +33,7 @@ from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport begins_anew, is_tcp_control, track_tcp
 from fastpath.dataplane.telemetry cimport (
-    add_row, add_run, close_buffer, close_rows, entry_order, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
+    add_row, add_run, bin_of, bin_t, close_buffer, close_rows, entry_order, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
@@ -377,10 +377,13 @@ cdef class DataPlane:
             device["packets"] += engine.device[i].pkts
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
+        throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
+                       engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped) for i in range(engine.throughput.used)]
         lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
             "ledger": ledger, "flows": flows, "device": device,
+            "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),

@@ -83,6 +83,8 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
 cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const verdict_t *verdict) noexcept nogil:
     cdef const packet_meta_t *meta = &slot.burst.meta[packet]
     cdef packet_row_t *row
+    if verdict.action != ACTION_PASS:
+        bin_of(&engine.throughput, slot.burst.now[packet] // SECOND).dropped += 1
     engine.ledger_packets[verdict.ledger] += 1
     engine.ledger_bytes[verdict.ledger] += meta.wirelen
     add_run(&engine.runs, verdict, 1)
@@ -103,6 +105,19 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
             row.reason = verdict.reason
             row.ledger = verdict.ledger
             row.alerts = verdict.alerts
+
+
+cdef void count_throughput(engine_t *engine, const slot_t *slot) noexcept nogil:
+    cdef uint32_t i
+    cdef bin_t *bin = bin_of(&engine.throughput, slot.burst.now[0] // SECOND)
+    if slot.ticks == 0:
+        bin.packets += slot.burst.packets
+        bin.bytes += slot.bytes
+        return
+    for i in range(slot.burst.packets):
+        bin = bin_of(&engine.throughput, slot.burst.now[i] // SECOND)
+        bin.packets += 1
+        bin.bytes += slot.burst.meta[i].wirelen
 
 
 cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
@@ -126,6 +141,7 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
         for i in range(engine.workers):
             buffers[i] = &slot.rows[i].events
         merge_rows(&engine.rows.events, buffers, engine.workers)
+    count_throughput(engine, slot)
     clear_verdict(&verdict)
     if not eventful:
         engine.ledger_packets[LEDGER_INSPECTED] += slot.burst.packets

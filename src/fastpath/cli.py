@@ -224,10 +224,10 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
             from fastpath.outputs.columns import ParquetWriter
             sinks.append(ParquetWriter(parquet, overwrite=overwrite))
         if report is not None:
-            from fastpath.outputs.report import Report
+            from fastpath.outputs.report import check_jinja2
             if report.exists() and not overwrite:
                 fail(f"{report} exists: --overwrite replaces it")
-            sinks.append(Report())
+            check_jinja2()
     except (ImportError, ValueError, FileExistsError) as error:
         fail(str(error) + (": --overwrite replaces it" if isinstance(error, FileExistsError) else ""))
     except OSError as error:

@@ -15,7 +15,6 @@ from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
-from fastpath.control.stats import Throughput
 from fastpath.dataplane import rows
 
 KINDS = ("alerts", "flows", "events", "packets")
@@ -77,7 +76,6 @@ class Run:
     captures: Captures = field(default_factory=Captures)
     capture: Capture | None = None
     digest: Digest | None = field(default_factory=Digest)
-    throughput: Throughput = field(default_factory=Throughput)
     kept: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -128,8 +126,6 @@ class Run:
         for kind in KINDS:
             self.counts[kind] += len(taken[kind])
         self.counts["alerts"] += sum(map(len, alerted[:-1]))
-        if len(taken["packets"]):
-            self.throughput.add(taken["packets"])
         if len(taken["runs"]):
             reasons = rows.reasons()
             for packets, action, reason in taken["runs"][["packets", "action", "reason"]].tolist():

@@ -25,6 +25,20 @@ cdef struct packet_row_t:       # mirrored by rows.PACKET
     uint32_t rule, caplen, wirelen
     uint8_t action, reason, ledger, alerts
 
+# Packets and bytes by second of engine time, in bins of equal width: when they are used up, the width doubles. A new capture
+# may begin before the one that went before.
+cdef enum:
+    BINS = 512
+
+cdef struct bin_t:
+    uint64_t packets, bytes, dropped    # dropped: packets whose action cut them
+
+cdef struct throughput_t:
+    uint64_t width              # seconds a bin; 0 before the first packet
+    uint64_t first              # second that the first bin begins with: a multiple of the width
+    uint32_t used               # bins, from the first on
+    bin_t bins[512]
+
 cdef inline uint64_t entry_order(uint32_t packet, uint32_t rank) noexcept nogil:
     return <uint64_t>packet << 16 | 1 << 15 | rank
 
@@ -48,6 +62,9 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
                           uint32_t index, uint8_t action) noexcept nogil
 cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank,
                            uint64_t *counts) noexcept nogil
+
+# The bin of a second.
+cdef bin_t *bin_of(throughput_t *throughput, uint64_t second) noexcept nogil
 
 # Adds n packets with this verdict to the runs: the last run is lengthened where the verdict is the same.
 cdef void add_run(row_buffer_t *runs, const verdict_t *verdict, uint64_t n) noexcept nogil

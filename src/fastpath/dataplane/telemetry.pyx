@@ -201,3 +201,35 @@ cdef void add_run(row_buffer_t *runs, const verdict_t *verdict, uint64_t n) noex
         run.action = verdict.action
         run.reason = verdict.reason
         run.ledger = verdict.ledger
+
+
+cdef void rebin(throughput_t *throughput, uint64_t low, uint64_t high) noexcept nogil:
+    """Bins for all seconds from `low` to `high`, those that there are among them."""
+    cdef bin_t[512] before
+    cdef uint64_t width = throughput.width, first, at
+    cdef uint32_t i
+    memcpy(before, throughput.bins, sizeof(before))
+    while high // width - low // width >= BINS:
+        width *= 2
+    first = low // width * width
+    memset(throughput.bins, 0, sizeof(throughput.bins))
+    for i in range(throughput.used):
+        at = (throughput.first + i * throughput.width - first) // width
+        throughput.bins[at].packets += before[i].packets
+        throughput.bins[at].bytes += before[i].bytes
+        throughput.bins[at].dropped += before[i].dropped
+    throughput.width = width
+    throughput.first = first
+    throughput.used = <uint32_t>((high - first) // width + 1)
+
+
+cdef bin_t *bin_of(throughput_t *throughput, uint64_t second) noexcept nogil:
+    cdef uint64_t last
+    if throughput.width == 0:
+        throughput.width = 1
+        throughput.first = second
+        throughput.used = 1
+    last = throughput.first + throughput.used * throughput.width - 1
+    if second < throughput.first or second > last:
+        rebin(throughput, second if second < throughput.first else throughput.first, second if second > last else last)
+    return &throughput.bins[(second - throughput.first) // throughput.width]
