@@ -33,8 +33,8 @@ from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport begins_anew, is_tcp_control, track_tcp
 from fastpath.dataplane.telemetry cimport (
-    add_row, add_run, bin_of, bin_t, close_buffer, close_rows, entry_order, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
-    write_alert_row, write_event_rows, write_flow_row,
+    KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, bin_of, bin_t, close_buffer, close_kept, close_rows, entry_order,
+    keep_packet, merge_rows, open_buffer, open_rows, packet_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
     clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely,
@@ -117,6 +117,7 @@ cdef class DataPlane:
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
+        engine.keep = KEEP_ALERTS * ("alerted" in settings.get("keep_bytes", ())) | KEEP_DROPS * ("dropped" in settings.get("keep_bytes", ()))
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
         decode_defaults(&engine.decode)
@@ -193,6 +194,7 @@ cdef class DataPlane:
         close_rows(&engine.rows)
         close_buffer(&engine.runs)
         close_buffer(&engine.packets)
+        close_kept(&engine.kept)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
         free(engine.worker)
@@ -262,7 +264,7 @@ cdef class DataPlane:
         self._start_threads()
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
-        return done == bursts or source.rx.status == RX_MORE
+        return done == bursts or source.rx.status == RX_MORE or self.engine.kept.used >= KEPT_MAX
 
     def inspect(self, Source source not None, verdicts not None):
         """Inspects all packets of a source that is whole (a batch). verdicts: a contiguous, writeable array of rows.VERDICT, one
@@ -340,6 +342,13 @@ cdef class DataPlane:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
         return taken
 
+    def kept(self):
+        """Takes the packets whose bytes were kept ("keep_bytes" of the settings): of each a kept_head_t (telemetry.pxd), then its
+        bytes."""
+        taken = self.engine.kept.bytes[:self.engine.kept.used]
+        self.engine.kept.used = 0
+        return taken
+
     def last_run(self):
         """Takes the run of verdicts that was still growing; to be called once, after the last step."""
         return take(&self.engine.runs, row_types.RUN)
@@ -379,7 +388,8 @@ cdef class DataPlane:
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped) for i in range(engine.throughput.used)]
-        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
+        lost = (engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
+                + engine.kept.lost)
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
             "ledger": ledger, "flows": flows, "device": device,

@@ -83,8 +83,11 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
 cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const verdict_t *verdict) noexcept nogil:
     cdef const packet_meta_t *meta = &slot.burst.meta[packet]
     cdef packet_row_t *row
+    cdef uint32_t why = (KEEP_ALERTS if verdict.alerts else 0) | (KEEP_DROPS if verdict.action != ACTION_PASS else 0)
     if verdict.action != ACTION_PASS:
         bin_of(&engine.throughput, slot.burst.now[packet] // SECOND).dropped += 1
+    if why & engine.keep:
+        keep_packet(&engine.kept, &slot.burst, packet, why)
     engine.ledger_packets[verdict.ledger] += 1
     engine.ledger_bytes[verdict.ledger] += meta.wirelen
     add_run(&engine.runs, verdict, 1)
@@ -207,7 +210,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
         done += 1
         engine.published += 1
         n_following = 0
-        if done < bursts and fill_slot(engine, rx, following):
+        if done < bursts and engine.kept.used < KEPT_MAX and fill_slot(engine, rx, following):
             n_following = own_entries(engine, worker, following, &entries_following)
             prefetch_index(engine, following, entries_following, n_following)
         pass_slot(engine, worker, slot, entries, n)
@@ -221,7 +224,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
 cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Ingest in this thread, the workers in theirs, at most SLOTS bursts between the first and the last of them."""
     cdef uint32_t done = 0
-    while done < bursts:
+    while done < bursts and engine.kept.used < KEPT_MAX:
         if engine.published - engine.retired == SLOTS:
             retire_passed(engine, engine.retired + 1)
         if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:

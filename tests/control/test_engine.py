@@ -73,6 +73,9 @@ class Plane:
             taken["flows"] = flow(IT, end_ordinal=self.next_ordinal - 1)
         return taken
 
+    def kept(self):
+        return b""
+
     def last_run(self):
         run = np.zeros(1, rows.RUN)
         run["packets"], run["rule"] = self.next_ordinal - 1, rows.NO_RULE

@@ -22,6 +22,7 @@ import numpy as np
 from fastpath.control import stats as stats_of
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
+from fastpath.control.device import Device
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.dataplane import rows
@@ -29,22 +30,6 @@ from fastpath.dataplane import rows
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
 TAKE = 1 << 16          # packets of inspect calls after which their rows, but for alerts, are taken
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """The emulated DPU: a session table. sessions: how many it holds; idle_timeout: seconds of packet time."""
-    sessions: int = 1_000_000
-    idle_timeout: float = 10.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.sessions, int) or self.sessions < 0:
-            raise ValueError(f"sessions must be a number from 0, not {self.sessions!r}")
-        if not self.idle_timeout > 0:
-            raise ValueError(f"idle_timeout must be above 0 seconds, not {self.idle_timeout!r}")
-
-    def settings(self) -> dict[str, int]:
-        return {"capacity": self.sessions, "timeout": round(self.idle_timeout * 1_000_000_000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +215,7 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
-        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets})
+        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_bytes": run.wants_bytes})
         self._load(plane, run)
         return plane
 
@@ -257,12 +242,12 @@ class Engine:
             more = True
             while more:
                 if rules is not self._rules:
-                    yield run.take(plane.rows())
+                    yield run.take(plane.rows(), plane.kept())
                     self._load(plane, run)
                     rules = self._rules
                 more = plane.step(capture.source, bursts)
                 with interrupts.held() if interrupts is not None else nullcontext():
-                    batch = run.take(plane.rows())
+                    batch = run.take(plane.rows(), plane.kept())
                 yield batch
                 if progress is not None:
                     counted = plane.stats()
@@ -281,7 +266,7 @@ class Engine:
         more = True
         while more:
             more = plane.flush()
-            yield run.take(plane.rows())
+            yield run.take(plane.rows(), plane.kept())
 
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))

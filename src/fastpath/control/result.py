@@ -45,18 +45,21 @@ class Damage:
 @dataclass(slots=True)
 class Batch:
     """Rows that retired together, in global order. `rows` maps "alerts", "flows", "events", "runs" and "packets" to structured
-    arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read."""
+    arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read; `kept` holds the
+    packets whose bytes a sink wanted (outputs/pcapng.py)."""
     rows: dict[str, np.ndarray]
     signatures: Signatures
     captures: Captures
     capture: Capture | None
+    kept: bytes = b""
 
     def columns(self, kind: str) -> Columns:
         return Columns(kind, [self.rows[kind]], self.signatures, self.captures)
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of packets."""
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", or the bytes of packets that
+    "alerted" or were "dropped"."""
     wants: frozenset[str]
 
     def write(self, batch: Batch) -> None:
@@ -87,6 +90,11 @@ class Run:
     def wants_packets(self) -> bool:
         return "packets" in self.keep or any("packets" in sink.wants for sink in self.sinks)
 
+    @property
+    def wants_bytes(self) -> frozenset[str]:
+        """Of which packets a sink wants the bytes."""
+        return frozenset(want for sink in self.sinks for want in sink.wants) & {"alerted", "dropped"}
+
     def use(self, rules: Any, first_ordinal: int) -> None:
         """This rule set holds from that packet on."""
         if self.digest is not None:
@@ -102,15 +110,15 @@ class Run:
         self.held.append(alerts["rule"].copy())
         return alerts
 
-    def take(self, taken: dict[str, np.ndarray]) -> Batch:
-        """The next rows, as DataPlane.rows() gives them."""
+    def take(self, taken: dict[str, np.ndarray], kept: bytes = b"") -> Batch:
+        """The next rows, as DataPlane.rows() and .kept() give them."""
         if self.digest is not None:
             self.digest.add(taken)
         if self.base:
             for kind in ("alerts", "flows", "runs", "packets"):
                 rule = taken[kind]["rule"]
                 rule[rule != rows.NO_RULE] += self.base
-        batch = Batch(taken, self.signatures, self.captures, self.capture)
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept)
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))

@@ -233,3 +233,35 @@ cdef bin_t *bin_of(throughput_t *throughput, uint64_t second) noexcept nogil:
     if second < throughput.first or second > last:
         rebin(throughput, second if second < throughput.first else throughput.first, second if second > last else last)
     return &throughput.bins[(second - throughput.first) // throughput.width]
+
+
+cdef void keep_packet(kept_t *kept, const burst_t *burst, uint32_t packet, uint32_t why) noexcept nogil:
+    cdef const packet_meta_t *meta = &burst.meta[packet]
+    cdef uint64_t need = kept.used + sizeof(kept_head_t) + meta.caplen
+    cdef uint64_t room
+    cdef kept_head_t head
+    cdef char *grown
+    if need > kept.room:
+        room = 2 * need
+        grown = <char *>realloc(kept.bytes, room)
+        if grown == NULL:
+            kept.lost += 1
+            return
+        kept.bytes = grown
+        kept.room = room
+    memset(&head, 0, sizeof(head))
+    head.ordinal = burst.first_ordinal + packet
+    head.ts = meta.ts
+    head.caplen = meta.caplen
+    head.wirelen = meta.wirelen
+    head.linktype = meta.linktype
+    head.why = why
+    head.interface = burst.interface[packet] if burst.has_interfaces else 0
+    memcpy(kept.bytes + kept.used, &head, sizeof(head))
+    memcpy(kept.bytes + kept.used + sizeof(head), meta.frame, meta.caplen)
+    kept.used = need
+
+
+cdef void close_kept(kept_t *kept) noexcept nogil:
+    free(kept.bytes)
+    memset(kept, 0, sizeof(kept_t))

@@ -129,12 +129,14 @@ typedef struct burst {
     uint32_t packets;           /* wire packets: entries 0 .. packets-1 of meta, in order */
     uint32_t entries;           /* with the inner ones, which follow */
     uint32_t notes_used, events_lost;
+    uint32_t has_interfaces;    /* the source numbers its interfaces: interface[] holds them */
     packet_meta_t meta[ENTRIES_MAX] __attribute__((aligned(64)));
     flow_key_t key[ENTRIES_MAX] __attribute__((aligned(64)));
     uint64_t now[BURST_MAX];    /* engine time at each wire packet: the running maximum of stamps, ns */
     event_note_t notes[EVENTS_MAX];
+    uint16_t interface[BURST_MAX];      /* of each wire packet, by rx, in the section of the capture */
 } burst_t;
-_Static_assert(sizeof(burst_t) == 64 + ENTRIES_MAX * (64 + 48) + BURST_MAX * 8 + EVENTS_MAX * 4, "fits the L2 cache");
+_Static_assert(sizeof(burst_t) == 64 + ENTRIES_MAX * (64 + 48) + BURST_MAX * (8 + 2) + EVENTS_MAX * 4, "fits the L2 cache");
 
 /* ---- flow: two cache lines ---- */
 

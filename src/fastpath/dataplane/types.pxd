@@ -56,11 +56,12 @@ cdef extern from "types.h" nogil:
 
     ctypedef struct burst_t:
         uint64_t first_ordinal
-        uint32_t packets, entries, notes_used, events_lost
+        uint32_t packets, entries, notes_used, events_lost, has_interfaces
         packet_meta_t meta[2048]
         flow_key_t key[2048]
         uint64_t now[256]
         event_note_t notes[8192]
+        uint16_t interface[256]
 
     ctypedef struct flow_more_t:
         uint64_t *bits
