@@ -117,7 +117,8 @@ cdef class DataPlane:
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
-        engine.keep = KEEP_ALERTS * ("alerted" in settings.get("keep_bytes", ())) | KEEP_DROPS * ("dropped" in settings.get("keep_bytes", ()))
+        keep = settings.get("keep_bytes", ())
+        engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
         decode_defaults(&engine.decode)
@@ -387,7 +388,8 @@ cdef class DataPlane:
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
-                       engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped) for i in range(engine.throughput.used)]
+                       engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
+                      for i in range(engine.throughput.used)]
         lost = (engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
                 + engine.kept.lost)
         return {

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -279,28 +280,32 @@ class Engine:
 
     # ---- packets from Python ----
 
-    def inspect(self, packets: Any, *, linktype: int = ETHERNET, ts: Any = None, out: np.ndarray | None = None) -> Verdicts:
+    def inspect(self, packets: Any, *, linktype: int = ETHERNET, ts: Any = None, port: int | None = None,
+                out: np.ndarray | None = None) -> Verdicts:
         """Inspects packets now and gives their verdicts.
 
         packets: a PacketBatch (nothing is copied), or any iterable of buffers, of (ts, buffer) pairs as dpkt gives them, or of
         scapy packets. linktype: a LINKTYPE_* number. ts: the packets' time, one for all or one a packet: int is ns, float
-        seconds; None takes the stamps of the packets, or now. out: an array of rows.VERDICT to write into, one element a
+        seconds; None takes the stamps of the packets, or now. port: a number that the caller gives to where the packets came in,
+        32 bits; alerts bear it (`port`, and `in_iface` in EVE), and nothing depends on it. out: an array of rows.VERDICT to write into, one element a
         packet; Verdicts.array is then this array. Flows and detection state go on from call to call.
         """
         self._enter()
         try:
             batch = as_batch(packets, ts)
+            if port is not None:
+                port = _port(port)
             if out is None:
                 out = np.empty(len(batch), rows.VERDICT)
             elif not isinstance(out, np.ndarray) or out.dtype != rows.VERDICT:
                 raise TypeError("out must be a numpy array of fastpath.dataplane.rows.VERDICT")
             elif out.shape != (len(batch),) or not out.flags.c_contiguous or not out.flags.writeable:
                 raise ValueError(f"out must be contiguous, writeable and of length {len(batch)}, not {out.shape}")
-            return self._inspect(batch, linktype, out)
+            return self._inspect(batch, linktype, port, out)
         finally:
             self._busy.release()
 
-    def _inspect(self, batch: PacketBatch, linktype: int, out: np.ndarray) -> Verdicts:
+    def _inspect(self, batch: PacketBatch, linktype: int, port: int | None, out: np.ndarray) -> Verdicts:
         plane, run = self._live()
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns(), batch.wirelens)
         plane.inspect(source, out)
@@ -312,7 +317,7 @@ class Engine:
         if run.base:
             rule = out["rule"]
             rule[rule != rows.NO_RULE] += run.base
-        return Verdicts(out, run, alerts, batch, linktype)
+        return Verdicts(out, run, alerts, batch, linktype, port)
 
     def _take(self, plane: Any, run: Run) -> Batch:
         """The rows of inspect so far; flows wait for the next tick."""
@@ -406,6 +411,16 @@ class _Interrupts:
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
+
+
+def _port(port: Any) -> int:
+    try:
+        number = index(port)
+    except TypeError:
+        raise TypeError(f"port must be an int, not {type(port).__name__}") from None
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"port must lie between 0 and {(1 << 32) - 1}, not {number}")
+    return number
 
 
 def _listed(paths: Any) -> list[Any]:

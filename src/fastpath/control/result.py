@@ -46,15 +46,16 @@ class Damage:
 class Batch:
     """Rows that retired together, in global order. `rows` maps "alerts", "flows", "events", "runs" and "packets" to structured
     arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read; `kept` holds the
-    packets whose bytes a sink wanted (outputs/pcapng.py)."""
+    packets whose bytes a sink wanted (outputs/pcapng.py); `port` is that of a call of inspect."""
     rows: dict[str, np.ndarray]
     signatures: Signatures
     captures: Captures
     capture: Capture | None
     kept: bytes = b""
+    port: int | None = None
 
     def columns(self, kind: str) -> Columns:
-        return Columns(kind, [self.rows[kind]], self.signatures, self.captures)
+        return Columns(kind, [self.rows[kind]], self.signatures, self.captures, self.port)
 
 
 class Sink(Protocol):
@@ -196,18 +197,20 @@ class Verdicts:
     """The verdicts of one call of `inspect`: numpy arrays, one element a packet, in order.
 
     action: compare with Action. reason: index into `reasons`. rule: the sid that decided, -1 for none. flow: the id of the
-    flow, 0 for none. raised: alerts by packet, at most 255 counted. alerts: the alerts themselves, as Columns. replies: resets
-    and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
+    flow, 0 for none. raised: alerts by packet, at most 255 counted. alerts: the alerts themselves, as Columns; batch: the same
+    as a Batch, for a sink such as outputs.eve.EveWriter. replies: resets and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
     """
 
-    __slots__ = ("_alerts", "_linktype", "_packets", "_run", "array")
+    __slots__ = ("_alerts", "_linktype", "_packets", "_port", "_run", "array")
 
-    def __init__(self, array: np.ndarray, run: Run, alerts: np.ndarray | None, packets: packets_of.PacketBatch, linktype: int):
+    def __init__(self, array: np.ndarray, run: Run, alerts: np.ndarray | None, packets: packets_of.PacketBatch, linktype: int,
+                 port: int | None = None):
         self.array = array
         self._run = run
         self._alerts = alerts
         self._packets = packets
         self._linktype = linktype
+        self._port = port
 
     def __len__(self) -> int:
         return len(self.array)
@@ -236,7 +239,14 @@ class Verdicts:
 
     @property
     def alerts(self) -> Columns:
-        return Columns("alerts", [self._alerts] if self._alerts is not None else [], self._run.signatures, self._run.captures)
+        return self.batch.columns("alerts")
+
+    @property
+    def batch(self) -> Batch:
+        taken = {kind: np.empty(0, dtype) for kind, dtype in rows.DTYPES.items()}
+        if self._alerts is not None:
+            taken["alerts"] = self._alerts
+        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port)
 
     @property
     def raised(self) -> np.ndarray:

@@ -124,7 +124,7 @@ cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32
 
 
 cdef inline uint32_t decode_entries(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t end,
-                                bint checksums) noexcept nogil:
+                                    bint checksums) noexcept nogil:
     cdef uint32_t entry, walked = 0
     for entry in range(first, end):
         if not decode_straight(config, &burst.meta[entry], &burst.key[entry], checksums):
