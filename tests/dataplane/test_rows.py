@@ -9,7 +9,7 @@ from fastpath.dataplane import rows
 
 HEADER = files("fastpath.dataplane").joinpath("types.h").read_text()
 STRUCTS = {"flow_key": rows.FLOW_KEY, "verdict": rows.VERDICT, "alert_row": rows.ALERT, "flow_row": rows.FLOW,
-           "event_row": rows.EVENT, "verdict_run": rows.RUN}
+           "event_row": rows.EVENT, "app_row": rows.APP, "verdict_run": rows.RUN}
 BASES = {"uint8_t": "u1", "uint16_t": "u2", "uint32_t": "u4", "uint64_t": "u8", "flow_key_t": rows.FLOW_KEY}
 
 

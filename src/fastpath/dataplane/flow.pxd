@@ -11,7 +11,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastpath.dataplane.hash cimport flow_has_key
 from fastpath.dataplane.types cimport (
     FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_QUOTED,
-    PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, more_pool_t, packet_meta_t,
+    PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, pool_t, packet_meta_t,
 )
 
 cdef enum:
@@ -46,7 +46,7 @@ cdef struct bucket_t:
     uint32_t limit              # flows that fit under the memcap
     uint32_t free               # number + 1 of the first flow given back, linked by wheel_next
     uint32_t number             # of the bucket
-    more_pool_t pool            # of flow_more_t and what hangs on it
+    pool_t pool            # of flow_more_t and what hangs on it
     uint64_t second             # that the wheel has reached
     uint32_t wheel[1024]
     const flow_config_t *config

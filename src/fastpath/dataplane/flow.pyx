@@ -5,8 +5,9 @@ from libc.string cimport memset
 
 from fastpath.dataplane.hash cimport flow_key_of, hash_key, set_flow_key
 from fastpath.dataplane.more cimport release_more
+from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.types cimport (
-    END_FORCED, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
+    ACCOUNT_FLOW, END_FORCED, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
     flow_t, packet_meta_t,
 )
 
@@ -60,7 +61,7 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
     memset(bucket, 0, sizeof(bucket_t))
     bucket.config = config
     bucket.number = number
-    bucket.pool.cap = config.memcap // 4
+    bucket.pool.cap[ACCOUNT_FLOW] = config.memcap // 4
     # a flow, and its share of an index that is between 3/8 and 3/4 full
     bucket.limit = <uint32_t>(config.memcap // (sizeof(flow_t) + 2 * sizeof(flow_slot_t)))
     if bucket.limit == 0:
@@ -77,6 +78,7 @@ cdef void close_bucket(bucket_t *bucket) noexcept nogil:
     cdef uint32_t i
     for i in range(bucket.fresh):
         release_more(&bucket.flows[i], &bucket.pool)
+    close_pool(&bucket.pool)
     if bucket.region != NULL:
         munmap(bucket.region, bucket.region_size)
     if bucket.slots != NULL:

@@ -48,6 +48,12 @@ FLOW = np.dtype([
 EVENT = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("key", FLOW_KEY), ("code", "u2"), ("entry", "u2"), ("reversed", "u1"),
                   ("net", "u1"), ("reserved", "u2")])
 
+APP = np.dtype([
+    ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("flow_start", "u8"), ("tx", "u8"), ("offset", "u8"), ("key", FLOW_KEY),
+    ("length", "u4"), ("code", "u2"), ("entry", "u2"), ("kind", "u1"), ("proto", "u1"), ("direction", "u1"), ("reversed", "u1"),
+    ("to_client", "u1"), ("worker", "u1"), ("depth", "u1"), ("reserved", "u1"),
+])
+
 #: One wire packet, on request: made for columns, not hashed.
 PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])

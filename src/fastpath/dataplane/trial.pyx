@@ -9,7 +9,7 @@ from fastpath.dataplane.hash cimport set_flow_key
 from fastpath.dataplane.hyperscan cimport hs_database_t, hs_scan, hs_scratch_t
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.database cimport Database, Scratch
-from fastpath.dataplane.more cimport release_more
+from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport (
     KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, match_scratch_t, match_t, ruleset_t,
@@ -18,20 +18,15 @@ from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SILENT, THRESHOLD_SUPPRESS, close_thresholds, open_thresholds, threshold_check, threshold_table_t,
 )
 from fastpath.dataplane.types cimport (
-    BURST_MAX, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_KEYED, PM_REVERSED,
-    PM_TO_CLIENT, burst_t, flow_t, more_pool_t, packet_meta_t,
+    ACCOUNT_FLOW, BURST_MAX, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NO_INDEX, PM_ESTABLISHED, PM_FLOW, PM_KEYED,
+    PM_REVERSED, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t, pool_t,
 )
 from fastpath.dataplane.wire.walk cimport decode_config_t
 
 
 cdef class Flow:
-    cdef flow_t at
-    cdef more_pool_t *pool
+    cdef flow_t at              # what hangs on it lies in the Trial's pool
     cdef bint reversed_
-
-    def __dealloc__(self):
-        if self.pool != NULL:
-            release_more(&self.at, self.pool)
 
 
 cdef class Trial:
@@ -44,7 +39,7 @@ cdef class Trial:
     cdef readonly Scratch scratch
     cdef decode_config_t config
     cdef burst_t *burst
-    cdef more_pool_t pool
+    cdef pool_t pool
     cdef threshold_table_t *thresholds
     cdef dict flows
 
@@ -54,7 +49,7 @@ cdef class Trial:
         self.scratch = Scratch(database) if scratch is None else scratch
         decode_defaults(&self.config)
         decode_settings(&self.config, settings)
-        self.pool.cap = flowbits_memory
+        self.pool.cap[ACCOUNT_FLOW] = flowbits_memory
         self.scratch.at.pool = &self.pool
         self.flows = {}
         self.burst = <burst_t *> malloc(sizeof(burst_t))
@@ -65,11 +60,12 @@ cdef class Trial:
     def __dealloc__(self):
         free(self.burst)
         close_thresholds(self.thresholds)
+        close_pool(&self.pool)
 
     @property
     def flowbits_refused(self):
         """Flowbits that found no room."""
-        return self.pool.refused
+        return self.pool.refused[ACCOUNT_FLOW]
 
     def reload(self, Database database not None):
         """Swaps the rule set; flows and thresholds go on."""
@@ -110,7 +106,6 @@ cdef class Trial:
             flow = self.flows[key] = Flow()
             set_flow_key(&flow.at, &self.burst.key[entry])
             flow.reversed_ = (meta.flags & PM_REVERSED) != 0
-            flow.pool = &self.pool
         meta.flags |= PM_FLOW
         if flow.reversed_ == ((meta.flags & PM_REVERSED) != 0):
             flow.at.flags |= FLOW_SEEN_TO_SERVER

@@ -187,7 +187,7 @@ typedef struct flow {
 _Static_assert(offsetof(flow_t, tail) == 64, "the first line");
 _Static_assert(sizeof(flow_t) == 128, "two cache lines a flow");
 
-/* What few flows have. Bounded by the flow memcap of the bucket. */
+/* What few flows have, from the pool of the bucket. */
 typedef struct flow_more {
     uint64_t *bits;             /* flowbits, by interned number; NULL for none */
     uint32_t bits_words;
@@ -199,16 +199,39 @@ typedef struct flow_more {
     uint32_t offloaded_pkts;
     uint32_t errored_pkts;
     uint64_t errored_bytes;
-    uint64_t reserved;
+    struct app *app;            /* protocol and transactions (applayer/applayer.h); NULL until there is data */
 } flow_more_t;
 _Static_assert(sizeof(flow_more_t) == 64, "one cache line");
 
-/* What flow_more_t and all that hangs on it take of a bucket's memory; refused, and counted, at the cap. */
-typedef struct more_pool {
-    uint64_t used, cap;         /* bytes */
-    uint64_t refused;
-} more_pool_t;
-_Static_assert(sizeof(more_pool_t) == 24, "no padding");
+/* The memory of a bucket beside its flows. What is taken stands in an account, and is refused, and counted, at its cap.
+   pool.pxd is all that touches it. */
+enum account {
+    ACCOUNT_FLOW,               /* flow_more_t, flowbits and variables: a part of flow.memcap */
+    ACCOUNT_STREAM,             /* sessions: stream.memcap */
+    ACCOUNT_REASSEMBLY,         /* their bytes: stream.reassembly.memcap */
+    ACCOUNT_APPLAYER,           /* transactions, bodies, files */
+    ACCOUNT_MAX,
+};
+enum { POOL_CLASSES = 20, POOL_LARGEST = 49152, POOL_CHUNK = 1 << 18 };
+
+typedef struct pool {
+    uint64_t used[ACCOUNT_MAX], cap[ACCOUNT_MAX];   /* bytes */
+    uint64_t refused[ACCOUNT_MAX];
+    void *free[POOL_CLASSES];   /* given back, by size: 64, 96, 128, 192, 256, 384 ... bytes */
+    uint8_t *fresh;             /* what is left of the latest chunk */
+    uint64_t fresh_left;
+    void *chunks;               /* all of them, linked */
+} pool_t;
+_Static_assert(sizeof(pool_t) == 280, "no padding");
+
+/* Bytes that grow. */
+typedef struct bytes {
+    uint8_t *data;
+    uint32_t length, room;
+} bytes_t;
+_Static_assert(sizeof(bytes_t) == 16, "no padding");
+
+enum { TO_SERVER = 0, TO_CLIENT = 1 };
 
 /* ---- rows that leave the data plane; no padding that is not zeroed: they are hashed into the digest ---- */
 
@@ -269,6 +292,27 @@ typedef struct event_row {
     uint16_t reserved;
 } event_row_t;
 _Static_assert(sizeof(event_row_t) == 72, "no padding");
+
+/* What a transaction, a file or a protocol's event has to say: the rest of it is a MessagePack map among the bytes beside. */
+enum app_row_kind { APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT };
+typedef struct app_row {
+    uint64_t ordinal;           /* of the packet at work; 0 for a flush at the flow's end */
+    uint64_t ts;                /* ns */
+    uint64_t flow, flow_start;
+    uint64_t tx;                /* id; ~0 for an APP_ROW_ANOMALY of the session itself */
+    uint64_t offset;            /* of its bytes */
+    flow_key_t key;
+    uint32_t length;            /* of its bytes */
+    uint16_t code;              /* APP_ROW_ANOMALY: enum app_event; APP_ROW_ALERT: index of the alert within its entry */
+    uint16_t entry;             /* order of the entry within its wire packet */
+    uint8_t kind, proto;        /* enum app_row_kind, enum alproto */
+    uint8_t direction;          /* of the transaction's side that speaks */
+    uint8_t reversed;           /* the initiator is endpoint 1 of the key */
+    uint8_t to_client;          /* the packet at work */
+    uint8_t worker;             /* whose bytes, until rows are merged; 0 afterwards */
+    uint8_t depth, reserved;
+} app_row_t;
+_Static_assert(sizeof(app_row_t) == 112, "no padding");
 
 /* The same verdict for a run of packets is one row: the digest costs nothing where nothing happens. */
 typedef struct verdict_run {

@@ -69,9 +69,27 @@ cdef extern from "types.h" nogil:
         uint64_t dropped_bytes, offloaded_bytes
         uint32_t offloaded_pkts, errored_pkts
         uint64_t errored_bytes
+        void *app
 
-    ctypedef struct more_pool_t:
-        uint64_t used, cap, refused
+    enum:
+        ACCOUNT_FLOW, ACCOUNT_STREAM, ACCOUNT_REASSEMBLY, ACCOUNT_APPLAYER, ACCOUNT_MAX
+    enum:
+        POOL_CLASSES, POOL_LARGEST, POOL_CHUNK
+    enum:
+        TO_SERVER, TO_CLIENT
+
+    ctypedef struct pool_t:
+        uint64_t used[4]
+        uint64_t cap[4]
+        uint64_t refused[4]
+        void *free[20]
+        uint8_t *fresh
+        uint64_t fresh_left
+        void *chunks
+
+    ctypedef struct bytes_t:
+        uint8_t *data
+        uint32_t length, room
 
     ctypedef struct flow_t:
         uint64_t last
@@ -115,6 +133,16 @@ cdef extern from "types.h" nogil:
         uint16_t code, entry
         uint8_t reversed, net
         uint16_t reserved
+
+    enum:
+        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT
+
+    ctypedef struct app_row_t:
+        uint64_t ordinal, ts, flow, flow_start, tx, offset
+        flow_key_t key
+        uint32_t length
+        uint16_t code, entry
+        uint8_t kind, proto, direction, reversed, to_client, worker, depth, reserved
 
     ctypedef struct verdict_run_t:
         uint64_t packets

@@ -113,7 +113,22 @@ class Flowbits:
     names: tuple[str, ...]
 
 
-Condition = Number | Bits | Presence | HasEvent | FlowState | Flowbits
+@dataclass(frozen=True, slots=True)
+class AppProtocol:
+    """app-layer-protocol: that of the flow. `name`: of applayer.tables.PROTOCOL_NUMBERS ("failed", "unknown" too)."""
+    name: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AppEvent:
+    """app-layer-event. (proto, name) of applayer.tables.APP_EVENTS; proto "applayer" for what recognition itself raises, of the
+    entry at hand; the rest are those of a transaction."""
+    proto: str
+    name: str
+
+
+Condition = Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppProtocol | AppEvent
 
 
 # ---- steps over a buffer: run in order, with backtracking over relative ones ----
@@ -216,17 +231,62 @@ class Base64Decode:
     relative: bool = False
 
 
-Step = Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt | Base64Decode
+@dataclass(frozen=True, slots=True)
+class Size:
+    """bsize, urilen: the length of the buffer, inclusive ranges; 2**64 - 1 for no upper end."""
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberIs:
+    """Over a buffer that is a number (BUFFER_NUMBER: dns.opcode, tls.version, dcerpc.opnum ...): inclusive ranges."""
+    ranges: tuple[tuple[int, int], ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """dcerpc.iface, over its record: the 16 bytes of the uuid, versions as inclusive ranges, and whether a fragment that is not
+    the first counts (any_frag)."""
+    uuid: bytes
+    versions: tuple[tuple[int, int], ...] = ((0, 65535),)
+    any_frag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileIs:
+    """Over file.facts, for the keywords that ask a file for what it is. `what`: "size" with ranges; "md5", "sha1", "sha256" with
+    the sorted digests of a list, negated for those that must not be in it; "extension" (lower case) and "name" (nocase) with
+    one text; "store" for filestore."""
+    what: Literal["size", "md5", "sha1", "sha256", "extension", "name", "store"]
+    ranges: tuple[tuple[int, int], ...] = ()
+    texts: tuple[bytes, ...] = ()
+    negated: bool = False
+
+
+Step = (Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt | Base64Decode | Size | NumberIs | Interface
+        | FileIs)
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What is done to a buffer before it is looked at. name: compress_whitespace strip_whitespace strip_pseudo_headers to_md5
+    to_sha1 to_sha256 dotprefix pcrexform url_decode xor header_lowercase to_lowercase to_uppercase. argument: the expression of
+    pcrexform without delimiters, the key of xor as bytes."""
+    name: str
+    argument: bytes = b""
 
 
 @dataclass(slots=True)
 class Block:
     """Steps over one inspect buffer. `buffer`: payload, ipv4.hdr, ipv6.hdr, tcp.hdr, udp.hdr, icmpv4.hdr, icmpv6.hdr,
-    base64_data; later the sticky buffers of the protocols. A plan has at most one block a buffer: headers in the order in
-    which they are written, then payload, then base64_data. They are looked at in this order, which decides what a variable
-    holds."""
+    base64_data, or one of the application layers (applayer.tables.APP_BUFFERS). A plan has at most one block a packet buffer,
+    headers in the order in which they are written, then payload, then base64_data: they are looked at in this order, which
+    decides what a variable holds. Blocks over application buffers are told apart by buffer and transforms; over a buffer that
+    there may be several of (MANY_OF) there may be several blocks, each of which holds over some instance."""
     buffer: str
     steps: list[Step] = field(default_factory=list)
+    transforms: tuple[Transform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +311,7 @@ class RulePlan:
     place: Place
     text: str                   # as written, for outputs
     action: Action
-    proto: str                  # lower case: ip tcp udp icmp ... tcp-pkt tcp-stream pkthdr ipv4 ipv6 sctp
+    proto: str                  # lower case: ip tcp udp icmp ... tcp-pkt tcp-stream pkthdr ipv4 ipv6 sctp; http tls dns ...
     src: AddressSet
     sport: PortSet
     dst: AddressSet

@@ -333,5 +333,7 @@ cdef uint32_t confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, co
         match.kind = rule.kind
         match.action = rule.action
         match.flags = flags
+        match.tx_id = NO_TX
+        match.tx = NULL
         scratch.match_count += 1
     return scratch.match_count

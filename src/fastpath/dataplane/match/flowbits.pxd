@@ -1,10 +1,9 @@
 # The bits of a flow, by interned number.
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport realloc
-from libc.string cimport memset
 
 from fastpath.dataplane.more cimport ensure_more
-from fastpath.dataplane.types cimport flow_more_t, flow_t, more_pool_t
+from fastpath.dataplane.pool cimport pool_resize
+from fastpath.dataplane.types cimport ACCOUNT_FLOW, flow_more_t, flow_t, pool_t
 
 
 cdef inline bint flowbit_read(const flow_t *flow, uint32_t bit) noexcept nogil:
@@ -12,7 +11,7 @@ cdef inline bint flowbit_read(const flow_t *flow, uint32_t bit) noexcept nogil:
     return more != NULL and bit // 64 < more.bits_words and more.bits[bit // 64] >> (bit % 64) & 1
 
 
-cdef inline void flowbit_write(flow_t *flow, more_pool_t *pool, uint32_t bit, bint value) noexcept nogil:
+cdef inline void flowbit_write(flow_t *flow, pool_t *pool, uint32_t bit, bint value) noexcept nogil:
     """Sets or clears a flowbit. A set that the pool has no room for is counted in pool.refused."""
     cdef flow_more_t *more
     cdef uint32_t words = bit // 64 + 1
@@ -25,14 +24,10 @@ cdef inline void flowbit_write(flow_t *flow, more_pool_t *pool, uint32_t bit, bi
     if more == NULL:
         return
     if more.bits_words < words:
-        grown = NULL
-        if pool.used + (words - more.bits_words) * sizeof(uint64_t) <= pool.cap:
-            grown = <uint64_t *> realloc(more.bits, words * sizeof(uint64_t))
+        grown = <uint64_t *> pool_resize(pool, ACCOUNT_FLOW, more.bits, more.bits_words * sizeof(uint64_t),
+                                         words * sizeof(uint64_t))
         if grown == NULL:
-            pool.refused += 1
             return
-        memset(grown + more.bits_words, 0, (words - more.bits_words) * sizeof(uint64_t))
-        pool.used += (words - more.bits_words) * sizeof(uint64_t)
         more.bits = grown
         more.bits_words = words
     more.bits[bit // 64] |= <uint64_t> 1 << (bit % 64)

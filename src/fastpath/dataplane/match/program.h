@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "applayer/applayer.h"
 #include "types.h"
 
 #define NOTHING 0xffffffffu
@@ -280,12 +281,45 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     uint8_t epoch;              /* set by the engine at load; flow_t.epoch is held against it */
 } ruleset_t;
 
+/* ---- what there is to inspect with an entry beside the packet itself ---- */
+
+enum inspect_flag {             /* inspection_t.flags */
+    INSPECT_IN_STREAM = 1 << 0, /* the payload entered the stream: only rules on packets look at it where it lies */
+    INSPECT_FLUSH = 1 << 1,     /* a pseudo-packet at the end of a flow */
+    INSPECT_NO_PAYLOAD = 1 << 2,    /* payload and stream are inspected no more (encrypted, or told so) */
+    INSPECT_PROTO_FOUND = 1 << 3,   /* recognition came to its end in a direction with this entry */
+    INSPECT_STREAM_END = 1 << 4,    /* no more raw stream will come in this direction */
+    INSPECT_TX = 1 << 5,        /* transactions may be inspected: UDP, or an established TCP session */
+};
+
+typedef struct window {         /* raw stream in order, without a gap */
+    const uint8_t *data;
+    uint32_t length;
+    uint32_t reserved;
+    uint64_t offset;            /* of data[0] in its direction of the stream */
+} window_t;
+
+typedef struct inspection {     /* of an entry's direction; zeroed: neither stream nor application */
+    const window_t *windows;    /* what of the raw stream is inspected with this entry, oldest first */
+    uint32_t window_count;
+    uint32_t flags;             /* INSPECT_* */
+    app_context_t *context;     /* NULL where the flow has no app_t */
+    const room_t *room;         /* of app_t.proto; NULL where it has none */
+    uint32_t events_before;     /* app_t.events below this one are older than the entry */
+    uint32_t reserved;
+    uint64_t stream_size[2];    /* bytes of the stream so far, by direction: what stream_size asks */
+} inspection_t;
+
+#define NO_TX UINT64_MAX
+
 enum match_flag {
     MATCH_ALERT = 1 << 0,       /* an alert is due, unless a threshold hides it */
     MATCH_FLOW = 1 << 1,        /* drop or pass act on the flow, not on this packet alone */
     MATCH_STREAM = 1 << 2,      /* matched on stream data */
     MATCH_BYPASS = 1 << 3,
     MATCH_THRESHOLD = 1 << 4,   /* threshold_check has a say */
+    MATCH_STATE = 1 << 5,       /* matched on a transaction, by its buffers or events */
+    MATCH_FILE = 1 << 6,        /* a file of the transaction took part: alerts carry fileinfo */
 };
 
 typedef struct match {
@@ -294,14 +328,17 @@ typedef struct match {
     uint8_t kind;               /* enum rule_kind */
     uint8_t action;             /* enum action */
     uint16_t flags;             /* MATCH_* */
+    uint32_t reserved;
+    uint64_t tx_id;             /* NO_TX for none */
+    tx_t *tx;                   /* that alerts name: with MATCH_STATE the one that matched; NULL for none. Holds for this entry */
 } match_t;
-_Static_assert(sizeof(match_t) == 12, "no padding");
+_Static_assert(sizeof(match_t) == 32, "no padding");
 
 typedef struct match_scratch {  /* one per worker and rule set */
     void *hyperscan;            /* hs_scratch_t * */
     void *match_data;           /* pcre2_match_data * */
     void *match_context;        /* pcre2_match_context * */
-    more_pool_t *pool;          /* of the bucket at work; set by the engine */
+    pool_t *pool;          /* of the bucket at work; set by the engine */
     uint32_t *hits;             /* patterns found, in the order found */
     uint32_t hit_count, hit_room;
     uint32_t *candidates;       /* rules, in the order of inspection */

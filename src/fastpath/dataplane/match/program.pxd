@@ -1,7 +1,8 @@
 # The structs of program.h for Cython. What a field means is said there.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.types cimport more_pool_t
+from fastpath.dataplane.applayer.applayer cimport app_context_t, room_t, tx_t
+from fastpath.dataplane.types cimport pool_t
 
 cdef extern from "match/program.h" nogil:
     const uint32_t NOTHING
@@ -54,7 +55,10 @@ cdef extern from "match/program.h" nogil:
     enum:
         MATH_ADD, MATH_SUBTRACT, MATH_MULTIPLY, MATH_DIVIDE, MATH_SHIFT_LEFT, MATH_SHIFT_RIGHT, MATHS
     enum:
-        MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD
+        MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD, MATCH_STATE, MATCH_FILE
+    enum:
+        INSPECT_IN_STREAM, INSPECT_FLUSH, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX
+    const uint64_t NO_TX
 
     ctypedef struct span_t:
         uint32_t first, count
@@ -193,16 +197,31 @@ cdef extern from "match/program.h" nogil:
         uint32_t rule_count
         uint8_t has_iponly, epoch
 
+    ctypedef struct window_t:
+        const uint8_t *data
+        uint32_t length
+        uint64_t offset
+
+    ctypedef struct inspection_t:
+        const window_t *windows
+        uint32_t window_count, flags
+        app_context_t *context
+        const room_t *room
+        uint32_t events_before
+        uint64_t stream_size[2]
+
     ctypedef struct match_t:
         uint32_t rule, compiled
         uint8_t kind, action
         uint16_t flags
+        uint64_t tx_id
+        tx_t *tx
 
     ctypedef struct match_scratch_t:
         void *hyperscan
         void *match_data
         void *match_context
-        more_pool_t *pool
+        pool_t *pool
         uint32_t *hits
         uint32_t hit_count, hit_room
         uint32_t *candidates

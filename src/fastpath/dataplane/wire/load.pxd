@@ -1,4 +1,4 @@
-# Loads of network-order fields. The caller has checked the length; no load needs alignment.
+# Loads of network-order fields, and of the little-endian ones that some protocols have. The caller has checked the length; no load needs alignment.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -48,6 +48,18 @@ cdef inline uint32_t be32(const uint8_t *at) noexcept nogil:
 
 cdef inline uint64_t be64(const uint8_t *at) noexcept nogil:
     return (<uint64_t>be32(at) << 32) | be32(at + 4)
+
+
+cdef inline uint16_t le16(const uint8_t *at) noexcept nogil:
+    return <uint16_t>((at[1] << 8) | at[0])
+
+
+cdef inline uint32_t le32(const uint8_t *at) noexcept nogil:
+    return (<uint32_t>at[3] << 24) | (<uint32_t>at[2] << 16) | (<uint32_t>at[1] << 8) | at[0]
+
+
+cdef inline uint64_t le64(const uint8_t *at) noexcept nogil:
+    return (<uint64_t>le32(at + 4) << 32) | le32(at)
 
 
 # One store of eight bytes, as the machine orders them (little-endian).

@@ -1,0 +1,188 @@
+# The structs of applayer.h, config.h and buffers.h for Cython. What a field means is said there.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath.dataplane.types cimport bytes_t, flow_t, pool_t
+
+cdef extern from "applayer/config.h" nogil:
+    enum alproto:
+        ALPROTO_UNKNOWN, ALPROTO_FAILED, ALPROTO_HTTP1, ALPROTO_TLS, ALPROTO_DNS, ALPROTO_SMTP, ALPROTO_FTP, ALPROTO_FTP_DATA
+        ALPROTO_SSH, ALPROTO_SMB, ALPROTO_DCERPC, ALPROTO_HTTP2, ALPROTO_IMAP, ALPROTO_KRB5, ALPROTO_SIP, ALPROTO_SNMP
+        ALPROTO_DHCP, ALPROTO_TFTP, ALPROTO_NFS, ALPROTO_RFB, ALPROTO_RDP, ALPROTO_MQTT, ALPROTO_QUIC, ALPROTO_IKE
+        ALPROTO_MODBUS, ALPROTO_DNP3, ALPROTO_ENIP, ALPROTO_NTP, ALPROTO_PGSQL, ALPROTO_TELNET, ALPROTO_BITTORRENT_DHT
+        ALPROTO_BITTORRENT, ALPROTO_MAX
+    enum:
+        BUFFER_APP_FIRST, BUFFER_APP_END
+        BUFFER_HTTP_URI, BUFFER_HTTP_URI_RAW, BUFFER_HTTP_METHOD, BUFFER_HTTP_REQUEST_LINE, BUFFER_HTTP_PROTOCOL
+        BUFFER_HTTP_START, BUFFER_HTTP_HEADER, BUFFER_HTTP_HEADER_RAW, BUFFER_HTTP_HEADER_NAMES, BUFFER_HTTP_COOKIE
+        BUFFER_HTTP_CONNECTION, BUFFER_HTTP_CONTENT_LEN, BUFFER_HTTP_CONTENT_TYPE, BUFFER_HTTP_ACCEPT, BUFFER_HTTP_ACCEPT_LANG
+        BUFFER_HTTP_ACCEPT_ENC, BUFFER_HTTP_REFERER, BUFFER_HTTP_USER_AGENT, BUFFER_HTTP_HOST, BUFFER_HTTP_HOST_RAW
+        BUFFER_HTTP_LOCATION, BUFFER_HTTP_SERVER, BUFFER_HTTP_STAT_CODE, BUFFER_HTTP_STAT_MSG, BUFFER_HTTP_RESPONSE_LINE
+        BUFFER_HTTP_REQUEST_HEADER, BUFFER_HTTP_RESPONSE_HEADER, BUFFER_HTTP_REQUEST_BODY, BUFFER_HTTP_RESPONSE_BODY
+        BUFFER_FILE_DATA, BUFFER_FILE_NAME, BUFFER_FILE_MAGIC, BUFFER_FILE_FACTS, BUFFER_TLS_SNI, BUFFER_TLS_CERT_SUBJECT
+        BUFFER_TLS_CERT_ISSUER, BUFFER_TLS_CERT_SERIAL, BUFFER_TLS_CERT_FINGERPRINT, BUFFER_TLS_CERTS, BUFFER_TLS_RANDOM
+        BUFFER_TLS_RANDOM_TIME, BUFFER_TLS_RANDOM_BYTES, BUFFER_JA3_HASH, BUFFER_JA3_STRING, BUFFER_JA4_HASH, BUFFER_JA3S_HASH
+        BUFFER_JA3S_STRING, BUFFER_TLS_VERSION, BUFFER_SSL_VERSION, BUFFER_SSL_STATE, BUFFER_TLS_CERT_NOTBEFORE
+        BUFFER_TLS_CERT_NOTAFTER, BUFFER_TLS_CERT_CHAIN_LEN, BUFFER_DNS_QUERY, BUFFER_DNS_OPCODE, BUFFER_SSH_PROTO
+        BUFFER_SSH_SOFTWARE, BUFFER_SSH_HASSH, BUFFER_SSH_HASSH_STRING, BUFFER_SSH_HASSH_SERVER, BUFFER_SSH_HASSH_SERVER_STRING
+        BUFFER_SMB_NAMED_PIPE, BUFFER_SMB_SHARE, BUFFER_SMB_NTLMSSP_USER, BUFFER_SMB_NTLMSSP_DOMAIN, BUFFER_DCERPC_STUB_DATA
+        BUFFER_DCERPC_IFACE, BUFFER_DCERPC_OPNUM, BUFFER_FTP_BOUNCE, BUFFER_FTPDATA_COMMAND
+    enum:
+        BUFFER_MANY, BUFFER_NUMBER, BUFFER_RECORD, BUFFER_BODY
+    enum:
+        HTTP1_NONE, HTTP1_LINE, HTTP1_HEADERS, HTTP1_BODY, HTTP1_TRAILER, HTTP1_COMPLETE
+        TLS_IN_PROGRESS, TLS_CERT_READY, TLS_HANDSHAKE_DONE, TLS_FINISHED
+        DNS_NONE, DNS_COMPLETE
+        SMTP_STARTED, SMTP_COMPLETE
+        FTP_STARTED, FTP_COMPLETE
+        FTP_DATA_STARTED, FTP_DATA_COMPLETE
+        SSH_STARTED, SSH_BANNER_WAIT_EOL, SSH_BANNER_DONE, SSH_FINISHED
+        SMB_STARTED, SMB_COMPLETE
+        DCERPC_STARTED, DCERPC_COMPLETE
+    enum:
+        APP_EVENT_NONE, APP_MISMATCH_PROTOCOL_BOTH_DIRECTIONS, APP_WRONG_DIRECTION_FIRST_DATA
+        APP_DETECT_PROTOCOL_ONLY_ONE_DIRECTION, APP_PROTO_DETECTION_SKIPPED, APP_NO_TLS_AFTER_STARTTLS
+        APP_UNEXPECTED_PROTOCOL, APP_EVENT_MAX
+    enum:
+        TX_LOGGED_TO_SERVER, TX_LOGGED_TO_CLIENT, TX_DETECTED_TO_SERVER, TX_DETECTED_TO_CLIENT, TX_DONE, TX_NO_INSPECTION
+        TX_NEW
+    enum:
+        TX_EVENTS_MAX, APP_EVENTS_MAX, WORK_ROOM
+    enum:
+        FILE_OPEN, FILE_CLOSED, FILE_TRUNCATED, FILE_ERROR
+    enum:
+        FILE_HAS_GAPS, FILE_STORED, FILE_LOGGED, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_NO_INSPECTION
+    enum:
+        APP_SOUGHT_TO_SERVER, APP_SOUGHT_TO_CLIENT, APP_STOPPED_TO_SERVER, APP_STOPPED_TO_CLIENT, APP_RAW_TO_SERVER
+        APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_LOGGED_PROTO
+    enum:
+        PARSE_GAP, PARSE_EOF, PARSE_START
+    enum:
+        PARSE_OK, PARSE_NEED, PARSE_ERROR, PARSE_DONE
+    enum:
+        RECOGNISED_NO, RECOGNISED_YES, RECOGNISED_MORE, RECOGNISED_REVERSED
+    enum:
+        VIEW_START, VIEW_END
+    enum:
+        VIEW_NONE, VIEW_READY, VIEW_LATER
+    enum:
+        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT
+
+    ctypedef struct file_t:
+        file_t *next
+        uint32_t id
+        uint8_t direction, state
+        uint16_t flags
+        uint64_t size, start, end
+        bytes_t name, data
+        uint64_t base, inspected
+        void *hashes
+        uint8_t md5[16]
+        uint8_t sha1[20]
+        uint8_t sha256[32]
+        uint8_t magic_known
+        uint64_t closed_ordinal
+
+    ctypedef struct tx_t:
+        tx_t *next
+        uint64_t id
+        uint32_t size
+        uint16_t flags
+        uint8_t progress[2]
+        uint8_t inspected[2]
+        uint8_t event_count
+        uint16_t events[12]
+        uint64_t first_ordinal
+        void *detect[2]
+        file_t *files[2]
+        uint64_t ts[2]
+
+    ctypedef struct app_t:
+        uint8_t proto
+        uint8_t seen[2]
+        uint8_t next_proto, original_proto, event_count
+        uint16_t events[8]
+        uint32_t flags, files, txs
+        void *state
+        tx_t *first
+        tx_t *last
+        uint64_t next_tx
+        uint64_t fed[2]
+        bytes_t held[2]
+        uint32_t need[2]
+        void *expected
+
+    ctypedef struct http1_config_t:
+        uint32_t request_body_limit, response_body_limit
+
+    ctypedef struct tls_config_t:
+        uint8_t ja3, ja4, encryption_handling
+
+    ctypedef struct dns_config_t:
+        uint32_t reserved
+
+    ctypedef struct smtp_config_t:
+        uint32_t content_limit, content_inspect_min_size, content_inspect_window
+
+    ctypedef struct ftp_config_t:
+        uint32_t max_txs, max_line
+
+    ctypedef struct ssh_config_t:
+        uint8_t hassh
+
+    ctypedef struct smb_config_t:
+        uint32_t stream_depth, max_tx
+
+    ctypedef struct dcerpc_config_t:
+        uint32_t max_tx, max_stub
+
+    ctypedef struct files_config_t:
+        uint8_t hashes
+
+    ctypedef struct app_config_t:
+        uint8_t enabled[64]
+        http1_config_t http1
+        tls_config_t tls
+        dns_config_t dns
+        smtp_config_t smtp
+        ftp_config_t ftp
+        ssh_config_t ssh
+        smb_config_t smb
+        dcerpc_config_t dcerpc
+        files_config_t files
+
+    ctypedef struct app_work_t:
+        uint8_t *room
+        void *of_room[64]
+
+    ctypedef struct app_context_t:
+        flow_t *flow
+        app_t *app
+        pool_t *pool
+        const app_config_t *config
+        app_work_t *work
+        uint64_t now, ordinal
+
+    ctypedef struct parsed_t:
+        uint32_t consumed, need, status
+
+    ctypedef struct view_t:
+        const uint8_t *data
+        uint32_t length, flags
+        uint64_t offset
+
+    ctypedef struct room_t:
+        const char *name
+        uint8_t proto
+        uint8_t complete[2]
+        uint8_t log_at[2]
+        uint8_t first_data, datagrams, gaps
+        uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                              uint32_t hint) noexcept nogil
+        parsed_t (*parse)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                          uint32_t flags) noexcept nogil
+        uint32_t (*buffer)(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index,
+                           view_t *view) noexcept nogil
+        void (*inspected)(app_context_t *context, tx_t *tx, uint32_t direction) noexcept nogil
+        uint32_t (*log)(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil
+        void (*free_tx)(app_context_t *context, tx_t *tx) noexcept nogil
+        void (*free_state)(app_context_t *context) noexcept nogil

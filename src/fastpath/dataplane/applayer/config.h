@@ -1,0 +1,37 @@
+/* The settings of the rooms, from app-layer.protocols of a suricata.yaml, and the working memory that they share. One struct a
+   room; a room adds its own fields and, in settings.pyx, the key that sets each. */
+#ifndef FASTPATH_APP_CONFIG_H
+#define FASTPATH_APP_CONFIG_H
+
+#include "applayer.h"
+
+typedef struct http1_config { uint32_t request_body_limit, response_body_limit; } http1_config_t;
+typedef struct tls_config { uint8_t ja3, ja4, encryption_handling, reserved; } tls_config_t;
+typedef struct dns_config { uint32_t reserved; } dns_config_t;
+typedef struct smtp_config { uint32_t content_limit, content_inspect_min_size, content_inspect_window; } smtp_config_t;
+typedef struct ftp_config { uint32_t max_txs, max_line; } ftp_config_t;
+typedef struct ssh_config { uint8_t hassh, reserved[3]; } ssh_config_t;
+typedef struct smb_config { uint32_t stream_depth, max_tx; } smb_config_t;
+typedef struct dcerpc_config { uint32_t max_tx, max_stub; } dcerpc_config_t;
+typedef struct files_config { uint8_t hashes, reserved[3]; } files_config_t;     /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
+
+typedef struct app_config {
+    uint8_t enabled[ALPROTO_MAX];           /* 0 no, 1 yes, 2 recognised but not parsed (detection-only) */
+    http1_config_t http1;
+    tls_config_t tls;
+    dns_config_t dns;
+    smtp_config_t smtp;
+    ftp_config_t ftp;
+    ssh_config_t ssh;
+    smb_config_t smb;
+    dcerpc_config_t dcerpc;
+    files_config_t files;
+} app_config_t;
+
+enum { WORK_ROOM = 1 << 18 };
+typedef struct app_work {       /* one a worker */
+    uint8_t *room;              /* WORK_ROOM bytes: holds what a buffer() call builds, until the next one */
+    void *of_room[ALPROTO_MAX]; /* what a room keeps from call to call: an inflater, say; freed with the worker by free_work */
+} app_work_t;
+
+#endif

@@ -1,0 +1,50 @@
+# dispatch: which protocol a flow speaks, and everything that is done to its session by way of its room: bytes fed, events
+# written, transactions freed.
+#
+# Recognition: each direction is shown to every enabled room until one says yes or all say no. A direction that nobody knows
+# takes the protocol of the other. What a direction holds is not consumed before that is settled, so that no byte is lost.
+#
+# Errors: none. Hostile bytes end in events of the session or of a transaction; refused memory stops the session.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath.dataplane.applayer.applayer cimport app_config_t, app_context_t, room_t, tx_t
+
+cdef enum:
+    HINTS_MAX = 8
+    RECOGNITION_MAX = 100000    # bytes of one direction after which nobody is asked again
+
+cdef struct app_table_t:
+    room_t room[64]
+    app_config_t config
+    uint16_t tcp_hint[64][8]    # ports of the server that make a protocol likely, by protocol; 0 ends the list
+    uint16_t udp_hint[64][8]
+
+cdef enum feed_result:
+    FEED_REVERSED = 1 << 31     # in the result of feed_datagram: the sender is the server
+
+# Settings: {"enabled": {protocol: "yes" | "no" | "detection-only"}, "tcp_ports": {protocol: [ports]}, "udp_ports": ...} and the
+# keys of the rooms (settings.pyx).
+cdef void open_table(app_table_t *table, settings) except *
+
+# The session of context.flow, made at the first call; NULL where memory is refused.
+cdef bint open_session(app_context_t *context) noexcept nogil
+
+# Bytes in order of one direction: returns how many need not be shown again. PARSE_GAP: data is NULL, `length` bytes are missing.
+cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
+                         uint32_t length, uint32_t flags) noexcept nogil
+
+# One datagram. FEED_REVERSED: it came from the server, though it was the first.
+cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
+                            uint32_t length) noexcept nogil
+
+# The room of the session, NULL where none has been recognised.
+cdef const room_t *room_of(const app_table_t *table, const app_context_t *context) noexcept nogil
+
+# Is an event of this direction due? It is marked as written.
+cdef bint log_due(const room_t *room, tx_t *tx, uint32_t direction, bint ended) noexcept nogil
+
+# Frees the transactions that are over in both directions and need neither log nor, with rules, detection.
+cdef void free_done(const app_table_t *table, app_context_t *context, bint rules) noexcept nogil
+
+# Frees the session.
+cdef void close_session(const app_table_t *table, app_context_t *context) noexcept nogil

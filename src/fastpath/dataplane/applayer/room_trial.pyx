@@ -1,0 +1,198 @@
+"""Protocol rooms from Python, for tests: bytes in, transactions out, without packets, streams or rules."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+import msgspec
+
+from fastpath.dataplane.applayer.applayer cimport *
+from fastpath.dataplane.applayer.dispatch cimport (
+    app_table_t, close_session, feed_bytes, feed_datagram, free_done, open_session, open_table, room_of,
+)
+from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, writer_t
+from fastpath.dataplane.pool cimport close_pool
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, ACCOUNT_FLOW, flow_more_t, flow_t, pool_t
+
+from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, PROTOCOL_NUMBERS
+
+PROTOCOL_NAMES = {number: name for name, number in PROTOCOL_NUMBERS.items()}
+EVENT_NAMES = {number: f"{proto}.{name}" for (proto, name), number in APP_EVENTS.items()}
+
+
+cdef class RoomTrial:
+    """One session of one flow.
+
+    proto: the name of its protocol, or None to have it recognised from what is fed. ports: of client and server. udp: datagrams.
+    memory: cap of the session's pool, bytes. settings: as dispatch takes them.
+    """
+    cdef app_table_t table
+    cdef flow_t flow
+    cdef flow_more_t more
+    cdef pool_t pool
+    cdef app_work_t work
+    cdef app_context_t context
+    cdef bint udp
+    cdef bytes held             # keeps the bytes of the latest call: views point into them
+
+    def __init__(self, proto=None, *, ports=(40000, 0), bint udp=False, uint64_t memory=1 << 26, **settings):
+        cdef uint32_t number
+        open_table(&self.table, settings)
+        self.udp = udp
+        self.flow.key.proto = 17 if udp else 6
+        self.flow.key.port[0], self.flow.key.port[1] = ports
+        self.flow.more = &self.more
+        self.pool.cap[ACCOUNT_APPLAYER] = memory
+        self.pool.cap[ACCOUNT_FLOW] = memory
+        self.work.room = <uint8_t *> calloc(1, WORK_ROOM)
+        if self.work.room == NULL:
+            raise MemoryError
+        self.context.flow = &self.flow
+        self.context.pool = &self.pool
+        self.context.config = &self.table.config
+        self.context.work = &self.work
+        self.context.ordinal = 1
+        if not open_session(&self.context):
+            raise MemoryError("the session does not fit its memory")
+        if proto is not None:
+            number = PROTOCOL_NUMBERS[proto]
+            if self.table.room[number].parse == NULL:
+                raise ValueError(f"{proto} has no room")
+            self.context.app.proto = number
+            self.context.app.seen[0] = self.context.app.seen[1] = number
+            self.context.app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
+
+    def __dealloc__(self):
+        if self.context.app != NULL:
+            close_session(&self.table, &self.context)
+        close_pool(&self.pool)
+        free(self.work.room)
+
+    def close(self):
+        """Ends the session; returns the bytes of the pool that it has not given back, by account."""
+        close_session(&self.table, &self.context)
+        return {"flow": self.pool.used[ACCOUNT_FLOW], "applayer": self.pool.used[ACCOUNT_APPLAYER]}
+
+    def feed(self, uint32_t direction, bytes data not None=b"", *, uint32_t gap=0, bint eof=False):
+        """Bytes of a direction (0 to server, 1 to client), or `gap` missing ones. Returns how many were consumed: what was not
+        is to be fed again, with more behind it. A datagram is always consumed whole."""
+        cdef uint32_t flags = PARSE_EOF if eof else 0
+        self.held = data
+        if self.udp:
+            return feed_datagram(&self.table, &self.context, direction, <const uint8_t *> <const char *> data, len(data))
+        if gap:
+            return feed_bytes(&self.table, &self.context, direction, NULL, gap, flags | PARSE_GAP)
+        return feed_bytes(&self.table, &self.context, direction, <const uint8_t *> <const char *> data, len(data), flags)
+
+    def stream(self, uint32_t direction, pieces, *, bint eof=False):
+        """Feeds pieces of a direction as a stream does: what is not consumed is shown again before what follows. Returns what
+        is left."""
+        held = b""
+        for piece in pieces:
+            held += piece
+            held = held[self.feed(direction, held):]
+        if eof:
+            held = held[self.feed(direction, held, eof=True):]
+        return held
+
+    @property
+    def proto(self):
+        return PROTOCOL_NAMES[self.context.app.proto]
+
+    @property
+    def stopped(self):
+        """Directions that a parser gave up or was done with."""
+        return (bool(self.context.app.flags & APP_STOPPED_TO_SERVER), bool(self.context.app.flags & APP_STOPPED_TO_CLIENT))
+
+    @property
+    def flags(self):
+        return self.context.app.flags
+
+    @property
+    def need(self):
+        return self.context.app.need[0], self.context.app.need[1]
+
+    @property
+    def memory(self):
+        """Bytes of the pool in use."""
+        return self.pool.used[ACCOUNT_APPLAYER]
+
+    @property
+    def events(self):
+        """Of the session itself."""
+        return [EVENT_NAMES[self.context.app.events[i]] for i in range(self.context.app.event_count)]
+
+    def transactions(self):
+        """Those alive: dicts of id, progress, flags, events, files."""
+        cdef tx_t *tx = self.context.app.first
+        cdef uint32_t i
+        found = []
+        while tx != NULL:
+            found.append({"id": tx.id, "progress": (tx.progress[0], tx.progress[1]), "flags": tx.flags,
+                          "events": [EVENT_NAMES[tx.events[i]] for i in range(tx.event_count)],
+                          "files": [files_of(tx, 0), files_of(tx, 1)]})
+            tx = tx.next
+        return found
+
+    cdef tx_t *find(self, uint64_t number) except NULL:
+        cdef tx_t *tx = self.context.app.first
+        while tx != NULL and tx.id != number:
+            tx = tx.next
+        if tx == NULL:
+            raise KeyError(f"no transaction {number}")
+        return tx
+
+    def buffer(self, uint64_t tx, uint32_t direction, name, uint32_t index=0):
+        """An inspect buffer: (bytes, offset, flags), None where there is none, or "later"; a number for numeric ones."""
+        cdef view_t view
+        cdef uint32_t state
+        number, flags = APP_BUFFERS[name]
+        memset(&view, 0, sizeof(view))
+        state = room_of(&self.table, &self.context).buffer(&self.context, self.find(tx), direction, number, index, &view)
+        if state == VIEW_NONE:
+            return None
+        if state == VIEW_LATER:
+            return "later"
+        data = (<const char *> view.data)[:view.length] if view.length else b""
+        return int.from_bytes(data, "little") if flags & BUFFER_NUMBER else (data, view.offset, view.flags)
+
+    def inspected(self, uint64_t tx, uint32_t direction):
+        """Tells the room that the rules have seen this direction."""
+        if room_of(&self.table, &self.context).inspected != NULL:
+            room_of(&self.table, &self.context).inspected(&self.context, self.find(tx), direction)
+
+    def log(self, uint64_t tx, uint32_t kind):
+        """What the transaction says (LOG_TO_SERVER 0, LOG_TO_CLIENT 1, LOG_ALERT 2): a dict, wire bytes as bytes; None for
+        nothing."""
+        cdef writer_t writer
+        memset(&writer, 0, sizeof(writer))
+        try:
+            open_map(&writer)
+            if not room_of(&self.table, &self.context).log(&self.context, self.find(tx), kind, &writer):
+                return None
+            close_nested(&writer)
+            if writer.failed or writer.depth:
+                raise ValueError("the record is too large, or its maps are not closed")
+            return msgspec.msgpack.decode((<const char *> writer.data)[:writer.length])
+        finally:
+            free(writer.data)
+
+    def free_done(self):
+        """Frees the transactions that are over, as if they had been inspected and written."""
+        cdef tx_t *tx = self.context.app.first
+        while tx != NULL:
+            tx.flags |= TX_LOGGED_TO_SERVER | TX_LOGGED_TO_CLIENT
+            tx = tx.next
+        free_done(&self.table, &self.context, False)
+
+
+cdef list files_of(tx_t *tx, uint32_t direction):
+    cdef file_t *file = tx.files[direction]
+    found = []
+    while file != NULL:
+        found.append({"id": file.id, "name": (<const char *> file.name.data)[:file.name.length] if file.name.length else b"",
+                      "state": ("open", "closed", "truncated", "error")[file.state], "size": file.size, "flags": file.flags,
+                      "data": (<const char *> file.data.data)[:file.data.length] if file.data.length else b"",
+                      "base": file.base, "range": (file.start, file.end),
+                      "md5": (<const char *> file.md5)[:16].hex(), "sha256": (<const char *> file.sha256)[:32].hex()})
+        file = file.next
+    return found
