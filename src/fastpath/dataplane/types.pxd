@@ -46,6 +46,11 @@ cdef extern from "types.h" nogil:
         uint8_t proto, tunnel, net
         uint8_t vni[3]
 
+    ctypedef struct key_head_t:
+        uint16_t port[2]
+        uint16_t vlan[3]
+        uint8_t proto, tunnel, net
+
     ctypedef struct event_note_t:
         uint16_t code, next
 
@@ -95,7 +100,7 @@ cdef extern from "types.h" nogil:
         uint64_t last
         uint32_t pkts[2]
         uint64_t bytes[2]
-        uint8_t proto
+        key_head_t key
         uint16_t flags
         uint8_t state, tcp_state
         uint8_t tcp_flags[2]
