@@ -111,14 +111,17 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
 
 
 cdef void count_throughput(engine_t *engine, const slot_t *slot) noexcept nogil:
-    cdef uint32_t i
+    """All packets between two ticks are of one second."""
+    cdef uint32_t i, tick = 0
     cdef bin_t *bin = bin_of(&engine.throughput, slot.burst.now[0] // SECOND)
     if slot.ticks == 0:
         bin.packets += slot.burst.packets
         bin.bytes += slot.bytes
         return
     for i in range(slot.burst.packets):
-        bin = bin_of(&engine.throughput, slot.burst.now[i] // SECOND)
+        if tick < slot.ticks and slot.tick_at[tick] == i:
+            bin = bin_of(&engine.throughput, slot.burst.now[i] // SECOND)
+            tick += 1
         bin.packets += 1
         bin.bytes += slot.burst.meta[i].wirelen
 

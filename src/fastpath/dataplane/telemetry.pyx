@@ -224,15 +224,17 @@ cdef void rebin(throughput_t *throughput, uint64_t low, uint64_t high) noexcept 
 
 
 cdef bin_t *bin_of(throughput_t *throughput, uint64_t second) noexcept nogil:
-    cdef uint64_t last
+    cdef uint64_t last, at
     if throughput.width == 0:
         throughput.width = 1
         throughput.first = second
-        throughput.used = 1
-    last = throughput.first + throughput.used * throughput.width - 1
-    if second < throughput.first or second > last:
+    if second < throughput.first or second - throughput.first >= BINS * throughput.width:
+        last = throughput.first + throughput.used * throughput.width - 1
         rebin(throughput, second if second < throughput.first else throughput.first, second if second > last else last)
-    return &throughput.bins[(second - throughput.first) // throughput.width]
+    at = (second - throughput.first) // throughput.width
+    if at >= throughput.used:
+        throughput.used = <uint32_t>at + 1
+    return &throughput.bins[at]
 
 
 cdef void keep_packet(kept_t *kept, const burst_t *burst, uint32_t packet, uint32_t why) noexcept nogil:
