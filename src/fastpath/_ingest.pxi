@@ -87,7 +87,7 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     """Takes one burst through rx, decode, decap, defrag and steer; 0 when the source has nothing for now."""
     cdef uint64_t t0 = clock_ns()
     cdef uint64_t t1, t2, t3, t4, t5
-    cdef uint32_t first = 0, flags = 0
+    cdef uint32_t first = 0, walked, flags = 0
     cdef uint32_t count = rx_burst(rx, &slot.burst, engine.burst)
     if count == 0:
         return 0
@@ -99,12 +99,16 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     t1 = clock_ns()
     t3 = 0
     while count:
-        flags |= decode_burst(&engine.decode, &slot.burst, first, count)
+        walked = decode_burst(&engine.decode, &slot.burst, first, count)
+        flags |= walked
         t2 = clock_ns()
+        if walked == 0:
+            break
         first += count
         count = decap_burst(&engine.decode, &slot.burst, first - count, count)
-        t3 += clock_ns() - t2
-    t2 = clock_ns()
+        t4 = clock_ns()
+        t3 += t4 - t2
+        t2 = t4
     empty_arena(&slot.wholes)
     if flags & PM_FRAGMENT:
         reassemble(engine, slot)
@@ -130,6 +134,11 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
 cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const verdict_t *verdict) noexcept nogil:
     cdef const packet_meta_t *meta = &slot.burst.meta[packet]
     cdef packet_row_t *row
+    cdef uint32_t why = (KEEP_ALERTS if verdict.alerts else 0) | (KEEP_DROPS if verdict.action != ACTION_PASS else 0)
+    if verdict.action != ACTION_PASS:
+        bin_of(&engine.throughput, slot.burst.now[packet] // SECOND).dropped += 1
+    if why & engine.keep:
+        keep_packet(&engine.kept, &slot.burst, packet, why)
     engine.ledger_packets[verdict.ledger] += 1
     engine.ledger_bytes[verdict.ledger] += meta.wirelen
     add_run(&engine.runs, verdict, 1)
@@ -150,6 +159,22 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
             row.reason = verdict.reason
             row.ledger = verdict.ledger
             row.alerts = verdict.alerts
+
+
+cdef void count_throughput(engine_t *engine, const slot_t *slot) noexcept nogil:
+    """All packets between two ticks are of one second."""
+    cdef uint32_t i, tick = 0
+    cdef bin_t *bin = bin_of(&engine.throughput, slot.burst.now[0] // SECOND)
+    if slot.ticks == 0:
+        bin.packets += slot.burst.packets
+        bin.bytes += slot.bytes
+        return
+    for i in range(slot.burst.packets):
+        if tick < slot.ticks and slot.tick_at[tick] == i:
+            bin = bin_of(&engine.throughput, slot.burst.now[i] // SECOND)
+            tick += 1
+        bin.packets += 1
+        bin.bytes += slot.burst.meta[i].wirelen
 
 
 cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
@@ -174,6 +199,7 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
             buffers[i] = &slot.rows[i].events
         merge_rows(&engine.rows.events, buffers, engine.workers)
         merge_app_rows(&engine.rows, slot.rows, engine.workers)
+    count_throughput(engine, slot)
     clear_verdict(&verdict)
     if not eventful:
         engine.ledger_packets[LEDGER_INSPECTED] += slot.burst.packets
@@ -239,7 +265,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
         done += 1
         engine.published += 1
         n_following = 0
-        if done < bursts and fill_slot(engine, rx, following):
+        if done < bursts and engine.kept.used < KEPT_MAX and fill_slot(engine, rx, following):
             n_following = own_entries(engine, worker, following, &entries_following)
             prefetch_index(engine, following, entries_following, n_following)
         pass_slot(engine, worker, slot, entries, n)
@@ -253,7 +279,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
 cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Ingest in this thread, the workers in theirs, at most SLOTS bursts between the first and the last of them."""
     cdef uint32_t done = 0
-    while done < bursts:
+    while done < bursts and engine.kept.used < KEPT_MAX:
         if engine.published - engine.retired == SLOTS:
             retire_passed(engine, engine.retired + 1)
         if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:

@@ -78,7 +78,7 @@ cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept
 
 
 cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow) noexcept nogil:
-    return config.timeout[config.class_of[flow.proto]][flow.state]
+    return config.timeout[config.class_of[flow.key.proto]][flow.state]
 
 
 cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_key_t *key) noexcept nogil:
@@ -101,14 +101,14 @@ cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogi
 # Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
 # processor, and whether there was an answer yet is another: they are an index and a sum, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
-    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & config.answers[flow.proto]
+    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & config.answers[flow.key.proto]
     cdef uint32_t answered
     flow.last = now
     flow.pkts[to_client] += 1
     flow.bytes[to_client] += as_suricata_counts(meta) if config.captured_bytes else meta.wirelen
     flow.flags |= <uint16_t>(FLOW_SEEN_TO_SERVER >> to_client)
     # TCP is established by stream, and only for the packets after the handshake; an error about a flow is no answer in it
-    answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.proto != 6)
+    answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.key.proto != 6)
                 & (flow.state == FLOW_NEW) & (meta.flags // PM_QUOTED ^ 1))
     flow.state += <uint8_t>(answered * (FLOW_ESTABLISHED - FLOW_NEW))
     meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state != FLOW_NEW) * PM_ESTABLISHED

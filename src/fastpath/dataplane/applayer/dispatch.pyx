@@ -60,10 +60,10 @@ cdef bint hinted(const app_table_t *table, const app_context_t *context, uint32_
     """Is one of the flow's ports a usual one of the protocol's server?"""
     cdef const uint16_t *ports = &table.tcp_hint[proto][0]
     cdef uint32_t i
-    if context.flow.proto == UDP:
+    if context.flow.key.proto == UDP:
         ports = &table.udp_hint[proto][0]
     for i in range(HINTS_MAX):
-        if ports[i] and (ports[i] == context.flow.port[0] or ports[i] == context.flow.port[1]):
+        if ports[i] and (ports[i] == context.flow.key.port[0] or ports[i] == context.flow.key.port[1]):
             return True
     return False
 
@@ -72,7 +72,7 @@ cdef uint32_t ask_rooms(const app_table_t *table, app_context_t *context, uint32
                         uint32_t length, uint32_t flags, uint8_t *proto) noexcept nogil:
     """What the rooms say, most definite answer first; proto[0] is whose."""
     cdef uint32_t number, said, best = RECOGNISED_NO
-    cdef bint datagrams = context.flow.proto == UDP
+    cdef bint datagrams = context.flow.key.proto == UDP
     cdef const room_t *room
     for number in range(ALPROTO_FAILED + 1, ALPROTO_MAX):
         room = &table.room[number]
@@ -113,7 +113,7 @@ cdef uint32_t seek(const app_table_t *table, app_context_t *context, uint32_t di
         return said
     if said == RECOGNISED_MORE:
         app_event(app, APP_PROTO_DETECTION_SKIPPED)
-    if app.proto == ALPROTO_UNKNOWN and context.work.meet != NULL and context.flow.proto != UDP \
+    if app.proto == ALPROTO_UNKNOWN and context.work.meet != NULL and context.flow.key.proto != UDP \
             and context.work.meet(context, direction):
         app.proto = app.seen[0] = app.seen[1] = ALPROTO_FTP_DATA
         app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
