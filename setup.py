@@ -22,10 +22,10 @@ PACKAGES = {
     "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
     "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
-    "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
 }
 # what a module links against; every other module links nothing
 LINKS = {
+    "fastpath._core": ["libcrypto"],
     "fastpath.dataplane.applayer.tls": ["libcrypto"],
     "fastpath.dataplane.applayer.ssh": ["libcrypto"],
     "fastpath.dataplane.match.prefilter": ["libhs"],

@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTHING = {"PKG_CONFIG_LIBDIR": "/nowhere", "PKG_CONFIG_PATH": ""}
 
+
+def given(*packages: str) -> dict[str, str]:
+    """Flags from the environment stand for what pkg-config would say."""
+    return {f"FASTPATH_{package}_{kind}": "" for package in packages for kind in ("CFLAGS", "LIBS")}
 
 
 @pytest.mark.parametrize(("environment", "named"), [
-    ({"PKG_CONFIG_LIBDIR": "/nowhere", "PKG_CONFIG_PATH": ""}, ("libpcre2-dev", "pcre2-devel", "brew install pcre2")),
-    ({"PKG_CONFIG_LIBDIR": "/nowhere", "PKG_CONFIG_PATH": "", "FASTPATH_LIBPCRE2_8_CFLAGS": "", "FASTPATH_LIBPCRE2_8_LIBS": ""},
-     ("libhyperscan-dev", "hyperscan-devel", "brew install vectorscan", "FASTPATH_LIBHS_CFLAGS")),
+    (NOTHING, ("libssl-dev", "openssl-devel", "brew install openssl", "FASTPATH_LIBCRYPTO_CFLAGS")),
+    (NOTHING | given("LIBCRYPTO"), ("zlib1g-dev", "zlib-devel", "brew install zlib")),
+    (NOTHING | given("LIBCRYPTO", "ZLIB"), ("libpcre2-dev", "pcre2-devel", "brew install pcre2")),
+    (NOTHING | given("LIBCRYPTO", "ZLIB", "LIBPCRE2_8"), ("libhyperscan-dev", "hyperscan-devel", "brew install vectorscan", "FASTPATH_LIBHS_CFLAGS")),
     ({"PATH": "/nowhere"}, ("apt install pkg-config", "dnf install pkgconf", "brew install pkgconf")),
 ])
 def test_missing_library(environment, named):

@@ -8,12 +8,13 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t, app_work_t
 from fastpath.dataplane.applayer.dispatch cimport app_table_t
+from fastpath.dataplane.applayer.expectations cimport expectations_t
 from fastpath.dataplane.arena cimport arena_t
 from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
-from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, window_t
+from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
@@ -83,6 +84,8 @@ cdef struct engine_t:
     flow_config_t flow
     stream_config_t stream
     app_table_t apps
+    shared_t shared             # what spans flows in the rules
+    expectations_t *expectations    # flows that others told of: the ordered section
     bucket_t *bucket
     device_t *device            # one slice a bucket
     worker_t *worker

@@ -15,6 +15,9 @@ from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
     FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
 )
+from fastpath.dataplane.applayer.expectations cimport (
+    announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
+)
 from fastpath.dataplane.applayer.fileinfo cimport say_file
 from fastpath.dataplane.applayer.files cimport file_close
 from fastpath.dataplane.arena cimport close_arena, empty_arena
@@ -37,13 +40,16 @@ from fastpath.dataplane.match.program cimport (
     INSPECT_FLUSH, INSPECT_IN_STREAM, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
     MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
+from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
+from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
+from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
     add_row, add_run, begin_app_row, close_buffer, close_rows, end_app_row, entry_order, merge_app_rows, merge_rows, open_buffer,
     open_rows, packet_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
@@ -149,6 +155,14 @@ cdef class DataPlane:
         open_rows(&engine.rows)
         open_buffer(&engine.runs, sizeof(verdict_run_t))
         open_buffer(&engine.packets, sizeof(packet_row_t))
+        if engine.workers > 1:
+            engine.shared.wait = wait_worker
+        engine.shared.xbits = open_xbits(settings.get("xbits_memcap", 16 << 20))
+        if engine.shared.xbits == NULL:
+            raise MemoryError("no memory for the bits of hosts")
+        engine.expectations = <expectations_t *>calloc(1, sizeof(expectations_t))
+        if engine.expectations == NULL:
+            raise MemoryError("no memory for the flows that others tell of")
         engine.thresholds = open_thresholds(settings.get("threshold_memcap", 16 << 20))
         if engine.thresholds == NULL:
             raise MemoryError("no memory for the threshold table")
@@ -169,8 +183,11 @@ cdef class DataPlane:
             engine.worker[i].context.config = &engine.apps.config
             engine.worker[i].context.work = &engine.worker[i].work
             engine.worker[i].work.room = <uint8_t *>calloc(1, WORK_ROOM)
+            engine.worker[i].work.worker = &engine.worker[i]
+            engine.worker[i].work.meet = meet_flow
+            engine.worker[i].work.announced = calloc(1, sizeof(announced_t))
             engine.worker[i].flush = <burst_t *>aligned_alloc(CACHE_LINE, sizeof(burst_t))
-            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL:
+            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL or engine.worker[i].work.announced == NULL:
                 raise MemoryError("no memory for a worker")
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
         for i in range(engine.buckets):
@@ -189,6 +206,8 @@ cdef class DataPlane:
         self.engine.flow.memcap = settings["flow_memcap"] // self.engine.buckets
         for protocol, flow_class in ((6, CLASS_TCP), (17, CLASS_UDP), (1, CLASS_ICMP), (58, CLASS_ICMP)):
             self.engine.flow.class_of[protocol] = flow_class
+        for protocol in (1, 6, 17, 58, 132):        # as in Suricata, of the others neither end is the client
+            self.engine.flow.answers[protocol] = 1
         self.engine.flow.captured_bytes = settings.get("compat", False)
         for i, name in enumerate(("default", "tcp", "udp", "icmp")):
             for j, state in enumerate(("new", "established", "closed")):
@@ -203,7 +222,7 @@ cdef class DataPlane:
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
         config.midstream, config.async_oneside = settings["midstream"], settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
-        config.compare_overlaps = settings["compare_overlaps"]
+        config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
 
@@ -238,9 +257,13 @@ cdef class DataPlane:
         close_buffer(&engine.packets)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
+        if engine.shared.xbits != NULL:
+            close_xbits(engine.shared.xbits)
+        free(engine.expectations)
         if engine.worker != NULL:
             for i in range(engine.workers):
                 free(engine.worker[i].work.room)
+                free(engine.worker[i].work.announced)
                 free(engine.worker[i].flush)
         free(engine.worker)
         free(engine.bucket)
@@ -309,10 +332,12 @@ cdef class DataPlane:
         self.epoch = self.epoch % 255 + 1
         database.set_epoch(self.epoch)
         for i, scratch in enumerate(rooms):
+            scratch.at.shared = &self.engine.shared
+            scratch.at.worker = &self.engine.worker[i]
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
-        self.engine.sessions = self.engine.keep_apps or self.engine.rules != NULL
+        self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""
@@ -372,6 +397,8 @@ cdef class DataPlane:
         self.flush_next = 0
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
+        clear_xbits(self.engine.shared.xbits)
+        memset(self.engine.expectations, 0, sizeof(expectations_t))
         clear_defrag(&self.engine.defrag)
         return False
 
@@ -441,7 +468,8 @@ cdef class DataPlane:
             device["packets"] += engine.device[i].pkts
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
-        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]} for i, name in enumerate(("ipv4", "ipv6"))}
+        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]}
+                  for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
         lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \

@@ -23,6 +23,32 @@ cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, 
             return
 
 
+cdef uint32_t meet_flow(app_context_t *context, uint32_t direction) noexcept nogil:
+    """Is this flow one that another told of? What the other told hangs on the session then."""
+    cdef worker_t *worker = <worker_t *>context.work.worker
+    cdef flow_key_t key = flow_key_of(context.flow)
+    cdef uint16_t server_port = key.port[0 if context.flow.flags & FLOW_REVERSED else 1]
+    cdef expectation_t *expected = <expectation_t *>pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(expectation_t))
+    if expected == NULL:
+        return False
+    if worker.engine.workers > 1:
+        wait_turn(worker.engine, worker)
+    if not meet_expectation(worker.engine.expectations, &key, server_port, direction, context.now, expected):
+        pool_give(context.pool, ACCOUNT_APPLAYER, expected, sizeof(expectation_t))
+        return False
+    context.app.expected = expected
+    return True
+
+
+cdef void remember_expectations(engine_t *engine, worker_t *worker) noexcept nogil:
+    """What rooms announced while they parsed is known to all from here on."""
+    cdef announced_t *announced = <announced_t *>worker.work.announced
+    if announced.count:
+        if engine.workers > 1:
+            wait_turn(engine, worker)
+        remember_announced(engine.expectations, announced)
+
+
 cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
     """Both directions, first the one that this entry acknowledges. What one was recognised as lets go what the other holds."""
     cdef uint8_t proto = context.app.proto
@@ -72,7 +98,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     cdef inspection_t *inspection = &worker.inspection
     cdef app_context_t *context = &worker.context
     cdef pool_t *pool = &engine.bucket[meta.bucket].pool
-    cdef uint32_t sought = 0
+    cdef uint32_t direction = meta.flags // PM_TO_CLIENT & 1
     memset(inspection, 0, sizeof(inspection_t))
     worker.raw.started = 0
     worker.raw.progress = 0
@@ -88,11 +114,11 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if not enter_session(engine, worker, flow, pool, now):
         return
     inspection.events_before = context.app.event_count
-    sought = context.app.flags & (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT)
     if flow.proto == TCP:
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
-    elif meta.payload_len and feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
+            remember_expectations(engine, worker)
+    elif meta.payload_len and feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload,
                                             meta.payload_len) & FEED_REVERSED:
         turn_flow_round(flow, meta)
     inspection.context = context
@@ -101,7 +127,12 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         inspection.flags |= INSPECT_TX
     if context.app.flags & APP_NO_PAYLOAD:
         inspection.flags |= INSPECT_NO_PAYLOAD
-    if context.app.flags & (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT) & ~sought:
+    direction = meta.flags // PM_TO_CLIENT & 1
+    if flow.proto == UDP:
+        if context.app.proto > ALPROTO_FAILED:
+            inspection.flags |= INSPECT_PROTO_FOUND
+    elif context.app.flags & APP_SOUGHT_TO_SERVER << direction and not context.app.flags & APP_TOLD_TO_SERVER << direction:
+        context.app.flags |= APP_TOLD_TO_SERVER << direction
         inspection.flags |= INSPECT_PROTO_FOUND
 
 
@@ -289,6 +320,17 @@ cdef void name_protocols(const app_t *app, uint8_t *protocols) noexcept nogil:
         protocols[3] = app.original_proto
 
 
+cdef bint has_more(const app_t *app, uint32_t direction) noexcept nogil:
+    """Is there a transaction that the rules have not seen to its end in this direction, or that has not been written?"""
+    cdef const tx_t *tx = app.first
+    cdef uint16_t done = TX_DETECTED_TO_SERVER << direction | TX_LOGGED_TO_SERVER | TX_LOGGED_TO_CLIENT
+    while tx != NULL:
+        if tx.flags & done != done:
+            return True
+        tx = tx.next
+    return False
+
+
 cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint8_t *protocols) noexcept nogil:
     """What is left of a flow is inspected and written, and its session freed. Fills in its protocols."""
     cdef uint32_t direction, left
@@ -297,7 +339,8 @@ cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *
     if flow.proto == TCP:
         left = left_in_stream(flow)
         for direction in range(2):
-            if left & STREAM_FED_TO_SERVER << direction or flow.more.app != NULL and engine.rules != NULL:
+            if left & STREAM_FED_TO_SERVER << direction or engine.rules != NULL and flow.more.app != NULL \
+                    and has_more(<const app_t *>flow.more.app, direction):
                 flush_direction(engine, worker, bucket, flow, direction)
     if flow.more.app != NULL and enter_session(engine, worker, flow, &engine.bucket[bucket].pool, flow.last):
         make_pseudo(worker, bucket, flow, TO_SERVER)

@@ -60,6 +60,15 @@ cdef bint hit_device(engine_t *engine, flow_t *flow, const packet_meta_t *meta, 
     return True
 
 
+cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:
+    """Does stream follow this TCP flow? Without rules, or from a time without, its flags alone are followed."""
+    return engine.sessions and (flow.more != NULL or flow.tcp_state == TCP_NONE)
+
+
+cdef inline bint begins_again(const engine_t *engine, const flow_t *flow, const packet_meta_t *meta) noexcept nogil:
+    return begins_anew(&engine.stream, flow, meta) if has_session(engine, flow) else follows_the_end(flow, meta)
+
+
 cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, uint64_t now) noexcept nogil:
     """The flow of a keyed entry, counted; NULL where it has none (an ICMP error about an unknown flow, the memcap)."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
@@ -75,7 +84,7 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
         if flow == NULL:
             worker.flow_failed += 1
             return NULL
-    elif flow.last + timeout_of(&engine.flow, flow) <= now or begins_anew(&engine.stream, flow, meta):
+    elif flow.last + timeout_of(&engine.flow, flow) <= now or begins_again(engine, flow, meta):
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
                      END_TIMEOUT if flow.last + timeout_of(&engine.flow, flow) <= now else END_REUSE)
     count_on_flow(&engine.flow, flow, meta, now)
@@ -93,6 +102,11 @@ cdef void wait_turn(engine_t *engine, worker_t *worker) noexcept nogil:
             i += 1
         else:
             sched_yield()
+
+
+cdef void wait_worker(void *worker) noexcept nogil:
+    """wait_turn for the rules: shared_t.wait."""
+    wait_turn((<worker_t *>worker).engine, <worker_t *>worker)
 
 
 cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
@@ -165,7 +179,11 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
                             uint64_t now) noexcept nogil:
     """TCP: state and reassembly; what take_segment says."""
     cdef bucket_t *bucket = &engine.bucket[meta.bucket]
-    cdef uint32_t told = take_segment(&engine.stream, &bucket.pool, flow, burst, entry, now)
+    cdef uint32_t told
+    if has_session(engine, flow):
+        told = take_segment(&engine.stream, &bucket.pool, flow, burst, entry, now)
+    else:
+        told = follow_flags(flow, meta) * STREAM_CLOSED_NOW
     if told & STREAM_CLOSED_NOW:
         rearm_flow(bucket, flow)
         if flow.more != NULL and flow.more.session:
@@ -200,6 +218,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if flow != NULL:
         if meta.proto == TCP and not meta.flags & PM_QUOTED:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
+            if told & STREAM_REJECTED and engine.inline_mode:
+                raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
+                slot.eventful[worker.number] = 1
         if flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
             slot.eventful[worker.number] = 1
             decided = hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)

@@ -175,6 +175,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
     from fastpath.rules.classification import load_classifications, load_references
+    from fastpath.rules.reputation import Reputations
 
     files: list[Any] = list(only)
     if not only:
@@ -194,7 +195,11 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
                                 ("reference-config-file", "references", load_references)):
             if settings.get(key) is not None:
                 options[name] = load(settings[key])
+        if settings.get("reputation-categories-file") is not None:
+            options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         rules = RuleSet.load(files, variables=settings.variables, **options)
+        if settings.get("threshold-file") is not None:
+            rules.limit(settings["threshold-file"])
     except (OSError, ValueError) as error:
         fail(str(error))
     refused = sum(not refusal.malformed for refusal in rules.refusals)

@@ -49,6 +49,8 @@ EXCEPTIONS = {
     "forced": "flows ended early at the flow memcap",
     "memcap_hits": "requests for memory that the flow memcap refused",
     "flow_failed": "packets that could have no flow",
+    "given_up": "datagrams that defrag gave up",
+    "left_out": "fragments that defrag left out",
     "events_lost": "events beyond the room of a burst",
     "rows_lost": "rows for which there was no memory",
 }
@@ -71,7 +73,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
 
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
-    (what a memory cap or the lack of memory did); throughput (by packet time, where rows of packets were asked for).
+    (what a memory cap or the lack of memory did); defrag (fragments and packets made whole, by IP version); throughput (by packet time, where rows of packets were asked for).
     """
     seconds = counted["run_ns"] / SECOND
     verdicts: dict[str, int] = {}
@@ -88,8 +90,8 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "alerts": run.counts["alerts"], "flows": counted["flows"] | {"rows": run.counts["flows"]},
         "verdicts": verdicts, "reasons": reasons,
         "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
-        "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name))},
-        "device": counted["device"], "throughput": run.throughput.bins(),
+        "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name) or counted["defrag"].get(name))},
+        "defrag": counted["defrag"], "device": counted["device"], "throughput": run.throughput.bins(),
     }
 
 

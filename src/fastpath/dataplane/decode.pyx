@@ -228,6 +228,7 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
         walk.step = STEP_IPV4 if meta.frame[meta.l3] >> 4 == 4 else STEP_IPV6
     else:
         walk.step = first_step(config, meta.linktype, meta.depth)
+        walk.before = meta.hash if meta.depth else 0    # by decap
     meta.hash = 0
     meta.l3 = meta.l4 = meta.payload = meta.inner = NO_INDEX
     meta.payload_len = 0
@@ -254,8 +255,8 @@ cdef void decode_entry(const decode_config_t *config, burst_t *burst, uint32_t e
         if walk.step == STEP_TRANSPORT and walk.at <= OFFSET_MAX:
             walk_transport(&walk)
             continue
-        walk.layers += 1
-        if walk.layers >= config.max_layers or walk.at > OFFSET_MAX:
+        walk.layers += walk.step not in (STEP_RAW, STEP_NULL, STEP_PPPOE_SESSION, STEP_PPPOE_DISCOVERY)     # as Suricata counts
+        if walk.before + walk.layers >= config.max_layers or walk.at > OFFSET_MAX:
             malformed(&walk, EVENT_TOO_MANY_LAYERS)
         elif walk.step == STEP_ETHERNET:
             walk_ethernet(&walk)

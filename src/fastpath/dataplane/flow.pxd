@@ -27,6 +27,7 @@ cdef struct flow_slot_t:
 cdef struct flow_config_t:
     uint64_t timeout[4][3]      # ns, by flow_class and flow_state
     uint8_t class_of[256]       # flow_class by IP protocol
+    uint8_t answers[256]        # 1: packets against the initiator's direction are to the client; 0: all are to the server
     uint64_t memcap             # bytes a bucket
     bint captured_bytes         # count a flow's bytes as Suricata does, instead of those on the wire
 
@@ -100,7 +101,7 @@ cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogi
 # Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
 # processor, and whether there was an answer yet is another: they are an index and a sum, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
-    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & 1
+    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & config.answers[flow.proto]
     cdef uint32_t answered
     flow.last = now
     flow.pkts[to_client] += 1

@@ -6,8 +6,9 @@ from libc.string cimport memcpy, memset
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, put_raw
 from fastpath.dataplane.hash cimport flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.types cimport (
-    FLOW_REVERSED, NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED,
-    PM_TO_CLIENT, SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
+    FLOW_REVERSED, NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED, PM_TO_CLIENT,
+    SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t,
+    verdict_t,
 )
 
 
@@ -181,6 +182,7 @@ cdef uint8_t write_end_points(flow_key_t *row, const burst_t *burst, uint32_t en
     cdef uint32_t size = 4 if meta.net == NET_IPV4 else 16
     cdef const uint8_t *source
     if meta.net == NET_NONE:
+        row.tunnel = burst.key[entry].tunnel
         return 0
     row[0] = burst.key[entry]
     if meta.flags & PM_KEYED and not meta.flags & PM_QUOTED:

@@ -48,7 +48,7 @@ typedef struct packet_meta {
     const uint8_t *frame;       /* first byte of this entry: link header of a wire packet, or the inner packet. Borrowed. */
     uint64_t ts;                /* ns since 1970, as the capture says */
     uint32_t caplen, wirelen;   /* bytes from frame: captured, and on the wire */
-    uint32_t hash;              /* of the flow key, symmetric */
+    uint32_t hash;              /* of the flow key, symmetric; up to steer: headers decoded so far, for decap */
     uint32_t flags;             /* PM_* */
     uint32_t tunnel_id;         /* VNI, TEID, GRE key or ERSPAN session of the tunnel that carried this entry */
     uint16_t l3, l4;            /* offsets from frame; NO_INDEX where absent */
@@ -103,7 +103,8 @@ enum action { ACTION_PASS, ACTION_DROP, ACTION_REJECT, ACTION_REJECT_DST, ACTION
     X(REASON_OFFLOAD_FORWARD, "offloaded: forward") \
     X(REASON_MALFORMED, "malformed") \
     X(REASON_FLOW_MEMCAP, "flow memcap") \
-    X(REASON_ISOLATED, "isolated")
+    X(REASON_ISOLATED, "isolated") \
+    X(REASON_STREAM, "stream error")
 
 #define FASTPATH_ENUM(name, text) name,
 enum reason { FASTPATH_REASONS(FASTPATH_ENUM) REASON_MAX };
@@ -195,6 +196,7 @@ typedef struct tcp_half {       /* what one side sends, as the other acknowledge
     uint32_t window;            /* that the other side announced last, scaled */
     uint32_t last_ts;           /* timestamp option (RFC 7323) */
 } tcp_half_t;
+_Static_assert(sizeof(tcp_half_t) == 24, "no padding");
 
 typedef struct tcp_session {
     tcp_half_t half[2];         /* of the client, of the server: indexed by the direction of their segments */

@@ -297,6 +297,7 @@ class EveWriter:
             "uptime": int(stats["seconds"]),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
                         "event": events},
+            "defrag": {version: stats["defrag"][version] for version in ("ipv4", "ipv6")},
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
             "detect": {"alert": stats["alerts"]},
         }}

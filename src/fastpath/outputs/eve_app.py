@@ -17,6 +17,8 @@ from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 #: enum app_row_kind
 EVENT, FILE, ANOMALY, ALERT = range(4)
 NO_TX = (1 << 64) - 1
+#: Protocols whose events EVE writes in capitals.
+CAPITALS = ("applayer", "smtp")
 #: Number of a protocol -> its name in `app_proto`.
 APP_PROTOS = {number: name for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["bittorrent-dht"]: "bittorrent-dht"}
 #: Number of a protocol -> the type of its events.
@@ -88,7 +90,11 @@ class AppRows:
             row = self.rows[i]
             kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
             if kind == EVENT and EVENT_TYPES[proto] in kinds:
-                yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | self.record(i)
+                record = self.record(i)
+                # a DNS request with several questions says so in as many events
+                said = record["dns"] if isinstance(record.get("dns"), list) else [None]
+                for one in said:
+                    yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | (record if one is None else {"dns": one})
             elif kind == FILE and "fileinfo" in kinds:
                 record = self.record(i)
                 record["fileinfo"]["tx_id"] = tx
@@ -102,4 +108,4 @@ class AppRows:
                 if proto:
                     event["app_proto"] = APP_PROTOS[proto]
                 layer = "proto_detect" if of == "applayer" else "proto_parser"
-                yield event | {"anomaly": {"type": "applayer", "event": name.upper() if of == "applayer" else name, "layer": layer}}
+                yield event | {"anomaly": {"type": "applayer", "event": name.upper() if of in CAPITALS else name, "layer": layer}}

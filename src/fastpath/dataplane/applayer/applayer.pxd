@@ -99,7 +99,8 @@ cdef extern from "applayer/config.h" nogil:
         FILE_HAS_GAPS, FILE_STORED, FILE_LOGGED, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_NO_INSPECTION
     enum:
         APP_SOUGHT_TO_SERVER, APP_SOUGHT_TO_CLIENT, APP_STOPPED_TO_SERVER, APP_STOPPED_TO_CLIENT, APP_RAW_TO_SERVER
-        APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE
+        APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_TOLD_TO_SERVER
+        APP_TOLD_TO_CLIENT
     enum:
         PARSE_GAP, PARSE_EOF, PARSE_START, PARSE_DATAGRAM
     enum:
@@ -135,7 +136,7 @@ cdef extern from "applayer/config.h" nogil:
         uint16_t flags
         uint8_t progress[2]
         uint8_t inspected[2]
-        uint8_t event_count, events_logged, stream_logged
+        uint8_t event_count, events_logged
         uint16_t events[12]
         uint64_t first_ordinal
         void *detect[2]
@@ -200,9 +201,14 @@ cdef extern from "applayer/config.h" nogil:
         dcerpc_config_t dcerpc
         files_config_t files
 
+    ctypedef struct app_context_t
+
     ctypedef struct app_work_t:
         uint8_t *room
         void *of_room[64]
+        void *worker
+        uint32_t (*meet)(app_context_t *context, uint32_t direction) noexcept nogil
+        void *announced
 
     ctypedef struct app_context_t:
         flow_t *flow

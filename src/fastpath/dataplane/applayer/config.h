@@ -45,6 +45,11 @@ enum { WORK_ROOM = 1 << 18 };
 typedef struct app_work {       /* one a worker */
     uint8_t *room;              /* WORK_ROOM bytes: holds what a buffer() call builds, until the next one */
     void *of_room[ALPROTO_MAX]; /* what a room keeps from call to call: an inflater, say; freed with the worker by free_work */
+    struct worker *worker;      /* whose it is: for `meet` */
+    /* Whether another flow told of this one, whose data come in this direction and are of no protocol that can be recognised:
+       then app_t.expected holds what it told. NULL: nobody asks. */
+    uint32_t (*meet)(app_context_t *context, uint32_t direction);
+    void *announced;            /* announced_t: flows that rooms told of and that are not in the table yet (expectations.pxd) */
 } app_work_t;
 
 #endif

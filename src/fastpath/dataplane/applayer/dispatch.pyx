@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport *
+from fastpath.dataplane.applayer.expectations cimport expectation_t
 from fastpath.dataplane.applayer.files cimport free_files
 from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
@@ -112,6 +113,11 @@ cdef uint32_t seek(const app_table_t *table, app_context_t *context, uint32_t di
         return said
     if said == RECOGNISED_MORE:
         app_event(app, APP_PROTO_DETECTION_SKIPPED)
+    if app.proto == ALPROTO_UNKNOWN and context.work.meet != NULL and context.flow.proto != UDP \
+            and context.work.meet(context, direction):
+        app.proto = app.seen[0] = app.seen[1] = ALPROTO_FTP_DATA
+        app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
+        return RECOGNISED_YES
     if app.proto == ALPROTO_UNKNOWN:
         if app.flags & APP_SOUGHT_TO_SERVER << other:
             app.proto = ALPROTO_FAILED
@@ -165,7 +171,7 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
                 return 0
     if app.proto == ALPROTO_UNKNOWN:
         # this direction is given up and waits for the other
-        return length if length > RECOGNITION_MAX or flags & PARSE_GAP else 0
+        return length if length > RECOGNITION_MAX and not flags & PARSE_GAP else 0
     room = room_of(table, context)
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         app.fed[direction] += length
@@ -279,6 +285,8 @@ cdef void close_session(const app_table_t *table, app_context_t *context) noexce
     free_transactions(table, context)
     if table.room[app.proto].free_state != NULL:
         table.room[app.proto].free_state(context)
+    if context.work.meet != NULL:
+        pool_give(context.pool, ACCOUNT_APPLAYER, app.expected, sizeof(expectation_t))
     pool_give(context.pool, ACCOUNT_APPLAYER, app, sizeof(app_t))
     context.app = NULL
     context.flow.more.app = NULL

@@ -118,14 +118,15 @@ cdef inline uint32_t read_name(const message_t *message, uint32_t at, uint32_t e
 
 cdef inline uint32_t read_record(const message_t *message, uint32_t at, name_t *name, record_t *record) noexcept nogil:
     """The record at an offset, its name read into `name`, its data not read."""
-    cdef uint32_t behind = 0, size
-    cdef uint32_t status = read_name(message, at, message.length, name, &behind)
+    cdef uint32_t behind = 0, size, status
+    record.name = record.data = record.end = at
+    record.rrtype = 0
+    status = read_name(message, at, message.length, name, &behind)
     if status != DNS_READ:
         return status
     if message.length - behind < 10:
         return DNS_SHORT
     size = be16(message.data + behind + 8)
-    record.name = at
     record.rrtype = be16(message.data + behind)
     record.ttl = be32(message.data + behind + 4)
     record.data = behind + 10

@@ -18,10 +18,11 @@ cdef extern from * nogil:
     static inline const char *rrtype_name(unsigned rrtype)
     {
         static const char *const low[] = {
-            NULL, "A", "NS", "ND", "MF", "CNAME", "SOA", "MB", "MG", "MR", "NULL", "WKS", "PTR", "HINFO", "MINFO", "MX", "TXT", "RP",
-            "AFSDB", "X25", "ISDN", "RT", "NSAP", "NSAPPT", "SIG", "KEY", "PX", "GPOS", "AAAA", "LOC", "NXT", NULL, NULL, "SRV", "ATMA",
-            "NAPTR", "KX", "CERT", "A6", "DNAME", NULL, "OPT", "APL", "DS", "SSHFP", "IPSECKEY", "RRSIG", "NSEC", "DNSKEY", "DHCID",
-            "NSEC3", "NSEC3PARAM", "TLSA", NULL, NULL, "HIP", NULL, NULL, NULL, "CDS", "CDSNKEY", NULL, NULL, NULL, NULL, "HTTPS" };
+            NULL, "A", "NS", "ND", "MF", "CNAME", "SOA", "MB", "MG", "MR", "NULL", "WKS", "PTR", "HINFO", "MINFO",
+            "MX", "TXT", "RP", "AFSDB", "X25", "ISDN", "RT", "NSAP", "NSAPPT", "SIG", "KEY", "PX", "GPOS", "AAAA",
+            "LOC", "NXT", NULL, NULL, "SRV", "ATMA", "NAPTR", "KX", "CERT", "A6", "DNAME", NULL, "OPT", "APL", "DS",
+            "SSHFP", "IPSECKEY", "RRSIG", "NSEC", "DNSKEY", "DHCID", "NSEC3", "NSEC3PARAM", "TLSA", NULL, NULL, "HIP",
+            NULL, NULL, NULL, "CDS", "CDSNKEY", NULL, NULL, NULL, NULL, "HTTPS" };
         if (rrtype < sizeof(low) / sizeof(low[0]))
             return low[rrtype];
         switch (rrtype) {
@@ -36,8 +37,9 @@ cdef extern from * nogil:
     }
     static inline const char *rcode_name(unsigned rcode)
     {
-        static const char *const names[] = { "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-            "NXRRSET", "NOTAUTH", "NOTZONE", "11", "12", "13", "14", "15" };
+        static const char *const names[] = {
+            "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
+            "NOTZONE", "11", "12", "13", "14", "15" };
         return names[rcode & 15];
     }
     """
@@ -54,6 +56,7 @@ ctypedef struct dns_tx_t:
     bytes_t message
     uint64_t opcode
     uint32_t response           # in the direction of responses, whatever its header says
+    uint32_t walked, walked_at  # a question, and its offset: rules go through them in order
 
 ctypedef struct dns_state_t:    # made at the first gap
     uint32_t gap                # bytes are missing: the next ones may be no message
@@ -74,7 +77,8 @@ cdef uint32_t probe_message(const uint8_t *data, uint32_t length, uint32_t annou
     return RECOGNISED_YES if (be16(data + 2) & DNS_QR != 0) == (direction == TO_CLIENT) else RECOGNISED_REVERSED
 
 
-cdef uint32_t recognise_dns(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil:
+cdef uint32_t recognise_dns(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                            uint32_t hint) noexcept nogil:
     cdef uint32_t said
     if not hint:
         return RECOGNISED_NO
@@ -162,7 +166,8 @@ cdef parsed_t parse_stream(app_context_t *context, uint32_t direction, const uin
     return parsed
 
 
-cdef parsed_t parse_dns(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse_dns(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                        uint32_t flags) noexcept nogil:
     cdef parsed_t parsed
     parsed.consumed = length
     parsed.need = 0
@@ -203,17 +208,21 @@ cdef uint32_t dns_buffer(app_context_t *context, tx_t *tx, uint32_t direction, u
     cdef dns_tx_t *dns = <dns_tx_t *> tx
     cdef message_t message = message_of(dns)
     cdef name_t *name = <name_t *> context.work.room
-    cdef uint32_t at = DNS_HEADER, i
+    cdef uint32_t at = 0, i
     if message.length < DNS_HEADER:
         return VIEW_NONE
     if buffer == BUFFER_DNS_OPCODE:
         view.data = <const uint8_t *> &dns.opcode
         view.length = sizeof(dns.opcode)
     elif buffer == BUFFER_DNS_QUERY and not dns.response and index < be16(message.data + 4):
-        for i in range(index + 1):
-            if i:
-                at += 4
-            read_name(&message, at, message.length, name, &at)
+        if index < dns.walked or dns.walked == 0:
+            dns.walked = 0
+            dns.walked_at = DNS_HEADER
+        for i in range(dns.walked, index):
+            read_name(&message, dns.walked_at, message.length, name, &at)
+            dns.walked_at = at + 4
+        dns.walked = index
+        read_name(&message, dns.walked_at, message.length, name, &at)
         if name.length == 0:
             return VIEW_NONE
         view.data = name.text
@@ -246,7 +255,8 @@ cdef void put_address(writer_t *writer, const uint8_t *data, uint32_t length) no
     cdef uint32_t i, at = 0
     text[0] = 0
     if length == 4:
-        snprintf(text, sizeof(text), b"%u.%u.%u.%u", <uint32_t> data[0], <uint32_t> data[1], <uint32_t> data[2], <uint32_t> data[3])
+        snprintf(text, sizeof(text), b"%u.%u.%u.%u", <uint32_t> data[0], <uint32_t> data[1], <uint32_t> data[2],
+                 <uint32_t> data[3])
     elif length == 16:
         for i in range(8):
             at += snprintf(text + at, sizeof(text) - at, b"%04x:", <uint32_t> be16(data + 2 * i))
@@ -254,7 +264,8 @@ cdef void put_address(writer_t *writer, const uint8_t *data, uint32_t length) no
     put_text(writer, text)
 
 
-cdef void put_data(writer_t *writer, const message_t *message, const record_t *record, uint32_t at, name_t *name) noexcept nogil:
+cdef void put_data(writer_t *writer, const message_t *message, const record_t *record, uint32_t at,
+                   name_t *name) noexcept nogil:
     """The data of a record (of TXT: the string at an offset) as a value."""
     cdef const uint8_t *data = message.data + record.data
     cdef uint32_t rrtype = record.rrtype, behind = 0
@@ -299,8 +310,8 @@ cdef void put_data(writer_t *writer, const message_t *message, const record_t *r
 
 cdef const char *key_of(uint32_t rrtype) noexcept nogil:
     """Under which key the data of a record are written; NULL where they are not."""
-    if (rrtype == DNS_A or rrtype == DNS_AAAA or rrtype == DNS_TXT or rrtype == DNS_NULL or rrtype == DNS_CNAME or rrtype == DNS_NS
-            or rrtype == DNS_PTR or rrtype == DNS_MX):
+    if (rrtype == DNS_A or rrtype == DNS_AAAA or rrtype == DNS_TXT or rrtype == DNS_NULL or rrtype == DNS_CNAME
+            or rrtype == DNS_NS or rrtype == DNS_PTR or rrtype == DNS_MX):
         return b"rdata"
     if rrtype == DNS_SOA:
         return b"soa"
@@ -390,7 +401,8 @@ cdef void say_grouped(writer_t *writer, const message_t *message, uint32_t start
     close_nested(writer)
 
 
-cdef void put_query(writer_t *writer, const dns_tx_t *tx, uint32_t bits, const name_t *name, uint32_t rrtype, bint version) noexcept nogil:
+cdef void put_query(writer_t *writer, const dns_tx_t *tx, uint32_t bits, const name_t *name, uint32_t rrtype,
+                    bint version) noexcept nogil:
     open_map(writer)
     if version:
         say_uint(writer, b"version", 2)

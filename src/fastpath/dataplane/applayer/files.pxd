@@ -35,7 +35,7 @@ cdef extern from *:
     int SHA256_Final(uint8_t *, SHA256_CTX *) nogil
 
 cdef enum:
-    FILE_NAME_MAX = 2048
+    FILE_NAME_MAX = 4096
     FILE_HASHES = FILE_MD5 | FILE_SHA1 | FILE_SHA256
 
 cdef struct hashes_t:           # file_t.hashes, while it is open

@@ -21,8 +21,8 @@ cdef extern from *:
     """
     /* a request begins with one of these and a space or tab, in any case of letters */
     static const char *const http1_openings[] = {"get", "put", "post", "head", "trace", "options", "connect", "delete", "patch",
-        "propfind", "proppatch", "mkcol", "copy", "move", "lock", "unlock", "checkout", "uncheckout", "checkin", "update", "label",
-        "report", "mkworkspace", "mkactivity", "merge", "invalid", "version-control", "baseline-control"};
+        "propfind", "proppatch", "mkcol", "copy", "move", "lock", "unlock", "checkout", "uncheckout", "checkin", "update",
+        "label", "report", "mkworkspace", "mkactivity", "merge", "invalid", "version-control", "baseline-control"};
     #define HTTP1_OPENINGS (sizeof(http1_openings) / sizeof(http1_openings[0]))
     """
     const char *const http1_openings[]
@@ -96,7 +96,8 @@ cdef uint32_t run(app_context_t *context, http1_t *http, uint32_t direction) noe
     return STEP_MORE
 
 
-cdef uint32_t run_over(app_context_t *context, http1_t *http, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef uint32_t run_over(app_context_t *context, http1_t *http, uint32_t direction, const uint8_t *data,
+                       uint32_t length) noexcept nogil:
     cdef side_t *side = &http.side[direction]
     cdef uint32_t said
     side.data = data
@@ -144,7 +145,8 @@ cdef uint32_t close_side(app_context_t *context, http1_t *http, uint32_t directi
     return STEP_MORE
 
 
-cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                    uint32_t flags) noexcept nogil:
     cdef http1_t *http = state_of(context)
     cdef parsed_t parsed
     cdef uint32_t said = STEP_MORE
@@ -169,7 +171,8 @@ cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *d
 
 # ---- looking ----
 
-cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index, view_t *view) noexcept nogil:
+cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index,
+                     view_t *view) noexcept nogil:
     return http1_view(context, <http1_tx_t *> tx, direction, buffer, index, view)
 
 

@@ -13,7 +13,7 @@ from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_multipart cimport find_boundary, find_parameter, read_multipart
 from fastpath.dataplane.applayer.http1_state cimport (
     HTTP1_BODY_SETUP, HTTP1_FILE_TO_CLIENT, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, HTTP1_UPLOAD, METHOD_POST, METHOD_PUT,
-    bytes_of, header_t, http1_tx_t, is_blank, message_t, same, span_t,
+    bytes_of, header_t, http1_tx_t, is_blank, lower, message_t, span_t,
 )
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free
@@ -33,15 +33,14 @@ cdef inline int64_t digits(const uint8_t *data, uint32_t length, uint32_t *at) n
 
 
 cdef inline bint read_range(const uint8_t *data, uint32_t length, range_t *range) noexcept nogil:
-    """bytes first-last/size, either part a star."""
+    """unit first-last/size, either part a star."""
     cdef uint32_t at = 0
     range.start = range.end = range.size = -1
     while at < length and is_blank(data[at]):
         at += 1
-    if length - at < 6 or not same(data + at, 5, b"bytes", 5):
-        return False
-    at += 5
-    if not is_blank(data[at]):
+    while at < length and 97 <= lower(data[at]) <= 122:
+        at += 1
+    if at >= length or not is_blank(data[at]):
         return False
     while at < length and is_blank(data[at]):
         at += 1
@@ -96,7 +95,8 @@ cdef inline void add_download(app_context_t *context, http1_tx_t *tx, const uint
     cdef file_t *file
     if not tx.flags & HTTP1_FILE_TO_CLIENT:
         header = find_header(response, b"content-disposition", 19)
-        if header != NULL and find_parameter(bytes_of(&response.text, header.value), header.value.length, b"filename=", 9, &value):
+        if header != NULL and find_parameter(bytes_of(&response.text, header.value), header.value.length,
+                                             b"filename=", 9, &value):
             name = bytes_of(&response.text, header.value) + value.at
             name_length = value.length
             named = True
@@ -110,7 +110,9 @@ cdef inline void add_download(app_context_t *context, http1_tx_t *tx, const uint
         if header != NULL:
             if not read_range(bytes_of(&response.text, header.value), header.value.length, &range):
                 tx_event(&tx.head, HTTP1_RANGE_INVALID)
-            elif range.start >= 0:
+            elif range.start > range.end or (range.size >= 0 and range.end >= range.size):
+                tx_event(&tx.head, HTTP1_RANGE_INVALID)
+            elif range.size > 0 and range.start >= 0 and range.end - range.start + 1 < range.size:
                 file.start = <uint64_t> range.start
                 file.end = <uint64_t> range.end
     file_append(context, &tx.head, last_file(&tx.head, TO_CLIENT), data, length)
@@ -136,12 +138,18 @@ cdef inline void cut_upload(app_context_t *context, http1_tx_t *tx) noexcept nog
     end_body_file(context, tx, TO_SERVER, FILE_TRUNCATED)
 
 
-cdef inline void prune_body(message_t *message, const http1_config_t *config, uint32_t direction) noexcept nogil:
-    """Lets go of what no window will show again. A body that no rule looks at is taken for seen after a while."""
+cdef inline void prune_body(http1_tx_t *tx, const http1_config_t *config, uint32_t direction) noexcept nogil:
+    """Lets go of what no window will show again. A body, or file, that no rule looks at is taken for seen after a while."""
+    cdef message_t *message = &tx.side[direction]
+    cdef file_t *file = tx.head.files[direction]
     cdef uint64_t least = config.inspect_min[direction], window = config.inspect_window[direction]
     cdef uint64_t most = max(least, window)
     cdef uint64_t left, drop
-    if message.inspected == 0:
+    while file != NULL:
+        if file.data.length > 4 * most:
+            file_forget(file, file.size - most)
+        file = file.next
+    if message.inspected == 0 and config.body_limit[direction]:
         return
     if message.seen - message.inspected > 3 * most:
         message.inspected = message.seen - most
@@ -157,7 +165,8 @@ cdef inline void prune_body(message_t *message, const http1_config_t *config, ui
         message.base += drop
 
 
-cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
+                          uint32_t length) noexcept nogil:
     """Decoded bytes of a body. Beyond the limit the body and its file end."""
     cdef const http1_config_t *config = &context.config.http1
     cdef message_t *message = &tx.side[direction]
@@ -169,7 +178,7 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
         tx.flags |= HTTP1_BODY_SETUP
         if (tx.method == METHOD_POST and not find_boundary(context, tx)) or tx.method == METHOD_PUT:
             tx.flags |= HTTP1_UPLOAD
-    prune_body(message, config, direction)
+    prune_body(tx, config, direction)
     if limit and message.seen >= limit:
         end_body_file(context, tx, direction, FILE_TRUNCATED)
         return
@@ -196,7 +205,8 @@ cdef inline uint64_t window_start(uint64_t seen, uint64_t inspected, uint64_t wi
     return inspected - back if inspected > back else 0
 
 
-cdef inline uint32_t body_view(const http1_config_t *config, http1_tx_t *tx, uint32_t direction, bint ended, view_t *view) noexcept nogil:
+cdef inline uint32_t body_view(const http1_config_t *config, http1_tx_t *tx, uint32_t direction, bint ended,
+                               view_t *view) noexcept nogil:
     """http.request_body, http.response_body: from the start until there is enough, then window by window."""
     cdef message_t *message = &tx.side[direction]
     cdef uint64_t least = config.inspect_min[direction], limit = config.body_limit[direction], offset = 0
@@ -226,7 +236,9 @@ cdef inline uint32_t file_body_view(const http1_config_t *config, http1_tx_t *tx
         return VIEW_NONE
     if not config.body_inline and (limit == 0 or file.size < limit) and file.size < least and not over and not ended:
         return VIEW_LATER
-    return file_span(file, window_start(file.size, file.inspected, config.inspect_window[direction]) if file.inspected else 0, view)
+    if file.inspected == 0:
+        return file_span(file, 0, view)
+    return file_span(file, window_start(file.size, file.inspected, config.inspect_window[direction]), view)
 
 
 cdef inline void forget_inspected(const http1_config_t *config, http1_tx_t *tx, uint32_t direction, bint ended) noexcept nogil:

@@ -84,9 +84,9 @@ cdef inline uint32_t show_names(room_writer_t *out, const message_t *message, vi
 
 
 cdef inline uint32_t show_start(room_writer_t *out, const message_t *message, view_t *view) noexcept nogil:
-    """http.start: the first line and all headers."""
+    """http.start: the first line and all headers; without any there is none."""
     cdef uint32_t i
-    if not message.has_line:
+    if not message.has_line or message.header_count == 0:
         return VIEW_NONE
     put(out, message.line.data, message.line.length)
     put(out, <const uint8_t *> b"\r\n", 2)
@@ -151,7 +151,9 @@ cdef inline uint32_t http1_view(app_context_t *context, http1_tx_t *tx, uint32_t
     if buffer == BUFFER_HTTP_RESPONSE_HEADER:
         return one_header(&out, response, index, view)
     if buffer == BUFFER_HTTP_COOKIE:
-        return show_header(view, message, b"cookie", 6) if direction == TO_SERVER else show_header(view, message, b"set-cookie", 10)
+        if direction == TO_SERVER:
+            return show_header(view, message, b"cookie", 6)
+        return show_header(view, message, b"set-cookie", 10)
     if buffer == BUFFER_HTTP_HOST:
         return show_bytes(view, &tx.host, tx.has_host)
     if buffer == BUFFER_HTTP_HOST_RAW:

@@ -17,7 +17,8 @@ from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
 
 
 cdef inline header_t *header_at(const message_t *message, uint32_t index) noexcept nogil:
-    return (<header_t *> message.headers.data) + index
+    cdef void *table = message.headers.data
+    return <header_t *> table + index
 
 
 cdef inline header_t *find_header(const message_t *message, const char *name, uint32_t length) noexcept nogil:
@@ -31,7 +32,8 @@ cdef inline header_t *find_header(const message_t *message, const char *name, ui
     return NULL
 
 
-cdef inline bint add_text(app_context_t *context, message_t *message, const uint8_t *data, uint32_t length, span_t *span) noexcept nogil:
+cdef inline bint add_text(app_context_t *context, message_t *message, const uint8_t *data, uint32_t length,
+                          span_t *span) noexcept nogil:
     if <uint64_t> message.text.length + length > HEADER_TEXT_MAX:
         return False
     span.at = message.text.length
@@ -167,9 +169,7 @@ cdef inline bint read_header(app_context_t *context, http1_tx_t *tx, uint32_t di
         start = colon + 1
     while start < length and is_blank(data[start]):
         start += 1
-    end = start
-    while end < length and not (to_server and data[end] == 0):
-        end += 1
+    end = length
     while end > start + 1 and is_blank(data[end - 1]):
         end -= 1
     for i in range(name_end):

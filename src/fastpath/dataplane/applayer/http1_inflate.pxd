@@ -105,7 +105,8 @@ cdef inline bint try_again(app_context_t *context, inflater_t *inflater, const u
     return start_stream(context, inflater)
 
 
-cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
+                           uint32_t length) noexcept nogil:
     """Decoded bytes; False where there are so many for so few that it ends here."""
     cdef message_t *message = &tx.side[direction]
     message.entity += length

@@ -187,7 +187,8 @@ cdef inline host_t split_host(const uint8_t *data, uint32_t length) noexcept nog
     return out
 
 
-cdef inline bint set_host(app_context_t *context, bytes_t *host, const uint8_t *data, uint32_t length, bint lowered) noexcept nogil:
+cdef inline bint set_host(app_context_t *context, bytes_t *host, const uint8_t *data, uint32_t length,
+                          bint lowered) noexcept nogil:
     cdef uint32_t i
     host.length = 0
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, host, data, length):

@@ -9,7 +9,8 @@ from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, put_key
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER
 
 
-cdef inline void say_header(writer_t *writer, const char *key, const message_t *message, const char *name, uint32_t length) noexcept nogil:
+cdef inline void say_header(writer_t *writer, const char *key, const message_t *message, const char *name,
+                            uint32_t length) noexcept nogil:
     cdef header_t *header = find_header(message, name, length)
     if header != NULL:
         say_bytes(writer, key, bytes_of(&message.text, header.value), header.value.length)
@@ -50,16 +51,15 @@ cdef inline void say_range(writer_t *writer, const message_t *response) noexcept
 cdef inline uint32_t leading_number(const uint8_t *data, uint32_t length) noexcept nogil:
     cdef uint64_t value = 0
     cdef uint32_t at = 0
-    while at < length and 48 <= data[at] <= 57 and value < <uint64_t> 1 << 32:
+    while at < length and 48 <= data[at] <= 57:
         value = value * 10 + data[at] - 48
         at += 1
-    return <uint32_t> min(value, <uint64_t> 0xffffffff)
+    return <uint32_t> value
 
 
 cdef inline void http1_record(writer_t *writer, const http1_tx_t *tx) noexcept nogil:
     cdef const message_t *request = &tx.side[TO_SERVER]
     cdef const message_t *response = &tx.side[TO_CLIENT]
-    cdef uint32_t status
     put_key(writer, b"http")
     open_map(writer)
     if tx.has_host:
@@ -78,10 +78,7 @@ cdef inline void http1_record(writer_t *writer, const http1_tx_t *tx) noexcept n
     if request.has_protocol:
         say_bytes(writer, b"protocol", bytes_of(&request.line, request.third), request.third.length)
     if response.has_status:
-        status = leading_number(bytes_of(&response.line, response.second), response.second.length)
-        if status:
-            say_uint(writer, b"status", status)
-        if 300 < status < 400:
-            say_header(writer, b"redirect", response, b"location", 8)
+        say_uint(writer, b"status", leading_number(bytes_of(&response.line, response.second), response.second.length))
+        say_header(writer, b"redirect", response, b"location", 8)
     say_uint(writer, b"length", response.length)
     close_nested(writer)

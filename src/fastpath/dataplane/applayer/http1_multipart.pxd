@@ -12,15 +12,20 @@ from fastpath.dataplane.applayer.applayer cimport (
 from fastpath.dataplane.applayer.files cimport file_append, file_close, file_open, last_file
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_state cimport (
-    BOUNDARY_MAX, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, bytes_of, header_t, http1_tx_t, index_of, is_space, message_t, same, span_t,
+    BOUNDARY_MAX, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, bytes_of, header_t, http1_tx_t, index_of, is_space, message_t, same,
+    span_t,
 )
 from fastpath.dataplane.applayer.http1_uri cimport part
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport bytes_append
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER
 
+cdef enum:
+    PART_HEADERS_MAX = 1 << 14      # bytes: a part whose headers go on beyond them ends the search for parts
 
-cdef inline bint find_parameter(const uint8_t *data, uint32_t length, const char *name, uint32_t name_length, span_t *value) noexcept nogil:
+
+cdef inline bint find_parameter(const uint8_t *data, uint32_t length, const char *name, uint32_t name_length,
+                                span_t *value) noexcept nogil:
     """The value of a parameter (`name` in lower case, with its equals sign) among those that semicolons part, quotes left off."""
     cdef uint32_t at = 0, start, end, quotes = 0
     while at < length and is_space(data[at]):
@@ -104,9 +109,10 @@ cdef inline void read_multipart(app_context_t *context, http1_tx_t *tx, bint end
     if tx.flags & HTTP1_FILE_TO_SERVER:
         file = last_file(&tx.head, TO_SERVER)
         if start < 0 and not ended:
-            if length > size + 2:
-                file_append(context, &tx.head, file, data, length - size)
-                tx.parsed += length - size
+            if length > size + 1:
+                # the line end before a boundary, and the boundary but for its last byte, may be here
+                file_append(context, &tx.head, file, data, length - (size + 1))
+                tx.parsed += length - (size + 1)
             return
         stop = <uint32_t> max(start - 2, <int64_t> 0) if start >= 0 else length
         file_append(context, &tx.head, file, data, stop)
@@ -116,7 +122,9 @@ cdef inline void read_multipart(app_context_t *context, http1_tx_t *tx, bint end
         at = <uint32_t> start
         close = index_of(data + at, length - at, boundary, size + 2)
         end = index_of(data + at, length - at, <const uint8_t *> b"\r\n\r\n", 4)
-        if end < 0 or (close >= 0 and close == 0):
+        if end < 0 or close == 0:
+            if length - at > PART_HEADERS_MAX:
+                tx.boundary.length = 0
             break
         head = at + size + 2
         body = at + <uint32_t> end + 4

@@ -13,7 +13,7 @@ from fastpath.dataplane.applayer.http1_inflate cimport AS_DEFLATE, AS_GZIP, add_
 from fastpath.dataplane.applayer.http1_line cimport looks_like_response, read_response_line
 from fastpath.dataplane.applayer.http1_request cimport begin_tx, complete_request, request_line_done
 from fastpath.dataplane.applayer.http1_side cimport (
-    CHUNK_EMPTY, body_bytes, body_step, chunk_end_step, chunk_length, end_message, flush_header, header_line, hold,
+    CHUNK_EMPTY, add_raw, body_bytes, body_step, chunk_end_step, chunk_length, end_message, flush_header, header_line, hold,
     line_at_work, line_done, read_upto, shown, unread,
 )
 from fastpath.dataplane.applayer.http1_state cimport *
@@ -41,6 +41,7 @@ cdef inline http1_tx_t *answered_tx(app_context_t *context, http1_t *http) noexc
 cdef inline http1_tx_t *tx_without_request(app_context_t *context, http1_t *http) noexcept nogil:
     """For a response to nothing. The name stands where rules and logs look for a URI."""
     cdef side_t *requests = &http.side[TO_SERVER]
+    cdef const uint8_t *name = <const uint8_t *> HTTP1_NOT_SEEN
     cdef http1_tx_t *tx
     if requests.tx != NULL and requests.state == REQUEST_FINALIZE:
         complete_request(context, requests)
@@ -48,8 +49,8 @@ cdef inline http1_tx_t *tx_without_request(app_context_t *context, http1_t *http
     if tx == NULL:
         return NULL
     tx_event(&tx.head, HTTP1_UNABLE_TO_MATCH_RESPONSE_TO_REQUEST)
-    if not (bytes_append(context.pool, ACCOUNT_APPLAYER, &tx.side[TO_SERVER].line, <const uint8_t *> HTTP1_NOT_SEEN, HTTP1_NOT_SEEN_LENGTH)
-            and bytes_append(context.pool, ACCOUNT_APPLAYER, &tx.path, <const uint8_t *> HTTP1_NOT_SEEN, HTTP1_NOT_SEEN_LENGTH)):
+    if not (bytes_append(context.pool, ACCOUNT_APPLAYER, &tx.side[TO_SERVER].line, name, HTTP1_NOT_SEEN_LENGTH)
+            and bytes_append(context.pool, ACCOUNT_APPLAYER, &tx.path, name, HTTP1_NOT_SEEN_LENGTH)):
         return NULL
     tx.side[TO_SERVER].second = part(0, HTTP1_NOT_SEEN_LENGTH)
     tx.side[TO_SERVER].has_uri = True
@@ -143,6 +144,9 @@ cdef inline uint32_t response_line(app_context_t *context, side_t *side) noexcep
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &response.line, data, length):
         return STEP_ERROR
     read_response_line(tx)
+    if tx.flags & HTTP1_CONTINUED:
+        # the raw headers go on from the interim response to this one
+        add_raw(context, response, data, whole)
     line_done(side)
     side.state = RESPONSE_HEADERS
     if tx.status == 100:
@@ -233,6 +237,10 @@ cdef inline void upgrade(app_context_t *context, http1_t *http) noexcept nogil:
         context.app.flags |= APP_UPGRADE
 
 
+cdef inline bint has_word(const message_t *message, const header_t *header, const char *word, uint32_t length) noexcept nogil:
+    return index_of_caseless(bytes_of(&message.text, header.value), header.value.length, word, length) >= 0
+
+
 cdef inline uint32_t response_body_determine(app_context_t *context, http1_t *http) noexcept nogil:
     """Whether there is a body, and where it ends: RFC 7230 section 3.3.3, leaning to what browsers take for one."""
     cdef side_t *side = &http.side[TO_CLIENT]
@@ -240,7 +248,7 @@ cdef inline uint32_t response_body_determine(app_context_t *context, http1_t *ht
     cdef message_t *response = &tx.side[TO_CLIENT]
     cdef header_t *length = find_header(response, b"content-length", 14)
     cdef header_t *transfer = find_header(response, b"transfer-encoding", 17)
-    cdef header_t *kind
+    cdef header_t *kind = find_header(response, b"content-type", 12)
     if tx.method == METHOD_CONNECT:
         if 200 <= tx.status <= 299:
             side.state = RESPONSE_FINALIZE
@@ -270,8 +278,7 @@ cdef inline uint32_t response_body_determine(app_context_t *context, http1_t *ht
         side.state = RESPONSE_FINALIZE
         set_inflaters(context, side)
         return STEP_ON
-    kind = find_header(response, b"content-type", 12)
-    if transfer != NULL and index_of_caseless(bytes_of(&response.text, transfer.value), transfer.value.length, b"chunked", 7) >= 0:
+    if transfer != NULL and has_word(response, transfer, b"chunked", 7):
         if not same(bytes_of(&response.text, transfer.value), transfer.value.length, b"chunked", 7):
             tx_event(&tx.head, HTTP1_RESPONSE_ABNORMAL_TRANSFER_ENCODING)
         if response.protocol < PROTOCOL_1_1:
@@ -291,7 +298,7 @@ cdef inline uint32_t response_body_determine(app_context_t *context, http1_t *ht
             tx_progress(context, &tx.head, TO_CLIENT, HTTP1_BODY)
         else:
             side.state = RESPONSE_FINALIZE
-    elif kind != NULL and index_of_caseless(bytes_of(&response.text, kind.value), kind.value.length, b"multipart/byteranges", 20) >= 0:
+    elif kind != NULL and has_word(response, kind, b"multipart/byteranges", 20):
         tx_event(&tx.head, HTTP1_RESPONSE_MULTIPART_BYTERANGES)
         return STEP_ERROR
     else:
@@ -307,7 +314,7 @@ cdef inline uint32_t response_chunk_length(app_context_t *context, side_t *side)
     cdef http1_tx_t *tx = side.tx
     cdef const uint8_t *data
     cdef uint32_t length, at = side.start
-    cdef bint over = False, junk = False
+    cdef bint junk = False
     if side.held.length == 0:
         while at < side.length and (side.data[at] == 32 or 9 <= side.data[at] <= 13):
             at += 1

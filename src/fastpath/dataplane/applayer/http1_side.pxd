@@ -36,7 +36,8 @@ cdef inline bint hold(app_context_t *context, side_t *side, uint32_t direction) 
     return True
 
 
-cdef inline bint line_at_work(app_context_t *context, side_t *side, uint32_t direction, const uint8_t **data, uint32_t *length) noexcept nogil:
+cdef inline bint line_at_work(app_context_t *context, side_t *side, uint32_t direction, const uint8_t **data,
+                              uint32_t *length) noexcept nogil:
     """What was held and what was read since."""
     if side.held.length == 0:
         data[0] = side.data + side.start
@@ -90,7 +91,8 @@ cdef inline bint flush_header(app_context_t *context, side_t *side, uint32_t dir
     return True
 
 
-cdef inline bint header_line(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline bint header_line(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data,
+                             uint32_t length) noexcept nogil:
     """A line of a header block, with its end. What begins with a blank goes on with the header before."""
     cdef http1_tx_t *tx = side.tx
     if not add_raw(context, &tx.side[direction], data, length):
@@ -110,7 +112,8 @@ cdef inline bint header_line(app_context_t *context, side_t *side, uint32_t dire
 
 # ---- bodies ----
 
-cdef inline bint body_bytes(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline bint body_bytes(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data,
+                            uint32_t length) noexcept nogil:
     """Bytes of a body as they came. NULL: so many are missing."""
     cdef http1_tx_t *tx = side.tx
     cdef message_t *message = &tx.side[direction]

@@ -28,9 +28,9 @@ cdef enum response_state:
 cdef enum side_status:
     SIDE_OPEN, SIDE_CLOSED, SIDE_WAITING, SIDE_TUNNEL, SIDE_ERROR
 
-# how a step of a parser ends
+# How a step of a parser ends. HOLD: more, and the line at work is kept; WAIT: for the other side.
 cdef enum step:
-    STEP_ON, STEP_MORE, STEP_HOLD, STEP_WAIT, STEP_ERROR     # HOLD: more, and the line at work is kept; WAIT: for the other side
+    STEP_ON, STEP_MORE, STEP_HOLD, STEP_WAIT, STEP_ERROR
 
 cdef enum coding:
     CODING_UNKNOWN, CODING_NONE, CODING_IDENTITY, CODING_CHUNKED, CODING_INVALID
@@ -64,7 +64,7 @@ cdef struct header_t:
 
 cdef struct message_t:          # a request or a response
     bytes_t line
-    span_t first, second, third # of line: method, URI, protocol; or protocol, status, message
+    span_t first, second, third     # of line: method, URI, protocol; or protocol, status, message
     bytes_t raw                 # the headers, and trailers, as they came
     bytes_t text                # names and values
     bytes_t headers             # header_t, in the order in which the names were first seen

@@ -193,7 +193,8 @@ cdef inline bint find_section(const bytes_t *header, const char *wanted, uint32_
     return found
 
 
-cdef inline bint read_token(const bytes_t *header, const char *wanted, uint32_t size, uint8_t *text, uint32_t *length) noexcept nogil:
+cdef inline bint read_token(const bytes_t *header, const char *wanted, uint32_t size, uint8_t *text,
+                            uint32_t *length) noexcept nogil:
     """Copies a parameter's value, at most MIME_TOKEN_MAX bytes of it; `length` is of the whole."""
     cdef uint32_t at, part, copied
     cdef int32_t section = 0
@@ -323,9 +324,10 @@ cdef inline bint ends_or_asks(const uint8_t *url, uint32_t length, const char *e
 
 cdef inline bint is_program(const uint8_t *url, uint32_t length) noexcept nogil:
     """Does a link name something that runs, by its extension?"""
-    return (ends_or_asks(url, length, b".exe", 4) or ends_or_asks(url, length, b".vbs", 4) or ends_or_asks(url, length, b".bin", 4)
-            or ends_or_asks(url, length, b".cmd", 4) or ends_or_asks(url, length, b".bat", 4)
-            or ends_or_asks(url, length, b".jar", 4) or ends_or_asks(url, length, b".js", 3))
+    return (ends_or_asks(url, length, b".exe", 4) or ends_or_asks(url, length, b".vbs", 4)
+            or ends_or_asks(url, length, b".bin", 4) or ends_or_asks(url, length, b".cmd", 4)
+            or ends_or_asks(url, length, b".bat", 4) or ends_or_asks(url, length, b".jar", 4)
+            or ends_or_asks(url, length, b".js", 3))
 
 
 cdef inline void add_url(app_context_t *context, entity_t *entity, uint8_t *url, uint32_t length) noexcept nogil:

@@ -1,7 +1,7 @@
 """Protocol rooms from Python, for tests: bytes in, transactions out, without packets, streams or rules."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import msgspec
 
@@ -9,6 +9,7 @@ from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
     app_table_t, close_session, feed_bytes, feed_datagram, free_done, open_session, open_table, room_of,
 )
+from fastpath.dataplane.applayer.expectations cimport EXPECTED_NAME_MAX, announced_t, expectation_t
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, writer_t
 from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, ACCOUNT_FLOW, flow_more_t, flow_t, pool_t
@@ -31,6 +32,8 @@ cdef class RoomTrial:
     cdef pool_t pool
     cdef app_work_t work
     cdef app_context_t context
+    cdef announced_t announced
+    cdef expectation_t expected
     cdef bint udp
     cdef bytes held             # keeps the bytes of the latest call: views point into them
 
@@ -46,6 +49,7 @@ cdef class RoomTrial:
         self.work.room = <uint8_t *> calloc(1, WORK_ROOM)
         if self.work.room == NULL:
             raise MemoryError
+        self.work.announced = &self.announced
         self.context.flow = &self.flow
         self.context.pool = &self.pool
         self.context.config = &self.table.config
@@ -93,6 +97,22 @@ cdef class RoomTrial:
         if eof:
             held = held[self.feed(direction, held, eof=True):]
         return held
+
+    def expect(self, uint32_t direction, uint32_t command, bytes name not None):
+        """Makes this flow one that another told of: in which direction its data flow, by which command, under which name."""
+        self.expected.direction = direction
+        self.expected.command = command
+        self.expected.name_length = min(len(name), EXPECTED_NAME_MAX)
+        memcpy(self.expected.name, <const char *> name, self.expected.name_length)
+        self.context.app.expected = &self.expected
+
+    def take_announced(self):
+        """Flows that the room has told of since the latest call: (direction, port, command, name)."""
+        found = [(self.announced.list[i].direction, self.announced.list[i].port, self.announced.list[i].command,
+                  (<const char *> self.announced.list[i].name)[:self.announced.list[i].name_length])
+                 for i in range(self.announced.count)]
+        self.announced.count = 0
+        return found
 
     @property
     def proto(self):

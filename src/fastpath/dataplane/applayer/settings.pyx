@@ -21,7 +21,8 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
 
 
 cdef void read_settings(app_config_t *config, settings) except *:
-    """Keys: "http.request-body-limit" and the others of libhtp's default-config, "ssh.hassh", "tls.ja3", "files.hashes" (FILE_* bits)."""
+    """Keys: "http.request-body-limit" and the others of libhtp's default-config, "smtp.content-limit",
+    "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "files.hashes" (FILE_* bits)."""
     for direction, side in enumerate(("request", "response")):
         config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
         config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",
@@ -34,6 +35,8 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.http1.body_inline = settings.get("http.http-body-inline", config.http1.body_inline)
     config.http1.double_decode_path = settings.get("http.double-decode-path", config.http1.double_decode_path)
     config.http1.double_decode_query = settings.get("http.double-decode-query", config.http1.double_decode_query)
+    config.smtp.content_limit = settings.get("smtp.content-limit", config.smtp.content_limit)
+    config.smtp.content_inspect_min_size = settings.get("smtp.content-inspect-min-size", config.smtp.content_inspect_min_size)
     if "tls.ja3" in settings:
         config.tls.ja3 = config.tls.ja4 = settings["tls.ja3"]
     if "ssh.hassh" in settings:

@@ -63,7 +63,8 @@ cdef enum next_line:
 
 # ---- recognition ----
 
-cdef uint32_t recognise_smtp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil:
+cdef uint32_t recognise_smtp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                             uint32_t hint) noexcept nogil:
     """By the client's first word alone."""
     cdef uint32_t size = min(length, <uint32_t> 4)
     if direction == TO_CLIENT:
@@ -357,8 +358,8 @@ cdef uint32_t next_request(smtp_state_t *state, const uint8_t *data, uint32_t le
 
 cdef bint is_known(uint32_t code) noexcept nogil:
     """The reply codes of Suricata 7."""
-    return (code == 211 or code == 214 or code == 220 or code == 221 or code == 235 or 250 <= code <= 252 or code == 334 or code == 354
-            or code == 421 or 450 <= code <= 452 or code == 455 or 500 <= code <= 504 or 550 <= code <= 555)
+    return (code == 211 or code == 214 or code == 220 or code == 221 or code == 235 or 250 <= code <= 252 or code == 334
+            or code == 354 or code == 421 or 450 <= code <= 452 or code == 455 or 500 <= code <= 504 or 550 <= code <= 555)
 
 
 cdef uint32_t code_of(const uint8_t *data) noexcept nogil:
@@ -425,7 +426,8 @@ cdef bint take_reply(app_context_t *context, smtp_state_t *state, const line_t *
 
 # ---- parsing ----
 
-cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                         uint32_t flags) noexcept nogil:
     cdef smtp_state_t *state = <smtp_state_t *> context.app.state
     cdef parsed_t parsed
     cdef line_t line
