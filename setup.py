@@ -34,6 +34,7 @@ LINKS = {
     "fastpath.dataplane.match.transforms": ["libpcre2-8", "libcrypto"],
     "fastpath.dataplane.trial": ["libhs"],
     "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
+    "fastpath.dataplane.applayer.smb": ["libcrypto"],
     "fastpath.dataplane.applayer.smtp": ["libcrypto"],
     "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],
     "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
