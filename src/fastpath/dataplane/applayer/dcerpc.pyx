@@ -28,7 +28,7 @@ cdef struct dcerpc_tx_t:
     uint16_t fragments[2]
     uint8_t type[2]             # enum pdu_type
     bint requested              # a request has been seen
-    bint lost[2]                # behind a gap
+    bint lost[2]                # behind a gap, or what is no datagram of it
     uint8_t activity[16]        # over UDP
     bytes_t stub[2]
 
@@ -36,7 +36,8 @@ cdef struct dcerpc_state_t:
     bytes_t asked               # interface_t of the latest bind
     bytes_t accepted            # of those, by the latest acknowledgment
     uint8_t minor               # version
-    bint gap[2], had_gap[2]
+    bint gap[2]
+    bint had_gap[2]
 
 
 cdef bint is_version(const uint8_t *data, uint32_t length, uint32_t version) noexcept nogil:
@@ -285,7 +286,7 @@ cdef bint take_datagram(app_context_t *context, const uint8_t *data, uint32_t le
     size = le16(data + 74) if little else be16(data + 74)
     if length - DATAGRAM_HEADER < size or data[1] != PDU_REQUEST and data[1] != PDU_RESPONSE:
         return False
-    put_uuid(activity, data + 40, little)
+    put_uuid(activity, data + 40, True)                     # in whatever order the numbers are, as Suricata has it
     side = TO_SERVER if data[1] == PDU_REQUEST else TO_CLIENT
     stub = cursor_over(data + DATAGRAM_HEADER, size)
     tx = <dcerpc_tx_t *> context.app.first
@@ -301,6 +302,18 @@ cdef bint take_datagram(app_context_t *context, const uint8_t *data, uint32_t le
     if not data[2] & DATAGRAM_FRAGMENT or data[2] & DATAGRAM_LAST:
         complete(context, tx, side)
     return True
+
+
+cdef void give_up(app_context_t *context) noexcept nogil:
+    """The exchanges of datagrams that are not over will not be."""
+    cdef dcerpc_tx_t *tx = <dcerpc_tx_t *> context.app.first
+    cdef uint32_t side
+    while tx != NULL:
+        for side in range(2):
+            if not is_complete(tx, side):
+                tx.lost[side] = True
+                complete(context, tx, side)
+        tx = next_call(tx)
 
 
 # ---- the session ----
@@ -319,6 +332,7 @@ cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *d
         parsed.status = PARSE_ERROR
     elif context.flow.proto == UDP:
         if not take_datagram(context, data, length):
+            give_up(context)
             parsed.status = PARSE_ERROR
     elif flags & PARSE_GAP:
         state.gap[direction] = state.had_gap[direction] = True
@@ -418,6 +432,9 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *out) no
     cdef const dcerpc_state_t *state = <const dcerpc_state_t *> context.app.state
     cdef writer_t *writer = <writer_t *> out
     if kind == LOG_TO_SERVER or state == NULL:
+        return False
+    # over UDP nothing tells that no answer will come
+    if kind == LOG_TO_CLIENT and context.flow.proto == UDP and not (is_complete(call, TO_SERVER) and is_complete(call, TO_CLIENT)):
         return False
     put_key(writer, b"dcerpc")
     open_map(writer)
