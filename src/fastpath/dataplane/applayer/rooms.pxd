@@ -2,9 +2,10 @@
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_SMB, ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, SSH_FINISHED,
-    app_config_t, room_t,
+    ALPROTO_DCERPC, ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_SMB, ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS,
+    SSH_FINISHED, app_config_t, room_t,
 )
+from fastpath.dataplane.applayer.dcerpc cimport describe_dcerpc
 from fastpath.dataplane.applayer.dns cimport describe_dns
 from fastpath.dataplane.applayer.ftp cimport describe_ftp
 from fastpath.dataplane.applayer.ftp_data cimport describe_ftp_data
@@ -17,6 +18,7 @@ from fastpath.dataplane.applayer.tls cimport describe_tls
 
 cdef inline void describe_rooms(room_t *rooms) noexcept nogil:
     """Fills in rooms[ALPROTO_*] of every protocol that has a parser."""
+    describe_dcerpc(&rooms[<uint32_t> ALPROTO_DCERPC])
     describe_dns(&rooms[<uint32_t> ALPROTO_DNS])
     describe_http1(&rooms[<uint32_t> ALPROTO_HTTP1])
     describe_smb(&rooms[<uint32_t> ALPROTO_SMB])
