@@ -2,15 +2,21 @@
 # of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
 
 cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t direction) noexcept nogil:
-    """Hands on what a direction of the stream has for its room."""
+    """Hands on what a direction of the stream has for its room. Where it is recognised and the other spoke first, the other is
+    fed before."""
     cdef const uint8_t *data
-    cdef uint32_t length, used, supply
+    cdef uint32_t length, used, supply, flags
     while True:
         supply = next_bytes(&engine.stream, context.flow, burst, entry, direction, &data, &length)
         if supply == SUPPLY_NONE:
             return
-        used = feed_bytes(&engine.apps, context, direction, NULL if supply == SUPPLY_GAP else data, length,
-                          PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0)
+        flags = PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0
+        if not context.app.flags & APP_SHOWN:
+            context.spoke_first = waiting_bytes(&engine.stream, context.flow, context.held, context.hold_max)
+        used = feed_bytes(&engine.apps, context, direction, data, length, flags)
+        if context.app.flags & APP_TURN_TO_SERVER << direction:
+            feed_stream(engine, context, burst, entry, 1 - direction)
+            used = feed_bytes(&engine.apps, context, direction, data, length, flags)
         consume_bytes(context.flow, direction, used)
         if context.app.proto == ALPROTO_FAILED:
             stop_feeding(context.flow)
@@ -50,16 +56,12 @@ cdef void remember_expectations(engine_t *engine, worker_t *worker) noexcept nog
 
 
 cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
-    """Both directions, first the one that this entry acknowledges. What one was recognised as lets go what the other holds."""
-    cdef uint8_t proto = context.app.proto
+    """Both directions, first the one that this entry acknowledges."""
     cdef uint32_t direction = TO_SERVER if burst.meta[entry].flags & PM_TO_CLIENT else TO_CLIENT
     if told & STREAM_FED_TO_SERVER << direction:
         feed_stream(engine, context, burst, entry, direction)
     if told & STREAM_FED_TO_SERVER << (1 - direction):
         feed_stream(engine, context, burst, entry, 1 - direction)
-    if context.app.proto != proto and proto == ALPROTO_UNKNOWN:
-        feed_stream(engine, context, burst, entry, TO_SERVER)
-        feed_stream(engine, context, burst, entry, TO_CLIENT)
     for direction in range(2):
         if context.app.flags & APP_RAW_TO_SERVER << direction:
             trigger_raw(context.flow, direction)
