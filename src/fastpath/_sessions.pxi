@@ -92,6 +92,17 @@ cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, pool_t
     return open_session(context)
 
 
+cdef uint32_t datagram_length(const packet_meta_t *meta) noexcept nogil:
+    """Bytes of a datagram. Of a tunnel's, which has no payload for the rules, what it carries."""
+    cdef uint32_t announced
+    if not meta.flags & PM_OUTER:
+        return meta.payload_len
+    if meta.proto != UDP or meta.l4 == NO_INDEX or meta.payload > meta.caplen:
+        return 0
+    announced = be16(meta.frame + meta.l4 + UDP_LENGTH_AT)
+    return min(announced - UDP_LEN if announced > UDP_LEN else 0, meta.caplen - meta.payload)
+
+
 cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, uint32_t entry, flow_t *flow, uint32_t told,
                           uint64_t now) noexcept nogil:
     """Brings the application layer of the entry's flow up to date, and says in worker.inspection what the rules have to look at
@@ -100,7 +111,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     cdef inspection_t *inspection = &worker.inspection
     cdef app_context_t *context = &worker.context
     cdef pool_t *pool = &engine.bucket[meta.bucket].pool
-    cdef uint32_t sought = 0
+    cdef uint32_t sought = 0, payload = datagram_length(meta) if flow.proto == UDP else 0
     memset(inspection, 0, sizeof(inspection_t))
     worker.raw.started = 0
     worker.raw.progress = 0
@@ -111,7 +122,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.proto == TCP:
         if (flow.more == NULL or flow.more.app == NULL) and not told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             return
-    elif flow.proto != UDP or meta.payload_len == 0 and (flow.more == NULL or flow.more.app == NULL):
+    elif flow.proto != UDP or payload == 0 and (flow.more == NULL or flow.more.app == NULL):
         return
     if not enter_session(engine, worker, flow, pool, now):
         return
@@ -121,8 +132,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
             remember_expectations(engine, worker)
-    elif meta.payload_len and feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
-                                            meta.payload_len) & FEED_REVERSED:
+    elif payload and feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
+                                   payload) & FEED_REVERSED:
         turn_flow_round(flow, meta)
     inspection.context = context
     inspection.room = room_of(&engine.apps, context)
@@ -238,7 +249,7 @@ cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t
     if worker.inspection.context != NULL:
         write_session(engine, worker, meta, False)
         free_done(&engine.apps, &worker.context, rules)
-        if worker.context.app.flags & APP_BYPASS:
+        if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
             flow.flags |= FLOW_BYPASS
     if flow.proto == TCP:
         settle_stream(&engine.stream, &engine.bucket[meta.bucket].pool, flow, meta, worker.raw.progress)

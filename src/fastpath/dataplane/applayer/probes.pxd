@@ -17,6 +17,8 @@ cdef enum:
     KRB5_RECORD_MAX = 16384
     NBSS_MESSAGE = 0x00
     NFS_PROGRAM = 100003
+    NTP_HEADER = 48
+    NTP_AUTHENTICATOR = 20
     NFS_COMMIT = 21             # the last procedure of version 3
     GQUIC_Q043 = 0x51303433
     GQUIC_Q044 = 0x51303434
@@ -119,8 +121,16 @@ cdef inline uint32_t probe_snmp(uint32_t direction, const uint8_t *data, uint32_
 
 cdef inline uint32_t probe_ntp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
                                uint32_t hint) noexcept nogil:
-    """RFC 5905, section 7.3: version 3 or 4."""
-    return yes_if(length >= 48 and 3 <= data[0] >> 3 & 7 <= 4)
+    """RFC 5905, section 7.3: version 3 or 4; behind the header extension fields and an MD5 authenticator, and nothing else."""
+    cdef uint32_t at = NTP_HEADER, size
+    if length < NTP_HEADER or not 3 <= data[0] >> 3 & 7 <= 4:
+        return RECOGNISED_NO
+    while data[0] >> 3 & 7 == 4 and length - at >= 4:
+        size = be16(data + at + 2)
+        if size < 4 or size > length - at:
+            break
+        at += size
+    return yes_if(length - at == 0 or length - at == NTP_AUTHENTICATOR)
 
 
 cdef inline uint32_t probe_dhcp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
@@ -152,6 +162,22 @@ cdef inline uint32_t probe_ike(uint32_t direction, const uint8_t *data, uint32_t
 
 # ---- SIP (RFC 3261, section 7): a start line, header lines, an empty line ----
 
+cdef inline bint is_token(uint8_t byte) noexcept nogil:
+    return 97 <= byte | 32 <= 122 or 48 <= byte <= 57 or byte and memchr(b"-.!%*_+`'~", byte, 10) != NULL
+
+
+cdef inline bint is_named(const uint8_t *line, uint32_t length) noexcept nogil:
+    """Does it begin with a token and a colon?"""
+    cdef uint32_t i = 0
+    while i < length and is_token(line[i]):
+        i += 1
+    if i == 0:
+        return False
+    while i < length and (line[i] == 32 or line[i] == 9):
+        i += 1
+    return i < length and line[i] == 58
+
+
 cdef inline bint is_header_block(const uint8_t *data, uint32_t length) noexcept nogil:
     """Lines of a name, a colon and a value, up to an empty one."""
     cdef const uint8_t *end
@@ -163,7 +189,7 @@ cdef inline bint is_header_block(const uint8_t *data, uint32_t length) noexcept 
         if end == NULL or end == data or (end - 1)[0] != 13:
             return False
         size = <uint32_t> (end - data) + 1
-        if data[0] != 32 and data[0] != 9 and memchr(data, 58, size) == NULL:
+        if data[0] != 32 and data[0] != 9 and not is_named(data, size):
             return False
         data += size
         length -= size
@@ -285,7 +311,7 @@ cdef inline uint32_t probe_nfs(uint32_t direction, const uint8_t *data, uint32_t
     if length < 32:
         return RECOGNISED_MORE if stream else RECOGNISED_NO
     return yes_if(fragment >= 40 and be32(data + 4) == 0 and be32(data + 8) == 2 and be32(data + 12) == NFS_PROGRAM
-                  and 3 <= be32(data + 16) <= (4 if stream else 3) and be32(data + 20) <= NFS_COMMIT)
+                  and (3 if stream else 2) <= be32(data + 16) <= (4 if stream else 3) and be32(data + 20) <= NFS_COMMIT)
 
 
 # ---- over TCP, by a header ----
@@ -323,7 +349,8 @@ cdef inline uint32_t probe_modbus(uint32_t direction, const uint8_t *data, uint3
     """Modbus over TCP, section 3.1.3: transaction, protocol 0, length, unit, function."""
     if length < 8:
         return RECOGNISED_MORE
-    return yes_if(be16(data + 2) == 0 and 2 <= be16(data + 4) <= 254 and data[7] & 0x7f)
+    return yes_if(be16(data + 2) == 0 and 2 <= be16(data + 4) <= 254 and data[7] & 0x7f
+                  and data[7] & 0x7f not in (9, 10, 13, 14, 41, 42, 90, 91, 125, 126, 127))      # reserved
 
 
 cdef inline uint16_t dnp3_crc(const uint8_t *data, uint32_t length) noexcept nogil:
@@ -349,10 +376,21 @@ cdef inline uint32_t probe_dnp3(uint32_t direction, const uint8_t *data, uint32_
 
 cdef inline uint32_t probe_enip(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
                                 uint32_t hint) noexcept nogil:
-    """The encapsulation header of EtherNet/IP: a known command."""
+    """The encapsulation header of EtherNet/IP: a known command, its length, a known status."""
+    cdef uint16_t command, size
     if length < 24:
         return RECOGNISED_MORE
-    return yes_if(le16(data) in (0x00, 0x04, 0x63, 0x64, 0x65, 0x66, 0x6f, 0x70, 0x72, 0x73))
+    command = le16(data)
+    size = le16(data + 2)
+    if le32(data + 8) not in (0, 1, 2, 3, 0x64, 0x65, 0x69):
+        return RECOGNISED_NO
+    if command == 0:
+        return yes_if(le32(data + 20) == 0)
+    if command == 0x65:                         # register session
+        return yes_if(size == 4)
+    if command == 0x66:                         # and leave it
+        return yes_if(size == 0 or size == 4)
+    return yes_if(command in (0x04, 0x63, 0x64, 0x6f, 0x70, 0x72, 0x73))
 
 
 cdef inline uint32_t probe_pgsql(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
@@ -364,8 +402,10 @@ cdef inline uint32_t probe_pgsql(uint32_t direction, const uint8_t *data, uint32
             return RECOGNISED_MORE
         size = be32(data)
         what = be32(data + 4)
-        if 80877102 <= what <= 80877104:        # cancel, TLS, GSSAPI
-            return yes_if(size == (16 if what == 80877102 else 8))
+        if what == 80877103:                    # TLS
+            return yes_if(size == 8)
+        if what == 80877102:                    # cancel
+            return yes_if(size == 16)
         return yes_if(what >> 16 in (2, 3) and 8 < size <= length)
     if length == 0:
         return RECOGNISED_MORE
