@@ -61,6 +61,8 @@ from fastpath.dataplane.threads cimport (
 )
 from fastpath.dataplane.types cimport *
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
+from fastpath.dataplane.wire.load cimport be16
+from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
 

@@ -330,7 +330,7 @@ cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *d
     state = <dcerpc_state_t *> context.app.state
     if state == NULL:
         parsed.status = PARSE_ERROR
-    elif context.flow.proto == UDP:
+    elif context.flow.key.proto == UDP:
         if not take_datagram(context, data, length):
             give_up(context)
             parsed.status = PARSE_ERROR
@@ -434,7 +434,7 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *out) no
     if kind == LOG_TO_SERVER or state == NULL:
         return False
     # over UDP nothing tells that no answer will come
-    if kind == LOG_TO_CLIENT and context.flow.proto == UDP and not (is_complete(call, TO_SERVER) and is_complete(call, TO_CLIENT)):
+    if kind == LOG_TO_CLIENT and context.flow.key.proto == UDP and not (is_complete(call, TO_SERVER) and is_complete(call, TO_CLIENT)):
         return False
     put_key(writer, b"dcerpc")
     open_map(writer)
@@ -452,7 +452,7 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *out) no
             say_side(writer, call, TO_CLIENT)
     else:
         say_text(writer, b"response", b"UNREPLIED")
-    if context.flow.proto == UDP:
+    if context.flow.key.proto == UDP:
         say_uuid(writer, b"activityuuid", call.activity)
         say_uint(writer, b"seqnum", call.call)
         say_text(writer, b"rpc_version", b"4.0")
