@@ -240,13 +240,18 @@ cdef void write_alert_context(engine_t *engine, worker_t *worker, const packet_m
     """What an alert carries of the transaction that it matched on."""
     cdef const room_t *room = worker.inspection.room
     cdef app_row_t *row
+    cdef bint said
     if room == NULL:
         return
     row = begin_row(worker, meta, APP_ROW_ALERT, tx.id, meta.flags // PM_TO_CLIENT & 1)
     if row != NULL:
         row.entry = <uint16_t>rank
         row.code = <uint16_t>index
-        end_app_row(worker.rows, room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes))
+        said = room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
+        if tx.files[row.direction] != NULL:
+            say_files(&worker.rows.bytes, tx.files[row.direction], tx.id)
+            said = True
+        end_app_row(worker.rows, said)
 
 
 cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
