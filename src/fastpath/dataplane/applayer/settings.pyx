@@ -3,7 +3,7 @@ from fastpath.dataplane.applayer.applayer cimport app_config_t
 
 
 #: By tls_config_t.encryption_handling.
-ENCRYPTION_HANDLING = ("track-only", "bypass", "full")
+ENCRYPTION_HANDLING = {"default": 0, "track-only": 0, "bypass": 1, "full": 2}
 
 
 cdef void default_settings(app_config_t *config) noexcept nogil:
@@ -46,6 +46,6 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.tls.ja3 = settings.get("tls.ja3", config.tls.ja3)
     config.tls.ja4 = settings.get("tls.ja4", config.tls.ja4)
     config.tls.log_ja4 = settings.get("tls.log-ja4", config.tls.log_ja4)
-    config.tls.encryption_handling = ENCRYPTION_HANDLING.index(settings.get("tls.encryption-handling", "default"))
+    config.tls.encryption_handling = ENCRYPTION_HANDLING[settings.get("tls.encryption-handling", "default")]
     config.ssh.hassh = settings.get("ssh.hassh", config.ssh.hassh)
     config.files.hashes = settings.get("files.hashes", config.files.hashes)
