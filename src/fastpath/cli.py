@@ -137,7 +137,7 @@ def replay(
         if test:
             out.print(f"configuration and {len(rules.plans):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
-        sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [])
+        sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
         with progress_bar() as progress:
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress)
@@ -217,7 +217,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
 
 
 def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode: str, parquet: Path | None, report: Path | None,
-               write: list[str]) -> list[Sink]:
+               write: list[str], settings: Config) -> list[Sink]:
     """The writers that the options ask for."""
     from fastpath.outputs.eve import EveWriter, Shows, check_events
     sinks: list[Sink] = []
