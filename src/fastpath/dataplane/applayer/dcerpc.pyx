@@ -110,10 +110,17 @@ cdef uint8_t counterpart(uint8_t type) noexcept nogil:
 
 
 cdef dcerpc_tx_t *find_call(app_context_t *context, uint32_t direction, const pdu_t *pdu) noexcept nogil:
+    """The call of this number, whose other side fits and this one is still to come; a fragment behind the first may be more of the
+    latest one."""
     cdef dcerpc_tx_t *tx = <dcerpc_tx_t *> context.app.first
-    while tx != NULL and not (tx.call == pdu.call and tx.type[1 - direction] == counterpart(pdu.type)):
+    cdef dcerpc_tx_t *latest = NULL
+    while tx != NULL:
+        if tx.call == pdu.call and tx.type[1 - direction] == counterpart(pdu.type):
+            if not is_complete(tx, direction):
+                return tx
+            latest = tx
         tx = next_call(tx)
-    return tx
+    return NULL if pdu.flags & PDU_FIRST_FRAGMENT else latest
 
 
 cdef void add_stub(app_context_t *context, dcerpc_tx_t *tx, uint32_t direction, const cursor_t *stub) noexcept nogil:
