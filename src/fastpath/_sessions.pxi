@@ -122,7 +122,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.proto == TCP:
         if (flow.more == NULL or flow.more.app == NULL) and not told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             return
-    elif flow.proto != UDP or payload == 0 and (flow.more == NULL or flow.more.app == NULL):
+    elif flow.proto != UDP:
         return
     if not enter_session(engine, worker, flow, pool, now):
         return
@@ -132,7 +132,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
             remember_expectations(engine, worker)
-    elif payload and feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
+    elif feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
                                    payload) & FEED_REVERSED:
         turn_flow_round(flow, meta)
     inspection.context = context
