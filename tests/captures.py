@@ -48,6 +48,27 @@ def tcp(payload: bytes = b"", src: str = "10.0.0.1", sport: int = 40000, dst: st
     return ethernet(ipv4(6, header[:16] + struct.pack(">HH", total, 0) + payload, src, dst))
 
 
+def ipv6(following: int, payload: bytes, src: str = "2001:db8::1", dst: str = "2001:db8::2") -> bytes:
+    """An IPv6 packet; `following` is the next header."""
+    return (b"\x60\0\0\0" + struct.pack(">HBB", len(payload), following, 64) + socket.inet_pton(socket.AF_INET6, src)
+            + socket.inet_pton(socket.AF_INET6, dst) + payload)
+
+
+def fragment(proto: int, offset: int, data: bytes, more: bool, *, ident: int = 7, net: int = 4, src: str | None = None,
+             dst: str | None = None) -> bytes:
+    """An Ethernet frame with one fragment of IPv4 or IPv6 (`net`). `offset`: in bytes, a multiple of 8."""
+    ends = {name: end for name, end in (("src", src), ("dst", dst)) if end is not None}
+    if net == 4:
+        return ethernet(ipv4(proto, data, ident=ident, fragment=more * 0x2000 | offset >> 3, **ends))
+    return ethernet(ipv6(44, struct.pack(">BBHI", proto, 0, offset | more, ident) + data, **ends), 0x86DD)
+
+
+def fragments(proto: int, payload: bytes, cuts: Sequence[int], **options) -> list[bytes]:
+    """Ethernet frames: the payload of an IP packet, cut at these offsets. Options as for `fragment`."""
+    edges = [0, *cuts, len(payload)]
+    return [fragment(proto, low, payload[low:high], high < len(payload), **options) for low, high in zip(edges, edges[1:], strict=False)]
+
+
 def conversation(requests: Sequence[tuple[bytes, bytes]], *, src: str = "10.0.0.1", sport: int = 40000, dst: str = "10.0.0.2",
                  dport: int = 80) -> list[bytes]:
     """A whole TCP connection: handshake, each (request, reply) acknowledged, FIN both ways."""

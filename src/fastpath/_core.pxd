@@ -14,12 +14,12 @@ from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
-from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, window_t
+from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
 from fastpath.dataplane.stream cimport raw_t, stream_config_t
-from fastpath.dataplane.telemetry cimport row_buffer_t, rows_t
+from fastpath.dataplane.telemetry cimport kept_t, row_buffer_t, rows_t, throughput_t
 from fastpath.dataplane.threads cimport pthread_cond_t, pthread_mutex_t, pthread_t
 from fastpath.dataplane.types cimport burst_t, flow_t, verdict_t
 from fastpath.dataplane.wire.walk cimport decode_config_t
@@ -84,6 +84,7 @@ cdef struct engine_t:
     flow_config_t flow
     stream_config_t stream
     app_table_t apps
+    shared_t shared             # what spans flows in the rules
     expectations_t *expectations    # flows that others told of: the ordered section
     bucket_t *bucket
     device_t *device            # one slice a bucket
@@ -91,6 +92,9 @@ cdef struct engine_t:
     slot_t *slot                # SLOTS of them, or two
     rows_t rows                 # retired, waiting to be taken
     row_buffer_t runs, packets
+    throughput_t throughput
+    uint32_t keep               # KEEP_*: packets whose bytes are kept to be written
+    kept_t kept
     threshold_table_t *thresholds
     const ruleset_t *rules
     uint64_t next_ordinal

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastpath.control.config import Config, ConfigError, is_honoured, is_inert
+from fastpath.dataplane.hosts import host_ranges
 
 
 def written(tmp_path: Path, text: str, name: str = "suricata.yaml") -> Path:
@@ -137,6 +138,23 @@ def test_ports_of_tunnels():
             Config.load(None, [f"decoder.vxlan.ports={bad}"]).settings()
     with pytest.raises(ConfigError, match="is defined by itself"):
         Config.load(None, ["vars.port-groups.VXLAN_PORTS=$VXLAN_PORTS"]).settings()
+
+
+def test_defrag_and_host_policies(tmp_path):
+    settings = Config().settings()
+    assert settings["defrag"] == {"memcap": 32 << 20, "trackers": 65535, "max_frags": 65535, "timeout": 60}
+    assert settings["hosts"] == host_ranges({"windows": ["0.0.0.0/0"]})
+    path = written(tmp_path, "defrag: {memcap: 1mb, timeout: 5, prealloc: yes, hash-size: 9}\nhost-os-policy:\n  windows: []\n"
+                             "  linux: [10.0.0.0/8, \"::1\"]\n  macos:\n    - 192.168.0.1\n")
+    config = Config.load(path, ["host-os-policy.bsd=[10.0.0.1]", "defrag.max-frags=7"])
+    assert config.settings()["hosts"] == host_ranges({"linux": ["10.0.0.0/8", "::1"], "macos": ["192.168.0.1"], "bsd": ["10.0.0.1"]})
+    assert config.settings()["defrag"] == {"memcap": 1 << 20, "trackers": 65535, "max_frags": 7, "timeout": 5}
+    assert config.inert == ["defrag.prealloc", "defrag.hash-size"] and not config.unsupported
+    with pytest.raises(ConfigError, match=r"a\.yaml:4:10: .*no host-os-policy is named 'plan9'"):
+        Config.load(written(tmp_path, "host-os-policy:\n  plan9: [10.0.0.1]\n", "a.yaml")).settings()
+    for bad in ("defrag.timeout=0", "defrag.trackers=0", "host-os-policy.bsd=[10.0.0.300]"):
+        with pytest.raises(ConfigError, match="expected"):
+            Config.load(None, [bad])
 
 
 def test_kinds_of_keys_do_not_overlap():

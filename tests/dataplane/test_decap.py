@@ -103,7 +103,7 @@ def test_tunnels_in_tunnels():
     for depth in range(1, 12):
         packet = bytes(IP(**OUT4, proto=4) / packet)
         for most in (0, 1, 3, 7):
-            entries = dissect([bytes(eth(IP(packet)))], max_depth=most)[0]
+            entries = dissect([bytes(eth(IP(packet)))], max_depth=most, max_layers=32)[0]
             opened = min(depth, most)
             assert [entry["depth"] for entry in entries] == list(range(opened + 1))
             assert [entry["parent"] for entry in entries] == [0, *range(opened)]
@@ -178,3 +178,14 @@ def test_every_cut_and_flip_stays_inside(name):
                 assert entry["frame"] in whole
                 assert entry["payload_len"] == 0 or entry["payload_at"] + entry["payload_len"] <= entry["caplen"]
                 assert entry["caplen"] <= entry["wirelen"] or not entry["flags"] & CUT
+
+
+def test_layers_are_those_of_the_whole_packet():
+    """decoder.max-layers, as Suricata counts: a tunnel is a layer, and so is its header where it has one of its own."""
+    twice = eth(IP(**OUT4, proto=47) / (b"\0\0\x08\0" + bytes(IP(**OUT4, proto=47) / (b"\0\0\x08\0" + bytes(IN4)))))
+    for most, depth, event in ((3, 0, True), (4, 0, True), (5, 1, True), (6, 1, True), (7, 1, True), (8, 2, True), (9, 2, False)):
+        entries = dissect([bytes(twice)], max_layers=most)[0]
+        assert entries[-1]["depth"] == depth, most
+        assert ("decoder.too_many_layers" in entries[-1]["events"]) == event, most
+    for most, depth in ((3, 0), (4, 1), (5, 1)):
+        assert dissect([bytes(eth(IP(**OUT4, proto=4) / bytes(IN4)))], max_layers=most)[0][-1]["depth"] == depth

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from captures import checksum, conversation, ethernet, ipv4, tcp, udp, write_pcap
+from captures import checksum, conversation, ethernet, fragment, fragments, ipv4, ipv6, tcp, udp, write_pcap
 
 HERE = Path(__file__).resolve().parent
 
@@ -137,7 +137,42 @@ def order() -> list[bytes]:
     return [udp(text, sport=1000 + i % 3, dport=9000) for i, text in enumerate([b"ab", b"ab", b"a", b"c", b"abc", b"b", b"pass ab", b"ab", b"t", b"t", b"t"])]
 
 
-CAPTURES = {"steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
+def defrag() -> list[bytes]:
+    """Fragments in and out of order, in and around tunnels, overlapping, too long, empty; VLANs; what whole packets carry."""
+    whole = udp(b"payload " * 10)[34:]
+    parts = fragments(17, whole, [24, 48])
+    syn, ping = tcp(b"payload", flags=2)[34:], b"\x08\0\0\0\0\1\0\1" + b"payload " * 8
+    tunnel = ipv4(47, b"\0\0\x08\0" + udp(b"payload " * 10)[14:], "1.1.1.1", "1.1.1.2")[20:]
+
+    def gre(frame: bytes) -> bytes:
+        return ethernet(ipv4(47, b"\0\0\x08\0" + frame[14:], "1.1.1.1", "1.1.1.2"))
+
+    def vlan(frame: bytes, tag: int) -> bytes:
+        return frame[:12] + struct.pack(">HH", 0x8100, tag) + frame[12:]
+
+    return [
+        *parts, *parts[::-1], *fragments(17, whole, [24, 48], net=6), *fragments(17, whole, [25, 48], net=6, ident=8), *fragments(6, syn, [8, 16], ident=9),
+        *fragments(1, ping, [16, 32], ident=10), *(gre(part) for part in parts), parts[0], gre(parts[1]), parts[2], *(vlan(part, 5) for part in parts),
+        vlan(parts[0], 5), vlan(parts[1], 6), *fragments(47, tunnel, [24, 48], ident=11),
+        *(one for at, part in enumerate(parts) for one in fragments(47, gre(part)[34:], [24], ident=20 + at)),
+        fragment(1, 65528, b"x" * 480, False, ident=12), fragment(58, 65528, b"x" * 64, False, ident=13, net=6),
+        fragment(17, 0, whole[:36], True, ident=14), fragment(17, 24, whole[:4], False, ident=14),
+        fragment(17, 8, b"", True, ident=15), *fragments(17, whole, [24], ident=15), fragment(17, 24, b"", False, ident=16),
+        parts[0], fragment(17, 24, whole[24:48], True, src="10.0.0.2", dst="10.0.0.1"), parts[2],
+        ethernet(ipv6(0, b"\x2c\0\1\4\0\0\0\0" + struct.pack(">BBHI", 17, 0, 1, 17) + whole[:24]), 0x86DD),
+        ethernet(ipv6(0, b"\x2c\0\1\4\0\0\0\0" + struct.pack(">BBHI", 6, 0, 24, 17) + whole[24:]), 0x86DD),
+        *fragments(17, whole[:4] + b"\0\xff" + whole[6:], [24, 48], ident=18)]
+
+
+def directions() -> list[bytes]:
+    """There and back in protocols where neither end is the client: ESP, IPv6 in IPv4; and SCTP, where one is."""
+    ends = [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.1")] * 2
+    sctp = {src: struct.pack(">HH", *ports) + bytes(28) for src, ports in (("10.0.0.1", (1, 2)), ("10.0.0.2", (2, 1)))}
+    return [ethernet(ipv4(proto, body or sctp[src], src, dst)) for proto, body in ((50, b"\0\0\x77\x77" + b"abcd" * 6), (41, b"not ipv6"), (132, b""))
+            for src, dst in ends]
+
+
+CAPTURES = {"defrag": defrag, "directions": directions, "steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
             "verdicts": verdicts, "tunnels": tunnels, "events": events}
 
 

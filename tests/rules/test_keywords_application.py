@@ -148,5 +148,5 @@ def test_app_layer_event():
 
 def test_places_of_what_is_wrong():
     assert read('flow:to_client; http.uri; content:"a";', "http").place.column == 48
-    assert read('http.host; content:"A";', "http").place.column == 50
-    assert read("http.uri; bsize:5<>6;", "http").place.column == 46
+    assert read('http.host; content:"A";', "http").place.column == 52
+    assert read("http.uri; bsize:5<>6;", "http").place.column == 48

@@ -63,7 +63,7 @@ def test_digests_of_files(tmp_path):
     ("flow.age:>5;", FlowAge(((6, U32),))), ("asn1:oversize_length 1024,relative_offset -1;", Asn1(oversize=1024, offset=-1, relative=True)),
     ("asn1:bitstring_overflow, double_overflow, absolute_offset 3;", Asn1(True, True, offset=3)),
     ("flowint:a.b,>=,5;", Flowint(">=", "a.b", 5)), ("flowint: ab , == , cd ;", Flowint("==", "ab", "cd")), ("flowint:ab,notset;", Flowint("notset", "ab")),
-    ("xbits:isset,a,track ip_pair;", Xbits("isset", "a", "ip_pair", 30)), ("hostbits:isnotset,a,dst;", Xbits("isnotset", "a", "ip_dst", 300)),
+    ("xbits:isset,a,track ip_pair;", Xbits("isset", "a", "ip_pair", 30)), ("hostbits:isnotset,a,dst;", Xbits("isnotset", "a", "ip_dst", 300, by_host=True)),
 ])
 def test_conditions(options, condition):
     assert plan(options).conditions == [condition]
@@ -72,7 +72,7 @@ def test_conditions(options, condition):
 @pytest.mark.parametrize("options, action", [
     ("flowint:ab,+,1;", Flowint("+", "ab", 1)), ("flowint:ab,=,cd;", Flowint("=", "ab", "cd")),
     ("xbits:set, a , track ip_src , expire 10 ;", None), ("xbits:set,a,track ip_src,expire 10;", Xbits("set", "a", "ip_src", 10)),
-    ("xbits:toggle,a,track ip_dst;", Xbits("toggle", "a", "ip_dst", 30)), ("hostbits:unset,a;", Xbits("unset", "a", "ip_src", 300)),
+    ("xbits:toggle,a,track ip_dst;", Xbits("toggle", "a", "ip_dst", 30)), ("hostbits:unset,a;", Xbits("unset", "a", "ip_src", 300, by_host=True)),
 ])
 def test_actions(options, action):
     if action is None:

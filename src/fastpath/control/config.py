@@ -135,6 +135,10 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "rule-files": text_of,
     "classification-file": text_of,
     "reference-config-file": text_of,
+    "threshold-file": text_of,
+    "default-reputation-path": text_of,
+    "reputation-categories-file": text_of,
+    "reputation-files": text_of,
     "packet-alert-max": integer(1, 255),
     "pcap-file.checksum-checks": checksums,
     "vlan.use-for-tracking": boolean,
@@ -187,7 +191,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "stream.reassembly.check-overlap-different-data": boolean,
     "stream.reassembly.urgent.policy": one_of("inline"),
 }
-LISTS = ("rule-files",)
+LISTS = ("rule-files", "reputation-files")
 
 #: Accepted, and change nothing: they choose how Suricata runs or what it writes, not what it finds.
 INERT = (
@@ -374,6 +378,12 @@ class Config:
         """The rule files, below default-rule-path unless absolute."""
         base = Path(self.get("default-rule-path", "."))
         return [base / name for name in self.get("rule-files", ())]
+
+    @property
+    def reputation_files(self) -> list[Path]:
+        """The lists of reputation, below default-reputation-path unless absolute."""
+        base = Path(self.get("default-reputation-path", "."))
+        return [base / name for name in self.get("reputation-files", ())]
 
     @property
     def buckets(self) -> int:

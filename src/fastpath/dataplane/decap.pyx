@@ -54,6 +54,8 @@ cdef void open_tunnel(const decode_config_t *config, burst_t *burst, uint32_t en
     inner.tunnel_id = found.id
     inner.qfi = found.qfi
     inner.events = NO_INDEX
+    # the header of ERSPAN counts; the Ethernet header in VXLAN does not, as in Suricata
+    inner.hash = outer.hash + (found.kind == TUNNEL_ERSPAN) - (found.kind == TUNNEL_VXLAN)
     inherit(config, burst, entry, vlan, &found)
     burst.entries += 1
 

@@ -30,6 +30,7 @@ cdef struct flow_slot_t:
 cdef struct flow_config_t:
     uint64_t timeout[4][3]      # ns, by flow_class and flow_state
     uint8_t class_of[256]       # flow_class by IP protocol
+    uint8_t answers[256]        # 1: packets against the initiator's direction are to the client; 0: all are to the server
     uint64_t memcap             # bytes a bucket
     bint captured_bytes         # count a flow's bytes as Suricata does, instead of those on the wire
 
@@ -80,7 +81,7 @@ cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept
 
 
 cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow) noexcept nogil:
-    return config.timeout[config.class_of[flow.proto]][flow.state]
+    return config.timeout[config.class_of[flow.key.proto]][flow.state]
 
 
 # Whether a flow is over at this time: whole seconds count, and there must be more of them than the timeout has.
@@ -119,14 +120,14 @@ cdef inline uint32_t is_no_answer(const packet_meta_t *meta) noexcept nogil:
 # Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
 # processor, and whether there was an answer yet is another: they are an index and a sum, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
-    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & 1
+    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & config.answers[flow.key.proto]
     cdef uint32_t answered
     flow.last = now
     flow.pkts[to_client] += 1
     flow.bytes[to_client] += as_suricata_counts(meta) if config.captured_bytes else meta.wirelen
     flow.flags |= <uint16_t>((FLOW_SEEN_TO_SERVER >> to_client) * (is_no_answer(meta) ^ 1))
     # TCP is established by stream, and only for the packets after the handshake; an error about a flow is no answer in it
-    answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.proto != 6)
+    answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.key.proto != 6)
                 & (flow.state == FLOW_NEW) & (is_no_answer(meta) ^ 1))
     flow.state += <uint8_t>(answered * (FLOW_ESTABLISHED - FLOW_NEW))
     meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state != FLOW_NEW) * PM_ESTABLISHED

@@ -1,13 +1,14 @@
 # stream: TCP. Which segments belong to a session (state, windows, timestamps), and the bytes of each direction, once and in
 # order, whatever the segmentation.
 #
-# The way of an entry: take_segment; for each direction that it says was fed, the one against the entry's own first, next_bytes
-# and consume_bytes until there is no more (a gap is consumed as bytes are; what is not consumed is shown again); the raw windows of the entry's own direction, with next_raw; and, when the rules are through, settle_stream. A flow
-# that ends with bytes left over (left_in_stream) goes the same way once more, with a pseudo-packet for each direction. A
-# pseudo-packet is an entry with PM_PSEUDO | PM_FLOW | PM_ESTABLISHED, proto 6 and its direction; it has no header.
+# The way of an entry: take_segment; for each direction that it says was fed, the one against the entry's own first,
+# next_bytes and consume_bytes until there is no more (a gap is consumed as bytes are; what is not consumed is shown again);
+# the raw windows of the entry's own direction, with next_raw; and, when the rules are through, settle_stream. A flow that
+# ends with bytes left over (left_in_stream) goes the same way once more, with a pseudo-packet for each direction. A pseudo-
+# packet is an entry with PM_PSEUDO | PM_FLOW | PM_ESTABLISHED, proto 6 and its direction; it has no header.
 #
-# Passive: bytes are handed on when the other side has acknowledged them. Inline: on arrival. What is behind the Suricata of
-# the comparisons is in its guide, 7.0: Configuration (stream), and shown by what it does with captures (tests/differential).
+# Passive: bytes are handed on when the other side has acknowledged them. Inline: on arrival. Source: Suricata
+# User Guide 7.0, Configuration (stream engine), and what Suricata 7.0.10 does (tests/differential/test_stream_events.py).
 #
 # Errors: none. What a memory account refuses is counted there, and is a gap. Memory: a session is a part of flow_more_t; held
 # bytes, and what few sessions need, come from the pool of the bucket.
@@ -54,7 +55,8 @@ cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const pack
                    raw_t *raw) noexcept nogil
 
 # After inspection: `progress` of the raw_t that was used up, 0 where none was. Gives back what nobody needs any more.
-cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta, uint64_t progress) noexcept nogil
+cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta,
+                        uint64_t progress) noexcept nogil
 
 # The directions (STREAM_FED_*) in which a flow that ends still has bytes that were not handed on or not inspected.
 cdef uint32_t left_in_stream(const flow_t *flow) noexcept nogil
@@ -68,7 +70,7 @@ cdef void stop_reassembly(flow_t *flow, uint32_t direction) noexcept nogil      
 cdef void stop_raw(flow_t *flow, uint32_t direction) noexcept nogil                 # no more for stream rules
 cdef void without_raw(flow_t *flow, uint32_t direction) noexcept nogil              # no rule of its group looks at the stream
 cdef void trigger_raw(flow_t *flow, uint32_t direction) noexcept nogil              # inspect what there is, with the next entry
-cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept nogil # behind what was inspected, for depth_kept
+cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept nogil  # behind what was inspected, for depth_kept
 cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil                       # another depth for this session: larger, or 0
 
 

@@ -16,7 +16,7 @@ from fastpath.dataplane.tcp.established cimport state_established
 from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
 from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
 from fastpath.dataplane.tcp.held cimport (
-    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end, run_t,
+    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, let_go, run_at, run_bytes, run_end, run_t,
     side_t,
 )
 from fastpath.dataplane.tcp.segment cimport read_segment
@@ -266,7 +266,8 @@ cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const pack
     return next_passive(flow, meta, depth_kept, raw) if config.passive else next_inline(config, flow, meta, raw)
 
 
-cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta, uint64_t progress) noexcept nogil:
+cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta,
+                        uint64_t progress) noexcept nogil:
     cdef tcp_session_t *session = session_of(flow)
     cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0
     cdef side_t *side
@@ -275,7 +276,8 @@ cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flo
     side = &held_of(session).side[number]
     if flow.tcp_state >= TCP_ESTABLISHED:
         advance_raw(flow, session, number, progress)
-    if side.flags & SIDE_DEPTH or (session.flags & SESSION_NO_APP and (session.half_flags[number] & HALF_RAW_OFF or not config.raw)):
+    if side.flags & SIDE_DEPTH or (session.flags & SESSION_NO_APP
+                                   and (session.half_flags[number] & HALF_RAW_OFF or not config.raw)):
         session.half_flags[number] |= HALF_NO_REASSEMBLY
         empty_side(pool, side)
         return

@@ -10,24 +10,24 @@ from fastpath.dataplane.hash cimport set_flow_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.stream cimport (
-    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, SUPPLY_BYTES, SUPPLY_CUT,
-    SUPPLY_END, SUPPLY_GAP, begins_anew, consume_bytes, deepen,
-    keep_raw, left_in_stream, next_bytes, next_raw, release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly,
-    stream_config_t, stream_defaults, stream_size, take_segment, trigger_raw,
+    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, SUPPLY_BYTES,
+    SUPPLY_CUT, SUPPLY_END, SUPPLY_GAP, begins_anew, consume_bytes, deepen, keep_raw, left_in_stream, next_bytes, next_raw,
+    release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly, stream_config_t, stream_defaults, stream_size,
+    take_segment, trigger_raw,
 )
 from fastpath.dataplane.tcp.window cimport raw_t
 from fastpath.dataplane.types cimport (
-    ACCOUNT_FLOW, ACCOUNT_REASSEMBLY, ACCOUNT_STREAM, FLOW_CLOSED, FLOW_NEW, FLOW_REVERSED, NO_INDEX, PM_ESTABLISHED,
-    PM_FLOW, PM_KEYED, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t, pool_t,
+    ACCOUNT_FLOW, ACCOUNT_REASSEMBLY, ACCOUNT_STREAM, FLOW_CLOSED, FLOW_NEW, FLOW_REVERSED, NO_INDEX, PM_ESTABLISHED, PM_FLOW,
+    PM_KEYED, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t, pool_t,
 )
 from fastpath.dataplane.wire.walk cimport decode_config_t
 
 from fastpath.dataplane.hosts import host_ranges
 
-STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait", "closing",
-          "closed")
-RESULTS = (("in", STREAM_IN), ("to_server", STREAM_FED_TO_SERVER), ("to_client", STREAM_FED_TO_SERVER << 1), ("closed", STREAM_CLOSED_NOW),
-           ("rejected", STREAM_REJECTED), ("begun", STREAM_BEGUN), ("depth", STREAM_DEPTH_REACHED))
+STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait",
+          "closing", "closed")
+RESULTS = (("in", STREAM_IN), ("to_server", STREAM_FED_TO_SERVER), ("to_client", STREAM_FED_TO_SERVER << 1),
+           ("closed", STREAM_CLOSED_NOW), ("rejected", STREAM_REJECTED), ("begun", STREAM_BEGUN), ("depth", STREAM_DEPTH_REACHED))
 
 
 cdef class StreamFlow:
@@ -52,9 +52,9 @@ cdef class StreamFlow:
 cdef class StreamTrial:
     """Packets through decode and stream, one after another; flows are told apart by key alone and never time out.
 
-    inline, midstream, async_oneside, compare_overlaps: as in a suricata.yaml. depth, chunk: bytes. hosts: host-os-policy, OS name ->
-    networks. stream_memory, reassembly_memory: caps in bytes. take: bytes of what it is fed that the application layer consumes
-    at a time, None for all. settings: as decode takes them.
+    inline, midstream, async_oneside, compare_overlaps: as in a suricata.yaml. depth, chunk: bytes. hosts: host-os-policy, OS
+    name -> networks. stream_memory, reassembly_memory: caps in bytes. take: bytes of what it is fed that the application layer
+    consumes at a time, None for all. settings: as decode takes them.
     """
     cdef readonly dict flows
     cdef stream_config_t config
@@ -65,9 +65,9 @@ cdef class StreamTrial:
     cdef object take
     cdef bint raw
 
-    def __cinit__(self, *, bint inline=False, bint midstream=False, bint async_oneside=False, bint compare_overlaps=True, uint32_t depth=1 << 20,
-                  uint32_t chunk=2560, dict hosts=None, uint64_t stream_memory=1 << 26, uint64_t reassembly_memory=1 << 28,
-                  take=None, bint raw=True, **settings):
+    def __cinit__(self, *, bint inline=False, bint midstream=False, bint async_oneside=False, bint compare_overlaps=True,
+                  uint32_t depth=1 << 20, uint32_t chunk=2560, dict hosts=None, uint64_t stream_memory=1 << 26,
+                  uint64_t reassembly_memory=1 << 28, take=None, bint raw=True, **settings):
         stream_defaults(&self.config)
         self.config.passive = not inline
         self.config.midstream = midstream
@@ -181,8 +181,9 @@ cdef class StreamTrial:
             while next_raw(&self.config, &flow.at, meta, taken, False, &raw):
                 windows.append((raw.offset, (<const char *>raw.data)[:raw.length]))
         settle_stream(&self.config, &self.pool, &flow.at, meta, raw.progress)
-        return {"direction": number, "state": STATES[flow.at.tcp_state], "did": {name for name, bit in RESULTS if taken & bit}, "fed": fed, "raw": windows,
-                "established": (meta.flags & PM_ESTABLISHED) != 0, "closed": flow.at.state == FLOW_CLOSED, "events": self.events()}
+        return {"direction": number, "state": STATES[flow.at.tcp_state], "did": {name for name, bit in RESULTS if taken & bit},
+                "fed": fed, "raw": windows, "established": (meta.flags & PM_ESTABLISHED) != 0,
+                "closed": flow.at.state == FLOW_CLOSED, "events": self.events()}
 
     cdef list events(self):
         cdef uint32_t at = self.burst.meta[0].events
@@ -193,9 +194,9 @@ cdef class StreamTrial:
         return names
 
     def segment(self, packet not None, int linktype=1):
-        """One packet. A dict: `direction`, `state` after it, `did` (in, to_server, to_client, closed, rejected, begun, depth), `fed`:
-        (direction, bytes | length of a gap | "end" | "cut") in order, `raw`: (offset, bytes) windows, `established`, `closed`,
-        `events` (names; also those of decode). None for what is no TCP segment of a flow."""
+        """One packet. A dict: `direction`, `state` after it, `did` (in, to_server, to_client, closed, rejected, begun, depth),
+        `fed`: (direction, bytes | length of a gap | "end" | "cut") in order, `raw`: (offset, bytes) windows, `established`,
+        `closed`, `events` (names; also those of decode). None for what is no TCP segment of a flow."""
         cdef packet_meta_t *meta = self.fill(packet, linktype)
         if not meta.flags & PM_KEYED or meta.proto != 6:
             return None
@@ -207,7 +208,7 @@ cdef class StreamTrial:
     @property
     def flow(self):
         """The latest flow begun."""
-        return list(self.flows.values())[-1]
+        return next(reversed(self.flows.values()))
 
     def end(self, StreamFlow flow=None):
         """The end of a flow (the latest, if none is named): a pseudo-packet for each direction with something left. Dicts as

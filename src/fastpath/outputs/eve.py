@@ -171,6 +171,8 @@ class EveWriter:
             event: dict[str, Any] = {"timestamp": timestamp(ts)}
             if has_flow:
                 event["flow_id"] = flow
+            if batch.port is not None:
+                event["in_iface"] = str(batch.port)
             if number is not None and not depth and source != 2:
                 event["pcap_cnt"] = number[1]
             event["event_type"] = "alert"
@@ -297,6 +299,7 @@ class EveWriter:
             "uptime": int(stats["seconds"]),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
                         "event": events},
+            "defrag": {version: stats["defrag"][version] for version in ("ipv4", "ipv6")},
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
             "detect": {"alert": stats["alerts"]},
         }}

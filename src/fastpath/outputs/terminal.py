@@ -117,7 +117,7 @@ def print_check(out: Console, rules: Any, counts: dict[str, Any], everything: bo
             out.print(f"[dim]and {len(reasons) - REFUSALS:,} reasons more; -v lists every refusal with its place[/]")
     cost = counts["cost"]
     if counts["exact"]:
-        out.print(f"[bold]reached[/] by " + ", ".join(f"{name} {count:,}" for name, count in cost["reached"].items())
+        out.print("[bold]reached[/] by " + ", ".join(f"{name} {count:,}" for name, count in cost["reached"].items())
                   + f"; {counts['groups']:,} groups; {cost['ordered']:,} touch state that spans flows", soft_wrap=True)
         out.print(f"[bold]cost[/]    about {cost['estimate']:,} steps in a thousand entries; most for sid "
                   + ", ".join(f"{one['sid']} ({one['estimate']:,}, {one['reached']})" for one in cost["dearest"][:5]), soft_wrap=True)

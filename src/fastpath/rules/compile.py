@@ -36,8 +36,8 @@ from fastpath.rules.plan import (
     IsDataAt,
     Number,
     PortSet,
-    Reputation,
     Presence,
+    Reputation,
     RulePlan,
     StreamSize,
     Threshold,
@@ -173,14 +173,14 @@ def inspects(plan: RulePlan) -> int:
 
 
 def state_rank(plan: RulePlan) -> tuple[int, int, int, int]:
-    """Flowbits, then flowints, then bits of hosts, then those of pairs: rules that set them run before those that do both, before
-    those that read them, before the rest."""
+    """Flowbits, then flowints: rules that set them run before those that do both, before those that read them, before the rest.
+    Then what sets hostbits before the rest, and what reads xbits before the rest: Suricata 7.0.10 looks no further."""
     def rank(what: Callable[[object], bool]) -> int:
         reads, sets = any(what(each) for each in plan.conditions), any(what(each) for each in plan.after)
         return 0 if sets and not reads else 1 if sets else 2 if reads else 3
     return (rank(lambda each: isinstance(each, Flowbits)), rank(lambda each: isinstance(each, Flowint)),
-            rank(lambda each: isinstance(each, Xbits) and each.track != "ip_pair"),
-            rank(lambda each: isinstance(each, Xbits) and each.track == "ip_pair"))
+            not any(isinstance(each, Xbits) and each.by_host for each in plan.after),
+            not any(isinstance(each, Xbits) and not each.by_host for each in plan.conditions))
 
 
 def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int]) -> list[int]:
@@ -197,6 +197,14 @@ def threshold_row(threshold: Threshold | None, rows: list[tuple[int, ...]]) -> i
         return p.NOTHING
     rows.append((p.THRESHOLD_KINDS[threshold.kind], p.TRACKS[threshold.track], 0, threshold.count, threshold.seconds, 0))
     return len(rows) - 1
+
+
+def suppressions(plan: RulePlan, lists: Lists, sets: Sets) -> int:
+    """Where SECTION_LISTS tells whose alerts are hidden: how many, then a side and an address set each; NOTHING for none."""
+    if not plan.suppressions:
+        return p.NOTHING
+    numbers = [n for each in plan.suppressions for n in (p.SUPPRESSIONS[each.track], sets.listed(each.addresses))]
+    return lists.span([len(plan.suppressions), *numbers])[0]
 
 
 def merged(blocks: Iterable[Block]) -> list[Block]:
@@ -351,6 +359,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         after = assembler.program(plan.after, ())
         threshold = threshold_row(plan.threshold, thresholds)
         detection_filter = threshold_row(plan.detection_filter, thresholds)
+        suppressed = suppressions(plan, lists, sets)
         protos = (known[0], known[-1]) if known else (0, 0)
         first, count = len(engines), 0
         if app is not None:
@@ -361,7 +370,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
                 apps.append((len(rows), app, pattern))
             rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
                          threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
-                         *protos, *app_names(plan), count, first, 0))
+                         *protos, *app_names(plan), count, first, suppressed))
             headers.append((src, sport, dst, dport))
             protocols.append(narrowed(plan, frozenset(known) if known else None))
             ways.append(way_of(plan))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .applications import common, directions, is_buffer, is_many
+from .datasets import Datasets
 from .lexer import BLANK, RuleError
 from .plan import (
     After,
@@ -21,6 +22,7 @@ from .plan import (
     Transform,
     Value,
 )
+from .reputation import Reputations
 
 _TRANSFORMS_MAX = 16
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}\Z")
@@ -75,6 +77,8 @@ class Draft:
     event_names: frozenset[str] | None                  # None: those of the engine
     app_proto: str = ""                                 # of the header or of a keyword
 
+    reputations: Reputations | None = None              # None: the configuration names none
+    datasets: Datasets = field(default_factory=Datasets)    # that the rules so far have named
     folder: str = "."                                   # of the rule: what files it names are relative to
     keyword: str = ""                                   # that is being read
     negated: bool = False                               # a "!" stood before its quoted value

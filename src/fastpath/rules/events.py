@@ -9,6 +9,7 @@ from importlib.resources import files
 STREAM_ALIASES = {"stream.3whs_synack_resend_with_different_ack": "stream.3whs_synack_resend_with_diff_ack",
                   "stream.est_synack_resend_with_different_ack": "stream.est_synack_resend_with_diff_ack"}
 
+
 @cache
 def engine_events() -> frozenset[str]:
     """Full names, such as decoder.ipv4.pkt_too_small."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .datasets import Dataset
+
 #: A number, or the name of a variable that byte_extract or byte_math of the same rule sets.
 Value = int | str
 
@@ -161,12 +163,13 @@ class FlowvarIs:
 
 @dataclass(frozen=True, slots=True)
 class Xbits:
-    """op: set unset toggle isset isnotset. track: ip_src ip_dst ip_pair, and src dst both for those of hosts.
-    expire: seconds, 0 for never."""
+    """op: set unset toggle isset isnotset. track: ip_src ip_dst ip_pair. expire: seconds. by_host: it is hostbits that says so; the
+    bits are the same, the order in which rules run is not."""
     op: str
     name: str
     track: str
-    expire: int = 0
+    expire: int
+    by_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,20 +306,17 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class InDataset:
-    """The whole buffer as a member of a data set. op: isset isnotset, and set and unset, which change it and hold if that
-    changed something. kind: string md5 sha256 ipv4 ip."""
-    op: str
-    name: str
-    kind: str
+    """dataset: the whole buffer as an entry of a set."""
+    dataset: Dataset
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HasRank:
-    """datarep: the value that a list of reputations gives to the buffer. op: < > =."""
-    name: str
-    kind: str
+    """datarep: the rank that a set gives to the buffer. op: < > ==."""
+    dataset: Dataset
     op: str
-    value: int
+    rank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +387,13 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """suppress of threshold.config: no alerts for these addresses."""
+    track: str                  # by_src by_dst by_either
+    addresses: AddressSet
+
+
+@dataclass(frozen=True, slots=True)
 class Tag:
     kind: Literal["session", "host"]
     count: int
@@ -419,6 +426,7 @@ class RulePlan:
     after: list[After] = field(default_factory=list)        # done when the rule matches
     threshold: Threshold | None = None
     detection_filter: Threshold | None = None
+    suppressions: list[Suppression] = field(default_factory=list)
     tag: Tag | None = None
     noalert: bool = False
     bypass: bool = False

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import cast
 
 from .applications import PROTOCOLS, missing
+from .datasets import Datasets
 from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword, settle
 from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
 from .parser import RuleAst, parse_rule
 from .plan import Action, ByteExtract, ByteMath, Refusal, RulePlan
 from .program import VALUES_MAX
+from .reputation import Reputations
 from .variables import Groups
 
 #: Protocols that a packet's headers tell.
@@ -23,19 +25,23 @@ _SAME = {"ip4": "ipv4", "ip6": "ipv6", "ikev2": "ike"}
 class Planner:
     """Plans rules with one set of variables and known names.
 
-    groups: addresses and ports. event_names: full names of the events that the engine raises, None for none.
+    groups: addresses and ports. event_names: full names of the events that the engine raises, None for its own. reputations: what
+    iprep asks, None for nothing.
     """
 
-    def __init__(self, groups: Groups, event_names: frozenset[str] | None = None):
+    def __init__(self, groups: Groups, event_names: frozenset[str] | None = None, reputations: Reputations | None = None):
         self._groups = groups
         self._event_names = event_names
+        self._reputations = reputations
+        self._datasets = Datasets()
 
     def plan(self, source: RuleText) -> RulePlan | Refusal:
         """The plan of a rule, or why there is none."""
         draft = None
         try:
             ast = parse_rule(source)
-            draft = Draft(ast.proto.text.lower(), self._event_names, folder=str(Path(source.file).parent))
+            draft = Draft(ast.proto.text.lower(), self._event_names, reputations=self._reputations, datasets=self._datasets,
+                          folder=str(Path(source.file).parent))
             return self._planned(ast, draft)
         except RuleError as error:
             sid = draft.sid if draft is not None and draft.sid is not None else _sid_in(source)

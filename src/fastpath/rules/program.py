@@ -25,6 +25,7 @@ ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejec
 EXPRESSION_OPTIONS = {"i": 1, "m": 2, "s": 4, "x": 8, "A": 16, "E": 32, "G": 64, "R": 0}
 
 THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3}
+SUPPRESSIONS = {"by_src": 0, "by_dst": 1, "by_either": 2}
 TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4}
 
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
@@ -60,6 +61,8 @@ BUFFERS = {"payload": 0, "ipv4.hdr": 1, "ipv6.hdr": 2, "tcp.hdr": 3, "udp.hdr": 
 #: op in a plan -> FLOWINT_*
 FLOWINT_OPS = {"=": 0, "+": 1, "-": 2, "<": 3, "<=": 4, "==": 5, "!=": 6, ">=": 7, ">": 8, "isset": 9, "notset": 10}
 FLOWINT_OF_NAME = 4
+#: "" for a member
+DATASET_OPS = {"": 0, "<": 1, ">": 2, "==": 3}
 XBITS_TRACKS = {"ip_src": 0, "ip_dst": 1, "ip_pair": 2}
 REPUTATION_SIDES = {"src": 0, "dst": 1, "any": 2, "both": 3}
 ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE = 4, 8, 16
@@ -78,7 +81,7 @@ SECTION = np.dtype([("offset", "u8"), ("count", "u4"), ("width", "u4")])
 RULE = np.dtype([("plan", "u4"), ("flags", "u4"), ("ops", "u4"), ("after", "u4"), ("src", "u4"), ("dst", "u4"), ("sport", "u4"),
                  ("dport", "u4"), ("threshold", "u4"), ("detection_filter", "u4"), ("sid", "u4"), ("gid", "u4"),
                  ("kind", "u1"), ("action", "u1"), ("proto", "u1"), ("proto2", "u1"), ("app", "u1"), ("app2", "u1"),
-                 ("engine_count", "u2"), ("engines", "u4"), ("reserved", "u4")])
+                 ("engine_count", "u2"), ("engines", "u4"), ("suppressed", "u4")])
 PATTERN_SET = np.dtype([("database", "u4"), ("shortest", "u4"), ("patterns", SPAN)])
 GROUP = np.dtype([("packet", PATTERN_SET), ("stream", PATTERN_SET), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
 
@@ -111,6 +114,7 @@ CONTENT_OP = struct.Struct("=HHIIiiii4x")
 PCRE_OP = PLAIN_OP
 BYTE_OP = struct.Struct("=HHBBBBiIiIQ")
 ISDATAAT_OP = PLAIN_OP
+DATASET_OP = struct.Struct("=HHIIII12x")
 FLOWINT_OP = struct.Struct("=HHIII16x")
 XBITS_OP = struct.Struct("=HHIIII12x")
 ASN1_OP = struct.Struct("=HHiII16x")

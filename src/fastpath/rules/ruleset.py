@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .lexer import rule_texts
 from .plan import Refusal, RulePlan
 from .planner import Planner
+from .reputation import Reputations
 from .stock import STOCK_CLASSIFICATIONS, STOCK_REFERENCES, STOCK_VARIABLES
 from .variables import Groups
 
@@ -28,7 +29,8 @@ class RuleSet:
 
     def __init__(self, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
         int]] | None = None,
-                 references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None):
+                 references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
+                 reputations: Reputations | None = None):
         self.plans: list[RulePlan] = []
         self.refusals: list[Refusal] = []
         self.disabled = 0
@@ -36,22 +38,25 @@ class RuleSet:
         self.classifications = dict(STOCK_CLASSIFICATIONS if classifications is None else classifications)
         self.references = dict(STOCK_REFERENCES if references is None else references)
         self.variables = {**STOCK_VARIABLES, **{name.removeprefix("$"): str(value) for name, value in (variables or {}).items()}}
-        self._planner = Planner(Groups(self.variables), None if event_names is None else frozenset(event_names))
+        self._groups = Groups(self.variables)
+        self._planner = Planner(self._groups, None if event_names is None else frozenset(event_names),
+                                reputations)
         self._index: dict[tuple[int, int], int] = {}
 
     @classmethod
     def load(cls, paths: Paths, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
         int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
-             include_disabled: bool = False) -> Self:
+             reputations: Reputations | None = None, include_disabled: bool = False) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
 
         variables: address and port groups by name, over Suricata's stock ones. classifications: name -> (description,
         priority); references: system -> prefix; both stock if not given. event_names: full names of the events that
-        decode-event may name. include_disabled: rules behind a # are loaded too. Raises FileNotFoundError for a path that
-        names nothing. What is wrong with a rule never raises: it is a refusal.
+        decode-event may name. reputations: what iprep asks. include_disabled: rules behind a # are loaded too. Raises
+        FileNotFoundError for a path that names nothing. What is wrong with a rule never raises: it is a refusal.
         """
-        rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names)
+        rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
+                    reputations=reputations)
         for path in _files(paths):
             rules._add(path.read_bytes().decode("latin-1"), str(path), include_disabled)
         return rules
@@ -59,9 +64,11 @@ class RuleSet:
     @classmethod
     def parse(cls, text: str | bytes, *, file: str = "<rules>", variables: Mapping[str, str] | None = None,
               classifications: Mapping[str, tuple[str, int]] | None = None, references: Mapping[str, str] | None = None,
-              event_names: Iterable[str] | None = None, include_disabled: bool = False) -> Self:
+              event_names: Iterable[str] | None = None, reputations: Reputations | None = None,
+              include_disabled: bool = False) -> Self:
         """Reads rules from a text; `file` is what places name. The rest is as in load()."""
-        rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names)
+        rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
+                    reputations=reputations)
         raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
         rules._add(raw.decode("latin-1"), file, include_disabled)
         return rules
@@ -95,6 +102,12 @@ class RuleSet:
                 "refusals": [{"file": refusal.place.file, "line": refusal.place.line, "column": refusal.place.column,
                               "sid": refusal.sid, "keyword": refusal.keyword, "reason": refusal.reason}
                              for refusal in self.refusals]}
+
+    def limit(self, path: str | Path) -> None:
+        """Applies a threshold.config to the rules. OSError where it cannot be read; ValueError with file and line for what cannot be
+        honoured."""
+        from .thresholds import apply_thresholds, load_thresholds
+        apply_thresholds(self.plans, load_thresholds(path, self._groups))
 
     def assess(self, event_codes: Mapping[str, int] | None = None) -> dict[str, Any]:
         """What the rules cost: check() with `groups`, how many an entry's rules are chosen from, and `cost`: see cost.summary().

@@ -27,6 +27,8 @@ from fastpath.rules.plan import (
     Flowint,
     FlowState,
     HasEvent,
+    HasRank,
+    InDataset,
     Interface,
     IsDataAt,
     Number,
@@ -86,13 +88,13 @@ class Assembler:
         starts = [self.block(block, values, base64) for block in apart]
         start = self.here()
         for condition in conditions:
-            if not isinstance(condition, Asn1):
+            if not isinstance(condition, Asn1 | Xbits):
                 self.ops += self.condition(condition)
         for block in blocks:
             if block.buffer != "base64_data":
                 self.block(block, values, base64)
-        for condition in conditions:        # what is asked once the blocks hold
-            if isinstance(condition, Asn1):
+        for condition in conditions:        # asked once the blocks hold: who asks for a bit whose time is over takes it away
+            if isinstance(condition, Asn1 | Xbits):
                 self.ops += variable_op(condition, self.names)
         self.ops += p.PLAIN_OP.pack(p.OP_MATCH, 0, 0)
         if not conditions and not blocks and not apart:
@@ -178,7 +180,7 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_STREAM_SIZE, 0, p.SIDES[condition.side], *self.ranges(compared(condition.op, condition.size)))
         if isinstance(condition, FlowAge):
             return p.NUMBER_OP.pack(p.OP_FLOW_AGE, 0, 0, *self.ranges(condition.ranges))
-        if isinstance(condition, Flowint | Xbits):
+        if isinstance(condition, Flowint):
             return variable_op(condition, self.names)
         if isinstance(condition, Reputation):
             return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.listed(condition.addresses), 0)
@@ -216,6 +218,8 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_SIZE, 0, 0, *self.ranges(step.ranges))
         if isinstance(step, NumberIs):
             return p.NUMBER_OP.pack(p.OP_VALUE, flags, 0, *self.ranges(step.ranges))
+        if isinstance(step, InDataset | HasRank):
+            return self.dataset(step, flags)
         if isinstance(step, Clock):
             return p.PLAIN_OP.pack(p.OP_CLOCK, 0, int(step.passed))
         if isinstance(step, Interface):
@@ -229,6 +233,12 @@ class Assembler:
         if isinstance(step, ByteTest | ByteJump | ByteExtract | ByteMath):
             return self.byte(step, flags, values)
         raise ValueError(f"{step!r} has no compiled form")
+
+    def dataset(self, step: InDataset | HasRank, flags: int) -> bytes:
+        """The entries, sorted: place and length of each in SECTION_BYTES, and its rank."""
+        entries = self.lists.span(n for entry, rank in step.dataset.entries for n in (self.text(entry), len(entry), rank))
+        what, value = ("", 0) if isinstance(step, InDataset) else (step.op, step.rank)
+        return p.DATASET_OP.pack(p.OP_DATASET, flags, p.DATASET_OPS[what], *entries, value)
 
     def content(self, step: Content, flags: int, limit: tuple[int, int | None], values: dict[str, int]) -> bytes:
         floor, reach = limit

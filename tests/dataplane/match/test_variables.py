@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from runs import rules_of
 
 from fastpath.dataplane.trial import Trial
+from fastpath.rules import RuleSet
+from fastpath.rules.reputation import Reputations
 
 SECOND = 10**9
 
@@ -73,10 +75,10 @@ def test_xbits_expire_are_unset_and_toggled():
     alert udp any any -> any 4 (xbits:isset,bit,track ip_src; sid:4;)
     alert udp any any -> any 4 (xbits:isnotset,bit,track ip_src; sid:5;)
     """
-    steps = [(0, 1), (10, 4), (11, 4), (12, 1), (12, 2), (12, 4), (13, 3), (14, 4), (14, 3), (14, 4)]
+    steps = [(0, 1), (10, 4), (11, 4), (12, 1), (12, 2), (12, 4), (13, 3), (14, 4), (14, 3), (14, 4), (20, 1), (25, 1), (31, 4)]
     packets = [udp(b"a", sport=100 + i, dport=port) for i, (_, port) in enumerate(steps)]
     found = alerts(rules, packets, [second * SECOND for second, _ in steps])
-    assert [one for one, (_, port) in zip(found, steps, strict=True) if port == 4] == [[4], [5], [5], [4], [5]]
+    assert [one for one, (_, port) in zip(found, steps, strict=True) if port == 4] == [[4], [5], [5], [4], [5], [5]]
 
 
 def test_xbits_are_bounded():
@@ -101,7 +103,7 @@ class Bits:
         if op == "unset" or op == "toggle" and key in self.until:
             self.until.pop(key, None)
         else:
-            self.until[key] = now + expire
+            self.until.setdefault(key, now + expire)
         return True
 
 
@@ -153,3 +155,34 @@ def test_asn1_begins_behind_the_content_before_it():
 def test_broken_elements_end_the_search(payload):
     for end in range(len(payload) + 1):
         alerts("alert udp any any -> any any (asn1:oversize_length 100000, bitstring_overflow, double_overflow; sid:1;)", [udp(payload[:end])])
+
+
+@pytest.mark.parametrize("side, ports", [("src", [1, 3]), ("dst", [2, 3]), ("any", [1, 2, 3]), ("both", [3])])
+def test_iprep(tmp_path, side, ports):
+    (tmp_path / "categories").write_text("1,bad,Bad\n")
+    (tmp_path / "list").write_text("10.0.0.1,1,50\n")
+    known = Reputations.load(tmp_path / "categories", [tmp_path / "list"])
+    rules = RuleSet.parse(f"alert udp any any -> any any (iprep:{side},bad,>,40; dsize:>0; sid:1;)", reputations=known)
+    addresses = {1: ("10.0.0.1", "10.0.0.2"), 2: ("10.0.0.2", "10.0.0.1"), 3: ("10.0.0.1", "10.0.0.1"), 4: ("10.0.0.2", "10.0.0.2")}
+    packets = [udp(b"a", src, 5, dst, port) for port, (src, dst) in addresses.items()]
+    found = Trial(rules.compile()).match(packets)
+    assert [port for port, one in zip(addresses, found, strict=True) if one] == ports
+
+
+@pytest.mark.parametrize("side, ports", [("by_src", [2, 4]), ("by_dst", [1, 4]), ("by_either", [4])])
+def test_suppressed_alerts(tmp_path, side, ports):
+    (tmp_path / "threshold.config").write_text(f"suppress gen_id 1, sig_id 1, track {side}, ip 10.0.0.1\n")
+    rules = RuleSet.parse("alert udp any any -> any any (dsize:>0; flowbits:set,seen; sid:1;)")
+    rules.limit(tmp_path / "threshold.config")
+    addresses = {1: ("10.0.0.1", "10.0.0.2"), 2: ("10.0.0.2", "10.0.0.1"), 3: ("10.0.0.1", "10.0.0.1"), 4: ("10.0.0.2", "10.0.0.2")}
+    found = Trial(rules.compile()).match([udp(b"a", src, 5, dst, port) for port, (src, dst) in addresses.items()])
+    assert all(len(one) == 1 for one in found)
+    assert [port for port, one in zip(addresses, found, strict=True) if "alert" in one[0][1]] == ports
+
+
+def test_rules_on_variables_run_in_their_order():
+    """As Suricata 7.0.10 runs them: flowbits, flowints, what sets hostbits, what reads xbits, then by priority and place."""
+    options = ["flowint:xx,>=,0;", "xbits:set,a,track ip_src;", "hostbits:set,a;", "xbits:isset,a,track ip_src;", "hostbits:isset,a;",
+               "flowint:xx,+,1;", "flowbits:set,z;", "flowbits:isset,z;", "priority:1;", "hostbits:unset,b,dst;"]
+    text = "\n".join(f'alert udp any any -> any any (content:"a"; {one} sid:{sid};)' for sid, one in enumerate(options, 1))
+    assert alerts(text, [udp(b"a")]) == [[7, 8, 6, 1, 3, 10, 4, 9, 2, 5]]

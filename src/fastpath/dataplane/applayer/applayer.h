@@ -26,7 +26,7 @@ typedef struct tx {             /* the head of every room's own transaction stru
     uint8_t progress[2];        /* by direction; room_t.complete[direction] ends it. Only ever grows */
     uint8_t inspected[2];       /* progress at the latest inspection of a direction; belongs to match */
     uint8_t event_count, events_logged;
-    uint8_t stream_logged;      /* alerts of the raw stream that named it; belongs to match */
+    uint8_t reserved;
     uint16_t events[TX_EVENTS_MAX];     /* enum app_event */
     uint64_t first_ordinal;     /* of the packet with which it was made */
     struct detect_state *detect[2];     /* rules in progress; belongs to match. Begins with its size in bytes (uint64_t) */
@@ -65,6 +65,7 @@ enum app_flag {                 /* app_t.flags */
     APP_NO_PAYLOAD = 1 << 6,    /* encrypted from here on: payload and stream are inspected no more */
     APP_NO_REASSEMBLY = 1 << 7, /* and need not be reassembled */
     APP_BYPASS = 1 << 8,        /* the rest of the flow may be offloaded */
+    APP_TOLD_TO_SERVER = 1 << 10, APP_TOLD_TO_CLIENT = 1 << 11,     /* an entry of this direction has come since it was recognised */
     APP_UPGRADE = 1 << 9,       /* the bytes that follow are another protocol (CONNECT, STARTTLS): app_t.next_proto or sought anew */
     APP_SHOWN = 1 << 10,        /* a parser has seen bytes: what it is for stands fast */
     APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */

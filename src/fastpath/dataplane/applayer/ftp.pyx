@@ -130,7 +130,7 @@ cdef ftp_tx_t *begin_tx(app_context_t *context) noexcept nogil:
 
 cdef const uint8_t *client_of(app_context_t *context) noexcept nogil:
     """The IPv4 address of the client, four bytes."""
-    return <const uint8_t *> &context.flow.head[1 if context.flow.flags & FLOW_REVERSED else 0]
+    return <const uint8_t *> &context.flow.key.addr[1 if context.flow.flags & FLOW_REVERSED else 0]
 
 
 cdef bint begin_transfer(app_context_t *context, ftp_state_t *state, const line_t *line) noexcept nogil:
@@ -162,7 +162,7 @@ cdef bint take_request(app_context_t *context, ftp_state_t *state, line_t *line)
         tx_event(&tx.head, FTP_REQUEST_COMMAND_TOO_LONG)
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &tx.request, line.data, line.length):
         return False
-    if state.command == FTP_PORT and context.flow.net == NET_IPV4:
+    if state.command == FTP_PORT and context.flow.key.net == NET_IPV4:
         tx.bounce = names_other(line.data, line.length, client_of(context))
     if state.command == FTP_PORT or state.command == FTP_EPRT:
         state.port_line.length = 0
@@ -299,7 +299,7 @@ cdef void free_ftp_state(app_context_t *context) noexcept nogil:
 cdef uint32_t ftp_buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index,
                          view_t *view) noexcept nogil:
     cdef ftp_tx_t *ftp = <ftp_tx_t *> tx
-    if buffer != BUFFER_FTP_BOUNCE or ftp_commands[ftp.command].kind != FTP_PORT or context.flow.net != NET_IPV4:
+    if buffer != BUFFER_FTP_BOUNCE or ftp_commands[ftp.command].kind != FTP_PORT or context.flow.key.net != NET_IPV4:
         return VIEW_NONE
     view.data = <const uint8_t *> &ftp.bounce
     view.length = sizeof(ftp.bounce)

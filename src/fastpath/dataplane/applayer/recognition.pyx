@@ -210,8 +210,8 @@ cdef uint8_t try_probes(const recogniser_t *recogniser, const room_t *rooms, app
     cdef uint8_t other = app.seen[1 - direction]
     cdef bint source = False
     cdef const hint_t *by_other = NULL
-    cdef const hint_t *by_server = hint_of(recogniser, transport, server_port if server_port else context.flow.port[1 - client])
-    cdef const hint_t *by_client = hint_of(recogniser, transport, context.flow.port[client])
+    cdef const hint_t *by_server = hint_of(recogniser, transport, server_port if server_port else context.flow.key.port[1 - client])
+    cdef const hint_t *by_client = hint_of(recogniser, transport, context.flow.key.port[client])
     cdef uint8_t proto = ALPROTO_UNKNOWN
     if other != ALPROTO_UNKNOWN:
         by_other = hint_for(recogniser, transport, other, &source)
@@ -236,7 +236,7 @@ cdef uint8_t recognise_protocol(const recogniser_t *recogniser, const room_t *ro
                                 const uint8_t *data, uint32_t length, uint32_t flags, uint16_t server_port,
                                 bint *reversed) noexcept nogil:
     cdef app_t *app = context.app
-    cdef uint32_t transport = OVER_UDP if context.flow.proto == UDP else OVER_TCP
+    cdef uint32_t transport = OVER_UDP if context.flow.key.proto == UDP else OVER_TCP
     cdef uint8_t by_pattern = ALPROTO_UNKNOWN, by_probe = ALPROTO_UNKNOWN
     if not app.tried[direction] & TRIED_PATTERNS:
         by_pattern = try_patterns(recogniser, rooms, context, transport, direction, data, length, flags, reversed)

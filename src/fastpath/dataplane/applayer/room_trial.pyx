@@ -43,8 +43,8 @@ cdef class RoomTrial:
         cdef uint32_t number
         open_table(&self.table, settings)
         self.udp = udp
-        self.flow.proto = 17 if udp else 6
-        self.flow.port[0], self.flow.port[1] = ports
+        self.flow.key.proto = 17 if udp else 6
+        self.flow.key.port[0], self.flow.key.port[1] = ports
         self.flow.more = &self.more
         self.flow.tcp_state = 3     # established
         self.left = [b"", b""]

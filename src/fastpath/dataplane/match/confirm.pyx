@@ -13,10 +13,6 @@ from fastpath.dataplane.match.transforms cimport transformed
 from fastpath.dataplane.match.variables cimport variable_holds, variable_run
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
-cdef enum:
-    STREAM_LOGS_MAX = 4         # alerts of the raw stream that name the same transaction (detect.stream-tx-log-limit)
-
-
 cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32_t *length) noexcept nogil:
     """The bytes of an inspect buffer of this entry, NULL where it has none."""
     cdef const uint8_t *at
@@ -127,7 +123,7 @@ cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection)
 
 cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, tx_t *tx, uint64_t tx_id,
                      uint16_t flags) noexcept nogil:
-    """Enters a match in the order of alerts: by rule, then by transaction, those without one last."""
+    """Enters a match in the order of alerts: by rule, then the latest transaction first, as Suricata 7.0.10 sorts them."""
     cdef const rule_t *rule = &rules.rules[compiled]
     cdef match_t *match
     cdef uint32_t at = scratch.match_count
@@ -135,12 +131,12 @@ cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
         scratch.limits_hit += 1
         return
     while at and (scratch.matches[at - 1].compiled > compiled
-                  or scratch.matches[at - 1].compiled == compiled and scratch.matches[at - 1].tx_id > tx_id):
+                  or scratch.matches[at - 1].compiled == compiled and scratch.matches[at - 1].tx_id < tx_id):
         at -= 1
     match = &scratch.matches[at]
     memmove(match + 1, match, (scratch.match_count - at) * sizeof(match_t))
     scratch.match_count += 1
-    if rule.threshold != NOTHING or rule.detection_filter != NOTHING:
+    if rule.threshold != NOTHING or rule.detection_filter != NOTHING or rule.suppressed != NOTHING:
         flags |= MATCH_THRESHOLD
     if rule.flags & RULE_FLOW_ACTION or flags & (MATCH_STREAM | MATCH_STATE):
         flags |= MATCH_FLOW
@@ -167,9 +163,6 @@ cdef tx_t *tx_at_work(const inspection_t *inspection, uint32_t direction) noexce
     tx = inspection.context.app.first
     while tx != NULL and tx.flags & (TX_DETECTED_TO_SERVER << direction | TX_NO_INSPECTION):
         tx = tx.next
-    if tx == NULL or tx.stream_logged >= STREAM_LOGS_MAX:
-        return NULL
-    tx.stream_logged += 1
     return tx
 
 

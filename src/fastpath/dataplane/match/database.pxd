@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.match.program cimport (
-    app_block_t, file_op_t, match_scratch_t, op_t, pattern_set_t, ruleset_t, span_t,
+    dataset_op_t, app_block_t, file_op_t, match_scratch_t, op_t, pattern_set_t, ruleset_t, span_t,
 )
 
 
@@ -24,6 +24,8 @@ cdef class Database:
     cdef bint program_holds(self, uint32_t at, bint after) noexcept
     cdef bint condition_holds(self, const op_t *op) noexcept
     cdef bint variable_holds(self, const op_t *op) noexcept
+    cdef bint suppressions_hold(self, uint32_t at) noexcept
+    cdef bint dataset_is_sound(self, const dataset_op_t *op) noexcept
     cdef bint block_holds(self, uint32_t at, bint nest) noexcept
     cdef bint step_holds(self, const op_t *op) noexcept
     cdef load_databases(self)

@@ -303,6 +303,7 @@ cdef class Database:
                     or rule.app >= ALPROTO_MAX or rule.app2 >= ALPROTO_MAX
                     or rule.engine_count > self.count(SECTION_ENGINES)
                     or rule.engines > self.count(SECTION_ENGINES) - rule.engine_count
+                    or (rule.suppressed != NOTHING and not self.suppressions_hold(rule.suppressed))
                     or not self.program_holds(rule.ops, False) or not self.program_holds(rule.after, True)):
                 raise ValueError(f"rule database: rule {i} points outside the blob")
 
@@ -403,6 +404,8 @@ cdef class Database:
             return True
         if op.code == OP_CLOCK:
             return True
+        if op.code == OP_DATASET:
+            return self.dataset_is_sound(<const dataset_op_t *> op)
         if op.code == OP_SIZE or op.code == OP_VALUE:
             return within((<const number_op_t *> op).ranges, self.count(SECTION_NUMBERS))
         if op.code == OP_INTERFACE:
@@ -439,6 +442,29 @@ cdef class Database:
             return False
         length = <uint64_t> op.count * widths[op.what]
         return op.at <= self.count(SECTION_BYTES) and length <= self.count(SECTION_BYTES) - op.at
+
+    cdef bint suppressions_hold(self, uint32_t at) noexcept:
+        cdef uint32_t end = self.count(SECTION_LISTS), i
+        if at >= end or self.rules.lists[at] > (end - at - 1) // 2:
+            return False
+        for i in range(self.rules.lists[at]):
+            if (self.rules.lists[at + 1 + 2 * i] >= SUPPRESSIONS
+                    or self.rules.lists[at + 2 + 2 * i] >= self.count(SECTION_SETS)):
+                return False
+        return True
+
+    cdef bint dataset_is_sound(self, const dataset_op_t *op) noexcept:
+        cdef const uint32_t *entry
+        cdef span_t text
+        cdef uint32_t i
+        if op.what >= DATASET_OPS or not within(op.entries, self.count(SECTION_LISTS)) or op.entries.count % DATASET_ENTRY:
+            return False
+        for i in range(op.entries.count // DATASET_ENTRY):
+            entry = self.rules.lists + op.entries.first + DATASET_ENTRY * i
+            text.first, text.count = entry[0], entry[1]
+            if not within(text, self.count(SECTION_BYTES)):
+                return False
+        return True
 
     cdef load_databases(self):
         cdef uint32_t i, n = self.count(SECTION_DATABASES)

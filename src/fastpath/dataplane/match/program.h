@@ -125,7 +125,7 @@ typedef struct rule {
     uint8_t app, app2;          /* enum alproto that the flow must have, either of them; ALPROTO_UNKNOWN for any */
     uint16_t engine_count;
     uint32_t engines;           /* first in SECTION_ENGINES: the one of the fast pattern, then by progress */
-    uint32_t reserved;
+    uint32_t suppressed;        /* in SECTION_LISTS: how many, then SUPPRESS_* and an address set each; NOTHING for none */
 } rule_t;
 _Static_assert(sizeof(rule_t) == 64, "one cache line a rule");
 
@@ -221,6 +221,7 @@ enum {
 };
 
 enum threshold_kind { THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS };
+enum { SUPPRESS_SRC, SUPPRESS_DST, SUPPRESS_EITHER, SUPPRESSIONS };
 enum threshold_track { TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS };
 
 typedef struct threshold {
@@ -396,6 +397,17 @@ typedef struct asn1_op {
     uint32_t reserved[4];
 } asn1_op_t;
 _Static_assert(sizeof(asn1_op_t) == 32, "an op");
+
+enum { DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_OPS };
+enum { DATASET_ENTRY = 3 };     /* numbers an entry has in SECTION_LISTS: place and length in SECTION_BYTES, rank */
+typedef struct dataset_op {
+    uint16_t code, flags;
+    uint32_t what;              /* DATASET_* */
+    span_t entries;             /* in SECTION_LISTS, sorted by their bytes, the shorter first */
+    uint32_t rank;
+    uint32_t reserved[3];
+} dataset_op_t;
+_Static_assert(sizeof(dataset_op_t) == 32, "an op");
 
 typedef struct xbit {
     uint8_t address[32];        /* in network order; both of a pair, the lower first */

@@ -25,6 +25,8 @@ cdef extern from "match/program.h" nogil:
     enum:
         THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS
     enum:
+        SUPPRESS_SRC, SUPPRESS_DST, SUPPRESS_EITHER, SUPPRESSIONS
+    enum:
         TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS
     enum:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
@@ -37,6 +39,8 @@ cdef extern from "match/program.h" nogil:
     enum:
         XBITS_SRC, XBITS_DST, XBITS_PAIR, XBITS_TRACKS, REPUTATION_SRC, REPUTATION_DST, REPUTATION_ANY, REPUTATION_BOTH
         REPUTATION_SIDES, ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE
+    enum:
+        DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_OPS, DATASET_ENTRY
     enum:
         FIELD_TTL, FIELD_TOS, FIELD_IP_ID, FIELD_IP_PROTO, FIELD_FRAGOFFSET, FIELD_SEQ, FIELD_ACK, FIELD_WINDOW, FIELD_MSS
         FIELD_ITYPE, FIELD_ICODE, FIELD_ICMP_ID, FIELD_ICMP_SEQ, FIELD_ICMPV6_MTU, FIELD_DSIZE, FIELD_TCP_FLAGS, FIELD_FRAGBITS
@@ -120,7 +124,7 @@ cdef extern from "match/program.h" nogil:
         uint32_t plan, flags, ops, after, src, dst, sport, dport, threshold, detection_filter, sid, gid
         uint8_t kind, action, proto, proto2, app, app2
         uint16_t engine_count
-        uint32_t engines, reserved
+        uint32_t engines, suppressed
 
     ctypedef struct pattern_set_t:
         uint32_t database, shortest
@@ -304,6 +308,12 @@ cdef extern from "match/program.h" nogil:
         uint16_t code, flags
         int32_t offset
         uint32_t oversize, frames
+
+    ctypedef struct dataset_op_t:
+        uint16_t code, flags
+        uint32_t what
+        span_t entries
+        uint32_t rank
 
     ctypedef struct xbit_t:
         uint8_t address[32]

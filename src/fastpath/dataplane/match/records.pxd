@@ -36,6 +36,34 @@ cdef inline bint value_holds(const ruleset_t *rules, const number_op_t *op, cons
     return in_ranges(rules, op.ranges, value) != (op.flags & NEGATED)
 
 
+cdef inline int compared(const uint8_t *data, uint32_t length, const uint8_t *other, uint32_t other_length) noexcept nogil:
+    """Below, at or above 0, by bytes; of two that begin alike the shorter is first."""
+    cdef int order = memcmp(data, other, min(length, other_length))
+    return order if order else <int> (length > other_length) - <int> (length < other_length)
+
+
+cdef inline bint dataset_holds(const ruleset_t *rules, const dataset_op_t *op, const uint8_t *data, uint32_t length) noexcept nogil:
+    """dataset, datarep: is the whole buffer an entry, with such a rank?"""
+    cdef const uint32_t *entry = rules.lists + op.entries.first
+    cdef uint32_t low = 0, high = op.entries.count // DATASET_ENTRY, middle, rank
+    cdef int order
+    while low < high:
+        middle = (low + high) // 2
+        order = compared(data, length, rules.bytes + entry[DATASET_ENTRY * middle], entry[DATASET_ENTRY * middle + 1])
+        if order == 0:
+            rank = entry[DATASET_ENTRY * middle + 2]
+            if op.what == DATASET_MEMBER:
+                return not op.flags & NEGATED
+            if op.what == DATASET_BELOW:
+                return rank < op.rank
+            return rank > op.rank if op.what == DATASET_ABOVE else rank == op.rank
+        if order < 0:
+            high = middle
+        else:
+            low = middle + 1
+    return op.what == DATASET_MEMBER and op.flags & NEGATED
+
+
 cdef inline bint clock_holds(const plain_op_t *op, const uint8_t *data, uint32_t length, uint64_t now) noexcept nogil:
     """tls_cert_expired, tls_cert_valid: has a time, in seconds, passed (or is it still to come)? `now`: ns."""
     cdef uint64_t value = 0

@@ -9,7 +9,7 @@ from fastpath.dataplane.match.bytes cimport (
     byte_extract_reads, byte_jump_lands, byte_math_gives, byte_test_holds, data_is_at,
 )
 from fastpath.dataplane.match.program cimport *
-from fastpath.dataplane.match.records cimport file_holds, clock_holds, interface_holds, size_holds, value_holds
+from fastpath.dataplane.match.records cimport file_holds, clock_holds, dataset_holds, interface_holds, size_holds, value_holds
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ERROR_NOMATCH, pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
 )
@@ -229,6 +229,8 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 holds = value_holds(rules, <const number_op_t *> op, data, length)
             elif op.code == OP_INTERFACE:
                 holds = interface_holds(rules, <const interface_op_t *> op, data, length)
+            elif op.code == OP_DATASET:
+                holds = dataset_holds(rules, <const dataset_op_t *> op, data, length)
             elif op.code == OP_CLOCK:
                 holds = clock_holds(<const plain_op_t *> op, data, length, scratch.now)
             else:

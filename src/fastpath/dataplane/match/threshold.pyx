@@ -7,9 +7,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
-from fastpath.dataplane.match.header cimport bytes_at
+from fastpath.dataplane.match.header cimport bytes_at, in_set
 from fastpath.dataplane.match.program cimport (
-    NOTHING, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, TRACK_DST,
+    NOTHING, SUPPRESS_DST, SUPPRESS_SRC, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, TRACK_DST,
     TRACK_FLOW, TRACK_RULE, TRACK_SRC, rule_t, ruleset_t, threshold_t,
 )
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, burst_t, packet_meta_t
@@ -168,6 +168,19 @@ cdef uint8_t check(threshold_table_t *table, const rule_t *rule, const threshold
     return judge(&table.counts[index], asked, now, True)
 
 
+cdef bint is_suppressed(const ruleset_t *rules, uint32_t at, const packet_meta_t *meta) noexcept nogil:
+    """Is an address of the entry among those whose alerts are hidden?"""
+    cdef const uint32_t *pair = rules.lists + at + 1
+    cdef uint32_t i
+    for i in range(rules.lists[at]):
+        if pair[0] != SUPPRESS_DST and in_set(rules, pair[1], meta, False):
+            return True
+        if pair[0] != SUPPRESS_SRC and in_set(rules, pair[1], meta, True):
+            return True
+        pair += 2
+    return False
+
+
 cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, uint32_t rule, const burst_t *burst,
                              uint32_t entry, uint64_t flow, uint64_t now) noexcept nogil:
     cdef const packet_meta_t *meta = &burst.meta[entry]
@@ -175,6 +188,8 @@ cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, u
     cdef uint8_t verdict = THRESHOLD_ALERT
     if meta.net != NET_IPV4 and meta.net != NET_IPV6:
         return THRESHOLD_ALERT
+    if matched.suppressed != NOTHING and is_suppressed(rules, matched.suppressed, meta):
+        return THRESHOLD_SILENT
     now //= 1000
     if matched.detection_filter != NOTHING:
         verdict = check(table, matched, &rules.thresholds[matched.detection_filter], meta, flow, now)

@@ -153,10 +153,9 @@ cdef void xbits_run(xbits_t *table, const xbits_op_t *op, const packet_meta_t *m
     if table == NULL or not key_of(&key, op, meta):
         return
     link = link_to(table, &key)
-    if link[0] and op.what == FLOWBITS_SET:
-        table.bits[link[0] - 1].expires = seconds + op.expire
-    elif link[0]:
-        drop(table, link)
+    if link[0]:     # a bit that is there keeps its time, even one that is over until somebody asks for it
+        if op.what != FLOWBITS_SET:
+            drop(table, link)
     elif op.what == FLOWBITS_SET or op.what == FLOWBITS_TOGGLE:
         index = take_room(table, seconds)
         if index == 0:

@@ -5,14 +5,12 @@ from fastpath.dataplane.events cimport (
     EVENT_STREAM_PKT_BAD_WINDOW_UPDATE, EVENT_STREAM_PKT_INVALID_ACK, EVENT_STREAM_PKT_INVALID_TIMESTAMP,
     EVENT_STREAM_PKT_RETRANSMISSION, EVENT_STREAM_RST_INVALID_ACK, EVENT_STREAM_RST_WITH_DATA,
 )
-from fastpath.dataplane.hosts cimport (
-    OS_HPUX11, OS_LINUX, OS_OLD_LINUX, OS_SOLARIS, OS_VISTA, OS_WINDOWS, OS_WINDOWS2K3,
-)
+from fastpath.dataplane.hosts cimport OS_HPUX11, OS_LINUX, OS_OLD_LINUX, OS_SOLARIS, OS_VISTA, OS_WINDOWS, OS_WINDOWS2K3
 from fastpath.dataplane.tcp.sack cimport sacks_nothing_new
-from fastpath.dataplane.tcp.segment cimport before, segment_t, until
+from fastpath.dataplane.tcp.segment cimport before, until
 from fastpath.dataplane.tcp.session cimport (
-    HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RST_DOUBTED, HALF_STAMP, HALF_STAMP_ZERO, SESSION_ASYNC, SESSION_LOSSY, SESSION_PROBE, SESSION_STAMPS, announced,
-    base_seq_of, held_of, os_of_receiver, raise_event, scale_of, way_t,
+    HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RST_DOUBTED, HALF_STAMP, HALF_STAMP_ZERO, SESSION_ASYNC, SESSION_LOSSY,
+    SESSION_PROBE, SESSION_STAMPS, announced, base_seq_of, held_of, os_of_receiver, raise_event, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
     TCP_ACK, TCP_CLOSE_WAIT, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_LAST_ACK, TCP_RST, TCP_SYN, TCP_SYN_SENT, TCP_TIME_WAIT,
@@ -230,4 +228,6 @@ cdef inline bint bad_window_update(way_t *way) noexcept nogil:
 cdef inline bint outdated_ack(way_t *way) noexcept nogil:
     if not pure_ack(way) or way.segment.seq != way.own.next_seq or not before(way.segment.ack, way.peer.last_ack):
         return False
-    return sacks_nothing_new(NULL if way.session.held == NULL else &held_of(way.session).side[way.side ^ 1], way.peer, &way.segment)
+    if way.session.held == NULL:
+        return sacks_nothing_new(NULL, way.peer, &way.segment)
+    return sacks_nothing_new(&held_of(way.session).side[way.side ^ 1], way.peer, &way.segment)

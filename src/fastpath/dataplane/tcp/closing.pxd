@@ -7,17 +7,16 @@ from fastpath.dataplane.events cimport (
     EVENT_STREAM_CLOSEWAIT_ACK_OUT_OF_WINDOW, EVENT_STREAM_CLOSEWAIT_FIN_OUT_OF_WINDOW, EVENT_STREAM_CLOSEWAIT_INVALID_ACK,
     EVENT_STREAM_CLOSEWAIT_PKT_BEFORE_LAST_ACK, EVENT_STREAM_CLOSING_ACK_WRONG_SEQ, EVENT_STREAM_CLOSING_INVALID_ACK,
     EVENT_STREAM_FIN1_ACK_WRONG_SEQ, EVENT_STREAM_FIN1_FIN_WRONG_SEQ, EVENT_STREAM_FIN1_INVALID_ACK,
-    EVENT_STREAM_FIN2_ACK_WRONG_SEQ, EVENT_STREAM_FIN2_FIN_WRONG_SEQ, EVENT_STREAM_FIN2_INVALID_ACK,
-    EVENT_STREAM_FIN_INVALID_ACK, EVENT_STREAM_FIN_OUT_OF_WINDOW, EVENT_STREAM_FIN_SYN, EVENT_STREAM_LASTACK_ACK_WRONG_SEQ,
-    EVENT_STREAM_LASTACK_INVALID_ACK, EVENT_STREAM_SHUTDOWN_SYN_RESEND, EVENT_STREAM_TIMEWAIT_ACK_WRONG_SEQ,
-    EVENT_STREAM_TIMEWAIT_INVALID_ACK,
+    EVENT_STREAM_FIN2_ACK_WRONG_SEQ, EVENT_STREAM_FIN2_FIN_WRONG_SEQ, EVENT_STREAM_FIN2_INVALID_ACK, EVENT_STREAM_FIN_INVALID_ACK,
+    EVENT_STREAM_FIN_OUT_OF_WINDOW, EVENT_STREAM_FIN_SYN, EVENT_STREAM_LASTACK_ACK_WRONG_SEQ, EVENT_STREAM_LASTACK_INVALID_ACK,
+    EVENT_STREAM_SHUTDOWN_SYN_RESEND, EVENT_STREAM_TIMEWAIT_ACK_WRONG_SEQ, EVENT_STREAM_TIMEWAIT_INVALID_ACK,
 )
 from fastpath.dataplane.tcp.feeding cimport reassemble
 from fastpath.dataplane.tcp.sack cimport take_sacks
 from fastpath.dataplane.tcp.segment cimport before, until
 from fastpath.dataplane.tcp.session cimport (
-    SESSION_ASYNC, SESSION_MIDSTREAM, SESSION_RESET, allow_peer, announced, ensure_held, raise_event, set_state,
-    update_last_ack, update_next_seq, update_next_win, way_t,
+    SESSION_ASYNC, SESSION_MIDSTREAM, SESSION_RESET, allow_peer, announced, ensure_held, raise_event, set_state, update_last_ack,
+    update_next_seq, update_next_win, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
     TCP_ACK, TCP_CLOSE_WAIT, TCP_CLOSED, TCP_CLOSING, TCP_FIN, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_RST, TCP_SYN,
@@ -317,8 +316,7 @@ cdef inline bint state_last_ack(way_t *way) noexcept nogil:
 cdef inline bint ack_in_time_wait(way_t *way) noexcept nogil:
     cdef bint again = retransmitted(way)
     # behind the client's data stands its FIN; in next_seq the server's is counted already
-    if not again and way.segment.seq != way.own.next_seq and way.segment.seq != (way.own.next_seq - 1 if way.side else
-                                                                                  way.own.next_seq + 1):
+    if not again and way.segment.seq != way.own.next_seq and way.segment.seq + 2 * way.side != way.own.next_seq + 1:
         if way.side and way.segment.length and way.segment.seq == way.own.last_ack:
             return True
         return refuse(way, EVENT_STREAM_TIMEWAIT_ACK_WRONG_SEQ)

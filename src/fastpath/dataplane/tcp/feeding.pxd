@@ -1,18 +1,15 @@
 # From an accepted segment to the bytes that may be handed on.
 #
 # Passive, a segment's acknowledgment hands on what the other side sent before; inline, a segment hands on its own bytes. An
-# RST, a FIN that closes and the end of the flow hand on what there is of the sender as well.
+# RST, a FIN that closes and the end of the flow hand on what there is of the sender as well. What an RST carries is no data.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.events cimport (
     EVENT_STREAM_REASSEMBLY_DEPTH_REACHED, EVENT_STREAM_REASSEMBLY_INSERT_LIMIT, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP,
     EVENT_STREAM_REASSEMBLY_NO_SEGMENT, EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA,
-    EVENT_STREAM_REASSEMBLY_URGENT_OOB_LIMIT_REACHED,
 )
-from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, SIDE_GAP_SAID, held_t, run_at, run_end, run_t, side_t
-from fastpath.dataplane.tcp.reassembly cimport (
-    INSERTED_DIFFERENT, INSERT_LIMIT, INSERT_REFUSED, insert_segment,
-)
+from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, SIDE_GAP_SAID, held_t, side_t
+from fastpath.dataplane.tcp.reassembly cimport INSERTED_DIFFERENT, INSERT_LIMIT, INSERT_REFUSED, insert_segment
 from fastpath.dataplane.tcp.segment cimport before, until
 from fastpath.dataplane.tcp.session cimport (
     HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, SESSION_SPOKE_TO_CLIENT, SESSION_SPOKE_TO_SERVER, acked_offset, ensure_held, held_of, os_of_receiver,
@@ -20,7 +17,7 @@ from fastpath.dataplane.tcp.session cimport (
 )
 from fastpath.dataplane.tcp.state cimport (
     STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, TCP_ACK, TCP_CLOSED, TCP_CLOSING, TCP_FIN, TCP_FIN_WAIT1, TCP_RST,
-    TCP_SYN, TCP_TIME_WAIT, TCP_URG, URGENT_GAP, URGENT_INLINE, URGENT_OOB,
+    TCP_SYN, TCP_TIME_WAIT,
 )
 from fastpath.dataplane.types cimport PM_PSEUDO, flow_t, tcp_session_t
 
@@ -101,7 +98,7 @@ cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:
         own, other = state == TCP_CLOSED, True
     if other:
         feed(way, number ^ 1)
-    if way.segment.length and not way.session.half_flags[number] & HALF_NO_REASSEMBLY:
+    if way.segment.length and not flags & TCP_RST and not way.session.half_flags[number] & HALF_NO_REASSEMBLY:
         if not hold_bytes(way, number):
             return
         way.result |= STREAM_IN

@@ -5,13 +5,13 @@ from libc.string cimport memset
 
 from fastpath.dataplane.events cimport (
     EVENT_STREAM_3WHS_ACK_DATA_INJECT, EVENT_STREAM_3WHS_ACK_IN_WRONG_DIR, EVENT_STREAM_3WHS_ASYNC_WRONG_SEQ,
-    EVENT_STREAM_3WHS_RIGHT_SEQ_WRONG_ACK_EVASION, EVENT_STREAM_3WHS_SYN_FLOOD,
-    EVENT_STREAM_3WHS_SYN_RESEND_DIFF_SEQ_ON_SYN_RECV, EVENT_STREAM_3WHS_SYN_TOCLIENT_ON_SYN_RECV,
-    EVENT_STREAM_3WHS_SYNACK_FLOOD, EVENT_STREAM_3WHS_SYNACK_IN_WRONG_DIRECTION, EVENT_STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_ACK,
-    EVENT_STREAM_3WHS_SYNACK_TFO_DATA_IGNORED, EVENT_STREAM_3WHS_SYNACK_TOSERVER_ON_SYN_RECV,
-    EVENT_STREAM_3WHS_SYNACK_WITH_WRONG_ACK, EVENT_STREAM_3WHS_WRONG_SEQ_WRONG_ACK, EVENT_STREAM_4WHS_INVALID_ACK,
-    EVENT_STREAM_4WHS_SYNACK_WITH_WRONG_ACK, EVENT_STREAM_4WHS_SYNACK_WITH_WRONG_SYN, EVENT_STREAM_4WHS_WRONG_SEQ,
-    EVENT_STREAM_FIN_BUT_NO_SESSION, EVENT_STREAM_PKT_INVALID_TIMESTAMP, EVENT_STREAM_RST_BUT_NO_SESSION,
+    EVENT_STREAM_3WHS_RIGHT_SEQ_WRONG_ACK_EVASION, EVENT_STREAM_3WHS_SYN_FLOOD, EVENT_STREAM_3WHS_SYN_RESEND_DIFF_SEQ_ON_SYN_RECV,
+    EVENT_STREAM_3WHS_SYN_TOCLIENT_ON_SYN_RECV, EVENT_STREAM_3WHS_SYNACK_FLOOD, EVENT_STREAM_3WHS_SYNACK_IN_WRONG_DIRECTION,
+    EVENT_STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_ACK, EVENT_STREAM_3WHS_SYNACK_TFO_DATA_IGNORED,
+    EVENT_STREAM_3WHS_SYNACK_TOSERVER_ON_SYN_RECV, EVENT_STREAM_3WHS_SYNACK_WITH_WRONG_ACK, EVENT_STREAM_3WHS_WRONG_SEQ_WRONG_ACK,
+    EVENT_STREAM_4WHS_INVALID_ACK, EVENT_STREAM_4WHS_SYNACK_WITH_WRONG_ACK, EVENT_STREAM_4WHS_SYNACK_WITH_WRONG_SYN,
+    EVENT_STREAM_4WHS_WRONG_SEQ, EVENT_STREAM_FIN_BUT_NO_SESSION, EVENT_STREAM_PKT_INVALID_TIMESTAMP,
+    EVENT_STREAM_RST_BUT_NO_SESSION,
 )
 from fastpath.dataplane.tcp.closing cimport reset_session, take_fin
 from fastpath.dataplane.tcp.feeding cimport reassemble
@@ -21,17 +21,18 @@ from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.tcp.segment cimport SCALE_MAX, before, segment_t, until
 from fastpath.dataplane.tcp.session cimport (
-    HALF_RST_DOUBTED, HALF_STAMP, HALF_STAMP_ZERO, SESSION_ASYNC, SESSION_CHARGED, SESSION_EVASION, SESSION_FAST_OPEN, SESSION_FAST_OPEN_LOST,
-    SESSION_FOUR_WAY, SESSION_MIDSTREAM, SESSION_MIDSTREAM_NEW, SESSION_MIDSTREAM_SYNACK, SESSION_SACK, SESSION_SCALES,
-    SESSION_STAMPS, SESSION_SYN_SACK, STATE_BEFORE, announced, begin_half, ensure_held, held_of, raise_event, scale_of, set_scale, set_state,
-    update_last_ack, update_next_seq, way_t,
+    HALF_RST_DOUBTED, HALF_STAMP, HALF_STAMP_ZERO, SESSION_ASYNC, SESSION_CHARGED, SESSION_EVASION, SESSION_FAST_OPEN,
+    SESSION_FAST_OPEN_LOST, SESSION_FOUR_WAY, SESSION_MIDSTREAM, SESSION_MIDSTREAM_NEW, SESSION_MIDSTREAM_SYNACK, SESSION_SACK,
+    SESSION_SCALES, SESSION_STAMPS, SESSION_SYN_SACK, STATE_BEFORE, announced, begin_half, ensure_held, held_of, raise_event,
+    scale_of, set_scale, set_state, update_last_ack, update_next_seq, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
-    STREAM_BEGUN, TCP_ACK, TCP_ESTABLISHED, TCP_FIN, TCP_FIN_WAIT1, TCP_NONE, TCP_RST, TCP_SYN, TCP_SYN_RECV, TCP_SYN_SENT,
+    STREAM_BEGUN, TCP_ACK, TCP_ESTABLISHED, TCP_FIN, TCP_FIN_WAIT1, TCP_RST, TCP_SYN, TCP_SYN_RECV, TCP_SYN_SENT,
 )
 from fastpath.dataplane.tcp.checks cimport ack_valid, answer_stamp_valid, rst_valid, stamp_refused, take_stamp
 from fastpath.dataplane.types cimport (
-    ACCOUNT_STREAM, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_TO_CLIENT, flow_more_t, tcp_half_t, tcp_session_t,
+    ACCOUNT_STREAM, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_TO_CLIENT, flow_more_t,
+    tcp_half_t, tcp_session_t,
 )
 
 cdef inline bint begin_session(way_t *way) noexcept nogil:
@@ -240,7 +241,7 @@ cdef inline void go_by_syn(tcp_session_t *session, const offer_t *offer) noexcep
     if offer.has_scale:
         session.flags |= SESSION_SCALES
     else:
-        session.flags &= SESSION_SCALES | SESSION_CHARGED | <uint32_t>15 << STATE_BEFORE   # the rest is forgotten, as Suricata does
+        session.flags &= SESSION_SCALES | SESSION_CHARGED | <uint32_t>15 << STATE_BEFORE    # Suricata forgets the others
     set_scale(session, 1, offer.scale if offer.has_scale else 0)
     session.half[1].window = offer.window
     if offer.sack_ok:

@@ -7,9 +7,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from fastpath.dataplane.tcp.held cimport (
-    held_t, insert_mark, mark_t, read_bytes, remove_mark, run_t, run_at, run_bytes, run_end, side_t, write_bytes,
-)
+from fastpath.dataplane.tcp.held cimport insert_mark, mark_t, read_bytes, remove_mark, side_t, write_bytes
 from fastpath.dataplane.hosts cimport (
     OS_BSD, OS_HPUX10, OS_HPUX11, OS_IRIX, OS_LAST, OS_LINUX, OS_MACOS, OS_OLD_LINUX, OS_SOLARIS, OS_WINDOWS, OS_WINDOWS2K3,
 )
@@ -126,8 +124,8 @@ cdef inline bint write_segment(pool_t *pool, side_t *side, uint32_t seq, const u
     return write_bytes(pool, side, side.base + (seq - side.base_seq), data, length)
 
 
-cdef inline uint32_t insert_overlapping(pool_t *pool, side_t *side, uint8_t os, bint passive, bint compare, uint32_t at, bint twice,
-                                        uint32_t seq, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline uint32_t insert_overlapping(pool_t *pool, side_t *side, uint8_t os, bint passive, bint compare, uint32_t at,
+                                        bint twice, uint32_t seq, const uint8_t *data, uint32_t length) noexcept nogil:
     cdef uint8_t weighed[SEGMENT_MAX]
     cdef bint different = False
     memcpy(weighed, data, length)

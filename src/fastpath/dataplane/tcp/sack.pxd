@@ -78,7 +78,8 @@ cdef inline bint sacks_nothing_new(const side_t *side, const tcp_half_t *half, c
         if until(right, half.last_ack):
             continue
         j = 0
-        while side != NULL and j < side.sacks_used and not (until(side.sacks[j].left, left) and until(right, side.sacks[j].right)):
+        while side != NULL and j < side.sacks_used and (before(left, side.sacks[j].left)
+                                                        or before(side.sacks[j].right, right)):
             j += 1
         if side == NULL or j == side.sacks_used:
             return False

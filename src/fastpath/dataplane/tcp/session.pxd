@@ -113,7 +113,7 @@ cdef inline uint8_t os_of_receiver(way_t *way, uint32_t side) noexcept nogil:
         return os
     if way.config.hosts != NULL:
         key = flow_key_of(way.flow)
-        os = os_of(way.config.hosts, way.flow.net, key.addr[0 if way.meta.flags & PM_REVERSED else 1])
+        os = os_of(way.config.hosts, way.flow.key.net, key.addr[0 if way.meta.flags & PM_REVERSED else 1])
     if os == OS_UNKNOWN or os == OS_BSD_RIGHT:
         os = OS_BSD
     elif os == OS_OLD_SOLARIS:

@@ -5,11 +5,9 @@
 # gap. Inline: with each segment, itself and as much around it as a chunk holds.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, held_t, run_at, run_bytes, run_end, run_t, side_t
-from fastpath.dataplane.tcp.session cimport (
-    HALF_NO_REASSEMBLY, HALF_RAW_LAST, HALF_RAW_OFF, HALF_TRIGGER, SESSION_NO_APP, acked_offset, held_of,
-)
-from fastpath.dataplane.tcp.state cimport STREAM_IN, TCP_CLOSED, TCP_TIME_WAIT, stream_config_t
+from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, run_at, run_bytes, run_end, run_t, side_t
+from fastpath.dataplane.tcp.session cimport HALF_RAW_LAST, HALF_RAW_OFF, HALF_TRIGGER, SESSION_NO_APP, acked_offset, held_of
+from fastpath.dataplane.tcp.state cimport TCP_CLOSED, TCP_TIME_WAIT, stream_config_t
 from fastpath.dataplane.types cimport PM_PSEUDO, PM_TO_CLIENT, flow_t, packet_meta_t, tcp_session_t
 from fastpath.dataplane.wire.load cimport be32
 from fastpath.dataplane.wire.tcp cimport TCP_SEQ_AT
@@ -65,7 +63,8 @@ cdef inline bint next_passive(const flow_t *flow, const packet_meta_t *meta, bin
     return True
 
 
-cdef inline bint next_inline(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, raw_t *raw) noexcept nogil:
+cdef inline bint next_inline(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta,
+                             raw_t *raw) noexcept nogil:
     """The one window of a segment: its payload in the middle, where there is enough around it."""
     cdef const tcp_session_t *session = &flow.more.tcp
     cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0

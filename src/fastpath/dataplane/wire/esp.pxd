@@ -1,7 +1,8 @@
-# ESP (RFC 4303): what follows the two clear words is encrypted. Flows are told apart by address alone: the index of the
-# security association differs by direction.
+# ESP (RFC 4303): what follows the two clear words is encrypted. A flow is a security association, and so one direction: the
+# halves of its index stand in the key as ports would, the upper one with the source.
 from fastpath.dataplane.events cimport EVENT_ESP_PKT_TOO_SMALL, EVENT_IPV6_TRUNC_EXTHDR
 from fastpath.dataplane.types cimport NET_IPV6
+from fastpath.dataplane.wire.load cimport be16
 from fastpath.dataplane.wire.walk cimport STEP_DONE, set_key, set_payload, too_short, walk_t
 
 cdef enum:
@@ -20,4 +21,5 @@ cdef inline void walk_esp(walk_t *walk) noexcept nogil:
         return
     walk.meta.l4 = walk.at
     set_payload(walk, walk.at + ESP_LEN, walk.end)
-    set_key(walk, walk.meta.net, PROTO_ESP, walk.source, walk.destination, 0, 0)
+    set_key(walk, walk.meta.net, PROTO_ESP, walk.source, walk.destination, be16(walk.frame + walk.at + ESP_SPI_AT),
+            be16(walk.frame + walk.at + ESP_SPI_AT + 2))

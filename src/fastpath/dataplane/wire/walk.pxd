@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.events cimport EVENT_CAPTURE_HEADER_CUT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.types cimport (
-    NET_IPV4, NO_INDEX, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, burst_t, flow_key_t, note_event, packet_meta_t,
+    NET_IPV4, NO_INDEX, PM_INVALID, PM_KEYED, PM_L4_CHECKSUM, PM_REVERSED, TUNNEL_4IN6, TUNNEL_6IN4, TUNNEL_6IN6, TUNNEL_IPIP,
+    TUNNEL_TEREDO, burst_t, flow_key_t, note_event, packet_meta_t,
 )
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4, pseudo_ipv6
 from fastpath.dataplane.wire.load cimport be32, be64, put64, raw32, raw64
@@ -99,7 +100,8 @@ ctypedef struct walk_t:
     uint32_t step
     uint32_t at                 # offset of the header to read next
     uint32_t end                # offset behind the last byte that may be read
-    uint32_t layers
+    uint32_t layers             # headers of this entry
+    uint32_t before             # those of the entries around it
     uint32_t vlans
     uint16_t ethertype
     uint16_t unknown_type       # the event if ethertype is unknown
@@ -150,9 +152,13 @@ cdef inline void set_payload(walk_t *walk, uint32_t at, uint32_t end) noexcept n
 
 cdef inline void carry(walk_t *walk, uint8_t kind, uint32_t at) noexcept nogil:
     """A tunnel: its header (or, for IP in IP, the inner packet) is at `at`, for decap to open."""
-    if walk.meta.depth >= walk.config.max_depth:
+    cdef uint32_t layers = walk.before + walk.layers + 1
+    if kind not in (TUNNEL_IPIP, TUNNEL_6IN4, TUNNEL_4IN6, TUNNEL_6IN6, TUNNEL_TEREDO):
+        layers += 1             # a header of its own
+    if walk.meta.depth >= walk.config.max_depth or layers >= walk.config.max_layers:
         note(walk, EVENT_TOO_MANY_LAYERS)
         return
+    walk.meta.hash = layers     # until steer writes it: decap hands it on
     walk.meta.carries = kind
     walk.meta.inner = <uint16_t>at
 

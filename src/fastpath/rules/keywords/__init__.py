@@ -1,5 +1,22 @@
 """What each keyword of the rule language means. TABLE holds every keyword of Suricata 7.0.10, honoured or refused."""
-from . import application, buffers, bytes, files, flow, header, limits, meta, numbers, payload, pcre, rooms, state, stream  # noqa: F401  (each enters its rows)
+from . import (  # noqa: F401  (each enters its rows)
+    application,
+    buffers,
+    bytes,
+    datasets,
+    files,
+    flow,
+    header,
+    limits,
+    meta,
+    numbers,
+    payload,
+    pcre,
+    reputation,
+    rooms,
+    state,
+    stream,
+)
 from .fitness import settle
 from .table import TABLE, Keyword
 

@@ -84,7 +84,6 @@ _ROOMS = {
     "application-layer": "frame sticky=",
     "buffers": """
         ip.src sticky | ip.dst sticky""",
-    "datasets": "dataset | datarep | iprep",
     "variables": "flowvar | pktvar",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
@@ -97,7 +96,6 @@ _ROOMS = {
 _REASONS = {
     "application-layer": "needs the application layers", "buffers": "needs the buffers of the application layers",
     "file": "needs libmagic, which the engine does not use",
-    "datasets": "needs datasets and reputation lists", "flow": "needs the tracking of TCP streams",
     "variables": "needs variables that outlive the packet", "header": "this look at headers is not built yet",
     "payload": "this look at payload is not built yet", "scripts": "scripts are not run",
     "actions": "rules do not change settings",

@@ -60,14 +60,14 @@ def hostbits(draft: Draft, text: str, at: int) -> None:
     track = (form["track"] or "src").strip()
     if track not in ("src", "dst"):
         raise RuleError(at + form.start("track"), f"found {track!r} where src or dst was expected")
-    _bit(draft, at, form["op"], form["name"], f"ip_{track}", _HOSTBIT_SECONDS)
+    _bit(draft, at, form["op"], form["name"], f"ip_{track}", _HOSTBIT_SECONDS, by_host=True)
 
 
-def _bit(draft: Draft, at: int, op: str, name: str | None, track: str, expire: int) -> None:
+def _bit(draft: Draft, at: int, op: str, name: str | None, track: str, expire: int, by_host: bool = False) -> None:
     if op == "noalert":
         raise RuleError(at, "noalert has neither name nor track")
     if op not in _OPS:
         raise RuleError(at, f"found {op!r} where one of {', '.join(_OPS)} or noalert was expected")
     if not name:
         raise RuleError(at, "found no name where the name of a bit was expected")
-    (draft.after if op in _CHANGES else draft.conditions).append(Xbits(op, name, track, expire))
+    (draft.after if op in _CHANGES else draft.conditions).append(Xbits(op, name, track, expire, by_host))
