@@ -2,8 +2,8 @@
 # of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
 
 cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t direction) noexcept nogil:
-    """Hands on what a direction of the stream has for its room. Where it is recognised and the other spoke first, the other is
-    fed before."""
+    """Hands on what a direction of the stream has for its room. If it is recognised and the other spoke first, that one is fed
+    before."""
     cdef const uint8_t *data
     cdef uint32_t length, used, supply, flags
     while True:
