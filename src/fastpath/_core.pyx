@@ -30,7 +30,7 @@ from fastpath.dataplane.device cimport (
 from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
-    rearm_flow, restart_flow, tick_bucket, timeout_of,
+    is_timed_out, rearm_flow, restart_flow, tick_bucket,
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts

@@ -84,9 +84,9 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
         if flow == NULL:
             worker.flow_failed += 1
             return NULL
-    elif rarely(flow.last + timeout_of(&engine.flow, flow) <= now or begins_again(engine, flow, meta)):
+    elif rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
-                     END_TIMEOUT if flow.last + timeout_of(&engine.flow, flow) <= now else END_REUSE)
+                     END_TIMEOUT if is_timed_out(&engine.flow, flow, now) else END_REUSE)
     count_on_flow(&engine.flow, flow, meta, now)
     return flow
 

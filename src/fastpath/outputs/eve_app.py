@@ -18,7 +18,7 @@ from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 EVENT, FILE, ANOMALY, ALERT = range(4)
 NO_TX = (1 << 64) - 1
 #: Protocols whose events EVE writes in capitals.
-CAPITALS = ("applayer", "smtp")
+CAPITALS = ("applayer", "http", "smtp", "tls")
 #: Number of a protocol -> its name in `app_proto`.
 APP_PROTOS = {number: name for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["bittorrent-dht"]: "bittorrent-dht"}
 #: Number of a protocol -> the type of its events.
@@ -108,4 +108,6 @@ class AppRows:
                 if proto and of != "applayer":
                     event["app_proto"] = APP_PROTOS[proto]
                 layer = "proto_detect" if of == "applayer" else "proto_parser"
+                if of == "applayer":
+                    name = f"applayer_{name}"
                 yield event | {"anomaly": {"type": "applayer", "event": name.upper() if of in CAPITALS else name, "layer": layer}}
