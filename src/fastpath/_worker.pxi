@@ -132,7 +132,6 @@ cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *b
                             uint32_t rank, uint32_t index, bint stream) noexcept nogil:
     """The bytes that an alert is about: what is held of the stream, the payload, and the packet."""
     cdef const packet_meta_t *meta = &burst.meta[entry]
-    cdef const packet_meta_t *wire = &burst.meta[meta.packet]
     cdef writer_t *writer
     cdef app_row_t *row = begin_app_row(worker.rows, worker.order, worker.number, flow, APP_ROW_BYTES)
     if row == NULL:
@@ -146,12 +145,7 @@ cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *b
         write_stream(engine, writer, flow, meta.flags // PM_TO_CLIENT & 1, meta.flags & PM_PSEUDO != 0)
     put_key(writer, b"payload")
     put_bytes(writer, meta.frame + meta.payload, meta.payload_len)
-    if meta.flags & PM_REASSEMBLED and meta.depth == 0 and wire.l3 != NO_INDEX:     # as if it had come so: behind the last one's
-        put_key(writer, b"link")
-        put_bytes(writer, wire.frame, wire.l3)
-        say_uint(writer, b"linktype", wire.linktype)
-    else:
-        say_uint(writer, b"linktype", meta.linktype)
+    say_uint(writer, b"linktype", meta.linktype)
     put_key(writer, b"packet")
     put_bytes(writer, meta.frame, meta.caplen)
     end_app_row(worker.rows, True)

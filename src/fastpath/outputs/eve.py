@@ -247,7 +247,7 @@ class EveWriter:
         shows, fields = self._shows, {}
         stream = b"".join(b"[%d bytes missing]" % one if isinstance(one, int) else one for one in found.get("stream", ()))
         payload = stream or found["payload"]
-        packet = found.get("link", b"") + found["packet"]
+        packet = found["packet"]
         if shows.ethernet and found["linktype"] == ETHERNET and not depth and len(packet) >= 12:
             fields["ether"] = {"src_mac": packet[6:12].hex(":"), "dest_mac": packet[:6].hex(":")}
         if payload and shows.payload:

@@ -80,7 +80,7 @@ class AppRows:
         return None if i is None else (int(self.rows["tx"][i]), self.record(i))
 
     def bytes_of(self, ordinal: int, entry: int, index: int, flow: int) -> dict[str, Any] | None:
-        """The bytes that an alert is about: "payload", "packet", "link" before it, "linktype", and "stream" where it is about one."""
+        """The bytes that an alert is about: "payload", "packet", its "linktype", and "stream" where it is about one."""
         i = self._row_of(BYTES, (ordinal, entry, index, flow))
         if i is None:
             return None
