@@ -22,7 +22,6 @@ PACKAGES = {
     "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
     "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
-    "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
 }
 # what a module links against; every other module links nothing
 LINKS = {
@@ -35,6 +34,7 @@ LINKS = {
     "fastpath.dataplane.match.transforms": ["libpcre2-8", "libcrypto"],
     "fastpath.dataplane.trial": ["libhs"],
     "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
+    "fastpath.dataplane.applayer.smb": ["libcrypto"],
     "fastpath.dataplane.applayer.smtp": ["libcrypto"],
     "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],
     "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],

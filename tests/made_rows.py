@@ -61,4 +61,4 @@ def batch(captures: tuple[tuple[str, int], ...] = (("a.pcap", 1),), **kinds) -> 
     for name, first in captures:
         last = files.begin(name, first)
     taken = {name: np.concatenate(kinds[name]) if name in kinds else np.empty(0, dtype) for name, dtype in rows.DTYPES.items()}
-    return Batch(taken, Signatures(rules()), files, last)
+    return Batch(taken | {"app_bytes": b""}, Signatures(rules()), files, last)

@@ -175,15 +175,15 @@ def window(run: Run, index: int, content: Content, cursor: int) -> tuple[int, in
     if isinstance(content.distance, str):
         distance = 2 * distance + cursor
     end = length
-    if content.within is not None and 0 <= cursor + distance + run.value(content.within) < length:
-        end = cursor + distance + run.value(content.within)
+    if content.within is not None and 0 <= cursor + distance + signed(run.value(content.within), 64) < length:
+        end = cursor + distance + signed(run.value(content.within), 64)
     return start, min(end, cursor + reach) if reach is not None else end
 
 
-def signed(value: int) -> int:
-    """As a C int."""
-    value %= 2**32
-    return value - 2**32 if value >= 2**31 else value
+def signed(value: int, bits: int = 32) -> int:
+    """As a C integer of so many bits."""
+    value %= 2**bits
+    return value - 2**bits if value >= 2 ** (bits - 1) else value
 
 
 def derived(run: Run, index: int) -> tuple[int, int | None]:

@@ -10,6 +10,7 @@ from captures import conversation, udp, write_pcap
 from typer.testing import CliRunner
 
 from fastpath.cli import app, split_filter
+from fastpath.dataplane.rx import FileSource
 
 RULES = """
 alert tcp any any -> any any (msg:"get [red]\x1b[31m"; content:"GET "; sid:1; rev:2;)
@@ -57,6 +58,7 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("arguments, message", [
+    (["replay", "x.pcap", "--device", "no.yaml"], "neither a profile (unlimited) nor a file that can be read"),
     (["replay", "-S", "x.rules"], "no capture"), (["replay", "x.pcap", "--fail-on", "tuesday"], "--fail-on takes alert or drop"),
     (["replay", "x.pcap", "--compat", "snort"], "--compat takes suricata-7.0"),
     (["replay", "x.pcap", "--append", "--overwrite"], "exclude each other"),
@@ -168,3 +170,22 @@ def test_demo_rules_load_without_any(core, traffic):
 
 def test_missing_capture(core, rules):
     run("replay", "gone.pcap", "-S", rules, code=2)
+
+
+def test_packets_are_written(core, traffic, rules, tmp_path):
+    alerts, drops = tmp_path / "alerts.pcapng", tmp_path / "drops.pcapng"
+    run("replay", traffic, "-S", rules, "--simulate-ips", "--write", f"alerts:{alerts}", "--write", f"drops:{drops}")
+    assert len(FileSource(alerts).read()) == 3 and len(FileSource(drops).read()) == 2
+    assert "--overwrite replaces it" in run("replay", traffic, "-S", rules, "--write", f"alerts:{alerts}", code=2).stderr
+    run("replay", traffic, "-S", rules, "--write", f"drops:{drops}", "--overwrite")
+    assert FileSource(drops).read() == []       # in ids mode nothing is dropped
+    assert "--write takes alerts:FILE.pcapng or drops:FILE.pcapng" in run("replay", traffic, "-S", rules, "--write", "all:x", code=2).stderr
+
+
+def test_a_device_takes_what_is_dropped(core, traffic, tmp_path):
+    (tmp_path / "bypass.rules").write_text('drop udp any any -> any 53 (msg:"leave"; content:"q"; bypass; sid:1;)')
+    (tmp_path / "small.yaml").write_text("capacity: 16\ntimeout: 30\n")
+    twice = write_pcap(tmp_path / "twice.pcap", [udp(b"q")] * 3)
+    for device in ("unlimited", tmp_path / "small.yaml"):
+        result = run("replay", twice, "-S", tmp_path / "bypass.rules", "--simulate-ips", "--device", device, "--report", tmp_path / "r.html", "--overwrite")
+        assert "sessions added" in (tmp_path / "r.html").read_text() and result.exit_code == 0

@@ -1,7 +1,7 @@
 from fastpath.control.columns import Columns as Columns
 from fastpath.control.config import Config as Config
 from fastpath.control.config import ConfigError as ConfigError
-from fastpath.control.engine import Device as Device
+from fastpath.control.device import Device as Device
 from fastpath.control.engine import Engine as Engine
 from fastpath.control.engine import Progress as Progress
 from fastpath.control.packets import ETHERNET as ETHERNET

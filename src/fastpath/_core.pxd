@@ -19,7 +19,7 @@ from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
 from fastpath.dataplane.stream cimport raw_t, stream_config_t
-from fastpath.dataplane.telemetry cimport row_buffer_t, rows_t
+from fastpath.dataplane.telemetry cimport kept_t, row_buffer_t, rows_t, throughput_t
 from fastpath.dataplane.threads cimport pthread_cond_t, pthread_mutex_t, pthread_t
 from fastpath.dataplane.types cimport burst_t, flow_t, verdict_t
 from fastpath.dataplane.wire.walk cimport decode_config_t
@@ -98,6 +98,9 @@ cdef struct engine_t:
     slot_t *slot                # SLOTS of them, or two
     rows_t rows                 # retired, waiting to be taken
     row_buffer_t runs, packets
+    throughput_t throughput
+    uint32_t keep               # KEEP_*: packets whose bytes are kept to be written
+    kept_t kept
     threshold_table_t *thresholds
     const ruleset_t *rules
     uint64_t next_ordinal

@@ -52,16 +52,20 @@ from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
+from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
-    add_row, add_run, begin_app_row, close_buffer, close_rows, end_app_row, entry_order, merge_app_rows, merge_rows, open_buffer,
-    open_rows, packet_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
+    KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t, close_buffer, close_kept, close_rows,
+    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
+    write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
-    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create,
+    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely,
     pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
 )
 from fastpath.dataplane.types cimport *
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
+from fastpath.dataplane.wire.load cimport be16
+from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 
 #: By stream_config_t.urgent.
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
@@ -75,6 +79,8 @@ cdef extern from "<stdlib.h>":
 cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
+    PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
+    PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000
     TCP = 6
     UDP = 17
@@ -136,6 +142,8 @@ cdef class DataPlane:
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
+        keep = settings.get("keep_bytes", ())
+        engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
         self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
         decode_defaults(&engine.decode)
@@ -149,7 +157,9 @@ cdef class DataPlane:
         self._configure_flow(settings)
         engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
         self._configure_stream(settings["stream"])
-        open_table(&engine.apps, settings.get("app_layer", {}))
+        open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        if engine.keep_apps:
+            engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
@@ -267,6 +277,7 @@ cdef class DataPlane:
         close_rows(&engine.rows)
         close_buffer(&engine.runs)
         close_buffer(&engine.packets)
+        close_kept(&engine.kept)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
         if engine.shared.xbits != NULL:
@@ -294,7 +305,7 @@ cdef class DataPlane:
                 continue
             if flow.more.app != NULL and enter_session(&self.engine, self.engine.worker, flow, &bucket.pool, 0):
                 close_session(&self.engine.apps, &self.engine.worker.context)
-            if flow.proto == TCP:
+            if flow.key.proto == TCP:
                 release_stream(&bucket.pool, flow)
 
     # ---- threads ----
@@ -350,7 +361,7 @@ cdef class DataPlane:
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
-        self.engine.sessions = self.engine.keep_apps or self.engine.rules != NULL
+        self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""
@@ -363,7 +374,7 @@ cdef class DataPlane:
         self._start_threads()
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
-        return done == bursts or source.rx.status == RX_MORE
+        return done == bursts or source.rx.status == RX_MORE or self.engine.kept.used >= KEPT_MAX
 
     def inspect(self, Source source not None, verdicts not None):
         """Inspects all packets of a source that is whole (a batch). verdicts: a contiguous, writeable array of rows.VERDICT, one
@@ -422,6 +433,10 @@ cdef class DataPlane:
         """Of the next wire packet; they count from 1."""
         return self.engine.next_ordinal
 
+    def alerts(self):
+        """Takes the alerts alone of what `rows` would take."""
+        return take(&self.engine.rows.alerts, row_types.ALERT)
+
     def rows(self):
         """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets", "apps"
         (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
@@ -442,6 +457,13 @@ cdef class DataPlane:
         self.engine.rows.bytes.length = 0
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
+        return taken
+
+    def kept(self):
+        """Takes the packets whose bytes were kept ("keep_bytes" of the settings): of each a kept_head_t (telemetry.pxd), then its
+        bytes."""
+        taken = self.engine.kept.bytes[:self.engine.kept.used]
+        self.engine.kept.used = 0
         return taken
 
     def last_run(self):
@@ -481,14 +503,19 @@ cdef class DataPlane:
             device["packets"] += engine.device[i].pkts
             device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
-        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]} for i, name in enumerate(("ipv4", "ipv6"))}
+        defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]}
+                  for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
         lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
-            + engine.runs.lost + engine.packets.lost
+            + engine.runs.lost + engine.packets.lost + engine.kept.lost
+        throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
+                       engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
+                      for i in range(engine.throughput.used)]
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
             "ledger": ledger, "flows": flows, "device": device, "defrag": defrag,
+            "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),

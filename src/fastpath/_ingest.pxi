@@ -1,22 +1,35 @@
 # ingest: burst by burst, to retirement. Part of _core.pyx. Read from the bottom up: run_bursts, run_alone, fill_slot.
 
+cdef void count_throughput(engine_t *engine, uint64_t packets, uint64_t bytes) noexcept nogil:
+    """Packets of the second that engine time has reached."""
+    cdef bin_t *bin
+    if packets:
+        bin = bin_of(&engine.throughput, engine.second)
+        bin.packets += packets
+        bin.bytes += bytes
+
+
 cdef void advance_time(engine_t *engine, slot_t *slot) noexcept nogil:
     """Engine time is the running maximum of stamps; a tick stands before the packet that crosses a second."""
-    cdef uint32_t i
+    cdef uint32_t i, counted = 0
     cdef uint64_t time = engine.time
     cdef uint64_t boundary = (engine.second + 1) * SECOND
-    cdef uint64_t total = 0
+    cdef uint64_t total = 0, counted_bytes = 0
     slot.ticks = 0
     for i in range(slot.burst.packets):
-        total += slot.burst.meta[i].wirelen
         if slot.burst.meta[i].ts > time:
             time = slot.burst.meta[i].ts
             if time >= boundary:
                 slot.tick_at[slot.ticks] = <uint16_t>i
                 slot.ticks += 1
+                count_throughput(engine, i - counted, total - counted_bytes)
+                counted = i
+                counted_bytes = total
                 engine.second = time // SECOND
                 boundary = (engine.second + 1) * SECOND
+        total += slot.burst.meta[i].wirelen
         slot.burst.now[i] = time
+    count_throughput(engine, slot.burst.packets - counted, total - counted_bytes)
     engine.time = time
     slot.bytes = total
 
@@ -87,7 +100,7 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     """Takes one burst through rx, decode, decap, defrag and steer; 0 when the source has nothing for now."""
     cdef uint64_t t0 = clock_ns()
     cdef uint64_t t1, t2, t3, t4, t5
-    cdef uint32_t first = 0, flags = 0
+    cdef uint32_t first = 0, walked, flags = 0
     cdef uint32_t count = rx_burst(rx, &slot.burst, engine.burst)
     if count == 0:
         return 0
@@ -99,12 +112,16 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     t1 = clock_ns()
     t3 = 0
     while count:
-        flags |= decode_burst(&engine.decode, &slot.burst, first, count)
+        walked = decode_burst(&engine.decode, &slot.burst, first, count)
+        flags |= walked
         t2 = clock_ns()
+        if walked == 0:
+            break
         first += count
         count = decap_burst(&engine.decode, &slot.burst, first - count, count)
-        t3 += clock_ns() - t2
-    t2 = clock_ns()
+        t4 = clock_ns()
+        t3 += t4 - t2
+        t2 = t4
     empty_arena(&slot.wholes)
     if flags & PM_FRAGMENT:
         reassemble(engine, slot)
@@ -130,6 +147,11 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
 cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const verdict_t *verdict) noexcept nogil:
     cdef const packet_meta_t *meta = &slot.burst.meta[packet]
     cdef packet_row_t *row
+    cdef uint32_t why = (KEEP_ALERTS if verdict.alerts else 0) | (KEEP_DROPS if verdict.action != ACTION_PASS else 0)
+    if verdict.action != ACTION_PASS:
+        bin_of(&engine.throughput, slot.burst.now[packet] // SECOND).dropped += 1
+    if why & engine.keep:
+        keep_packet(&engine.kept, &slot.burst, packet, why)
     engine.ledger_packets[verdict.ledger] += 1
     engine.ledger_bytes[verdict.ledger] += meta.wirelen
     add_run(&engine.runs, verdict, 1)
@@ -239,7 +261,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
         done += 1
         engine.published += 1
         n_following = 0
-        if done < bursts and fill_slot(engine, rx, following):
+        if done < bursts and engine.kept.used < KEPT_MAX and fill_slot(engine, rx, following):
             n_following = own_entries(engine, worker, following, &entries_following)
             prefetch_index(engine, following, entries_following, n_following)
         pass_slot(engine, worker, slot, entries, n)
@@ -253,7 +275,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
 cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Ingest in this thread, the workers in theirs, at most SLOTS bursts between the first and the last of them."""
     cdef uint32_t done = 0
-    while done < bursts:
+    while done < bursts and engine.kept.used < KEPT_MAX:
         if engine.published - engine.retired == SLOTS:
             retire_passed(engine, engine.retired + 1)
         if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:

@@ -2,15 +2,21 @@
 # of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
 
 cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t direction) noexcept nogil:
-    """Hands on what a direction of the stream has for its room."""
+    """Hands on what a direction of the stream has for its room. Where it is recognised and the other spoke first, the other is
+    fed before."""
     cdef const uint8_t *data
-    cdef uint32_t length, used, supply
+    cdef uint32_t length, used, supply, flags
     while True:
         supply = next_bytes(&engine.stream, context.flow, burst, entry, direction, &data, &length)
         if supply == SUPPLY_NONE:
             return
-        used = feed_bytes(&engine.apps, context, direction, NULL if supply == SUPPLY_GAP else data, length,
-                          PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0)
+        flags = PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0
+        if not context.app.flags & APP_SHOWN:
+            context.spoke_first = waiting_bytes(&engine.stream, context.flow, context.held, context.hold_max)
+        used = feed_bytes(&engine.apps, context, direction, data, length, flags)
+        if context.app.flags & APP_TURN_TO_SERVER << direction:
+            feed_stream(engine, context, burst, entry, 1 - direction)
+            used = feed_bytes(&engine.apps, context, direction, data, length, flags)
         consume_bytes(context.flow, direction, used)
         if context.app.proto == ALPROTO_FAILED:
             stop_feeding(context.flow)
@@ -50,16 +56,12 @@ cdef void remember_expectations(engine_t *engine, worker_t *worker) noexcept nog
 
 
 cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
-    """Both directions, first the one that this entry acknowledges. What one was recognised as lets go what the other holds."""
-    cdef uint8_t proto = context.app.proto
+    """Both directions, first the one that this entry acknowledges."""
     cdef uint32_t direction = TO_SERVER if burst.meta[entry].flags & PM_TO_CLIENT else TO_CLIENT
     if told & STREAM_FED_TO_SERVER << direction:
         feed_stream(engine, context, burst, entry, direction)
     if told & STREAM_FED_TO_SERVER << (1 - direction):
         feed_stream(engine, context, burst, entry, 1 - direction)
-    if context.app.proto != proto and proto == ALPROTO_UNKNOWN:
-        feed_stream(engine, context, burst, entry, TO_SERVER)
-        feed_stream(engine, context, burst, entry, TO_CLIENT)
     for direction in range(2):
         if context.app.flags & APP_RAW_TO_SERVER << direction:
             trigger_raw(context.flow, direction)
@@ -90,6 +92,17 @@ cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, pool_t
     return open_session(context)
 
 
+cdef uint32_t datagram_length(const packet_meta_t *meta) noexcept nogil:
+    """Bytes of a datagram. Of a tunnel's, which has no payload for the rules, what it carries."""
+    cdef uint32_t announced
+    if not meta.flags & PM_OUTER:
+        return meta.payload_len
+    if meta.proto != UDP or meta.l4 == NO_INDEX or meta.payload > meta.caplen:
+        return 0
+    announced = be16(meta.frame + meta.l4 + UDP_LENGTH_AT)
+    return min(announced - UDP_LEN if announced > UDP_LEN else 0, meta.caplen - meta.payload)
+
+
 cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, uint32_t entry, flow_t *flow, uint32_t told,
                           uint64_t now) noexcept nogil:
     """Brings the application layer of the entry's flow up to date, and says in worker.inspection what the rules have to look at
@@ -98,7 +111,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     cdef inspection_t *inspection = &worker.inspection
     cdef app_context_t *context = &worker.context
     cdef pool_t *pool = &engine.bucket[meta.bucket].pool
-    cdef uint32_t sought = 0
+    cdef uint32_t direction = meta.flags // PM_TO_CLIENT & 1
+    cdef uint32_t payload = datagram_length(meta) if flow.key.proto == UDP else 0
     memset(inspection, 0, sizeof(inspection_t))
     worker.raw.started = 0
     worker.raw.progress = 0
@@ -106,29 +120,33 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         inspection.flags = INSPECT_FLUSH | INSPECT_STREAM_END
     if told & STREAM_IN:
         inspection.flags |= INSPECT_IN_STREAM
-    if flow.proto == TCP:
+    if flow.key.proto == TCP:
         if (flow.more == NULL or flow.more.app == NULL) and not told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             return
-    elif flow.proto != UDP or meta.payload_len == 0 and (flow.more == NULL or flow.more.app == NULL):
+    elif flow.key.proto != UDP or payload == 0 and (flow.more == NULL or flow.more.app == NULL):
         return
     if not enter_session(engine, worker, flow, pool, now):
         return
     inspection.events_before = context.app.event_count
-    sought = context.app.flags & (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT)
-    if flow.proto == TCP:
+    if context.app.flags & APP_NO_PAYLOAD:      # said by an entry before this one
+        inspection.flags |= INSPECT_NO_PAYLOAD
+    if flow.key.proto == TCP:
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
             remember_expectations(engine, worker)
-    elif meta.payload_len and feed_datagram(&engine.apps, context, meta.flags // PM_TO_CLIENT & 1, meta.frame + meta.payload,
-                                            meta.payload_len) & FEED_REVERSED:
+    elif payload and feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload,
+                                   payload) & FEED_REVERSED:
         turn_flow_round(flow, meta)
     inspection.context = context
     inspection.room = room_of(&engine.apps, context)
-    if flow.proto == UDP or meta.flags & PM_ESTABLISHED:
+    if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED:
         inspection.flags |= INSPECT_TX
-    if context.app.flags & APP_NO_PAYLOAD:
-        inspection.flags |= INSPECT_NO_PAYLOAD
-    if context.app.flags & (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT) & ~sought:
+    direction = meta.flags // PM_TO_CLIENT & 1
+    if flow.key.proto == UDP:
+        if context.app.proto > ALPROTO_FAILED:
+            inspection.flags |= INSPECT_PROTO_FOUND
+    elif context.app.flags & APP_SOUGHT_TO_SERVER << direction and not context.app.flags & APP_TOLD_TO_SERVER << direction:
+        context.app.flags |= APP_TOLD_TO_SERVER << direction
         inspection.flags |= INSPECT_PROTO_FOUND
 
 
@@ -241,9 +259,9 @@ cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t
     if worker.inspection.context != NULL:
         write_session(engine, worker, meta, False)
         free_done(&engine.apps, &worker.context, rules)
-        if worker.context.app.flags & APP_BYPASS:
+        if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
             flow.flags |= FLOW_BYPASS
-    if flow.proto == TCP:
+    if flow.key.proto == TCP:
         settle_stream(&engine.stream, &engine.bucket[meta.bucket].pool, flow, meta, worker.raw.progress)
 
 
@@ -255,7 +273,7 @@ cdef void make_pseudo(worker_t *worker, uint32_t bucket, const flow_t *flow, uin
     cdef packet_meta_t *meta = &burst.meta[0]
     cdef uint8_t *frame = worker.flush_frame
     cdef uint32_t source = direction ^ (flow.flags // FLOW_REVERSED & 1)
-    cdef uint32_t size = 20 if flow.net == NET_IPV4 else 40
+    cdef uint32_t size = 20 if flow.key.net == NET_IPV4 else 40
     cdef flow_key_t *key = &burst.key[0]
     burst.packets = burst.entries = 1
     burst.notes_used = 0
@@ -263,24 +281,24 @@ cdef void make_pseudo(worker_t *worker, uint32_t bucket, const flow_t *flow, uin
     key[0] = flow_key_of(flow)
     memset(meta, 0, sizeof(packet_meta_t))
     memset(frame, 0, PSEUDO_MAX)
-    if flow.net == NET_IPV4:
+    if flow.key.net == NET_IPV4:
         frame[0] = 0x45
         frame[3] = 40
         frame[8] = 64
-        frame[9] = flow.proto
+        frame[9] = flow.key.proto
         memcpy(frame + 12, key.addr[source], 4)
         memcpy(frame + 16, key.addr[1 - source], 4)
     else:
         frame[0] = 0x60
         frame[5] = 20
-        frame[6] = flow.proto
+        frame[6] = flow.key.proto
         frame[7] = 64
         memcpy(frame + 8, key.addr[source], 16)
         memcpy(frame + 24, key.addr[1 - source], 16)
-    frame[size] = flow.port[source] >> 8
-    frame[size + 1] = flow.port[source] & 255
-    frame[size + 2] = flow.port[1 - source] >> 8
-    frame[size + 3] = flow.port[1 - source] & 255
+    frame[size] = flow.key.port[source] >> 8
+    frame[size + 1] = flow.key.port[source] & 255
+    frame[size + 2] = flow.key.port[1 - source] >> 8
+    frame[size + 3] = flow.key.port[1 - source] & 255
     frame[size + 12] = 0x50
     frame[size + 13] = 0x10
     meta.frame = frame
@@ -292,10 +310,10 @@ cdef void make_pseudo(worker_t *worker, uint32_t bucket, const flow_t *flow, uin
     meta.payload = <uint16_t>(size + 20)
     meta.events = NO_INDEX
     meta.linktype = 101
-    meta.net = flow.net
-    meta.proto = flow.proto
+    meta.net = flow.key.net
+    meta.proto = flow.key.proto
     meta.tcp_flags = 0x10
-    meta.tunnel = flow.tunnel >> 4
+    meta.tunnel = flow.key.tunnel >> 4
     meta.bucket = <uint8_t>bucket
 
 
@@ -321,20 +339,32 @@ cdef void name_protocols(const app_t *app, uint8_t *protocols) noexcept nogil:
         protocols[3] = app.original_proto
 
 
+cdef bint has_more(const app_t *app, uint32_t direction) noexcept nogil:
+    """Is there a transaction that the rules have not seen to its end in this direction, or that has not been written?"""
+    cdef const tx_t *tx = app.first
+    cdef uint16_t done = TX_DETECTED_TO_SERVER << direction | TX_LOGGED_TO_SERVER | TX_LOGGED_TO_CLIENT
+    while tx != NULL:
+        if tx.flags & done != done:
+            return True
+        tx = tx.next
+    return False
+
+
 cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint8_t *protocols) noexcept nogil:
     """What is left of a flow is inspected and written, and its session freed. Fills in its protocols."""
     cdef uint32_t direction, left
     if flow.more == NULL:
         return
-    if flow.proto == TCP:
+    if flow.key.proto == TCP:
         left = left_in_stream(flow)
         for direction in range(2):
-            if left & STREAM_FED_TO_SERVER << direction or flow.more.app != NULL and engine.rules != NULL:
+            if left & STREAM_FED_TO_SERVER << direction or engine.rules != NULL and flow.more.app != NULL \
+                    and has_more(<const app_t *>flow.more.app, direction):
                 flush_direction(engine, worker, bucket, flow, direction)
     if flow.more.app != NULL and enter_session(engine, worker, flow, &engine.bucket[bucket].pool, flow.last):
         make_pseudo(worker, bucket, flow, TO_SERVER)
         write_session(engine, worker, &worker.flush.meta[0], True)
         name_protocols(worker.context.app, protocols)
         close_session(&engine.apps, &worker.context)
-    if flow.proto == TCP:
+    if flow.key.proto == TCP:
         release_stream(&engine.bucket[bucket].pool, flow)

@@ -60,22 +60,31 @@ cdef bint hit_device(engine_t *engine, flow_t *flow, const packet_meta_t *meta, 
     return True
 
 
+cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:
+    """Does stream follow this TCP flow? Without rules, or from a time without, its flags alone are followed."""
+    return engine.sessions and (flow.more != NULL or flow.tcp_state == TCP_NONE)
+
+
+cdef inline bint begins_again(const engine_t *engine, const flow_t *flow, const packet_meta_t *meta) noexcept nogil:
+    return begins_anew(&engine.stream, flow, meta) if has_session(engine, flow) else follows_the_end(flow, meta)
+
+
 cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, uint64_t now) noexcept nogil:
     """The flow of a keyed entry, counted; NULL where it has none (an ICMP error about an unknown flow, the memcap)."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef const flow_key_t *key = &slot.burst.key[entry]
     cdef bucket_t *bucket = &engine.bucket[meta.bucket]
     cdef flow_t *flow = slot.likely[entry]
-    if flow == NULL or flow.flags & FLOW_FREE or not flow_has_key(flow, key):
+    if rarely(flow == NULL or flow.flags & FLOW_FREE or not flow_has_key(flow, key)):
         flow = find_flow(bucket, meta.hash, key)
-    if flow == NULL:
+    if rarely(flow == NULL):
         if meta.flags & PM_QUOTED:
             return NULL
         flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order)
         if flow == NULL:
             worker.flow_failed += 1
             return NULL
-    elif flow.last + timeout_of(&engine.flow, flow) <= now or begins_anew(&engine.stream, flow, meta):
+    elif rarely(flow.last + timeout_of(&engine.flow, flow) <= now or begins_again(engine, flow, meta)):
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
                      END_TIMEOUT if flow.last + timeout_of(&engine.flow, flow) <= now else END_REUSE)
     count_on_flow(&engine.flow, flow, meta, now)
@@ -234,7 +243,11 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
                             uint64_t now) noexcept nogil:
     """TCP: state and reassembly; what take_segment says."""
     cdef bucket_t *bucket = &engine.bucket[meta.bucket]
-    cdef uint32_t told = take_segment(&engine.stream, &bucket.pool, flow, burst, entry, now)
+    cdef uint32_t told
+    if has_session(engine, flow):
+        told = take_segment(&engine.stream, &bucket.pool, flow, burst, entry, now)
+    else:
+        told = follow_flags(flow, meta) * STREAM_CLOSED_NOW
     if told & STREAM_CLOSED_NOW:
         rearm_flow(bucket, flow)
         if flow.more != NULL and flow.more.session:
@@ -272,11 +285,11 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     worker.inspection.room = NULL
     if meta.flags & PM_KEYED:
         flow = flow_of(engine, worker, slot, entry, now)
-        if flow == NULL and not meta.flags & PM_QUOTED:
+        if rarely(flow == NULL) and not meta.flags & PM_QUOTED:
             raise_verdict(verdict, engine.memcap_action, REASON_FLOW_MEMCAP,
                           LEDGER_DROPPED if engine.memcap_action >= ACTION_DROP else LEDGER_INSPECTED, NO_RULE)
             slot.eventful[worker.number] = 1
-    if meta.flags & PM_INVALID:
+    if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
     if flow != NULL:
@@ -285,15 +298,15 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             if told & STREAM_REJECTED and engine.inline_mode:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
                 slot.eventful[worker.number] = 1
-            if told & STREAM_MIDSTREAM and engine.midstream_policy != POLICY_IGNORE:
+            if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != POLICY_IGNORE:
                 slot.eventful[worker.number] = 1
                 decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
-        if flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
+        if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
             decided = decided or hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
-    if meta.events != NO_INDEX:
+    if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
         if sample:
@@ -308,9 +321,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if flow != NULL:
         if engine.sessions and not meta.flags & PM_QUOTED:
             settle_session(engine, worker, meta, flow, slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
-        if flow.flags & (FLOW_DROP | FLOW_BYPASS):
+        if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)):
             ask_for_offload(engine, meta.bucket, flow, now)
-        if verdict.ledger != LEDGER_INSPECTED:
+        if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
         if engine.verdicts_out != NULL or engine.keep_packets:
             verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
@@ -374,17 +387,29 @@ cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *e
             prefetch(<const char *>flow + CACHE_LINE)
 
 
+cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:
+    """For the matcher, which reads a payload from its first byte on: where it goes on, the processor sees by itself."""
+    cdef const uint8_t *at = meta.frame + meta.payload
+    cdef const uint8_t *end = at + min(<uint32_t>meta.payload_len, <uint32_t>PAYLOAD_FETCHED)
+    while at < end:
+        prefetch(at)
+        at += CACHE_LINE
+
+
 cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
     """A worker's way through a burst: it takes its entries in order, and ticks between them."""
     cdef uint32_t i, tick = 0
     cdef uint16_t entry
     cdef bint sample = slot.number % SAMPLE == 0
+    cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     cdef uint64_t started = clock_ns()
     for i in range(n):
         entry = entries[i]
-        while tick < slot.ticks and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
+        while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
             tick_worker(engine, worker, slot, slot.tick_at[tick])
             tick += 1
+        if cold and i + PAYLOADS_AHEAD < n:
+            prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
         inspect_entry(engine, worker, slot, entry, sample)
     while tick < slot.ticks:
         tick_worker(engine, worker, slot, slot.tick_at[tick])

@@ -75,6 +75,10 @@ def replay(
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: drop and reject take effect.")] = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", metavar="DIR", help="Alerts, flows and events as Parquet.")] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="A report of the run, one file.")] = None,
+    write: Annotated[list[str] | None, typer.Option("--write", metavar="alerts|drops:FILE.pcapng",
+                                                    help="Write the packets that alerted, or were dropped.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML with capacity "
+                                               "(sessions) and timeout (seconds), or unlimited.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -91,6 +95,7 @@ def replay(
     fastpath replay -r traffic.pcap -c suricata.yaml --set vars.address-groups.HOME_NET=10.0.0.0/8
     tcpdump -w - | fastpath replay - -S my.rules -l -   EVE on standard output
     fastpath replay ci.pcap -S my.rules --fail-on alert --report run.html
+    fastpath replay big.pcap -S my.rules --write alerts:seen.pcapng --device unlimited
 
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
@@ -116,6 +121,7 @@ def replay(
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
+    session_table = load_device(device)
     say_settings(errors, settings_read, config, settings or [], verbose)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose)
     malformed = any(refusal.malformed for refusal in rules.refusals)
@@ -124,14 +130,14 @@ def replay(
         fail(f"--strict: {len(rules.refusals)} of {rules.rules} rules are refused", FAILED)
     try:
         engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                        checksums=checksums, compat=compat is not None)
+                        checksums=checksums, compat=compat is not None, device=session_table)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
         if test:
             out.print(f"configuration and {len(rules.plans):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
-        sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, settings_read)
+        sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [])
         with progress_bar() as progress:
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress)
@@ -211,7 +217,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
 
 
 def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode: str, parquet: Path | None, report: Path | None,
-               settings: Config) -> list[Sink]:
+               write: list[str]) -> list[Sink]:
     """The writers that the options ask for."""
     from fastpath.outputs.eve import EveWriter, Shows, check_events
     sinks: list[Sink] = []
@@ -230,15 +236,34 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
             from fastpath.outputs.columns import ParquetWriter
             sinks.append(ParquetWriter(parquet, overwrite=overwrite))
         if report is not None:
-            from fastpath.outputs.report import Report
+            from fastpath.outputs.report import check_jinja2
             if report.exists() and not overwrite:
                 fail(f"{report} exists: --overwrite replaces it")
-            sinks.append(Report())
+            check_jinja2()
+        for one in write:
+            from fastpath.outputs.pcapng import KINDS, PcapngWriter
+            kind, colon, name = one.partition(":")
+            if kind not in KINDS or not name:
+                fail(f"--write takes {' or '.join(f'{each}:FILE.pcapng' for each in KINDS)}, not {one}")
+            sinks.append(PcapngWriter(Path(name), kind, overwrite))
     except (ImportError, ValueError, FileExistsError) as error:
         fail(str(error) + (": --overwrite replaces it" if isinstance(error, FileExistsError) else ""))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     return sinks
+
+
+def load_device(source: str | None) -> Any:
+    """The session table of --device; None without one."""
+    from fastpath.control.device import PROFILES, Device, DeviceError
+    if source is None:
+        return None
+    try:
+        return Device.load(source)
+    except DeviceError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"--device: {source} is neither a profile ({', '.join(PROFILES)}) nor a file that can be read: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:

@@ -61,6 +61,9 @@ class Plane:
         self.flushed += 1
         return self.flushed < 2
 
+    def alerts(self):
+        return self.rows()["alerts"]
+
     def rows(self):
         taken = {name: np.empty(0, dtype) for name, dtype in rows.DTYPES.items()}
         if self.waiting:
@@ -70,6 +73,9 @@ class Plane:
             taken["flows"] = flow(IT, end_ordinal=self.next_ordinal - 1)
         return taken
 
+    def kept(self):
+        return b""
+
     def last_run(self):
         run = np.zeros(1, rows.RUN)
         run["packets"], run["rule"] = self.next_ordinal - 1, rows.NO_RULE
@@ -78,7 +84,7 @@ class Plane:
     def stats(self):
         n = self.next_ordinal - 1
         zero = {"packets": 0, "bytes": 0}
-        return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {}, "events_lost": 0,
+        return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
                 "ledger": {"inspected": {"packets": n, "bytes": n * 100 + self.lie}, "offloaded": zero, "dropped": zero, "errored": zero},
                 "rows_lost": 0, "flow_failed": 0, "rules": None, "flows": {"created": 0, "active": 0, "forced": 0, "memcap_hits": 0, "ended": {}}}
 

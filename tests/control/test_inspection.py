@@ -1,6 +1,7 @@
 """The engine over the real data plane: packets from Python, reload under traffic, Ctrl-C, standard input."""
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from captures import conversation, tcp, udp, write_pcap
 
 import fastpath as fp
+from fastpath.outputs.eve import EveWriter
 
 pytest.importorskip("fastpath._core", reason="the data plane is not built")
 
@@ -131,3 +133,21 @@ def test_standard_input_to_its_end(tmp_path):
         out, _ = command("replay", *arguments, "-S", tmp_path / "r.rules", stdin=subprocess.PIPE).communicate(data, timeout=60)
         digests.append(out.splitlines()[-1])
     assert digests[0] == digests[1] and digests[0].startswith(b"digest: v1:")
+
+
+def test_the_port_of_a_call_stands_in_its_alerts():
+    out = io.BytesIO()
+    eve = EveWriter(out)
+    with fp.Engine(rules()) as engine:
+        first, second, without = engine.inspect(PACKETS, port=7), engine.inspect(PACKETS, port=np.uint32(2 ** 32 - 1)), engine.inspect(PACKETS)
+        for verdicts in (first, second, without):
+            eve.write(verdicts.batch)
+        assert len(engine.inspect([PACKETS[0]], port=7).batch.rows["alerts"]) == len(engine.inspect([PACKETS[0]], port=7).alerts)
+        for port, error in ((-1, ValueError), (2 ** 32, ValueError), ("eth0", TypeError), (1.5, TypeError)):
+            with pytest.raises(error, match="port must"):
+                engine.inspect(PACKETS, port=port)
+    assert len(first.alerts) and set(first.alerts["port"].tolist()) == {7} and first.alerts[0]["port"] == 7
+    assert set(second.alerts[1:]["port"].tolist()) <= {2 ** 32 - 1} and set(without.alerts["port"].tolist()) == {0}
+    assert first.array.tobytes() != b"" and first.action.tolist() == second.action.tolist()
+    faces = [json.loads(line).get("in_iface") for line in out.getvalue().splitlines()]
+    assert faces == ["7"] * len(first.alerts) + [str(2 ** 32 - 1)] * len(second.alerts) + [None] * len(without.alerts)

@@ -1,44 +1,51 @@
-"""Throughput in bounded bins, and the ledger that must close."""
+"""Throughput over engine time, and the ledger that must close."""
 from __future__ import annotations
 
-import numpy as np
+import random
+
 import pytest
+from captures import tcp
+from runs import replay
 
-from fastpath.control.stats import BINS, InternalError, Throughput, check_ledger
-from fastpath.dataplane import rows
-
-SECOND = 1_000_000_000
-
-
-def packets(*seconds: float, size: int = 100, action: int = 0) -> np.ndarray:
-    made = np.zeros(len(seconds), rows.PACKET)
-    made["ts"] = [round(one * SECOND) for one in seconds]
-    made["wirelen"], made["action"] = size, action
-    return made
+import fastpath as fp
+from fastpath.control.stats import InternalError, check_ledger
 
 
-def test_bins_are_seconds_of_packet_time():
-    made = Throughput()
-    made.add(packets(10, 10.9, 12))
-    made.add(packets(11.5, 9, action=1))
-    assert made.bins() == [
-        {"second": 9, "width": 1, "packets": 1, "bytes": 100, "dropped": 1}, {"second": 10, "width": 1, "packets": 2, "bytes": 200, "dropped": 0},
-        {"second": 11, "width": 1, "packets": 1, "bytes": 100, "dropped": 1}, {"second": 12, "width": 1, "packets": 1, "bytes": 100, "dropped": 0}]
+def test_throughput_by_second_of_engine_time(capture):
+    """Engine time is the running maximum of stamps: a packet that comes late counts where it comes."""
+    path = capture([(stamp, tcp(b"x" * size)) for stamp, size in ((10, 0), (10.9, 100), (12, 0), (11.5, 0), (12.1, 6))])
+    stats = replay(path).stats
+    assert stats["throughput"] == [
+        {"second": 10, "width": 1, "packets": 2, "bytes": 208, "dropped": 0}, {"second": 11, "width": 1, "packets": 0, "bytes": 0, "dropped": 0},
+        {"second": 12, "width": 1, "packets": 3, "bytes": 168, "dropped": 0}]
 
 
-def test_bins_are_bounded_and_lose_nothing():
-    made, rng = Throughput(), np.random.default_rng(1)
-    for _ in range(50):
-        made.add(packets(*rng.uniform(0, 10 ** rng.uniform(0, 9), 20)))
-    bins = made.bins()
-    assert len(bins) <= BINS
-    assert sum(one["packets"] for one in bins) == 1000 and sum(one["bytes"] for one in bins) == 100_000
-    assert len({one["width"] for one in bins}) == 1
-    assert [one["second"] for one in bins] == [bins[0]["second"] + i * bins[0]["width"] for i in range(len(bins))]
+@pytest.mark.parametrize("engine", [{}, {"burst": 1}, {"burst": 7, "workers": 2}])
+def test_bins_are_bounded_and_lose_nothing(capture, engine):
+    rng = random.Random(1)
+    paths = []
+    for exponent in range(9):       # each capture begins where it likes, before the one that went before too
+        start = rng.randrange(10 ** 9)
+        stamps = sorted(start + rng.uniform(0, 10 ** exponent) for _ in range(20))
+        paths.append(capture([(stamp, tcp(dport=rng.choice((23, 80)))) for stamp in stamps]))
+    stats = replay(paths, 'drop tcp any any -> any 23 (msg:"x"; sid:1;)', engine={"mode": "ips"} | engine).stats
+    bins = stats["throughput"]
+    assert 2 < len(bins) <= 512
+    assert sum(one["packets"] for one in bins) == stats["packets"] == 180 and sum(one["bytes"] for one in bins) == stats["bytes"]
+    assert sum(one["dropped"] for one in bins) == stats["ledger"]["dropped"]["packets"] > 0
+    width, = {one["width"] for one in bins}
+    assert [one["second"] for one in bins] == [bins[0]["second"] + i * width for i in range(len(bins))]
 
 
-def test_no_packets_no_bins():
-    assert Throughput().bins() == []
+def test_no_packets_no_bins(capture):
+    assert replay(capture([])).stats["throughput"] == []
+
+
+def test_inspect_counts_throughput_too():
+    with fp.Engine() as engine:
+        engine.inspect([tcp(), tcp()], ts=5.0)
+        engine.inspect([tcp()], ts=7.5)
+        assert [(one["second"], one["packets"]) for one in engine.stats["throughput"]] == [(5, 2), (6, 0), (7, 1)]
 
 
 @pytest.mark.parametrize("unit", ["packets", "bytes"])

@@ -137,6 +137,7 @@ SCHEMAS: dict[str, tuple[tuple[str, str, Callable], ...]] = {
         ("to_client", "bool", lambda array, context: array["to_client"] != 0), ("tunnel", "string", _tunnel),
         ("tunnel_id", "uint32", _field("tunnel_id")), ("depth", "uint8", _field("depth")),
         ("icmp_type", "uint8", _field("icmp_type")), ("icmp_code", "uint8", _field("icmp_code")),
+        ("port", "uint32", lambda array, context: np.full(len(array), context.port or 0, "u4")),
         ("flow_start", "timestamp", _time("flow_start")),
         ("pkts_toserver", "uint32", _field("pkts", 0)), ("pkts_toclient", "uint32", _field("pkts", 1)),
         ("bytes_toserver", "uint64", _field("bytes", 0)), ("bytes_toclient", "uint64", _field("bytes", 1)),
@@ -172,11 +173,13 @@ class Columns:
     """Rows of one kind ("alerts", "flows", "events", "packets").
 
     `columns["sid"]` is a numpy array, `columns[3]` a dict, `columns[2:5]` Columns; len and iteration count rows. `rows` is the
-    structured array itself (fields as in fastpath.dataplane.rows). Times are datetime64[ns], UTC.
+    structured array itself (fields as in fastpath.dataplane.rows). Times are datetime64[ns], UTC. `port`, of alerts, is that
+    given to inspect, 0 without one.
     """
 
-    def __init__(self, kind: str, parts: list[np.ndarray], signatures: Signatures, captures: Captures):
+    def __init__(self, kind: str, parts: list[np.ndarray], signatures: Signatures, captures: Captures, port: int | None = None):
         self.kind = kind
+        self.port = port
         self.signatures = signatures
         self.captures = captures
         self._parts = [part for part in parts if len(part)]
@@ -201,7 +204,7 @@ class Columns:
                     return column(self.rows, self)
             raise KeyError(f"{self.kind} have no column {what!r}; they have {', '.join(self.names)}")
         if isinstance(what, slice):
-            return Columns(self.kind, [self.rows[what]], self.signatures, self.captures)
+            return Columns(self.kind, [self.rows[what]], self.signatures, self.captures, self.port)
         at = range(len(self))[what]
         return next(iter(self[at:at + 1]))
 

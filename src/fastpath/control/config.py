@@ -193,8 +193,10 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "defrag.timeout": integer(1, 86400),
     "app-layer.protocols.*.enabled": enabled,
     "app-layer.protocols.*.detection-ports.dp": port_list,
+    "app-layer.protocols.*.detection-ports.sp": port_list,
     "app-layer.protocols.*.*.enabled": enabled,
     "app-layer.protocols.*.*.detection-ports.dp": port_list,
+    "app-layer.protocols.*.*.detection-ports.sp": port_list,
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -458,17 +460,17 @@ class Config:
 
     def app_layer(self) -> dict[str, Any]:
         """The protocols: which are looked for, and on which ports they are likely."""
-        found: dict[str, Any] = {"enabled": {}, "tcp_ports": {}, "udp_ports": {}}
+        found: dict[str, Any] = {"enabled": {}, "tcp_ports": {}, "udp_ports": {}, "tcp_source_ports": {}, "udp_source_ports": {}}
         for key, value in self.values.items():
             if not key.startswith("app-layer.protocols."):
                 continue
             name, *path = key.split(".")[2:]
             if path[-1] == "enabled":
                 found["enabled"][name] = value
-            elif path[-1] == "dp":
+            elif path[-1] in ("dp", "sp"):
                 for transport in ("tcp", "udp"):
                     if path[0] in (transport, "detection-ports"):
-                        found[f"{transport}_ports"][name] = value
+                        found[f"{transport}{'_ports' if path[-1] == 'dp' else '_source_ports'}"][name] = value
         return found | {name: self[key] for key, (name, _) in ROOM_SETTINGS.items() if key in self.values}
 
     def eve(self) -> dict[str, Any]:

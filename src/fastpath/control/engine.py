@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from operator import index
 from typing import Any, Self
 
 import numpy as np
@@ -22,29 +23,14 @@ import numpy as np
 from fastpath.control import stats as stats_of
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
+from fastpath.control.device import Device
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.dataplane import rows
 
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
-TAKE = 1 << 16          # packets of inspect calls without alerts after which their rows are taken
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """The emulated DPU: a session table. sessions: how many it holds; idle_timeout: seconds of packet time."""
-    sessions: int = 1_000_000
-    idle_timeout: float = 10.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.sessions, int) or self.sessions < 0:
-            raise ValueError(f"sessions must be a number from 0, not {self.sessions!r}")
-        if not self.idle_timeout > 0:
-            raise ValueError(f"idle_timeout must be above 0 seconds, not {self.idle_timeout!r}")
-
-    def settings(self) -> dict[str, int]:
-        return {"capacity": self.sessions, "timeout": round(self.idle_timeout * 1_000_000_000)}
+TAKE = 1 << 16          # packets of inspect calls after which their rows, but for alerts, are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +220,8 @@ class Engine:
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
         plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
-                                            "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
+                                            "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
+                                            "payload_size": run.payload_size})
         self._load(plane, run)
         return plane
 
@@ -261,12 +248,12 @@ class Engine:
             more = True
             while more:
                 if rules is not self._rules:
-                    yield run.take(plane.rows())
+                    yield run.take(plane.rows(), plane.kept())
                     self._load(plane, run)
                     rules = self._rules
                 more = plane.step(capture.source, bursts)
                 with interrupts.held() if interrupts is not None else nullcontext():
-                    batch = run.take(plane.rows())
+                    batch = run.take(plane.rows(), plane.kept())
                 yield batch
                 if progress is not None:
                     counted = plane.stats()
@@ -285,7 +272,7 @@ class Engine:
         more = True
         while more:
             more = plane.flush()
-            yield run.take(plane.rows())
+            yield run.take(plane.rows(), plane.kept())
 
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
@@ -298,40 +285,44 @@ class Engine:
 
     # ---- packets from Python ----
 
-    def inspect(self, packets: Any, *, linktype: int = ETHERNET, ts: Any = None, out: np.ndarray | None = None) -> Verdicts:
+    def inspect(self, packets: Any, *, linktype: int = ETHERNET, ts: Any = None, port: int | None = None,
+                out: np.ndarray | None = None) -> Verdicts:
         """Inspects packets now and gives their verdicts.
 
         packets: a PacketBatch (nothing is copied), or any iterable of buffers, of (ts, buffer) pairs as dpkt gives them, or of
         scapy packets. linktype: a LINKTYPE_* number. ts: the packets' time, one for all or one a packet: int is ns, float
-        seconds; None takes the stamps of the packets, or now. out: an array of rows.VERDICT to write into, one element a
+        seconds; None takes the stamps of the packets, or now. port: a number that the caller gives to where the packets came in,
+        32 bits; alerts bear it (`port`, and `in_iface` in EVE), and nothing depends on it. out: an array of rows.VERDICT to write into, one element a
         packet; Verdicts.array is then this array. Flows and detection state go on from call to call.
         """
         self._enter()
         try:
             batch = as_batch(packets, ts)
+            if port is not None:
+                port = _port(port)
             if out is None:
                 out = np.empty(len(batch), rows.VERDICT)
             elif not isinstance(out, np.ndarray) or out.dtype != rows.VERDICT:
                 raise TypeError("out must be a numpy array of fastpath.dataplane.rows.VERDICT")
             elif out.shape != (len(batch),) or not out.flags.c_contiguous or not out.flags.writeable:
                 raise ValueError(f"out must be contiguous, writeable and of length {len(batch)}, not {out.shape}")
-            return self._inspect(batch, linktype, out)
+            return self._inspect(batch, linktype, port, out)
         finally:
             self._busy.release()
 
-    def _inspect(self, batch: PacketBatch, linktype: int, out: np.ndarray) -> Verdicts:
+    def _inspect(self, batch: PacketBatch, linktype: int, port: int | None, out: np.ndarray) -> Verdicts:
         plane, run = self._live()
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns(), batch.wirelens)
         plane.inspect(source, out)
         source.close()
-        taken = None
-        if np.count_nonzero(out["alerts"]) or plane.next_ordinal - self._taken > TAKE:
-            taken = self._take(plane, run)
+        alerts = run.hold(plane.alerts()) if np.count_nonzero(out["alerts"]) else None
+        if plane.next_ordinal - self._taken > TAKE:
+            self._take(plane, run)
             self._taken = plane.next_ordinal
         if run.base:
             rule = out["rule"]
             rule[rule != rows.NO_RULE] += run.base
-        return Verdicts(out, run, taken, batch, linktype)
+        return Verdicts(out, run, alerts, batch, linktype, port)
 
     def _take(self, plane: Any, run: Run) -> Batch:
         """The rows of inspect so far; flows wait for the next tick."""
@@ -426,6 +417,16 @@ class _Interrupts:
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
+
+
+def _port(port: Any) -> int:
+    try:
+        number = index(port)
+    except TypeError:
+        raise TypeError(f"port must be an int, not {type(port).__name__}") from None
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"port must lie between 0 and {(1 << 32) - 1}, not {number}")
+    return number
 
 
 def _listed(paths: Any) -> list[Any]:

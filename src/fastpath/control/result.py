@@ -15,7 +15,6 @@ from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
-from fastpath.control.stats import Throughput
 from fastpath.dataplane import rows
 
 KINDS = ("alerts", "flows", "events", "packets")
@@ -46,19 +45,22 @@ class Damage:
 @dataclass(slots=True)
 class Batch:
     """Rows that retired together, in global order. `rows` maps "alerts", "flows", "events", "runs" and "packets" to structured
-    arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read."""
+    arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read; `kept` holds the
+    packets whose bytes a sink wanted (outputs/pcapng.py); `port` is that of a call of inspect."""
     rows: dict[str, np.ndarray]
     signatures: Signatures
     captures: Captures
     capture: Capture | None
+    kept: bytes = b""
+    port: int | None = None
 
     def columns(self, kind: str) -> Columns:
-        return Columns(kind, [self.rows[kind]], self.signatures, self.captures)
+        return Columns(kind, [self.rows[kind]], self.signatures, self.captures, self.port)
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", or of "apps", or the
-    bytes that alerts are about: "payloads", `payload_size` of a stream."""
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the bytes of packets
+    that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
     def write(self, batch: Batch) -> None:
@@ -78,11 +80,11 @@ class Run:
     captures: Captures = field(default_factory=Captures)
     capture: Capture | None = None
     digest: Digest | None = field(default_factory=Digest)
-    throughput: Throughput = field(default_factory=Throughput)
     kept: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
+    held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
     base: int = 0               # of the present rule set's indices
 
     @property
@@ -102,6 +104,11 @@ class Run:
     def wants_packets(self) -> bool:
         return "packets" in self.keep or any("packets" in sink.wants for sink in self.sinks)
 
+    @property
+    def wants_bytes(self) -> frozenset[str]:
+        """Of which packets a sink wants the bytes."""
+        return frozenset(want for sink in self.sinks for want in sink.wants) & {"alerted", "dropped"}
+
     def use(self, rules: Any, first_ordinal: int) -> None:
         """This rule set holds from that packet on."""
         if self.digest is not None:
@@ -109,15 +116,23 @@ class Run:
         if rules is not None:
             self.base = self.signatures.extend(rules)
 
-    def take(self, taken: dict[str, np.ndarray]) -> Batch:
-        """The next rows, as DataPlane.rows() gives them."""
+    def hold(self, alerts: np.ndarray) -> np.ndarray:
+        """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
+        cost more than inspecting it. They are counted with the next rows."""
+        if self.base:
+            alerts["rule"] += self.base
+        self.held.append(alerts["rule"].copy())
+        return alerts
+
+    def take(self, taken: dict[str, np.ndarray], kept: bytes = b"") -> Batch:
+        """The next rows, as DataPlane.rows() and .kept() give them."""
         if self.digest is not None:
             self.digest.add(taken)
         if self.base:
             for kind in ("alerts", "flows", "runs", "packets"):
                 rule = taken[kind]["rule"]
                 rule[rule != rows.NO_RULE] += self.base
-        batch = Batch(taken, self.signatures, self.captures, self.capture)
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept)
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))
@@ -128,17 +143,17 @@ class Run:
         return batch
 
     def _count(self, taken: dict[str, np.ndarray]) -> None:
+        alerted = [*self.held, taken["alerts"]["rule"]]
+        self.held.clear()
         for kind in KINDS:
             self.counts[kind] += len(taken[kind])
-        if len(taken["packets"]):
-            self.throughput.add(taken["packets"])
+        self.counts["alerts"] += sum(map(len, alerted[:-1]))
         if len(taken["runs"]):
             reasons = rows.reasons()
             for packets, action, reason in taken["runs"][["packets", "action", "reason"]].tolist():
                 key = (rows.ACTIONS[action], reasons[reason])
                 self.verdicts[key] = self.verdicts.get(key, 0) + packets
-        # batches of inspect are small: sorting them with numpy would cost more than inspecting them
-        for rule, count in Counter(taken["alerts"]["rule"].tolist()).items():
+        for rule, count in Counter(np.concatenate(alerted).tolist()).items():
             self.matches[rule] = self.matches.get(rule, 0) + count
 
     def columns(self, kind: str) -> Columns:
@@ -195,18 +210,20 @@ class Verdicts:
     """The verdicts of one call of `inspect`: numpy arrays, one element a packet, in order.
 
     action: compare with Action. reason: index into `reasons`. rule: the sid that decided, -1 for none. flow: the id of the
-    flow, 0 for none. raised: alerts by packet, at most 255 counted. alerts: the alerts themselves, as Columns. replies: resets
-    and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
+    flow, 0 for none. raised: alerts by packet, at most 255 counted. alerts: the alerts themselves, as Columns; batch: the same
+    as a Batch, for a sink such as outputs.eve.EveWriter. replies: resets and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
     """
 
-    __slots__ = ("_linktype", "_packets", "_run", "_taken", "array")
+    __slots__ = ("_alerts", "_linktype", "_packets", "_port", "_run", "array")
 
-    def __init__(self, array: np.ndarray, run: Run, taken: Batch | None, packets: packets_of.PacketBatch, linktype: int):
+    def __init__(self, array: np.ndarray, run: Run, alerts: np.ndarray | None, packets: packets_of.PacketBatch, linktype: int,
+                 port: int | None = None):
         self.array = array
         self._run = run
-        self._taken = taken
+        self._alerts = alerts
         self._packets = packets
         self._linktype = linktype
+        self._port = port
 
     def __len__(self) -> int:
         return len(self.array)
@@ -235,7 +252,14 @@ class Verdicts:
 
     @property
     def alerts(self) -> Columns:
-        return self._taken.columns("alerts") if self._taken is not None else self._run.columns("alerts")
+        return self.batch.columns("alerts")
+
+    @property
+    def batch(self) -> Batch:
+        taken = {kind: np.empty(0, dtype) for kind, dtype in rows.DTYPES.items()}
+        if self._alerts is not None:
+            taken["alerts"] = self._alerts
+        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port)
 
     @property
     def raised(self) -> np.ndarray:

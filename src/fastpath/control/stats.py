@@ -1,47 +1,11 @@
-"""Statistics of a run as a plain dict, and throughput over packet time."""
+"""Statistics of a run as a plain dict."""
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
 
-#: Bins of Throughput at most; when they are used up, neighbours are joined and each bin covers twice the time.
-BINS = 512
 SECOND = 1_000_000_000
-
-
-class Throughput:
-    """Packets and bytes by second of packet time, in a bounded number of bins of equal width."""
-
-    def __init__(self) -> None:
-        self.width = 1              # seconds
-        self._first = 0             # of the first bin
-        self._bins = np.zeros((0, 3), "u8")     # packets, bytes, packets that were dropped
-
-    def add(self, packets: np.ndarray) -> None:
-        """Counts rows of packets (rows.PACKET)."""
-        seconds = packets["ts"] // SECOND
-        low, high = int(seconds.min()), int(seconds.max())
-        if len(self._bins):
-            low, high = min(low, self._first), max(high, self._first + len(self._bins) * self.width - 1)
-        width = self.width
-        while high // width - low // width >= BINS:
-            width *= 2
-        first = low // width * width
-        bins = np.zeros((high // width - low // width + 1, 3), "u8")
-        if len(self._bins):
-            at = (self._first + np.arange(len(self._bins)) * self.width - first) // width
-            np.add.at(bins, at, self._bins)
-        at = ((seconds - np.uint64(first)) // np.uint64(width)).astype("i8")
-        for column, weights in enumerate((None, packets["wirelen"], packets["action"] > 0)):
-            bins[:, column] += np.bincount(at, weights, len(bins)).astype("u8")
-        self.width, self._first, self._bins = width, first, bins
-
-    def bins(self) -> list[dict[str, int]]:
-        """One dict a bin: second (since 1970, its start), width, packets, bytes, dropped."""
-        return [{"second": self._first + at * self.width, "width": self.width, "packets": packets, "bytes": size, "dropped": dropped}
-                for at, (packets, size, dropped) in enumerate(self._bins.tolist())]
-
 
 #: What the limits did, in words.
 EXCEPTIONS = {
@@ -73,7 +37,8 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
 
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
-    (what a memory cap or the lack of memory did); defrag (fragments and packets made whole, by IP version); throughput (by packet time, where rows of packets were asked for).
+    (what a memory cap or the lack of memory did); defrag (fragments and packets made whole, by IP version); throughput (over
+    engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes, packets dropped).
     """
     seconds = counted["run_ns"] / SECOND
     verdicts: dict[str, int] = {}
@@ -91,7 +56,9 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "verdicts": verdicts, "reasons": reasons,
         "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
         "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name) or counted["defrag"].get(name))},
-        "defrag": counted["defrag"], "device": counted["device"], "throughput": run.throughput.bins(),
+        "defrag": counted["defrag"],
+        "device": counted["device"], "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
+                       for second, packets, size, dropped in counted["throughput"]],
     }
 
 

@@ -12,5 +12,8 @@ cdef void decode_defaults(decode_config_t *config) noexcept nogil
 cdef int decode_settings(decode_config_t *config, dict settings) except -1
 
 # Decodes entries [first, first + count): fills every field of their metadata that rx, decap or defrag has not, and their keys.
-# Returns the flags of all of them, together.
+# Returns the flags of those that left the straight path, together, with WALKED; 0: none of them is a fragment, carries a packet
+# or has an event.
+cdef enum:
+    WALKED = 1 << 31
 cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil

@@ -42,6 +42,7 @@ from fastpath.dataplane.wire.walk cimport *
 
 cdef enum:
     STRAIGHT_LEAST = 48         # bytes up to the flags of TCP
+    TIMESTAMP_LEAST = 58        # and up to the length of its first option behind two of padding
     COMPAT_FRAME_MAX = 65604
     OFFSET_MAX = 0xff00         # headers begin before this, so that every offset fits packet_meta_t
     PROTO_IPV4 = 4
@@ -128,7 +129,7 @@ cdef inline uint32_t decode_entries(const decode_config_t *config, burst_t *burs
     for entry in range(first, end):
         if not decode_straight(config, &burst.meta[entry], &burst.key[entry], checksums):
             decode_entry(config, burst, entry)
-        flags |= burst.meta[entry].flags
+            flags |= burst.meta[entry].flags | <uint32_t>WALKED
     return flags
 
 
@@ -158,7 +159,7 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
     udp = proto == PROTO_UDP
     header = l4[TCP_OFFSET_AT] >> 2 & 0x3c & (0 - tcp) | udp * UDP_LEN
     wrong = (header != TCP_LEN) & (tcp_only_timestamp(
-        l4 + TCP_LEN if total >= IPV4_LEN + TCP_LEN + TCP_TIMESTAMP_LEN else l4) ^ 1 | (header != TCP_LEN + TCP_TIMESTAMP_LEN))
+        l4 + TCP_LEN if meta.caplen >= TIMESTAMP_LEAST else l4) ^ 1 | (header != TCP_LEN + TCP_TIMESTAMP_LEN))
     wrong = wrong & tcp | (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN ^ total) & (0 - udp) | tcp ^ udp ^ 1
     wrong |= (be32(frame + ETHERNET_TYPE_AT) >> 8) ^ (TYPE_IPV4 << 8 | 0x45)
     wrong |= raw16(frame + ETHERNET_LEN + IPV4_FRAGMENT_AT) & __builtin_bswap16(IPV4_MORE_FRAGMENTS | IPV4_OFFSET)

@@ -17,6 +17,7 @@ from fastpath.dataplane.types cimport burst_t, flow_key_t
 cdef enum:
     CELL_BYTES = 508
     DATAGRAM_FRAGMENTS = 8192   # that a datagram may have: its offsets count in eights
+    STRETCH_BITS = 10
 
 cdef struct cell_t:
     uint32_t next               # number + 1; 0 ends a fragment
@@ -28,10 +29,10 @@ cdef struct datagram_t:
     uint32_t chained            # the next under the same hash
     uint32_t older, newer       # by latest fragment
     uint32_t first, final       # of its fragments; numbers, 0 for none
-    uint32_t recent             # one of them, where the search begins; 0 for none
     uint32_t fragments
-    uint32_t length             # the sum of theirs
+    uint32_t gap                # the first byte that none of them has
     uint32_t reach              # where the furthest one ends
+    uint32_t stretch[64]        # the first fragment that begins in each KiB, 0 for none: no search is long
     uint8_t policy              # enum overlap_policy
     uint8_t ends                # the last fragment has been seen
     uint8_t overlaps

@@ -1,6 +1,6 @@
 """See defrag.pxd."""
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
 
@@ -19,11 +19,10 @@ from fastpath.dataplane.wire.ipv4 cimport (
     IPV4_SOURCE_AT, IPV4_TOTAL_AT, IPV4_VERSION_AT,
 )
 from fastpath.dataplane.wire.ipv6 cimport (
-    FRAGMENT_IDENT_AT, FRAGMENT_LEN, FRAGMENT_MORE, FRAGMENT_OFFSET, FRAGMENT_OFFSET_AT, IPV6_DESTINATION_AT, IPV6_LEN, IPV6_NEXT_AT,
-    IPV6_PAYLOAD_LEN_AT, IPV6_SOURCE_AT, NEXT_FRAGMENT, extension_size,
+    FRAGMENT_IDENT_AT, FRAGMENT_LEN, FRAGMENT_MORE, FRAGMENT_OFFSET, FRAGMENT_OFFSET_AT, IPV6_DESTINATION_AT, IPV6_LEN,
+    IPV6_NEXT_AT, IPV6_PAYLOAD_LEN_AT, IPV6_SOURCE_AT, NEXT_FRAGMENT, extension_size,
 )
 from fastpath.dataplane.wire.load cimport be16, put_be16, raw16
-from fastpath.dataplane.wire.walk cimport NO_EVENT
 
 cdef enum:
     PACKET_MAX = 65535          # bytes that the length field of either header can announce
@@ -238,7 +237,8 @@ cdef void key_of(const packet_meta_t *meta, const flow_key_t *around, const pars
     cdef uint32_t size = 4 if meta.net == NET_IPV4 else 16
     cdef const uint8_t *source = l3 + (IPV4_SOURCE_AT if meta.net == NET_IPV4 else IPV6_SOURCE_AT)
     cdef const uint8_t *destination = source + size
-    cdef const uint8_t *ident = l3 + IPV4_ID_AT if meta.net == NET_IPV4 else meta.frame + parsed.data - FRAGMENT_LEN + FRAGMENT_IDENT_AT
+    cdef const uint8_t *ident = l3 + IPV4_ID_AT if meta.net == NET_IPV4 \
+        else meta.frame + parsed.data - FRAGMENT_LEN + FRAGMENT_IDENT_AT
     cdef bint reversed = memcmp(source, destination, size) > 0
     memset(key, 0, sizeof(flow_key_t))
     memcpy(key.addr[1 if reversed else 0], source, size)
@@ -287,8 +287,32 @@ cdef bint too_large(const packet_meta_t *meta, const fragment_t *fragment) noexc
     return end_of(fragment) + (IPV4_LEN if meta.net == NET_IPV4 else 0) > PACKET_MAX
 
 
+cdef inline uint32_t stretch_of(const fragment_t *fragment) noexcept nogil:
+    return (fragment.offset >> STRETCH_BITS) & 63
+
+
+cdef uint32_t last_before(const defrag_t *defrag, const datagram_t *it, uint32_t offset) noexcept nogil:
+    """The last fragment that begins before this offset, 0 for none."""
+    cdef int32_t stretch = offset >> STRETCH_BITS if offset < PACKET_MAX else 63
+    cdef uint32_t at = it.stretch[stretch], following
+    if at == 0 or fragment_at(defrag, at).offset >= offset:
+        at = 0
+        while at == 0 and stretch:
+            stretch -= 1
+            at = it.stretch[stretch]
+    following = fragment_at(defrag, at).after if at else 0
+    while following and fragment_at(defrag, following).offset < offset:
+        at = following
+        following = fragment_at(defrag, at).after
+    return at
+
+
 cdef void unlink_fragment(defrag_t *defrag, datagram_t *it, uint32_t number) noexcept nogil:
     cdef fragment_t *fragment = fragment_at(defrag, number)
+    cdef uint32_t stretch = stretch_of(fragment)
+    if it.stretch[stretch] == number:
+        it.stretch[stretch] = fragment.after \
+            if fragment.after and stretch_of(fragment_at(defrag, fragment.after)) == stretch else 0
     if fragment.before:
         fragment_at(defrag, fragment.before).after = fragment.after
     else:
@@ -297,8 +321,6 @@ cdef void unlink_fragment(defrag_t *defrag, datagram_t *it, uint32_t number) noe
         fragment_at(defrag, fragment.after).before = fragment.before
     else:
         it.final = fragment.before
-    it.recent = fragment.before
-    it.length -= fragment.length
     it.fragments -= 1
     give_fragment(defrag, number)
 
@@ -306,47 +328,40 @@ cdef void unlink_fragment(defrag_t *defrag, datagram_t *it, uint32_t number) noe
 cdef void link_fragment(defrag_t *defrag, datagram_t *it, uint32_t number) noexcept nogil:
     """Behind those that begin before it or together with it."""
     cdef fragment_t *new = fragment_at(defrag, number)
-    cdef uint32_t at = it.recent, following
+    cdef uint32_t stretch = stretch_of(new), at
     if it.final and fragment_at(defrag, it.final).offset <= new.offset:
-        at = it.final
-    while at and fragment_at(defrag, at).offset > new.offset:
-        at = fragment_at(defrag, at).before
-    following = fragment_at(defrag, at).after if at else it.first
-    while following and fragment_at(defrag, following).offset <= new.offset:
-        at = following
-        following = fragment_at(defrag, at).after
-    new.before = at
-    new.after = following
-    if at:
-        fragment_at(defrag, at).after = number
+        new.before = it.final
+    else:
+        new.before = last_before(defrag, it, new.offset + 1)
+    new.after = fragment_at(defrag, new.before).after if new.before else it.first
+    if new.before:
+        fragment_at(defrag, new.before).after = number
     else:
         it.first = number
-    if following:
-        fragment_at(defrag, following).before = number
+    if new.after:
+        fragment_at(defrag, new.after).before = number
     else:
         it.final = number
-    it.recent = number
-    it.length += new.length
+    if it.stretch[stretch] == 0 or it.stretch[stretch] == new.after:
+        it.stretch[stretch] = number
     it.fragments += 1
     if end_of(new) > it.reach:
         it.reach = end_of(new)
+    at = number
+    while at and fragment_at(defrag, at).offset <= it.gap:
+        if end_of(fragment_at(defrag, at)) > it.gap:
+            it.gap = end_of(fragment_at(defrag, at))
+        elif at == number:
+            break               # it has nothing of the gap, so that what follows has not either
+        at = fragment_at(defrag, at).after
 
 
 cdef uint32_t first_to_weigh(const defrag_t *defrag, const datagram_t *it, const fragment_t *new) noexcept nogil:
     """The last of those that begin before it; the first of all where none begins at or behind it, or none before it."""
-    cdef uint32_t at = it.recent if it.recent else it.first, before
-    while fragment_at(defrag, at).offset >= new.offset:
-        before = fragment_at(defrag, at).before
-        if before == 0:
-            return at
-        at = before
-    if fragment_at(defrag, it.final).offset < new.offset:
-        return it.first
-    while True:
-        before = at
-        at = fragment_at(defrag, at).after
-        if fragment_at(defrag, at).offset >= new.offset:
-            return before
+    cdef uint32_t at = 0
+    if fragment_at(defrag, it.final).offset >= new.offset:
+        at = last_before(defrag, it, new.offset)
+    return at if at else it.first
 
 
 cdef uint32_t weigh_against(defrag_t *defrag, datagram_t *it, fragment_t *new, bint *overlaps) noexcept nogil:
@@ -407,8 +422,8 @@ cdef void get_bytes(const defrag_t *defrag, uint32_t cell, uint32_t at, uint8_t 
 
 cdef uint32_t take_cells(defrag_t *defrag, uint32_t n) noexcept nogil:
     """A chain of n cells; the caller has made room for them."""
-    cdef uint32_t first = 0, number, i
-    for i in range(n):
+    cdef uint32_t first = 0, number, _
+    for _ in range(n):
         number = defrag.cells.free
         if number:
             defrag.cells.free = cell_at(defrag, number).next
@@ -460,7 +475,7 @@ cdef uint32_t size_of_whole(const defrag_t *defrag, const datagram_t *it) noexce
     """What it may take with its headers, bytes; 0 while something is missing."""
     cdef const fragment_t *fragment
     cdef uint32_t at = it.first, end = 0, head = 0
-    if not it.ends or it.length < it.reach:
+    if not it.ends or it.gap < it.reach:
         return 0
     while at:
         fragment = fragment_at(defrag, at)

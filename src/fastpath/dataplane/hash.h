@@ -49,7 +49,7 @@ static inline uint64_t key_heads(const flow_key_t *key)
 static inline uint64_t flow_word(const flow_t *flow, int i)
 {
     uint64_t word;
-    memcpy(&word, (const uint8_t *)flow->head + 8 * i, 8);
+    memcpy(&word, (const uint8_t *)&flow->key + 8 * i, 8);
     return word;
 }
 
@@ -59,27 +59,27 @@ static inline int flow_has_key(const flow_t *flow, const flow_key_t *key)
     uint64_t differs = (flow_word(flow, 0) ^ key_heads(key)) | (flow_word(flow, 1) ^ key_word(key, 4))
                      | (flow_word(flow, 2) ^ key_word(key, 5));
     if (__builtin_expect(key->net == NET_IPV6, 0))
-        return differs == 0 && memcmp(flow->tail[0], key->addr[0] + 4, 12) == 0 && memcmp(flow->tail[1], key->addr[1] + 4, 12) == 0;
+        return differs == 0 && memcmp(flow->key_tail[0], key->addr[0] + 4, 12) == 0 && memcmp(flow->key_tail[1], key->addr[1] + 4, 12) == 0;
     return differs == 0;
 }
 
 static inline void set_flow_key(flow_t *flow, const flow_key_t *key)
 {
-    uint64_t heads = key_heads(key);
-    memcpy(flow->head, &heads, 8);
-    memcpy(flow->port, key->port, 16);
-    memcpy(flow->tail[0], key->addr[0] + 4, 12);
-    memcpy(flow->tail[1], key->addr[1] + 4, 12);
+    uint64_t words[3] = {key_heads(key), key_word(key, 4), key_word(key, 5)};
+    memcpy(&flow->key, words, sizeof words);
+    memcpy(flow->key_tail[0], key->addr[0] + 4, 12);
+    memcpy(flow->key_tail[1], key->addr[1] + 4, 12);
 }
 
 static inline flow_key_t flow_key_of(const flow_t *flow)
 {
     flow_key_t key;
+    uint64_t rest[2] = {flow_word(flow, 1), flow_word(flow, 2)};
     for (int i = 0; i < 2; i++) {
-        memcpy(key.addr[i], &flow->head[i], 4);
-        memcpy(key.addr[i] + 4, flow->tail[i], 12);
+        memcpy(key.addr[i], &flow->key.addr[i], 4);
+        memcpy(key.addr[i] + 4, flow->key_tail[i], 12);
     }
-    memcpy(key.port, flow->port, 16);
+    memcpy((uint8_t *)&key + sizeof key.addr, rest, sizeof rest);
     return key;
 }
 

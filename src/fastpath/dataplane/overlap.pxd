@@ -6,8 +6,8 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastpath.dataplane.hosts cimport (
-    OS_FIRST, OS_HPUX11, OS_LAST, OS_LINUX, OS_MACOS, OS_OLD_LINUX, OS_OLD_SOLARIS, OS_SOLARIS, OS_BSD_RIGHT, OS_VISTA, OS_WINDOWS,
-    OS_WINDOWS2K3,
+    OS_FIRST, OS_HPUX11, OS_LAST, OS_LINUX, OS_MACOS, OS_OLD_LINUX, OS_OLD_SOLARIS, OS_SOLARIS, OS_BSD_RIGHT, OS_VISTA,
+    OS_WINDOWS, OS_WINDOWS2K3,
 )
 
 cdef enum overlap_policy:

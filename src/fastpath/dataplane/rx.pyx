@@ -290,6 +290,7 @@ cdef uint32_t rx_burst(rx_t *rx, burst_t *burst, uint32_t limit) noexcept nogil:
         if rx.need and not refill(rx):
             break
     burst.packets = burst.entries = n
+    burst.has_interfaces = rx.format == FORMAT_PCAPNG
     return n
 
 

@@ -27,6 +27,37 @@ cdef struct packet_row_t:       # mirrored by rows.PACKET
     uint32_t rule, caplen, wirelen
     uint8_t action, reason, ledger, alerts
 
+# Packets and bytes by second of engine time, in bins of equal width: when they are used up, the width doubles. A new capture
+# may begin before the one that went before.
+cdef enum:
+    BINS = 512
+
+cdef struct bin_t:
+    uint64_t packets, bytes, dropped    # dropped: packets whose action cut them
+
+cdef struct throughput_t:
+    uint64_t width              # seconds a bin; 0 before the first packet
+    uint64_t first              # second that the first bin begins with: a multiple of the width
+    uint32_t used               # bins, from the first on
+    bin_t bins[512]
+
+# Packets that are to be written: a head each, its bytes behind it.
+cdef struct kept_head_t:        # mirrored by outputs/pcapng.py
+    uint64_t ordinal, ts
+    uint32_t caplen, wirelen
+    uint16_t linktype, interface
+    uint32_t why                # KEEP_*
+
+cdef enum:
+    KEEP_ALERTS = 1             # packets that raised an alert
+    KEEP_DROPS = 2              # packets that were dropped or rejected
+    KEPT_MAX = 1 << 24          # bytes, after which they are to be taken
+
+cdef struct kept_t:
+    char *bytes
+    uint64_t used, room
+    uint64_t lost               # packets, for want of memory
+
 cdef inline uint64_t entry_order(uint32_t packet, uint32_t rank) noexcept nogil:
     return <uint64_t>packet << 16 | 1 << 15 | rank
 
@@ -59,6 +90,13 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
                           uint32_t index, uint8_t action) noexcept nogil
 cdef void write_event_rows(row_buffer_t *buffer, const burst_t *burst, uint32_t entry, uint32_t rank,
                            uint64_t *counts) noexcept nogil
+
+# A copy of a wire packet of the burst.
+cdef void keep_packet(kept_t *kept, const burst_t *burst, uint32_t packet, uint32_t why) noexcept nogil
+cdef void close_kept(kept_t *kept) noexcept nogil
+
+# The bin of a second.
+cdef bin_t *bin_of(throughput_t *throughput, uint64_t second) noexcept nogil
 
 # Adds n packets with this verdict to the runs: the last run is lengthened where the verdict is the same.
 cdef void add_run(row_buffer_t *runs, const verdict_t *verdict, uint64_t n) noexcept nogil

@@ -6,8 +6,9 @@ from libc.string cimport memcpy, memset
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, put_raw
 from fastpath.dataplane.hash cimport flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.types cimport (
-    FLOW_REVERSED, NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED,
-    PM_TO_CLIENT, SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
+    FLOW_REVERSED, NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED, PM_TO_CLIENT,
+    SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t,
+    verdict_t,
 )
 
 
@@ -260,3 +261,69 @@ cdef void add_run(row_buffer_t *runs, const verdict_t *verdict, uint64_t n) noex
         run.action = verdict.action
         run.reason = verdict.reason
         run.ledger = verdict.ledger
+
+
+cdef void rebin(throughput_t *throughput, uint64_t low, uint64_t high) noexcept nogil:
+    """Bins for all seconds from `low` to `high`, those that there are among them."""
+    cdef bin_t[512] before
+    cdef uint64_t width = throughput.width, first, at
+    cdef uint32_t i
+    memcpy(before, throughput.bins, sizeof(before))
+    while high // width - low // width >= BINS:
+        width *= 2
+    first = low // width * width
+    memset(throughput.bins, 0, sizeof(throughput.bins))
+    for i in range(throughput.used):
+        at = (throughput.first + i * throughput.width - first) // width
+        throughput.bins[at].packets += before[i].packets
+        throughput.bins[at].bytes += before[i].bytes
+        throughput.bins[at].dropped += before[i].dropped
+    throughput.width = width
+    throughput.first = first
+    throughput.used = <uint32_t>((high - first) // width + 1)
+
+
+cdef bin_t *bin_of(throughput_t *throughput, uint64_t second) noexcept nogil:
+    cdef uint64_t last, at
+    if throughput.width == 0:
+        throughput.width = 1
+        throughput.first = second
+    if second < throughput.first or second - throughput.first >= BINS * throughput.width:
+        last = throughput.first + throughput.used * throughput.width - 1
+        rebin(throughput, second if second < throughput.first else throughput.first, second if second > last else last)
+    at = (second - throughput.first) // throughput.width
+    if at >= throughput.used:
+        throughput.used = <uint32_t>at + 1
+    return &throughput.bins[at]
+
+
+cdef void keep_packet(kept_t *kept, const burst_t *burst, uint32_t packet, uint32_t why) noexcept nogil:
+    cdef const packet_meta_t *meta = &burst.meta[packet]
+    cdef uint64_t need = kept.used + sizeof(kept_head_t) + meta.caplen
+    cdef uint64_t room
+    cdef kept_head_t head
+    cdef char *grown
+    if need > kept.room:
+        room = 2 * need
+        grown = <char *>realloc(kept.bytes, room)
+        if grown == NULL:
+            kept.lost += 1
+            return
+        kept.bytes = grown
+        kept.room = room
+    memset(&head, 0, sizeof(head))
+    head.ordinal = burst.first_ordinal + packet
+    head.ts = meta.ts
+    head.caplen = meta.caplen
+    head.wirelen = meta.wirelen
+    head.linktype = meta.linktype
+    head.why = why
+    head.interface = burst.interface[packet] if burst.has_interfaces else 0
+    memcpy(kept.bytes + kept.used, &head, sizeof(head))
+    memcpy(kept.bytes + kept.used + sizeof(head), meta.frame, meta.caplen)
+    kept.used = need
+
+
+cdef void close_kept(kept_t *kept) noexcept nogil:
+    free(kept.bytes)
+    memset(kept, 0, sizeof(kept_t))

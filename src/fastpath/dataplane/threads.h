@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <time.h>
 
+/* Holds, but seldom: what depends on it is laid out, and given registers, last. */
+#define rarely(x) __builtin_expect(!!(x), 0)
+
 static inline uint64_t load_acquire(const uint64_t *from) { return __atomic_load_n(from, __ATOMIC_ACQUIRE); }
 static inline void store_release(uint64_t *to, uint64_t value) { __atomic_store_n(to, value, __ATOMIC_RELEASE); }
 

@@ -83,6 +83,15 @@ typedef struct flow_key {
 } flow_key_t;
 _Static_assert(sizeof(flow_key_t) == 48, "six words");
 
+/* What a flow keeps of its key in its first line, in the key's order: of IPv4 that is all (flow_has_key, flow_key_of). */
+typedef struct key_head {
+    uint32_t addr[2];           /* the first four bytes of each */
+    uint16_t port[2];
+    uint16_t vlan[VLANS_MAX];
+    uint8_t proto, tunnel, net, vni[3];
+} key_head_t;
+_Static_assert(sizeof(key_head_t) == 24, "three words");
+
 typedef struct event_note {
     uint16_t code;              /* enum event */
     uint16_t next;              /* NO_INDEX ends the list of an entry */
@@ -130,12 +139,14 @@ typedef struct burst {
     uint32_t packets;           /* wire packets: entries 0 .. packets-1 of meta, in order */
     uint32_t entries;           /* with the inner ones, which follow */
     uint32_t notes_used, events_lost;
+    uint32_t has_interfaces;    /* the source numbers its interfaces: interface[] holds them */
     packet_meta_t meta[ENTRIES_MAX] __attribute__((aligned(64)));
     flow_key_t key[ENTRIES_MAX] __attribute__((aligned(64)));
     uint64_t now[BURST_MAX];    /* engine time at each wire packet: the running maximum of stamps, ns */
     event_note_t notes[EVENTS_MAX];
+    uint16_t interface[BURST_MAX];      /* of each wire packet, by rx, in the section of the capture */
 } burst_t;
-_Static_assert(sizeof(burst_t) == 64 + ENTRIES_MAX * (64 + 48) + BURST_MAX * 8 + EVENTS_MAX * 4, "fits the L2 cache");
+_Static_assert(sizeof(burst_t) == 64 + ENTRIES_MAX * (64 + 48) + BURST_MAX * (8 + 2) + EVENTS_MAX * 4, "fits the L2 cache");
 
 /* ---- flow: two cache lines ---- */
 
@@ -163,11 +174,7 @@ typedef struct flow {
     uint64_t last;              /* engine time of the latest packet, ns */
     uint32_t pkts[2];           /* to server, to client */
     uint64_t bytes[2];
-    /* of the key, in its order: the first four bytes of both addresses, and all that follows them (flow_has_key, flow_key_of) */
-    uint32_t head[2];
-    uint16_t port[2];
-    uint16_t vlan[VLANS_MAX];
-    uint8_t proto, tunnel, net, vni[3];
+    key_head_t key;
     uint16_t flags;             /* FLOW_* */
     uint8_t state;              /* enum flow_state */
     uint8_t tcp_state;          /* enum tcp_state, belongs to stream */
@@ -175,7 +182,7 @@ typedef struct flow {
     uint8_t epoch;              /* low bits of the rule set epoch that group belongs to */
     uint8_t reason;             /* why it is dropped or passed */
     /* second line */
-    uint8_t tail[2][12];        /* of the key: the rest of both addresses */
+    uint8_t key_tail[2][12];    /* the rest of both addresses; of IPv4 it is zero */
     uint64_t first_ordinal;
     uint64_t first_ts;          /* stamp of the first packet, ns */
     struct flow_more *more;     /* variables, device session, ledger; NULL until one is needed */
@@ -183,7 +190,7 @@ typedef struct flow {
     uint32_t rule;              /* that dropped or passed the flow */
     uint16_t group[2];          /* rule group by direction, of epoch */
 } flow_t;
-_Static_assert(offsetof(flow_t, tail) == 64, "the first line");
+_Static_assert(offsetof(flow_t, key_tail) == 64, "the first line");
 _Static_assert(sizeof(flow_t) == 128, "two cache lines a flow");
 
 /* ---- TCP: belongs to stream ---- */

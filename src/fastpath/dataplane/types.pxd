@@ -49,6 +49,12 @@ cdef extern from "types.h" nogil:
         uint8_t proto, tunnel, net
         uint8_t vni[3]
 
+    ctypedef struct key_head_t:
+        uint32_t addr[2]
+        uint16_t port[2]
+        uint16_t vlan[3]
+        uint8_t proto, tunnel, net
+
     ctypedef struct event_note_t:
         uint16_t code, next
 
@@ -59,11 +65,12 @@ cdef extern from "types.h" nogil:
 
     ctypedef struct burst_t:
         uint64_t first_ordinal
-        uint32_t packets, entries, notes_used, events_lost
+        uint32_t packets, entries, notes_used, events_lost, has_interfaces
         packet_meta_t meta[2048]
         flow_key_t key[2048]
         uint64_t now[256]
         event_note_t notes[8192]
+        uint16_t interface[256]
 
     ctypedef struct tcp_half_t:
         uint32_t isn, next_seq, last_ack, next_win, window, last_ts
@@ -108,10 +115,7 @@ cdef extern from "types.h" nogil:
         uint64_t last
         uint32_t pkts[2]
         uint64_t bytes[2]
-        uint32_t head[2]
-        uint16_t port[2]
-        uint16_t vlan[3]
-        uint8_t proto, tunnel, net
+        key_head_t key
         uint16_t flags
         uint8_t state, tcp_state
         uint8_t tcp_flags[2]

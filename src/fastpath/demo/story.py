@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fastpath.control.columns import address_text
-from fastpath.control.engine import Device, Engine
+from fastpath.control.device import Device
+from fastpath.control.engine import Engine
 from fastpath.control.result import Result
 from fastpath.demo import BENIGN, MADE, capture, rule_files
 from fastpath.outputs.terminal import console as standard_output

@@ -209,6 +209,8 @@ class EveWriter:
             event: dict[str, Any] = {"timestamp": timestamp(ts)}
             if has_flow:
                 event["flow_id"] = flow
+            if batch.port is not None:
+                event["in_iface"] = str(batch.port)
             if number is not None and not depth and source != 2:
                 event["pcap_cnt"] = number[1]
             event["event_type"] = "alert"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpath.control.result import Batch, Result
+from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
 
@@ -31,22 +31,12 @@ DEVICE = (("added", "sessions added"), ("full", "refused, the table was full"), 
 LEDGER = ("inspected", "offloaded", "dropped", "errored")
 
 
-class Report:
-    """A sink that only asks for rows of packets, from which throughput over time is counted. ImportError without Jinja2."""
-
-    wants = frozenset(("packets",))
-
-    def __init__(self) -> None:
-        try:
-            import jinja2  # noqa: F401
-        except ImportError:
-            raise ImportError("a report needs Jinja2: pip install 'fastpath-dpu[report]'") from None
-
-    def write(self, batch: Batch) -> None:
-        """Rows are counted by the run itself."""
-
-    def close(self, stats: dict[str, Any]) -> None:
-        """Nothing is open."""
+def check_jinja2() -> None:
+    """ImportError without Jinja2: to be asked before a long run."""
+    try:
+        import jinja2  # noqa: F401
+    except ImportError:
+        raise ImportError("a report needs Jinja2: pip install 'fastpath-dpu[report]'") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -373,7 +373,7 @@ def test_gaps():
 
 @pytest.mark.parametrize(("direction", "data", "proto"), [
     (TO_SERVER, b"GET / HTTP/1.1\r\n", "http"), (TO_SERVER, b"post\t/ x\r\n", "http"), (TO_SERVER, b"BASELINE-CONTROL /", "http"),
-    (TO_SERVER, b"GETS / HTTP/1.1\r\n", "failed"), (TO_SERVER, b"SSH-2.0-x\r\n", "failed"), (TO_CLIENT, b"HTTP/1.1 200 OK\r\n", "http"),
+    (TO_SERVER, b"GETS / HTTP/1.1\r\n", "failed"), (TO_SERVER, b"SSH-2.0-x\r\n", "ssh"), (TO_CLIENT, b"HTTP/1.1 200 OK\r\n", "http"),
 ])
 def test_recognised(direction, data, proto):
     trial = RoomTrial()

@@ -56,7 +56,7 @@ def hassh(*which: int) -> tuple[bytes, bytes]:
 def test_a_session():
     trial = fed(session())
     client, server = hassh(0, 2, 4, 6), hassh(0, 3, 5, 7)
-    assert trial.log(0, TO_CLIENT) == {
+    assert trial.log(0, TO_CLIENT)["ssh"] == {
         "client": {"proto_version": b"2.0", "software_version": b"OpenSSH_9.7", "hassh": {"hash": client[0], "string": client[1]}},
         "server": {"proto_version": b"1.99", "software_version": b"Srv_1", "hassh": {"hash": server[0], "string": server[1]}},
     }
@@ -82,7 +82,7 @@ def test_progress():
 
 def test_fingerprints_can_be_switched_off():
     trial = fed(session(), **{"ssh.hassh": 0})
-    assert trial.log(0, TO_CLIENT)["client"] == {"proto_version": b"2.0", "software_version": b"OpenSSH_9.7"}
+    assert trial.log(0, TO_CLIENT)["ssh"]["client"] == {"proto_version": b"2.0", "software_version": b"OpenSSH_9.7"}
     assert trial.buffer(0, 0, "ssh.hassh") is None
 
 
@@ -110,7 +110,7 @@ def test_long_banners():
     ended = fed([(0, b"SSH-2.0-" + b"y" * 300 + b"\n")])
     assert events(ended) == ["long_banner"]
     assert ended.transactions()[0]["progress"] == (BANNER_DONE, STARTED)
-    assert ended.log(0, TO_CLIENT)["client"]["software_version"] == b"y" * 256 + b"[truncated]"
+    assert ended.log(0, TO_CLIENT)["ssh"]["client"]["software_version"] == b"y" * 256 + b"[truncated]"
     waiting = fed([(0, b"SSH-2.0-" + b"y" * 300), (0, b"z" * 3000), (0, b"z\r\n" + key_exchange())])
     assert events(waiting) == ["long_banner"]
     assert waiting.transactions()[0]["progress"] == (STARTED, STARTED)

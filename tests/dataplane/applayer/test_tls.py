@@ -64,7 +64,8 @@ def with_certificates(*certificates: bytes, **settings) -> RoomTrial:
 
 
 def logged(trial: RoomTrial):
-    return trial.log(0, TO_CLIENT)
+    record = trial.log(0, TO_CLIENT)
+    return record and record["tls"]
 
 
 def events(trial: RoomTrial) -> list[str]:
@@ -91,9 +92,9 @@ def test_a_session():
         "ja3": {"hash": hashlib.md5(ja3).hexdigest().encode(), "string": ja3},
         "ja3s": {"hash": hashlib.md5(b"771,49199,65281").hexdigest().encode(), "string": b"771,49199,65281"},
     }
-    assert trial.log(0, ALERTED) == {**logged(trial), "ja4": trial.buffer(0, 0, "ja4.hash")[0]}
+    assert trial.log(0, ALERTED)["tls"] == {**logged(trial), "ja4": trial.buffer(0, 0, "ja4.hash")[0]}
     assert trial.log(0, TO_SERVER) is None
-    assert logged(fed(session(), **{"tls.log-ja4": 1})) == trial.log(0, ALERTED)
+    assert logged(fed(session(), **{"tls.log-ja4": 1})) == trial.log(0, ALERTED)["tls"]
     assert events(trial) == []
 
 
@@ -231,7 +232,7 @@ def test_ja4():
     expected = ja4_of("13", True, ciphers, [0, 16, 13, 43], "h2", [0x0804, 0x0403])
     trial = to_server(hello)
     assert trial.buffer(0, 0, "ja4.hash")[0] == expected
-    assert trial.log(0, ALERTED)["ja4"] == expected
+    assert trial.log(0, ALERTED)["tls"]["ja4"] == expected
 
 
 @pytest.mark.parametrize(("offered", "first"), [([], "00"), ([b"x"], "xx"), ([b"http/1.1"], "h1"), ([b"\xabx1"], "a1"), ([b"\x0a\x0a"], "00"), ([b"", b"h2"], "00")])
@@ -519,7 +520,7 @@ def test_a_freed_transaction_ends_nothing():
 
 @pytest.mark.parametrize(("direction", "data", "proto"), [
     (0, session()[0][1], "tls"), (1, session()[1][1], "tls"), (1, record(ALERT, b"\2\x28", 0x0301), "tls"), (0, older_hello(), "tls"),
-    (0, record(HANDSHAKE, b"abcd", 0x0305), "unknown"), (0, record(DATA, b"abcd"), "unknown"), (0, b"GET / HTTP/1.1\r\n", "unknown"), (0, older_hello(0x0301), "unknown"),
+    (0, record(HANDSHAKE, b"abcd", 0x0305), "unknown"), (0, record(DATA, b"abcd"), "unknown"), (0, b"GET / HTTP/1.1\r\n", "http"), (0, older_hello(0x0301), "unknown"),
 ])
 def test_recognition(direction, data, proto):
     trial = RoomTrial()

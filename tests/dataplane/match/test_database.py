@@ -203,7 +203,7 @@ def test_flowbits_memory_is_bounded():
              plan([Content(b"s")], sid=2, conditions=[Flowbits("isset", ("f",))])]
     packets = [udp(b"s", sport=port) for port in range(10)]
     database = compile_rules(plans)
-    free, tight = Trial(database), Trial(database, flowbits_memory=3 * 128)
+    free, tight = Trial(database), Trial(database, flowbits_memory=3 * 192)
     assert [len(found) for found in free.match(packets)] == [2] * 10
     assert [len(found) for found in tight.match(packets)] == [2] * 3 + [1] * 7
     assert (free.flowbits_refused, tight.flowbits_refused) == (0, 7)

@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import pytest
-
 from captures import tcp, udp
+
 from fastpath.dataplane.match.transaction_trial import TransactionTrial
 from fastpath.rules.ruleset import RuleSet
 
@@ -159,14 +159,14 @@ def test_stream_rules():
     assert made.inspect(PACKET, windows=[(0, b"some split")]) == [(0, None, both), (1, None, both), (3, None, both)]
 
 
-def test_alerts_stand_in_the_order_of_rules_then_of_transactions():
+def test_alerts_stand_in_the_order_of_rules_then_the_latest_transaction_first():
     made = trial('alert tcp any any -> any any (content:"some"; depth:4;)', 'alert http any any -> any any (http.uri; content:"a";)',
                  'alert http any any -> any any (http.uri; content:"/";)')
     for tx in range(2):
         made.transaction()
         made.tell(tx, TO_SERVER, "http.uri", b"/a")
         made.progress(tx, TO_SERVER, LINE)
-    assert fired(made.inspect(PACKET)) == [(0, None), (1, 0), (1, 1), (2, 0), (2, 1)]
+    assert fired(made.inspect(PACKET)) == [(0, None), (1, 1), (1, 0), (2, 1), (2, 0)]
 
 
 def test_pass_ends_the_list():

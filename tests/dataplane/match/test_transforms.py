@@ -7,12 +7,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plans import plan
 
 from fastpath.dataplane.match.transaction_trial import TransactionTrial
 from fastpath.dataplane.match.transforms import NAMES, transform_bytes
 from fastpath.rules.compile import compile_rules
 from fastpath.rules.plan import Block, Content, Transform
-from plans import plan
 
 #: Bytes of which there are many that transforms care about.
 DATA = st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b":", b"%41", b"%", b"+", b"Ab", b"z", b"\xff"]), max_size=12).map(b"".join)

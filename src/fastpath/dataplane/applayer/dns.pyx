@@ -172,7 +172,7 @@ cdef parsed_t parse_dns(app_context_t *context, uint32_t direction, const uint8_
     parsed.consumed = length
     parsed.need = 0
     parsed.status = PARSE_OK
-    if context.flow.proto == UDP:
+    if context.flow.key.proto == UDP:
         parse_message(context, direction, data, length)     # a datagram that is no message stops nothing
         return parsed
     if not flags & PARSE_GAP:

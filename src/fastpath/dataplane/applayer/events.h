@@ -138,7 +138,27 @@
     X(SSH_INVALID_BANNER, "ssh", "invalid_banner") \
     X(SSH_LONG_BANNER, "ssh", "long_banner") \
     X(SSH_INVALID_RECORD, "ssh", "invalid_record")
-#define SMB_EVENTS(X)
+#define SMB_EVENTS(X) \
+    X(SMB_INTERNAL_ERROR, "smb", "internal_error") \
+    X(SMB_MALFORMED_DATA, "smb", "malformed_data") \
+    X(SMB_RECORD_OVERFLOW, "smb", "record_overflow") \
+    X(SMB_MALFORMED_NTLMSSP_REQUEST, "smb", "malformed_ntlmssp_request") \
+    X(SMB_MALFORMED_NTLMSSP_RESPONSE, "smb", "malformed_ntlmssp_response") \
+    X(SMB_DUPLICATE_NEGOTIATE, "smb", "duplicate_negotiate") \
+    X(SMB_NEGOTIATE_MALFORMED_DIALECTS, "smb", "negotiate_malformed_dialects") \
+    X(SMB_FILE_OVERLAP, "smb", "file_overlap") \
+    X(SMB_RESPONSE_TO_SERVER, "smb", "response_to_server") \
+    X(SMB_REQUEST_TO_CLIENT, "smb", "request_to_client") \
+    X(SMB_NEGOTIATE_MAX_READ_SIZE_TOO_LARGE, "smb", "negotiate_max_read_size_too_large") \
+    X(SMB_NEGOTIATE_MAX_WRITE_SIZE_TOO_LARGE, "smb", "negotiate_max_write_size_too_large") \
+    X(SMB_READ_REQUEST_TOO_LARGE, "smb", "read_request_too_large") \
+    X(SMB_READ_RESPONSE_TOO_LARGE, "smb", "read_response_too_large") \
+    X(SMB_READ_QUEUE_SIZE_EXCEEDED, "smb", "read_queue_size_exceeded") \
+    X(SMB_READ_QUEUE_CNT_EXCEEDED, "smb", "read_queue_cnt_exceeded") \
+    X(SMB_WRITE_REQUEST_TOO_LARGE, "smb", "write_request_too_large") \
+    X(SMB_WRITE_QUEUE_SIZE_EXCEEDED, "smb", "write_queue_size_exceeded") \
+    X(SMB_WRITE_QUEUE_CNT_EXCEEDED, "smb", "write_queue_cnt_exceeded") \
+    X(SMB_TOO_MANY_TRANSACTIONS, "smb", "too_many_transactions")
 #define DCERPC_EVENTS(X)
 #define FILE_EVENTS(X)
 

@@ -60,29 +60,6 @@ cdef enum:
     LINE_READY, LINE_NEED, LINE_NONE
 
 
-# ---- recognition ----
-
-cdef bint begins(const uint8_t *data, uint32_t length, const char *word, uint32_t size, uint32_t *said) noexcept nogil:
-    """Do the data begin with a word in capitals, whatever their case?"""
-    cdef uint32_t i
-    for i in range(min(length, size)):
-        if (data[i] & 0xdf if 97 <= data[i] <= 122 else data[i]) != <uint8_t> word[i]:
-            return False
-    said[0] = RECOGNISED_YES if length >= size else RECOGNISED_MORE
-    return True
-
-
-cdef uint32_t recognise_ftp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                            uint32_t hint) noexcept nogil:
-    cdef uint32_t said = RECOGNISED_NO
-    if direction == TO_CLIENT:
-        begins(data, length, b"220 (", 5, &said)
-    elif not (begins(data, length, b"USER ", 5, &said) or begins(data, length, b"PASS ", 5, &said)
-              or begins(data, length, b"PORT ", 5, &said)):
-        begins(data, length, b"FEAT", 4, &said)
-    return said
-
-
 # ---- lines ----
 
 cdef uint32_t next_line(ftp_state_t *state, uint32_t direction, uint32_t most, const uint8_t *data, uint32_t length, uint32_t *at,
@@ -153,7 +130,7 @@ cdef ftp_tx_t *begin_tx(app_context_t *context) noexcept nogil:
 
 cdef const uint8_t *client_of(app_context_t *context) noexcept nogil:
     """The IPv4 address of the client, four bytes."""
-    return <const uint8_t *> &context.flow.head[1 if context.flow.flags & FLOW_REVERSED else 0]
+    return <const uint8_t *> &context.flow.key.addr[1 if context.flow.flags & FLOW_REVERSED else 0]
 
 
 cdef bint begin_transfer(app_context_t *context, ftp_state_t *state, const line_t *line) noexcept nogil:
@@ -185,7 +162,7 @@ cdef bint take_request(app_context_t *context, ftp_state_t *state, line_t *line)
         tx_event(&tx.head, FTP_REQUEST_COMMAND_TOO_LONG)
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &tx.request, line.data, line.length):
         return False
-    if state.command == FTP_PORT and context.flow.net == NET_IPV4:
+    if state.command == FTP_PORT and context.flow.key.net == NET_IPV4:
         tx.bounce = names_other(line.data, line.length, client_of(context))
     if state.command == FTP_PORT or state.command == FTP_EPRT:
         state.port_line.length = 0
@@ -322,7 +299,7 @@ cdef void free_ftp_state(app_context_t *context) noexcept nogil:
 cdef uint32_t ftp_buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index,
                          view_t *view) noexcept nogil:
     cdef ftp_tx_t *ftp = <ftp_tx_t *> tx
-    if buffer != BUFFER_FTP_BOUNCE or ftp_commands[ftp.command].kind != FTP_PORT or context.flow.net != NET_IPV4:
+    if buffer != BUFFER_FTP_BOUNCE or ftp_commands[ftp.command].kind != FTP_PORT or context.flow.key.net != NET_IPV4:
         return VIEW_NONE
     view.data = <const uint8_t *> &ftp.bounce
     view.length = sizeof(ftp.bounce)
@@ -394,7 +371,6 @@ cdef void describe_ftp(room_t *room) noexcept nogil:
     room.proto = ALPROTO_FTP
     room.complete[TO_SERVER] = room.complete[TO_CLIENT] = FTP_COMPLETE
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = FTP_COMPLETE
-    room.recognise = recognise_ftp
     room.parse = parse_ftp
     room.buffer = ftp_buffer
     room.log = log_ftp

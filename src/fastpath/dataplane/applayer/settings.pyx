@@ -3,7 +3,7 @@ from fastpath.dataplane.applayer.applayer cimport app_config_t
 
 
 #: By tls_config_t.encryption_handling.
-ENCRYPTION_HANDLING = ("track-only", "bypass", "full")
+ENCRYPTION_HANDLING = {"default": 0, "track-only": 0, "bypass": 1, "full": 2}
 
 
 cdef void default_settings(app_config_t *config) noexcept nogil:
@@ -26,7 +26,8 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
 
 cdef void read_settings(app_config_t *config, settings) except *:
     """Keys: "http.request-body-limit" and the others of libhtp's default-config, "smtp.content-limit",
-    "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "files.hashes" (FILE_* bits)."""
+    "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "tls.ja4", "tls.log-ja4", "tls.encryption-handling" ("default",
+    "bypass", "full"), "files.hashes" (FILE_* bits)."""
     for direction, side in enumerate(("request", "response")):
         config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
         config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",
@@ -42,11 +43,9 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.smtp.content_limit = settings.get("smtp.content-limit", config.smtp.content_limit)
     config.smtp.content_inspect_min_size = settings.get("smtp.content-inspect-min-size", config.smtp.content_inspect_min_size)
     config.smtp.content_inspect_window = settings.get("smtp.content-inspect-window", config.smtp.content_inspect_window)
-    if settings.get("tls.encryption-handling", "default") != "default":
-        config.tls.encryption_handling = ENCRYPTION_HANDLING.index(settings["tls.encryption-handling"])
-    if "tls.ja3" in settings:
-        config.tls.ja3 = config.tls.ja4 = settings["tls.ja3"]
-    if "ssh.hassh" in settings:
-        config.ssh.hassh = settings["ssh.hassh"]
-    if "files.hashes" in settings:
-        config.files.hashes = settings["files.hashes"]
+    config.tls.ja3 = settings.get("tls.ja3", config.tls.ja3)
+    config.tls.ja4 = settings.get("tls.ja4", config.tls.ja4)
+    config.tls.log_ja4 = settings.get("tls.log-ja4", config.tls.log_ja4)
+    config.tls.encryption_handling = ENCRYPTION_HANDLING[settings.get("tls.encryption-handling", "default")]
+    config.ssh.hassh = settings.get("ssh.hassh", config.ssh.hassh)
+    config.files.hashes = settings.get("files.hashes", config.files.hashes)

@@ -1,5 +1,5 @@
 """pcapng (draft-ietf-opsawg-pcapng): sections, interfaces, enhanced, simple and obsolete packets, decryption secrets."""
-from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy, memset
 
@@ -260,6 +260,7 @@ cdef inline uint32_t read_pcapng(rx_t *rx, burst_t *burst, uint32_t n, uint32_t 
             rx.budget -= 1
             continue
         fill(&burst.meta[n], n, frame, ts, caplen, wirelen, interface.linktype)
+        burst.interface[n] = <uint16_t>(interface - rx.interfaces)
         n += 1
     rx.at = at
     rx.fetched = fetched

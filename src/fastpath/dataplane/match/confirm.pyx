@@ -123,7 +123,7 @@ cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection)
 
 cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, tx_t *tx, uint64_t tx_id,
                      uint16_t flags) noexcept nogil:
-    """Enters a match in the order of alerts: by rule, then by transaction, those without one last."""
+    """Enters a match in the order of alerts: by rule, then the latest transaction first, as Suricata 7.0.10 sorts them."""
     cdef const rule_t *rule = &rules.rules[compiled]
     cdef match_t *match
     cdef uint32_t at = scratch.match_count
@@ -131,7 +131,7 @@ cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
         scratch.limits_hit += 1
         return
     while at and (scratch.matches[at - 1].compiled > compiled
-                  or scratch.matches[at - 1].compiled == compiled and scratch.matches[at - 1].tx_id > tx_id):
+                  or scratch.matches[at - 1].compiled == compiled and scratch.matches[at - 1].tx_id < tx_id):
         at -= 1
     match = &scratch.matches[at]
     memmove(match + 1, match, (scratch.match_count - at) * sizeof(match_t))

@@ -81,7 +81,7 @@ cdef uint32_t group_of(const ruleset_t *rules, const packet_meta_t *meta, flow_t
             flow.epoch = rules.epoch
             flow.flags &= <uint16_t> ~(FLOW_GROUPED_TO_CLIENT | FLOW_GROUPED_TO_SERVER
                                        | FLOW_IPONLY_TO_CLIENT | FLOW_IPONLY_TO_SERVER)
-        elif flow.flags & known and meta.proto == flow.proto:
+        elif flow.flags & known and meta.proto == flow.key.proto:
             return flow.group[to_client]
     if meta.proto == TCP or meta.proto == UDP:
         read_ports(meta, &source, &destination)
@@ -89,7 +89,7 @@ cdef uint32_t group_of(const ruleset_t *rules, const packet_meta_t *meta, flow_t
                                   + (source if to_client else destination)]
     else:
         group = rules.protos[to_client * 256 + known_proto(meta)]
-    if flow != NULL and meta.proto == flow.proto:
+    if flow != NULL and meta.proto == flow.key.proto:
         flow.group[to_client] = group
         flow.flags |= known
     return group

@@ -184,7 +184,7 @@ cdef class TransactionTrial:
             meta.payload_len = <uint16_t> (view.shape[0] - meta.payload)
             meta.events = NO_INDEX
             meta.flags = PM_FLOW | PM_ESTABLISHED | (PM_TO_CLIENT if direction else 0)
-            self.flow.proto = meta.proto
+            self.flow.key.proto = meta.proto
             for i, (offset, data) in enumerate(windows):
                 one = data
                 at[i].data = &one[0] if one.shape[0] else NULL

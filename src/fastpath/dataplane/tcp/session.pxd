@@ -36,6 +36,8 @@ cdef enum session_flag:         # tcp_session_t.flags
     SESSION_PROBE_CLIENT = 1 << 16
     SESSION_CHARGED = 1 << 17           # stands in ACCOUNT_STREAM
     SESSION_LOSSY = 1 << 18             # bytes were lost: any RST is believed
+    SESSION_SPOKE_TO_SERVER = 1 << 19   # the first bytes of all went there
+    SESSION_SPOKE_TO_CLIENT = 1 << 20
     STATE_BEFORE = 28                   # from this bit on: the state before this one
 
 cdef enum half_flag:            # tcp_session_t.half_flags
@@ -111,7 +113,7 @@ cdef inline uint8_t os_of_receiver(way_t *way, uint32_t side) noexcept nogil:
         return os
     if way.config.hosts != NULL:
         key = flow_key_of(way.flow)
-        os = os_of(way.config.hosts, way.flow.net, key.addr[0 if way.meta.flags & PM_REVERSED else 1])
+        os = os_of(way.config.hosts, way.flow.key.net, key.addr[0 if way.meta.flags & PM_REVERSED else 1])
     if os == OS_UNKNOWN or os == OS_BSD_RIGHT:
         os = OS_BSD
     elif os == OS_OLD_SOLARIS:
