@@ -20,6 +20,9 @@ from fastpath.dataplane.applayer.expectations cimport (
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_close
+from fastpath.dataplane.applayer.msgpack cimport (
+    close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
+)
 from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
@@ -38,7 +41,7 @@ from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
     INSPECT_FLUSH, INSPECT_IN_STREAM, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
-    MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+    MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
 from fastpath.dataplane.more cimport ensure_more
@@ -66,6 +69,8 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 
 #: By stream_config_t.urgent.
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
+#: By enum exception_policy.
+EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
 
 cdef extern from "<stdlib.h>":
@@ -146,8 +151,11 @@ cdef class DataPlane:
                         | {"checksums": settings["checksums"] != "none"}
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
+        engine.keep_payloads = settings.get("keep_payloads", False)
+        engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
+        engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
         self._configure_stream(settings["stream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
         if engine.keep_apps:
@@ -231,7 +239,9 @@ cdef class DataPlane:
         config.passive = not (self.engine.inline_mode if settings["inline"] == "auto" else settings["inline"] == "yes")
         config.depth = settings["depth"]
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
-        config.midstream, config.async_oneside = settings["midstream"], settings["async_oneside"]
+        # a policy that lets nothing through picks nothing up
+        permissive = settings["midstream_policy"] in ("ignore", "pass-packet", "pass-flow")
+        config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]

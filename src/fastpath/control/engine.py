@@ -102,6 +102,7 @@ class Engine:
                      "device": device.settings() if device is not None else None}
         if checksums is not None:
             settings["checksums"] = checksums
+        settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
@@ -219,7 +220,8 @@ class Engine:
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
         plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
-                                            "keep_bytes": run.wants_bytes})
+                                            "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
+                                            "payload_size": run.payload_size})
         self._load(plane, run)
         return plane
 
