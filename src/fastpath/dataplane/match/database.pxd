@@ -9,7 +9,9 @@ cdef class Database:
     cdef ruleset_t rules
     cdef readonly Py_ssize_t size           # bytes of the blob
     cdef readonly tuple names               # of flowbits, by number
-    cdef unsigned char *blob
+    cdef const unsigned char *blob
+    cdef unsigned char *copy                # blob, where it is our own
+    cdef object lender                      # whose memory blob is, where it is not
     cdef unsigned int database_count, expression_count
     cdef open_sections(self)
     cdef uint32_t count(self, uint32_t section) noexcept
