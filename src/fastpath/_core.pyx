@@ -18,7 +18,7 @@ from fastpath.dataplane.applayer.dispatch cimport (
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
-from fastpath.dataplane.applayer.fileinfo cimport say_file
+from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_close
 from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.decap cimport decap_burst
@@ -62,7 +62,11 @@ from fastpath.dataplane.threads cimport (
 )
 from fastpath.dataplane.types cimport *
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
+from fastpath.dataplane.wire.load cimport be16
+from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 
+#: By stream_config_t.urgent.
+URGENT_POLICIES = ("inline", "drop", "oob", "gap")
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
 
 cdef extern from "<stdlib.h>":
@@ -233,6 +237,7 @@ cdef class DataPlane:
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
+        config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
 
     def _open_defrag(self, limits, hosts):
@@ -346,6 +351,7 @@ cdef class DataPlane:
             scratch.at.worker = &self.engine.worker[i]
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
+        self.engine.apps.config.files.hashes |= database.hashes
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 

@@ -1,22 +1,35 @@
 # ingest: burst by burst, to retirement. Part of _core.pyx. Read from the bottom up: run_bursts, run_alone, fill_slot.
 
+cdef void count_throughput(engine_t *engine, uint64_t packets, uint64_t bytes) noexcept nogil:
+    """Packets of the second that engine time has reached."""
+    cdef bin_t *bin
+    if packets:
+        bin = bin_of(&engine.throughput, engine.second)
+        bin.packets += packets
+        bin.bytes += bytes
+
+
 cdef void advance_time(engine_t *engine, slot_t *slot) noexcept nogil:
     """Engine time is the running maximum of stamps; a tick stands before the packet that crosses a second."""
-    cdef uint32_t i
+    cdef uint32_t i, counted = 0
     cdef uint64_t time = engine.time
     cdef uint64_t boundary = (engine.second + 1) * SECOND
-    cdef uint64_t total = 0
+    cdef uint64_t total = 0, counted_bytes = 0
     slot.ticks = 0
     for i in range(slot.burst.packets):
-        total += slot.burst.meta[i].wirelen
         if slot.burst.meta[i].ts > time:
             time = slot.burst.meta[i].ts
             if time >= boundary:
                 slot.tick_at[slot.ticks] = <uint16_t>i
                 slot.ticks += 1
+                count_throughput(engine, i - counted, total - counted_bytes)
+                counted = i
+                counted_bytes = total
                 engine.second = time // SECOND
                 boundary = (engine.second + 1) * SECOND
+        total += slot.burst.meta[i].wirelen
         slot.burst.now[i] = time
+    count_throughput(engine, slot.burst.packets - counted, total - counted_bytes)
     engine.time = time
     slot.bytes = total
 
@@ -161,22 +174,6 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
             row.alerts = verdict.alerts
 
 
-cdef void count_throughput(engine_t *engine, const slot_t *slot) noexcept nogil:
-    """All packets between two ticks are of one second."""
-    cdef uint32_t i, tick = 0
-    cdef bin_t *bin = bin_of(&engine.throughput, slot.burst.now[0] // SECOND)
-    if slot.ticks == 0:
-        bin.packets += slot.burst.packets
-        bin.bytes += slot.bytes
-        return
-    for i in range(slot.burst.packets):
-        if tick < slot.ticks and slot.tick_at[tick] == i:
-            bin = bin_of(&engine.throughput, slot.burst.now[i] // SECOND)
-            tick += 1
-        bin.packets += 1
-        bin.bytes += slot.burst.meta[i].wirelen
-
-
 cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
     """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'."""
     cdef row_buffer_t *buffers[64]
@@ -199,7 +196,6 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
             buffers[i] = &slot.rows[i].events
         merge_rows(&engine.rows.events, buffers, engine.workers)
         merge_app_rows(&engine.rows, slot.rows, engine.workers)
-    count_throughput(engine, slot)
     clear_verdict(&verdict)
     if not eventful:
         engine.ledger_packets[LEDGER_INSPECTED] += slot.burst.packets

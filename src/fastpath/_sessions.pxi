@@ -2,15 +2,21 @@
 # of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
 
 cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t direction) noexcept nogil:
-    """Hands on what a direction of the stream has for its room."""
+    """Hands on what a direction of the stream has for its room. Where it is recognised and the other spoke first, the other is
+    fed before."""
     cdef const uint8_t *data
-    cdef uint32_t length, used, supply
+    cdef uint32_t length, used, supply, flags
     while True:
         supply = next_bytes(&engine.stream, context.flow, burst, entry, direction, &data, &length)
         if supply == SUPPLY_NONE:
             return
-        used = feed_bytes(&engine.apps, context, direction, NULL if supply == SUPPLY_GAP else data, length,
-                          PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0)
+        flags = PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0
+        if not context.app.flags & APP_SHOWN:
+            context.spoke_first = waiting_bytes(&engine.stream, context.flow, context.held, context.hold_max)
+        used = feed_bytes(&engine.apps, context, direction, data, length, flags)
+        if context.app.flags & APP_TURN_TO_SERVER << direction:
+            feed_stream(engine, context, burst, entry, 1 - direction)
+            used = feed_bytes(&engine.apps, context, direction, data, length, flags)
         consume_bytes(context.flow, direction, used)
         if context.app.proto == ALPROTO_FAILED:
             stop_feeding(context.flow)
@@ -50,16 +56,12 @@ cdef void remember_expectations(engine_t *engine, worker_t *worker) noexcept nog
 
 
 cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
-    """Both directions, first the one that this entry acknowledges. What one was recognised as lets go what the other holds."""
-    cdef uint8_t proto = context.app.proto
+    """Both directions, first the one that this entry acknowledges."""
     cdef uint32_t direction = TO_SERVER if burst.meta[entry].flags & PM_TO_CLIENT else TO_CLIENT
     if told & STREAM_FED_TO_SERVER << direction:
         feed_stream(engine, context, burst, entry, direction)
     if told & STREAM_FED_TO_SERVER << (1 - direction):
         feed_stream(engine, context, burst, entry, 1 - direction)
-    if context.app.proto != proto and proto == ALPROTO_UNKNOWN:
-        feed_stream(engine, context, burst, entry, TO_SERVER)
-        feed_stream(engine, context, burst, entry, TO_CLIENT)
     for direction in range(2):
         if context.app.flags & APP_RAW_TO_SERVER << direction:
             trigger_raw(context.flow, direction)
@@ -90,6 +92,17 @@ cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, pool_t
     return open_session(context)
 
 
+cdef uint32_t datagram_length(const packet_meta_t *meta) noexcept nogil:
+    """Bytes of a datagram. Of a tunnel's, which has no payload for the rules, what it carries."""
+    cdef uint32_t announced
+    if not meta.flags & PM_OUTER:
+        return meta.payload_len
+    if meta.proto != UDP or meta.l4 == NO_INDEX or meta.payload > meta.caplen:
+        return 0
+    announced = be16(meta.frame + meta.l4 + UDP_LENGTH_AT)
+    return min(announced - UDP_LEN if announced > UDP_LEN else 0, meta.caplen - meta.payload)
+
+
 cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, uint32_t entry, flow_t *flow, uint32_t told,
                           uint64_t now) noexcept nogil:
     """Brings the application layer of the entry's flow up to date, and says in worker.inspection what the rules have to look at
@@ -99,6 +112,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     cdef app_context_t *context = &worker.context
     cdef pool_t *pool = &engine.bucket[meta.bucket].pool
     cdef uint32_t direction = meta.flags // PM_TO_CLIENT & 1
+    cdef uint32_t payload = datagram_length(meta) if flow.key.proto == UDP else 0
     memset(inspection, 0, sizeof(inspection_t))
     worker.raw.started = 0
     worker.raw.progress = 0
@@ -109,7 +123,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.key.proto == TCP:
         if (flow.more == NULL or flow.more.app == NULL) and not told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             return
-    elif flow.key.proto != UDP or meta.payload_len == 0 and (flow.more == NULL or flow.more.app == NULL):
+    elif flow.key.proto != UDP or payload == 0 and (flow.more == NULL or flow.more.app == NULL):
         return
     if not enter_session(engine, worker, flow, pool, now):
         return
@@ -120,8 +134,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
             remember_expectations(engine, worker)
-    elif meta.payload_len and feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload,
-                                            meta.payload_len) & FEED_REVERSED:
+    elif payload and feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload,
+                                   payload) & FEED_REVERSED:
         turn_flow_round(flow, meta)
     inspection.context = context
     inspection.room = room_of(&engine.apps, context)
@@ -226,13 +240,18 @@ cdef void write_alert_context(engine_t *engine, worker_t *worker, const packet_m
     """What an alert carries of the transaction that it matched on."""
     cdef const room_t *room = worker.inspection.room
     cdef app_row_t *row
+    cdef bint said
     if room == NULL:
         return
     row = begin_row(worker, meta, APP_ROW_ALERT, tx.id, meta.flags // PM_TO_CLIENT & 1)
     if row != NULL:
         row.entry = <uint16_t>rank
         row.code = <uint16_t>index
-        end_app_row(worker.rows, room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes))
+        said = room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
+        if tx.files[row.direction] != NULL:
+            say_files(&worker.rows.bytes, tx.files[row.direction], tx.id)
+            said = True
+        end_app_row(worker.rows, said)
 
 
 cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
@@ -240,7 +259,7 @@ cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t
     if worker.inspection.context != NULL:
         write_session(engine, worker, meta, False)
         free_done(&engine.apps, &worker.context, rules)
-        if worker.context.app.flags & APP_BYPASS:
+        if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
             flow.flags |= FLOW_BYPASS
     if flow.key.proto == TCP:
         settle_stream(&engine.stream, &engine.bucket[meta.bucket].pool, flow, meta, worker.raw.progress)

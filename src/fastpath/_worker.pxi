@@ -109,16 +109,27 @@ cdef void wait_worker(void *worker) noexcept nogil:
     wait_turn((<worker_t *>worker).engine, <worker_t *>worker)
 
 
+cdef void conclude_alerts(worker_t *worker, uint32_t first, uint8_t reject, uint8_t verdict) noexcept nogil:
+    """The alerts of an entry, which are those from `first` on, are told what became of it."""
+    cdef uint32_t i
+    cdef alert_row_t *row
+    for i in range(first, worker.rows.alerts.used):
+        row = <alert_row_t *>(worker.rows.alerts.rows + <size_t>i * worker.rows.alerts.size)
+        row.verdict = verdict
+        row.reject = reject
+
+
 cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
                       flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
     """Runs the rules over an entry and all that worker.inspection adds to it, and acts on what matched, in order."""
-    cdef uint32_t i, n, alerts = 0
-    cdef uint8_t action, state
+    cdef uint32_t i, n, written, alerts = 0
+    cdef uint8_t action, state, reject = ACTION_PASS
     cdef match_t *match
     cdef alert_row_t *row
     cdef packet_meta_t *meta = &burst.meta[entry]
     cdef flow_more_t *more
     worker.scratch.pool = &engine.bucket[meta.bucket].pool
+    written = worker.rows.alerts.used
     n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
     for i in range(n):
         match = &worker.scratch.matches[i]
@@ -132,6 +143,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 if rarely(worker.scratch.trace != NULL):
                     trace_fate(rules, worker.scratch, match.compiled, match.tx_id, FATE_THRESHOLD)
                 continue
+        if match.action > ACTION_DROP and reject == ACTION_PASS:
+            reject = match.action
         action = match.action if engine.inline_mode else <uint8_t>ACTION_PASS
         judge_match(verdict, flow, action, match.flags & MATCH_FLOW, match.rule)
         if rarely(worker.scratch.trace != NULL):
@@ -147,9 +160,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 if worker.inspection.context != NULL:
                     name_protocols(worker.context.app, row.app_proto)
                 if meta.flags & PM_PSEUDO:
-                    row.source = 2
-                elif match.flags & MATCH_STREAM and row.source == 0:
-                    row.source = 1
+                    row.source = SOURCE_FLUSH
+                elif row.source == SOURCE_PACKET and match.flags & MATCH_STREAM:
+                    row.source = SOURCE_STREAM
                 if engine.keep_apps and match.tx != NULL:
                     write_alert_context(engine, worker, meta, match.tx, rank, alerts)
             alerts += 1
@@ -165,6 +178,10 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             if match.flags & MATCH_BYPASS and not flow.flags & FLOW_BYPASS:
                 flow.flags |= FLOW_BYPASS
                 flow.rule = match.rule
+    if n and worker.rows.alerts.used > written:
+        match = &worker.scratch.matches[n - 1]
+        conclude_alerts(worker, written, reject, ALERT_DROPPED if verdict.action >= ACTION_DROP
+                        else ALERT_PASSED if match.kind == KIND_PASS and not match.flags & MATCH_ALERT else ALERT_ALERTED)
     verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
 
 

@@ -219,18 +219,19 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
 def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode: str, parquet: Path | None, report: Path | None,
                write: list[str]) -> list[Sink]:
     """The writers that the options ask for."""
-    from fastpath.outputs.eve import EveWriter, check_events
+    from fastpath.outputs.eve import EveWriter, Shows, check_events
     sinks: list[Sink] = []
     try:
         wanted = check_events(events.split(","))
+        shows = Shows.of(settings.eve(), mode)
         if log == "-":
-            sinks.append(EveWriter(sys.stdout.buffer, wanted, mode))
+            sinks.append(EveWriter(sys.stdout.buffer, wanted, mode, shows=shows))
         elif log is not None:
             path = Path(log) / "eve.json"
             if path.exists() and not append and not overwrite:
                 fail(f"{path} exists: --append writes on, --overwrite replaces it")
             path.parent.mkdir(parents=True, exist_ok=True)
-            sinks.append(EveWriter(path.open("ab" if append else "wb"), wanted, mode))
+            sinks.append(EveWriter(path.open("ab" if append else "wb"), wanted, mode, shows=shows))
         if parquet is not None:
             from fastpath.outputs.columns import ParquetWriter
             sinks.append(ParquetWriter(parquet, overwrite=overwrite))

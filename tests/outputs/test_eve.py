@@ -80,12 +80,15 @@ def test_a_flush_pseudo_packet_has_no_number():
 
 
 def test_ips_mode_adds_the_verdict():
-    [event] = lines(batch(alerts=[alert(key(*WEB), rule=1, action=1)]), mode="ips")
+    [event] = lines(batch(alerts=[alert(key(*WEB), rule=1, action=1, verdict=1)]), mode="ips")
     assert event["alert"]["action"] == "blocked"
     assert event["alert"]["signature"] == 'two <b>[red]; "quoted"'
     assert event["verdict"] == {"action": "drop"}
-    [event] = lines(batch(alerts=[alert(key(*WEB), action=4)]), mode="ips")
-    assert event["verdict"] == {"action": "drop", "reject-target": "both"}
+    [event] = lines(batch(alerts=[alert(key(*WEB), action=4, verdict=1, reject=4)]), mode="ips")
+    assert event["verdict"] == {"action": "drop", "reject-target": "both", "reject": ["tcp-reset"]}
+    # the verdict is that of the packet, whatever this rule says; a pass rule may be behind it
+    [event] = lines(batch(alerts=[alert(key(*WEB), action=0, verdict=2)]), mode="ips")
+    assert (event["alert"]["action"], event["verdict"]) == ("allowed", {"action": "pass"})
 
 
 def test_a_flow():

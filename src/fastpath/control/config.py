@@ -25,6 +25,7 @@ from fastpath.rules.stock import STOCK_VARIABLES
 INCLUDE_DEPTH = 16
 BUCKETS_MAX = 128
 APP_MEMCAP = 256 << 20      # bytes of transactions, bodies and files
+ACTION_ORDER = ("pass", "drop", "reject", "alert")
 BUCKET_SHARE = 8 << 20      # bytes: no memory cap is cut into smaller shares
 
 
@@ -96,6 +97,14 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+def action_order(text: str) -> tuple[str, ...]:
+    """The actions of rules, the one that is looked at first before the others."""
+    words = tuple(re.findall(r"[a-z]+", text.lower()))
+    if sorted(words) != sorted(ACTION_ORDER):
+        raise ValueError(f"expected {', '.join(ACTION_ORDER[:-1])} and {ACTION_ORDER[-1]} in some order")
+    return words
+
+
 def networks(text: str) -> list[str]:
     """Addresses and networks: "[10.0.0.0/8, ::1]"."""
     found = [one.strip().strip("\"'") for one in text.strip().strip("[]").split(",")]
@@ -127,6 +136,27 @@ def port_list(text: str) -> list[int]:
 
 
 seconds = integer(0, 1 << 31)
+urgent_policy = one_of("inline", "drop", "oob", "gap")
+_LIBHTP = "app-layer.protocols.http.libhtp.default-config."
+#: What the rooms are told, by its key in a suricata.yaml -> (its key in dataplane/applayer/settings.pyx, how it is read).
+ROOM_SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    _LIBHTP + "request-body-limit": ("http.request-body-limit", size),
+    _LIBHTP + "response-body-limit": ("http.response-body-limit", size),
+    _LIBHTP + "request-body-minimal-inspect-size": ("http.request-body-minimal-inspect-size", size),
+    _LIBHTP + "response-body-minimal-inspect-size": ("http.response-body-minimal-inspect-size", size),
+    _LIBHTP + "request-body-inspect-window": ("http.request-body-inspect-window", size),
+    _LIBHTP + "response-body-inspect-window": ("http.response-body-inspect-window", size),
+    _LIBHTP + "response-body-decompress-layer-limit": ("http.response-body-decompress-layer-limit", integer(0, 255)),
+    _LIBHTP + "compression-bomb-limit": ("http.compression-bomb-limit", size),
+    _LIBHTP + "max-tx": ("http.max-tx", integer(1, 1 << 20)),
+    _LIBHTP + "http-body-inline": ("http.http-body-inline", inline_mode),
+    _LIBHTP + "double-decode-path": ("http.double-decode-path", boolean),
+    _LIBHTP + "double-decode-query": ("http.double-decode-query", boolean),
+    "app-layer.protocols.smtp.inspected-tracker.content-limit": ("smtp.content-limit", size),
+    "app-layer.protocols.smtp.inspected-tracker.content-inspect-min-size": ("smtp.content-inspect-min-size", size),
+    "app-layer.protocols.smtp.inspected-tracker.content-inspect-window": ("smtp.content-inspect-window", size),
+    "app-layer.protocols.tls.encryption-handling": ("tls.encryption-handling", one_of("default", "track-only", "bypass", "full")),
+}
 #: Key -> how it is read. `*` stands for one name.
 HONOURED: dict[str, Callable[[str], Any]] = {
     "vars.address-groups.*": text_of,
@@ -159,8 +189,10 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "defrag.timeout": integer(1, 86400),
     "app-layer.protocols.*.enabled": enabled,
     "app-layer.protocols.*.detection-ports.dp": port_list,
+    "app-layer.protocols.*.detection-ports.sp": port_list,
     "app-layer.protocols.*.*.enabled": enabled,
     "app-layer.protocols.*.*.detection-ports.dp": port_list,
+    "app-layer.protocols.*.*.detection-ports.sp": port_list,
     "flow.memcap": size,
     "flow-timeouts.default.new": seconds,
     "flow-timeouts.default.established": seconds,
@@ -187,8 +219,16 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "stream.reassembly.toclient-chunk-size": size,
     "stream.reassembly.raw": boolean,
     "stream.reassembly.check-overlap-different-data": boolean,
-    "stream.reassembly.urgent.policy": one_of("inline"),
-}
+    "stream.reassembly.urgent.policy": urgent_policy,
+    "stream.reassembly.urgent.oob-limit-policy": urgent_policy,
+    "action-order": action_order,
+    "outputs.*.eve-log.ethernet": boolean,
+    "outputs.*.eve-log.types.*.alert.payload": boolean,
+    "outputs.*.eve-log.types.*.alert.payload-printable": boolean,
+    "outputs.*.eve-log.types.*.alert.payload-buffer-size": size,
+    "outputs.*.eve-log.types.*.alert.packet": boolean,
+    "outputs.*.eve-log.types.*.alert.verdict": boolean,
+} | {key: read for key, (_, read) in ROOM_SETTINGS.items()}
 LISTS = ("rule-files", "reputation-files")
 
 #: Accepted, and change nothing: they choose how Suricata runs or what it writes, not what it finds.
@@ -414,17 +454,25 @@ class Config:
 
     def app_layer(self) -> dict[str, Any]:
         """The protocols: which are looked for, and on which ports they are likely."""
-        found: dict[str, Any] = {"enabled": {}, "tcp_ports": {}, "udp_ports": {}}
+        found: dict[str, Any] = {"enabled": {}, "tcp_ports": {}, "udp_ports": {}, "tcp_source_ports": {}, "udp_source_ports": {}}
         for key, value in self.values.items():
             if not key.startswith("app-layer.protocols."):
                 continue
             name, *path = key.split(".")[2:]
             if path[-1] == "enabled":
                 found["enabled"][name] = value
-            elif path[-1] == "dp":
+            elif path[-1] in ("dp", "sp"):
                 for transport in ("tcp", "udp"):
                     if path[0] in (transport, "detection-ports"):
-                        found[f"{transport}_ports"][name] = value
+                        found[f"{transport}{'_ports' if path[-1] == 'dp' else '_source_ports'}"][name] = value
+        return found | {name: self[key] for key, (name, _) in ROOM_SETTINGS.items() if key in self.values}
+
+    def eve(self) -> dict[str, Any]:
+        """What eve-log is told of alerts, by its own words; where several say so, the first."""
+        found: dict[str, Any] = {}
+        for key, value in self.values.items():
+            if key.startswith("outputs.") and ".eve-log." in key:
+                found.setdefault(key.rpartition(".")[2], value)
         return found
 
     def settings(self) -> dict[str, Any]:
@@ -457,6 +505,8 @@ class Config:
                 "depth": self["stream.reassembly.depth"], "to_server_chunk": self["stream.reassembly.toserver-chunk-size"],
                 "to_client_chunk": self["stream.reassembly.toclient-chunk-size"], "raw": self["stream.reassembly.raw"],
                 "compare_overlaps": self["stream.reassembly.check-overlap-different-data"],
+                "urgent": self["stream.reassembly.urgent.policy"],
+                "urgent_limit": self["stream.reassembly.urgent.oob-limit-policy"],
             },
             "pcre": {"match_limit": self["pcre.match-limit"], "recursion_limit": self["pcre.match-limit-recursion"]},
         }

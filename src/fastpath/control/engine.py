@@ -102,6 +102,8 @@ class Engine:
                      "device": device.settings() if device is not None else None}
         if checksums is not None:
             settings["checksums"] = checksums
+        inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
+        settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
         self._process = _process
         self._busy = threading.Lock()
@@ -377,6 +379,7 @@ class Engine:
         """The compiled form of a rule set; flowbits that have numbers keep them."""
         priorities = {name: priority for name, (_, priority) in rules.classifications.items()}
         return rules.compile({name: code for code, name in enumerate(rows.events())}, priorities=priorities, flowbits=flowbits,
+                             action_order=self.config["action-order"],
                              step_limit=self.config["detect.inspection-recursion-limit"])
 
 

@@ -10,12 +10,14 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport flow_has_key
 from fastpath.dataplane.types cimport (
-    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, PM_ESTABLISHED, PM_FLOW, PM_QUOTED,
-    PM_REVERSED, PM_TO_CLIENT, flow_key_t, flow_t, pool_t, packet_meta_t,
+    FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NET_IPV4, PM_ESTABLISHED, PM_FLOW,
+    PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, TUNNEL_ERSPAN, TUNNEL_VXLAN, flow_key_t, flow_t, pool_t, packet_meta_t,
 )
+from fastpath.dataplane.wire.load cimport be16
 
 cdef enum:
     WHEEL = 1024                # seconds; later timeouts are looked at again after that
+    ERSPAN_PROTOCOL = 0x88be
 
 cdef enum flow_class:
     CLASS_DEFAULT, CLASS_TCP, CLASS_UDP, CLASS_ICMP, CLASS_MAX
@@ -93,9 +95,19 @@ cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_
     return NULL
 
 
-# Captured bytes, and of what a tunnel carries those from the IP header on.
+# Captured bytes; of what VXLAN carries those from the IP header on, of ERSPAN type II its header as well (type I has none: what
+# stands before its frames is the protocol of GRE).
 cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogil:
-    return meta.caplen - meta.l3 if meta.depth else meta.caplen
+    if meta.depth == 0:
+        return meta.caplen
+    if meta.tunnel == TUNNEL_VXLAN:
+        return meta.caplen - meta.l3
+    return meta.caplen + (8 if meta.tunnel == TUNNEL_ERSPAN and be16(meta.frame - 2) != ERSPAN_PROTOCOL else 0)
+
+
+# IPv4 errors about a flow are no sign of life of its other side.
+cdef inline uint32_t is_no_answer(const packet_meta_t *meta) noexcept nogil:
+    return meta.flags // PM_QUOTED & (meta.net == NET_IPV4)
 
 
 # Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
@@ -106,9 +118,9 @@ cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet
     flow.last = now
     flow.pkts[to_client] += 1
     flow.bytes[to_client] += as_suricata_counts(meta) if config.captured_bytes else meta.wirelen
-    flow.flags |= <uint16_t>(FLOW_SEEN_TO_SERVER >> to_client)
+    flow.flags |= <uint16_t>((FLOW_SEEN_TO_SERVER >> to_client) * (is_no_answer(meta) ^ 1))
     # TCP is established by stream, and only for the packets after the handshake; an error about a flow is no answer in it
     answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.key.proto != 6)
-                & (flow.state == FLOW_NEW) & (meta.flags // PM_QUOTED ^ 1))
+                & (flow.state == FLOW_NEW) & (is_no_answer(meta) ^ 1))
     flow.state += <uint8_t>(answered * (FLOW_ESTABLISHED - FLOW_NEW))
     meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state != FLOW_NEW) * PM_ESTABLISHED

@@ -44,6 +44,10 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
                          const uint8_t **data, uint32_t *length) noexcept nogil
 cdef void consume_bytes(flow_t *flow, uint32_t direction, uint32_t count) noexcept nogil
 
+# While a protocol is sought: the bytes held of each direction, how many may be while the other side says nothing, and
+# 1 << direction of the first ones of all (0: none).
+cdef uint8_t waiting_bytes(const stream_config_t *config, const flow_t *flow, uint32_t *held, uint32_t *most) noexcept nogil
+
 # Whether stream rules have something to inspect with this entry, and the windows one after another: False, no more.
 # `depth_kept`: with as much before as keep_raw asked for (rules that mix stream and application layer).
 cdef bint raw_ready(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken) noexcept nogil

@@ -21,9 +21,9 @@ from fastpath.dataplane.tcp.held cimport (
 )
 from fastpath.dataplane.tcp.segment cimport read_segment
 from fastpath.dataplane.tcp.session cimport (
-    HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RAW_LAST, HALF_RAW_OFF, HALF_RST_DOUBTED, HALF_TRIGGER, SESSION_ASYNC,
-    SESSION_CHARGED, SESSION_FAST_OPEN_LOST, SESSION_LOSSY, SESSION_NO_APP, SESSION_PROBE, SESSION_RESET, STATE_BEFORE, held_of,
-    raise_event, way_t,
+    HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RAW_LAST, HALF_RAW_OFF, HALF_RST_DOUBTED, HALF_TRIGGER, SESSION_ASYNC, SESSION_CHARGED,
+    SESSION_FAST_OPEN_LOST, SESSION_LOSSY, SESSION_NO_APP, SESSION_PROBE, SESSION_RESET, SESSION_SPOKE_TO_SERVER, STATE_BEFORE,
+    held_of, raise_event, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
     TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
@@ -34,6 +34,10 @@ from fastpath.dataplane.types cimport (
 )
 from fastpath.dataplane.wire.load cimport be32
 from fastpath.dataplane.wire.tcp cimport TCP_SEQ_AT
+
+
+cdef enum:
+    WAITING_MAX = 100000        # bytes of one side that may wait for a protocol, at least
 
 
 cdef void stream_defaults(stream_config_t *config) noexcept nogil:
@@ -223,6 +227,20 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
 
 cdef void consume_bytes(flow_t *flow, uint32_t direction, uint32_t count) noexcept nogil:
     held_of(&flow.more.tcp).side[direction].app += count
+
+
+cdef uint8_t waiting_bytes(const stream_config_t *config, const flow_t *flow, uint32_t *held, uint32_t *most) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef const run_t *run
+    cdef uint32_t number
+    for number in range(2):
+        held[number] = 0
+        most[number] = max(<uint32_t>WAITING_MAX, min(session.half[number].window, config.depth))
+        run = held_of(session).side[number].runs
+        while run != NULL:
+            held[number] += run.length
+            run = run.next
+    return <uint8_t>(session.flags // SESSION_SPOKE_TO_SERVER & 3)
 
 
 # ---- the raw stream, and letting go ----

@@ -6,7 +6,8 @@ are UTC. `flow_id` is fastpath's own. What fastpath does not know yet (the appli
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import IO, Any
 
@@ -38,6 +39,8 @@ SOURCES = {2: "stream (flow timeout)", 3: "defrag"}     # by alert_row_t.source;
 SOURCE_DEFRAG = 3
 TCP_FLAGS = ((0x02, "syn"), (0x01, "fin"), (0x04, "rst"), (0x08, "psh"), (0x10, "ack"), (0x20, "urg"), (0x40, "ecn"), (0x80, "cwr"))
 FLOW_REASONS = {"reuse": "tcp_reuse"}
+VERDICTS = ("alert", "drop", "pass")        # by enum alert_verdict
+REJECTIONS = {"TCP": "tcp-reset", "UDP": "icmp-prohib", "ICMP": "icmp-prohib", "IPv6-ICMP": "icmp-prohib"}
 REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
 
 
@@ -112,14 +115,34 @@ class Ends:
         return [one for one in self.vlan[i] if one]
 
 
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """What alerts show beside the stock fields: settings of eve-log, type alert. payload_size: most bytes of a payload that are
+    shown of a stream. ethernet: addresses of the first layer, in every event that has a packet."""
+    payload: bool = False
+    payload_printable: bool = False
+    payload_size: int = 4096
+    packet: bool = False
+    verdict: bool = False
+    ethernet: bool = False
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any], mode: str) -> Shows:
+        """From Config.eve(); `verdict` is shown in ips mode unless that says no."""
+        told = {name.replace("-", "_").replace("buffer_", ""): value for name, value in told.items()}
+        return cls(**{"verdict": mode == "ips"} | told)
+
+
 class EveWriter:
     """A sink that writes EVE lines, a batch at a time.
 
-    out: a binary stream. events: which types. mode: "ips" adds `verdict`. seed: of the community ID. Closing the writer
-    flushes the stream and leaves it open.
+    out: a binary stream. events: which types. mode: of the engine. seed: of the community ID. shows: what alerts show; with None,
+    `verdict` in ips mode and nothing else. Closing the writer flushes the stream and leaves it open.
     """
 
-    def __init__(self, out: IO[bytes], events: Iterable[str] = ("alert",), mode: str = "ids", seed: int = 0):
+    def __init__(self, out: IO[bytes], events: Iterable[str] = ("alert",), mode: str = "ids", seed: int = 0,
+                 shows: Shows | None = None):
+        self._shows = shows if shows is not None else Shows(verdict=mode == "ips")
         self.events = check_events(events)
         self.wants = frozenset(("apps",)) if self.events - {"flow", "stats"} else frozenset()
         self.lines = 0
@@ -157,10 +180,10 @@ class EveWriter:
         outer = Ends(taken["outer"], taken["outer_reversed"])
         apps = AppRows(batch)
         fields = ("ordinal", "ts", "flow", "flow_start", "rule", "action", "source", "to_client", "depth", "icmp_type", "icmp_code",
-                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto")
+                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject")
         tunnels = taken["key"]["tunnel"].tolist()
         for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets,
-                entry, index, protocols) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+                entry, index, protocols, verdict, reject) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
             signature = batch.signatures[rule]
             number = batch.captures.of(ordinal)
             proto = ends.proto[i]
@@ -196,8 +219,8 @@ class EveWriter:
                 event |= app_proto(protocols)
                 event["direction"] = "to_client" if to_client else "to_server"
                 event["flow"] = _flow_so_far(event, size, packets, start, to_client)
-            if self._mode == "ips":
-                event["verdict"] = _verdict(action)
+            if self._shows.verdict:
+                event["verdict"] = _verdict(verdict, reject, event.get("proto"), self._mode == "ips")
             if number is not None or batch.capture is not None:
                 event["pcap_filename"] = number[0].name if number is not None else batch.capture.name  # type: ignore[union-attr]
             yield event
@@ -344,10 +367,13 @@ def _flow_so_far(event: dict[str, Any], size: list[int], packets: list[int], sta
     return flow
 
 
-def _verdict(action: int) -> dict[str, Any]:
-    verdict: dict[str, Any] = {"action": "drop" if action else "alert"}
-    if action in REJECT_TARGETS:
-        verdict["reject-target"] = REJECT_TARGETS[action]
+def _verdict(code: int, reject: int, proto: str | None, inline: bool) -> dict[str, Any]:
+    """What became of the packet, whichever rule decided it."""
+    if reject not in REJECT_TARGETS:
+        return {"action": VERDICTS[code]}
+    verdict: dict[str, Any] = {"action": "drop" if inline else "alert", "reject-target": REJECT_TARGETS[reject], "reject": []}
+    if proto in REJECTIONS:
+        verdict["reject"].append(REJECTIONS[proto])
     return verdict
 
 

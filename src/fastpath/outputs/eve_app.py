@@ -105,7 +105,7 @@ class AppRows:
                 event = head(row, "anomaly", False)
                 if tx != NO_TX:
                     event["tx_id"] = tx
-                if proto:
+                if proto and of != "applayer":
                     event["app_proto"] = APP_PROTOS[proto]
                 layer = "proto_detect" if of == "applayer" else "proto_parser"
                 yield event | {"anomaly": {"type": "applayer", "event": name.upper() if of in CAPITALS else name, "layer": layer}}

@@ -54,6 +54,7 @@ PROTOCOLS: dict[str, tuple[tuple[int, ...] | None, int]] = {
 }
 #: Suricata's priority of a rule that names none and whose class is not known.
 DEFAULT_PRIORITY = 3
+ACTION_ORDER = ("pass", "drop", "reject", "alert")
 STEP_LIMIT = 3000
 
 
@@ -183,12 +184,14 @@ def state_rank(plan: RulePlan) -> tuple[int, int, int, int]:
             not any(isinstance(each, Xbits) and not each.by_host for each in plan.conditions))
 
 
-def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int]) -> list[int]:
+def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int],
+            action_order: Sequence[str] = ACTION_ORDER) -> list[int]:
     """Indices of the plans in the order of inspection."""
+    rank = {action: action_order.index("reject" if action.startswith("reject") else action) for action in p.KINDS}
     def key(index: int) -> tuple[int, tuple[int, int, int, int], int, int, int]:
         plan = plans[index]
         priority = plan.priority if plan.priority is not None else priorities.get(plan.classtype, DEFAULT_PRIORITY)
-        return p.KINDS[plan.action], state_rank(plan), priority, plan.order, index
+        return rank[plan.action], state_rank(plan), priority, plan.order, index
     return sorted(range(len(plans)), key=key)
 
 
@@ -334,7 +337,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     made = Databases(lists)
     rows, headers, protocols, ways, patterns, engines = [], [], [], [], [], []
     apps: list[tuple[int, AppRule, Pattern | None]] = []
-    for index in ordered(plans, options.get("priorities", {})):
+    for index in ordered(plans, options.get("priorities", {}), options.get("action_order", ACTION_ORDER)):
         plan = plans[index]
         if plan.proto not in PROTOCOLS:
             raise ValueError(f"{plan.place}: protocol {plan.proto!r} has no compiled form")

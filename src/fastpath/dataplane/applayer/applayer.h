@@ -67,6 +67,8 @@ enum app_flag {                 /* app_t.flags */
     APP_BYPASS = 1 << 8,        /* the rest of the flow may be offloaded */
     APP_TOLD_TO_SERVER = 1 << 10, APP_TOLD_TO_CLIENT = 1 << 11,     /* an entry of this direction has come since it was recognised */
     APP_UPGRADE = 1 << 9,       /* the bytes that follow are another protocol (CONNECT, STARTTLS): app_t.next_proto or sought anew */
+    APP_SHOWN = 1 << 10,        /* a parser has seen bytes: what it is for stands fast */
+    APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */
 };
 enum { APP_EVENTS_MAX = 8 };
 
@@ -76,6 +78,8 @@ typedef struct app {
     uint8_t next_proto;         /* of APP_UPGRADE; ALPROTO_UNKNOWN to be sought */
     uint8_t original_proto;     /* before an upgrade */
     uint8_t event_count;        /* of the session itself (recognition), not of a transaction */
+    uint8_t tried[2];           /* TRIED_*: how recognition of a direction stands; belongs to recognition */
+    uint32_t probed[2];         /* 1 << protocol of the probes that said no */
     uint16_t events[APP_EVENTS_MAX];
     uint32_t flags;             /* APP_* */
     uint32_t files;             /* made so far */
@@ -99,6 +103,10 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     struct app_work *work;      /* one a worker: inflaters, hashes, room for a body; see config.h */
     uint64_t now;               /* engine time, ns */
     uint64_t ordinal;
+    /* of a stream whose protocol is sought: */
+    uint32_t held[2];           /* bytes of each direction that wait */
+    uint32_t hold_max[2];       /* and how many may, where the other side says nothing */
+    uint8_t spoke_first;        /* 1 << direction of the first bytes, 0 for none yet */
 } app_context_t;
 
 enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,
@@ -125,7 +133,7 @@ enum view_state { VIEW_NONE, VIEW_READY, VIEW_LATER };      /* there is none; he
 enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT };
 
 typedef struct room {
-    const char *name;           /* as rules and EVE write it */
+    const char *name;           /* as rules and EVE write it; NULL, as all but proto and recognise, for what is but recognised */
     uint8_t proto;              /* enum alproto */
     uint8_t complete[2];        /* progress at which a direction is over */
     uint8_t log_at[2];          /* progress from which on an event is due: LOG_TO_SERVER when to server has come so far,
@@ -134,7 +142,7 @@ typedef struct room {
     uint8_t datagrams;          /* 0: over TCP; 1: over UDP, where parse is called once a datagram, with all of it; 2: both */
     uint8_t gaps;               /* takes PARSE_GAP (data NULL, length: missing bytes); else a gap stops the session */
 
-    /* Are the first bytes of a direction this protocol? `port`: of the server, `hint` whether it is one of the protocol's. */
+    /* Are the first bytes of a direction this protocol? Asked where a pattern or a port makes it likely (recognition.h). */
     uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint);
 
     /* Bytes in order. Data not consumed is shown again, with more behind it. PARSE_EOF: no more will come. */

@@ -101,6 +101,7 @@ cdef extern from "applayer/config.h" nogil:
         APP_SOUGHT_TO_SERVER, APP_SOUGHT_TO_CLIENT, APP_STOPPED_TO_SERVER, APP_STOPPED_TO_CLIENT, APP_RAW_TO_SERVER
         APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_TOLD_TO_SERVER
         APP_TOLD_TO_CLIENT
+        APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_SHOWN, APP_TURN_TO_SERVER, APP_TURN_TO_CLIENT
     enum:
         PARSE_GAP, PARSE_EOF, PARSE_START, PARSE_DATAGRAM
     enum:
@@ -147,6 +148,8 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t proto
         uint8_t seen[2]
         uint8_t next_proto, original_proto, event_count
+        uint8_t tried[2]
+        uint32_t probed[2]
         uint16_t events[8]
         uint32_t flags, files, txs
         void *state
@@ -217,6 +220,9 @@ cdef extern from "applayer/config.h" nogil:
         const app_config_t *config
         app_work_t *work
         uint64_t now, ordinal
+        uint32_t held[2]
+        uint32_t hold_max[2]
+        uint8_t spoke_first
 
     ctypedef struct parsed_t:
         uint32_t consumed, need, status

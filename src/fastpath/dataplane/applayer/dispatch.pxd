@@ -1,23 +1,20 @@
 # dispatch: which protocol a flow speaks, and everything that is done to its session by way of its room: bytes fed, events
 # written, transactions freed.
 #
-# Recognition: each direction is shown to every enabled room until one says yes or all say no. A direction that nobody knows
-# takes the protocol of the other. What a direction holds is not consumed before that is settled, so that no byte is lost.
+# Recognition: each direction is looked at by itself until it is recognised or nobody is left to ask. What a direction holds is
+# not consumed before it or the other is recognised, so that no byte is lost. A direction that nobody knows is parsed as the
+# protocol of the other one; app_t.seen says "failed" of it.
 #
 # Errors: none. Hostile bytes end in events of the session or of a transaction; refused memory stops the session.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_config_t, app_context_t, room_t, tx_t
-
-cdef enum:
-    HINTS_MAX = 8
-    RECOGNITION_MAX = 100000    # bytes of one direction after which nobody is asked again
+from fastpath.dataplane.applayer.recognition cimport recogniser_t
 
 cdef struct app_table_t:
     room_t room[64]
     app_config_t config
-    uint16_t tcp_hint[64][8]    # ports of the server that make a protocol likely, by protocol; 0 ends the list
-    uint16_t udp_hint[64][8]
+    recogniser_t recogniser
 
 cdef enum feed_result:
     FEED_REVERSED = 1 << 31     # in the result of feed_datagram: the sender is the server

@@ -5,6 +5,7 @@ from libc.string cimport memset
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.expectations cimport expectation_t
 from fastpath.dataplane.applayer.files cimport free_files
+from fastpath.dataplane.applayer.recognition cimport TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol
 from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
 from fastpath.dataplane.applayer.transaction cimport app_event
@@ -15,7 +16,10 @@ from fastpath.dataplane.applayer.tables import PROTOCOL_NUMBERS
 
 cdef enum:
     OFF, ON, DETECTION_ONLY     # app_config_t.enabled
-    UDP = 17
+    SEEK_HOLD, SEEK_PARSE       # what seek says
+    TCP_ESTABLISHED = 3         # flow_t.tcp_state
+    TLS_PORT = 443              # whose probes are asked after STARTTLS
+    CHANGE_MAX = 4096           # bytes by which a session must have shown what it goes on as
 
 
 # ---- setting up ----
@@ -30,14 +34,9 @@ cdef void open_table(app_table_t *table, settings) except *:
     for name, value in settings.get("enabled", {}).items():
         if name in PROTOCOL_NUMBERS:
             table.config.enabled[PROTOCOL_NUMBERS[name]] = ("no", "yes", "detection-only").index(value)
-    for name, ports in settings.get("tcp_ports", {}).items():
-        for i, port in enumerate(ports[:HINTS_MAX]):
-            table.tcp_hint[PROTOCOL_NUMBERS[name]][i] = port
-    for name, ports in settings.get("udp_ports", {}).items():
-        for i, port in enumerate(ports[:HINTS_MAX]):
-            table.udp_hint[PROTOCOL_NUMBERS[name]][i] = port
     read_settings(&table.config, settings)
     settle_rooms(table.room, &table.config)
+    open_recogniser(&table.recogniser, &table.config, settings)
 
 
 cdef bint open_session(app_context_t *context) noexcept nogil:
@@ -56,99 +55,151 @@ cdef const room_t *room_of(const app_table_t *table, const app_context_t *contex
 
 # ---- recognition ----
 
-cdef bint hinted(const app_table_t *table, const app_context_t *context, uint32_t proto) noexcept nogil:
-    """Is one of the flow's ports a usual one of the protocol's server?"""
-    cdef const uint16_t *ports = &table.tcp_hint[proto][0]
-    cdef uint32_t i
-    if context.flow.key.proto == UDP:
-        ports = &table.udp_hint[proto][0]
-    for i in range(HINTS_MAX):
-        if ports[i] and (ports[i] == context.flow.key.port[0] or ports[i] == context.flow.key.port[1]):
-            return True
-    return False
+cdef void stop_session(app_t *app) noexcept nogil:
+    app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT
 
 
-cdef uint32_t ask_rooms(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
-                        uint32_t length, uint32_t flags, uint8_t *proto) noexcept nogil:
-    """What the rooms say, most definite answer first; proto[0] is whose."""
-    cdef uint32_t number, said, best = RECOGNISED_NO
-    cdef bint datagrams = context.flow.key.proto == UDP
-    cdef const room_t *room
-    for number in range(ALPROTO_FAILED + 1, ALPROTO_MAX):
-        room = &table.room[number]
-        if (room.recognise == NULL or table.config.enabled[number] == OFF
-                or room.datagrams != 2 and (room.datagrams == 1) != datagrams):
-            continue
-        said = room.recognise(direction, data, length, flags, hinted(table, context, number))
-        if said == RECOGNISED_YES or said == RECOGNISED_REVERSED:
-            proto[0] = <uint8_t> number
-            return said
-        if said == RECOGNISED_MORE:
-            best = RECOGNISED_MORE
-    return best
+cdef void leave_protocol(const app_table_t *table, app_context_t *context) noexcept nogil:
+    """Frees what the room has: what was before has been inspected."""
+    free_transactions(table, context)
+    if table.room[context.app.proto].free_state != NULL:
+        table.room[context.app.proto].free_state(context)
+    context.app.state = NULL
+
+
+cdef void give_up(const app_table_t *table, app_context_t *context) noexcept nogil:
+    """No application layer for the rest of this flow."""
+    cdef app_t *app = context.app
+    cdef uint32_t direction
+    leave_protocol(table, context)
+    app.proto = ALPROTO_FAILED
+    app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
+    for direction in range(2):
+        if app.seen[direction] == ALPROTO_UNKNOWN:
+            app.seen[direction] = ALPROTO_FAILED
+
+
+cdef bint is_over_with(const app_context_t *context, uint32_t direction) noexcept nogil:
+    return (context.app.flags & APP_SOUGHT_TO_SERVER << direction) != 0 or gave_up(context, direction)
+
+
+cdef void despair(const app_table_t *table, app_context_t *context) noexcept nogil:
+    """Nobody knows either side: gives up if nobody ever will, or if one of them holds more than may wait for the other."""
+    cdef uint32_t direction, other
+    if context.flow.tcp_state < TCP_ESTABLISHED:
+        return
+    if is_over_with(context, TO_SERVER) and is_over_with(context, TO_CLIENT):
+        give_up(table, context)
+        return
+    for direction in range(2):
+        other = 1 - direction
+        if context.held[direction] > context.hold_max[direction] and (context.held[other] == 0 or (
+                gave_up(context, direction) and context.app.tried[other] & TRIED_ALL == TRIED_PROBES)):
+            app_event(context.app, APP_PROTO_DETECTION_SKIPPED)
+            give_up(table, context)
+            return
+
+
+cdef uint32_t first_parse(const app_table_t *table, app_context_t *context, uint32_t direction) noexcept nogil:
+    """A direction has just been recognised: may its bytes go to the parser?"""
+    cdef app_t *app = context.app
+    cdef uint8_t first = table.room[app.proto].first_data
+    if not app.flags & APP_SHOWN and first:
+        if not first & context.spoke_first:
+            app_event(app, APP_WRONG_DIRECTION_FIRST_DATA)
+            give_up(table, context)
+            return SEEK_HOLD
+        if not first >> direction & 1:
+            return SEEK_HOLD        # the other side's bytes are there, but not acknowledged yet
+    return SEEK_PARSE
 
 
 cdef uint32_t seek(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
-                   uint32_t flags) noexcept nogil:
-    """Recognises a direction: RECOGNISED_YES once the session's protocol is known for it, RECOGNISED_NO once it is given up,
-    else RECOGNISED_MORE."""
+                   uint32_t flags, uint16_t server_port) noexcept nogil:
+    """Recognises a direction of a stream: may it be parsed?"""
     cdef app_t *app = context.app
-    cdef uint32_t other = 1 - direction
-    cdef uint8_t proto = ALPROTO_UNKNOWN
-    cdef uint32_t said = ask_rooms(table, context, direction, data, length, flags, &proto)
-    if said == RECOGNISED_MORE and length < RECOGNITION_MAX and not flags & PARSE_EOF:
-        return RECOGNISED_MORE
-    app.flags |= APP_SOUGHT_TO_SERVER << direction
-    if said == RECOGNISED_YES or said == RECOGNISED_REVERSED:
+    cdef uint8_t other = app.seen[1 - direction], first
+    cdef bint reversed = False
+    cdef uint8_t proto = recognise_protocol(&table.recogniser, table.room, context, direction, data, length, flags, server_port,
+                                            &reversed)
+    if proto != ALPROTO_UNKNOWN:
         app.seen[direction] = proto
-        if app.proto == ALPROTO_UNKNOWN:
-            if table.room[proto].first_data and not table.room[proto].first_data >> direction & 1 \
-                    and app.fed[other] == 0 and not app.flags & (APP_SOUGHT_TO_SERVER << other):
-                app_event(app, APP_WRONG_DIRECTION_FIRST_DATA)
-                app.proto = ALPROTO_FAILED
-                return RECOGNISED_NO
+        app.flags |= APP_SOUGHT_TO_SERVER << direction
+        if other == ALPROTO_UNKNOWN or other == proto:
             app.proto = proto
-        elif app.proto != proto:
+        else:
             app_event(app, APP_MISMATCH_PROTOCOL_BOTH_DIRECTIONS)
-        return said
-    if said == RECOGNISED_MORE:
-        app_event(app, APP_PROTO_DETECTION_SKIPPED)
-    if app.proto == ALPROTO_UNKNOWN and context.work.meet != NULL and context.flow.key.proto != UDP \
-            and context.work.meet(context, direction):
-        app.proto = app.seen[0] = app.seen[1] = ALPROTO_FTP_DATA
-        app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
-        return RECOGNISED_YES
-    if app.proto == ALPROTO_UNKNOWN:
-        if app.flags & APP_SOUGHT_TO_SERVER << other:
-            app.proto = ALPROTO_FAILED
-        return RECOGNISED_NO
-    app_event(app, APP_DETECT_PROTOCOL_ONLY_ONE_DIRECTION)
-    app.seen[direction] = app.proto
-    return RECOGNISED_YES
+            # what was parsed stays; else the server is trusted more
+            app.proto = proto if direction == TO_CLIENT and not app.flags & APP_SHOWN else other
+        if not app.flags & APP_SHOWN and context.spoke_first & 1 << (1 - direction):
+            app.flags |= APP_TURN_TO_SERVER << direction
+            return SEEK_HOLD
+        return first_parse(table, context, direction)
+    if other == ALPROTO_UNKNOWN:
+        despair(table, context)
+        return SEEK_HOLD
+    first = table.room[other].first_data
+    if not app.flags & APP_SHOWN and first and not first >> direction & 1:
+        give_up(table, context)
+        return SEEK_HOLD
+    if not gave_up(context, direction):
+        return SEEK_HOLD
+    app.seen[direction] = ALPROTO_FAILED
+    app.flags |= APP_SOUGHT_TO_SERVER << direction
+    if other != ALPROTO_FAILED:
+        app_event(app, APP_DETECT_PROTOCOL_ONLY_ONE_DIRECTION)
+    return SEEK_PARSE
 
 
-cdef void begin_upgrade(const app_table_t *table, app_context_t *context) noexcept nogil:
-    """The session goes on as another protocol: what was before has been inspected and is freed."""
+cdef void forget_recognition(app_t *app) noexcept nogil:
+    app.proto = app.seen[0] = app.seen[1] = ALPROTO_UNKNOWN
+    app.tried[0] = app.tried[1] = 0
+    app.probed[0] = app.probed[1] = 0
+    app.flags &= ~<uint32_t> (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT)
+
+
+cdef uint32_t change_protocol(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
+                              uint32_t length, uint32_t flags) noexcept nogil:
+    """The session goes on as another protocol, once these bytes show as which."""
     cdef app_t *app = context.app
-    cdef uint8_t before = app.proto, following = app.next_proto
-    free_transactions(table, context)
-    if table.room[before].free_state != NULL:
-        table.room[before].free_state(context)
-    app.state = NULL
-    app.original_proto = before
-    app.flags &= ~<uint32_t> (APP_UPGRADE | APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT | APP_STOPPED_TO_SERVER
-                              | APP_STOPPED_TO_CLIENT)
+    cdef uint8_t before = app.proto, wanted = app.next_proto, following
+    cdef uint32_t said
+    forget_recognition(app)
+    said = seek(table, context, direction, data, length, flags, TLS_PORT if wanted == ALPROTO_TLS else 0)
+    following = app.proto
+    if following == ALPROTO_UNKNOWN:
+        if length >= CHANGE_MAX or flags & PARSE_EOF:
+            app.proto = before
+            give_up(table, context)
+            app.original_proto = before
+        else:
+            app.proto = app.seen[0] = app.seen[1] = before
+            app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
+        return SEEK_HOLD
+    app.proto = before
+    leave_protocol(table, context)
     app.proto = following
-    app.seen[0] = app.seen[1] = following
+    app.original_proto = before
     app.next_proto = ALPROTO_UNKNOWN
-    if following != ALPROTO_UNKNOWN:
-        app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
+    app.flags &= ~<uint32_t> (APP_UPGRADE | APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT)
+    if wanted != ALPROTO_UNKNOWN and following != wanted:
+        app_event(app, APP_UNEXPECTED_PROTOCOL)
+        if wanted == ALPROTO_TLS:
+            app_event(app, APP_NO_TLS_AFTER_STARTTLS)
+    return said
 
 
 # ---- feeding ----
 
-cdef void stop_session(app_t *app) noexcept nogil:
-    app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT
+cdef uint32_t feed_gap(const app_table_t *table, app_context_t *context, uint32_t direction, uint32_t length) noexcept nogil:
+    """False where the gap is no business of the parser's."""
+    cdef app_t *app = context.app
+    if app.seen[direction] == ALPROTO_UNKNOWN:
+        app.flags |= APP_SOUGHT_TO_SERVER << direction      # nobody recognises what is missing
+    if app.flags & APP_UPGRADE:
+        app.flags &= ~<uint32_t> APP_UPGRADE
+        return False
+    return app.proto != ALPROTO_UNKNOWN
 
 
 cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
@@ -156,22 +207,26 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
     cdef app_t *app = context.app
     cdef const room_t *room
     cdef parsed_t parsed
-    cdef uint32_t at = 0, said
-    if app.flags & APP_UPGRADE:
-        begin_upgrade(table, context)
-    if not app.flags & APP_SOUGHT_TO_SERVER << direction and app.proto != ALPROTO_FAILED:
-        if flags & PARSE_GAP:
-            # nobody recognises what is missing
-            app.flags |= APP_SOUGHT_TO_SERVER << direction
-            if app.proto == ALPROTO_UNKNOWN and app.flags & APP_SOUGHT_TO_SERVER << (1 - direction):
-                app.proto = ALPROTO_FAILED
-        elif length or flags & PARSE_EOF:
-            said = seek(table, context, direction, data, length, flags)
-            if said == RECOGNISED_MORE:
-                return 0
-    if app.proto == ALPROTO_UNKNOWN:
-        # this direction is given up and waits for the other
-        return length if length > RECOGNITION_MAX and not flags & PARSE_GAP else 0
+    cdef uint32_t at = 0, said = SEEK_PARSE
+    if app.proto == ALPROTO_FAILED:
+        return length
+    if flags & PARSE_GAP:
+        if not feed_gap(table, context, direction, length):
+            return length
+    elif app.flags & APP_TURN_TO_SERVER << direction:
+        app.flags &= ~(<uint32_t> APP_TURN_TO_SERVER << direction)
+        said = first_parse(table, context, direction)
+    elif app.seen[direction] == ALPROTO_UNKNOWN and not app.flags & APP_SOUGHT_TO_SERVER << direction:
+        said = seek(table, context, direction, data, length, flags, 0)
+    elif app.flags & APP_UPGRADE:
+        said = change_protocol(table, context, direction, data, length, flags)
+    elif app.proto == ALPROTO_UNKNOWN:
+        return 0                    # behind a gap, and the other side has not been recognised
+    if app.proto == ALPROTO_FAILED:
+        return length
+    if said == SEEK_HOLD:
+        return 0
+    app.flags |= APP_SHOWN
     room = room_of(table, context)
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         app.fed[direction] += length
@@ -198,16 +253,41 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
             return at
 
 
+cdef void seek_datagram(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
+                        uint32_t length, bint *reversed) noexcept nogil:
+    """Recognises a direction by its first datagram: there is no second try."""
+    cdef app_t *app = context.app
+    cdef uint8_t other = app.seen[1 - direction]
+    cdef uint8_t proto = recognise_protocol(&table.recogniser, table.room, context, direction, data, length,
+                                            PARSE_EOF | PARSE_DATAGRAM, 0, reversed)
+    app.flags |= APP_SOUGHT_TO_SERVER << direction
+    if proto == ALPROTO_UNKNOWN:
+        app.seen[direction] = ALPROTO_FAILED if other == ALPROTO_UNKNOWN else other
+        if other != ALPROTO_UNKNOWN:
+            app.proto = other
+    else:
+        app.seen[direction] = proto
+        if other == ALPROTO_UNKNOWN or other == ALPROTO_FAILED:
+            app.proto = proto
+        elif other != proto:
+            app_event(app, APP_MISMATCH_PROTOCOL_BOTH_DIRECTIONS)
+    if other == ALPROTO_UNKNOWN and app.proto == ALPROTO_UNKNOWN:
+        app.proto = ALPROTO_FAILED
+
+
 cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
                             uint32_t length) noexcept nogil:
     cdef app_t *app = context.app
     cdef const room_t *room
-    cdef uint32_t said, result = 0
-    if not app.flags & APP_SOUGHT_TO_SERVER << direction and app.proto != ALPROTO_FAILED:
-        said = seek(table, context, direction, data, length, PARSE_EOF | PARSE_DATAGRAM)
-        if said == RECOGNISED_REVERSED:
-            app.seen[1 - direction], app.seen[direction] = app.seen[direction], app.seen[1 - direction]
-            app.flags &= ~<uint32_t> (APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT)
+    cdef uint32_t result = 0
+    cdef bint reversed = False
+    if app.seen[direction] == ALPROTO_UNKNOWN:
+        seek_datagram(table, context, direction, data, length, &reversed)
+        if reversed and app.proto > ALPROTO_FAILED:
+            app.seen[0], app.seen[1] = app.seen[1], app.seen[0]
+            app.tried[0], app.tried[1] = app.tried[1], app.tried[0]
+            app.probed[0], app.probed[1] = app.probed[1], app.probed[0]
+            app.flags &= ~(<uint32_t> APP_SOUGHT_TO_SERVER << direction)
             direction = 1 - direction
             app.flags |= APP_SOUGHT_TO_SERVER << direction
             result = FEED_REVERSED

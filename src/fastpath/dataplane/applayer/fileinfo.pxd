@@ -1,20 +1,41 @@
 # What a file has to say: the object `fileinfo` of EVE, but for what outputs know themselves.
+from libc.stdint cimport uint64_t
+
 from fastpath.dataplane.applayer.applayer cimport (
-    FILE_CLOSED, FILE_ERROR, FILE_HAS_GAPS, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_STORED, file_t,
+    FILE_CLOSED, FILE_ERROR, FILE_HAS_GAPS, FILE_OPEN, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_STORED, file_t,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
-    close_nested, open_map, put_hex, put_key, say_bool, say_bytes, say_text, say_uint, writer_t,
+    close_nested, open_array, open_map, put_hex, put_key, say_bool, say_bytes, say_text, say_uint, writer_t,
 )
 
 
 cdef inline void say_file(writer_t *writer, const file_t *file) noexcept nogil:
-    """Hashes are those of whole files."""
-    cdef bint whole = file.state == FILE_CLOSED and not file.flags & FILE_HAS_GAPS
     put_key(writer, b"fileinfo")
     open_map(writer)
+    say_facts(writer, file)
+    close_nested(writer)
+
+
+cdef inline void say_files(writer_t *writer, const file_t *file, uint64_t tx) noexcept nogil:
+    """The array `files` of alerts: this file and those behind it."""
+    put_key(writer, b"files")
+    open_array(writer)
+    while file != NULL:
+        open_map(writer)
+        say_facts(writer, file)
+        say_uint(writer, b"tx_id", tx)
+        close_nested(writer)
+        file = file.next
+    close_nested(writer)
+
+
+cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
+    """Hashes are those of whole files."""
+    cdef bint whole = file.state == FILE_CLOSED and not file.flags & FILE_HAS_GAPS
     say_bytes(writer, b"filename", file.name.data, file.name.length)
     say_bool(writer, b"gaps", file.flags & FILE_HAS_GAPS)
-    say_text(writer, b"state", b"CLOSED" if file.state == FILE_CLOSED else b"ERROR" if file.state == FILE_ERROR else b"TRUNCATED")
+    say_text(writer, b"state", b"CLOSED" if file.state == FILE_CLOSED else b"ERROR" if file.state == FILE_ERROR
+             else b"UNKNOWN" if file.state == FILE_OPEN else b"TRUNCATED")
     if whole and file.flags & FILE_MD5:
         put_key(writer, b"md5")
         put_hex(writer, file.md5, 16, False)
@@ -29,4 +50,3 @@ cdef inline void say_file(writer_t *writer, const file_t *file) noexcept nogil:
     if file.end:
         say_uint(writer, b"start", file.start)
         say_uint(writer, b"end", file.end)
-    close_nested(writer)

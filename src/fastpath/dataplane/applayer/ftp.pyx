@@ -60,29 +60,6 @@ cdef enum:
     LINE_READY, LINE_NEED, LINE_NONE
 
 
-# ---- recognition ----
-
-cdef bint begins(const uint8_t *data, uint32_t length, const char *word, uint32_t size, uint32_t *said) noexcept nogil:
-    """Do the data begin with a word in capitals, whatever their case?"""
-    cdef uint32_t i
-    for i in range(min(length, size)):
-        if (data[i] & 0xdf if 97 <= data[i] <= 122 else data[i]) != <uint8_t> word[i]:
-            return False
-    said[0] = RECOGNISED_YES if length >= size else RECOGNISED_MORE
-    return True
-
-
-cdef uint32_t recognise_ftp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                            uint32_t hint) noexcept nogil:
-    cdef uint32_t said = RECOGNISED_NO
-    if direction == TO_CLIENT:
-        begins(data, length, b"220 (", 5, &said)
-    elif not (begins(data, length, b"USER ", 5, &said) or begins(data, length, b"PASS ", 5, &said)
-              or begins(data, length, b"PORT ", 5, &said)):
-        begins(data, length, b"FEAT", 4, &said)
-    return said
-
-
 # ---- lines ----
 
 cdef uint32_t next_line(ftp_state_t *state, uint32_t direction, uint32_t most, const uint8_t *data, uint32_t length, uint32_t *at,
@@ -394,7 +371,6 @@ cdef void describe_ftp(room_t *room) noexcept nogil:
     room.proto = ALPROTO_FTP
     room.complete[TO_SERVER] = room.complete[TO_CLIENT] = FTP_COMPLETE
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = FTP_COMPLETE
-    room.recognise = recognise_ftp
     room.parse = parse_ftp
     room.buffer = ftp_buffer
     room.log = log_ftp

@@ -2,7 +2,6 @@
 #
 # Behaves as Suricata with libhtp in its personality IDS: lenient, leaning to what the laxest server or browser makes of bytes.
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport strlen
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.http1_body cimport cut_upload, forget_inspected
@@ -16,57 +15,6 @@ from fastpath.dataplane.applayer.http1_state cimport *
 from fastpath.dataplane.applayer.msgpack cimport writer_t
 from fastpath.dataplane.pool cimport bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
-
-cdef extern from *:
-    """
-    /* a request begins with one of these and a space or tab, in any case of letters */
-    static const char *const http1_openings[] = {"get", "put", "post", "head", "trace", "options", "connect", "delete", "patch",
-        "propfind", "proppatch", "mkcol", "copy", "move", "lock", "unlock", "checkout", "uncheckout", "checkin", "update",
-        "label", "report", "mkworkspace", "mkactivity", "merge", "invalid", "version-control", "baseline-control"};
-    #define HTTP1_OPENINGS (sizeof(http1_openings) / sizeof(http1_openings[0]))
-    """
-    const char *const http1_openings[]
-    const uint32_t HTTP1_OPENINGS
-
-cdef enum:
-    OPENING_MAX = 17            # bytes of the longest opening, with its space
-
-
-# ---- recognition ----
-
-cdef bint begins(const uint8_t *data, uint32_t length, const char *text) noexcept nogil:
-    """As far as there are bytes, and whatever their case."""
-    cdef uint32_t i = 0
-    while text[i] and i < length:
-        if lower(data[i]) != text[i]:
-            return False
-        i += 1
-    return True
-
-
-cdef uint32_t recognise_request(const uint8_t *data, uint32_t length) noexcept nogil:
-    cdef uint32_t i, size
-    cdef uint32_t said = RECOGNISED_NO
-    for i in range(HTTP1_OPENINGS):
-        if begins(data, length, http1_openings[i]):
-            size = <uint32_t> strlen(http1_openings[i])
-            if length <= size:
-                said = RECOGNISED_MORE
-            elif is_blank(data[size]):
-                return RECOGNISED_YES
-    return said
-
-
-cdef uint32_t recognise_response(const uint8_t *data, uint32_t length) noexcept nogil:
-    """HTTP/0.9, HTTP/1.0, HTTP/1.1"""
-    if not (begins(data, length, b"http/0.9") or begins(data, length, b"http/1.0") or begins(data, length, b"http/1.1")):
-        return RECOGNISED_NO
-    return RECOGNISED_YES if length >= 8 else RECOGNISED_MORE
-
-
-cdef uint32_t recognise(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil:
-    return recognise_request(data, length) if direction == TO_SERVER else recognise_response(data, length)
-
 
 # ---- parsing ----
 
@@ -232,7 +180,6 @@ cdef void describe_http1(room_t *room) noexcept nogil:
     room.complete[TO_SERVER] = room.complete[TO_CLIENT] = HTTP1_COMPLETE
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = HTTP1_COMPLETE
     room.gaps = True
-    room.recognise = recognise
     room.parse = parse
     room.buffer = buffer
     room.inspected = inspected

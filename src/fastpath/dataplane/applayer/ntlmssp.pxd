@@ -6,7 +6,7 @@ from libc.string cimport memcmp
 from fastpath.dataplane.applayer.applayer cimport SMB_MALFORMED_NTLMSSP_REQUEST, app_context_t
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be16, read_bytes, read_le16, read_le32
 from fastpath.dataplane.applayer.der cimport (
-    DER_CONSTRUCTED, DER_INTEGER, DER_OCTETS, DER_SEQUENCE, element_t, read_element, read_of,
+    DER_CONSTRUCTED, DER_OCTETS, DER_SEQUENCE, element_t, read_element,
 )
 from fastpath.dataplane.applayer.smb_state cimport TEXT_DOMAIN, TEXT_HOST, TEXT_NAME, set_narrow, set_text, smb_tx_t
 from fastpath.dataplane.applayer.transaction cimport tx_event
@@ -19,6 +19,25 @@ cdef enum:
     NTLM_HEADER = 12            # signature and type
     NTLM_HAS_VERSION = 1 << 1   # of the last byte of the flags: NTLMSSP_NEGOTIATE_VERSION
     NAMES_MAX = 16              # of a ticket's service
+
+
+cdef inline element_t next_part(cursor_t *cursor) noexcept nogil:
+    """The next element of DER proper, where a length takes as few bytes as it can."""
+    cdef uint32_t left = cursor_left(cursor), count = 0
+    if left > 2 and cursor.at[1] & 0x80:
+        count = cursor.at[1] & 0x7f
+        if cursor.at[2] == 0 or count == 1 and cursor.at[2] < 0x80:
+            cursor.failed = True
+    return read_element(cursor)
+
+
+cdef inline cursor_t part_of(cursor_t *cursor, uint8_t tag) noexcept nogil:
+    """The body of the next element, which must have this tag."""
+    cdef element_t element = next_part(cursor)
+    if element.tag != tag:
+        cursor.failed = True
+        element.body.failed = True
+    return element.body
 
 
 cdef inline bint is_oid(const cursor_t *body, const char *value, uint32_t length) noexcept nogil:
@@ -87,34 +106,34 @@ cdef inline bint take_ticket(app_context_t *context, smb_tx_t *tx, const cursor_
     cdef element_t name
     cdef uint8_t size[2]
     cdef uint32_t count = 0
-    body = read_of(&bytes, DER_APPLICATION)
-    oid = read_of(&body, DER_OID)
+    body = part_of(&bytes, DER_APPLICATION)
+    oid = part_of(&body, DER_OID)
     if oid.failed:
         return False
     read_be16(&body)                                        # kind of token
-    body = read_of(&body, DER_APPLICATION | 14)
-    body = read_of(&body, DER_SEQUENCE)
-    read_of(&body, DER_CONTEXT)                             # version
-    read_of(&body, DER_CONTEXT | 1)                         # type of message
-    read_of(&body, DER_CONTEXT | 2)                         # options
-    ticket = read_of(&body, DER_CONTEXT | 3)
-    ticket = read_of(&ticket, DER_APPLICATION | 1)
-    ticket = read_of(&ticket, DER_SEQUENCE)
-    read_of(&ticket, DER_CONTEXT)                           # version
-    realm = read_of(&ticket, DER_CONTEXT | 1)
-    realm = read_of(&realm, DER_GENERAL_STRING)
-    names = read_of(&ticket, DER_CONTEXT | 2)
-    names = read_of(&names, DER_SEQUENCE)
-    inner = read_of(&names, DER_CONTEXT)                    # type of name
-    names = read_of(&names, DER_CONTEXT | 1)
-    names = read_of(&names, DER_SEQUENCE)
+    body = part_of(&body, DER_APPLICATION | 14)
+    body = part_of(&body, DER_SEQUENCE)
+    part_of(&body, DER_CONTEXT)                             # version
+    part_of(&body, DER_CONTEXT | 1)                         # type of message
+    part_of(&body, DER_CONTEXT | 2)                         # options
+    ticket = part_of(&body, DER_CONTEXT | 3)
+    ticket = part_of(&ticket, DER_APPLICATION | 1)
+    ticket = part_of(&ticket, DER_SEQUENCE)
+    part_of(&ticket, DER_CONTEXT)                           # version
+    realm = part_of(&ticket, DER_CONTEXT | 1)
+    realm = part_of(&realm, DER_GENERAL_STRING)
+    names = part_of(&ticket, DER_CONTEXT | 2)
+    names = part_of(&names, DER_SEQUENCE)
+    inner = part_of(&names, DER_CONTEXT)                    # type of name
+    names = part_of(&names, DER_CONTEXT | 1)
+    names = part_of(&names, DER_SEQUENCE)
     if realm.failed or names.failed or body.failed:
         return False
     tx.has_kerberos = True
     set_text(context, &tx.realm, realm.at, cursor_left(&realm))
     tx.names.length = 0
     while cursor_left(&names) and count < NAMES_MAX:
-        name = read_element(&names)
+        name = next_part(&names)
         if name.body.failed or name.tag != DER_GENERAL_STRING or cursor_left(&name.body) > 0xffff:
             break
         count += 1
@@ -131,15 +150,15 @@ cdef inline void take_spnego(app_context_t *context, smb_tx_t *tx, cursor_t *par
     cdef element_t part, inner, mechanism
     cdef bint kerberos = False, ntlm = False
     while cursor_left(parts):
-        part = read_element(parts)
+        part = next_part(parts)
         if part.body.failed:
             return
-        inner = read_element(&part.body)
+        inner = next_part(&part.body)
         if inner.body.failed:
             continue
         if inner.tag == DER_SEQUENCE:
             while cursor_left(&inner.body):
-                mechanism = read_element(&inner.body)
+                mechanism = next_part(&inner.body)
                 if mechanism.tag == DER_OID:
                     kerberos |= is_oid(&mechanism.body, b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02", 9)
                     ntlm |= is_oid(&mechanism.body, b"\x2b\x06\x01\x04\x01\x82\x37\x02\x02\x0a", 10)
@@ -153,15 +172,15 @@ cdef inline void take_spnego(app_context_t *context, smb_tx_t *tx, cursor_t *par
 cdef inline void take_security(app_context_t *context, smb_tx_t *tx, const uint8_t *data, uint32_t length) noexcept nogil:
     """The security blob of a session setup."""
     cdef cursor_t bytes = cursor_over(data, length)
-    cdef element_t outer = read_element(&bytes)
+    cdef element_t outer = next_part(&bytes)
     cdef element_t start
     cdef cursor_t oid, parts
     if not outer.body.failed and outer.tag & DER_CONSTRUCTED:
-        oid = read_of(&outer.body, DER_OID)
+        oid = part_of(&outer.body, DER_OID)
         if is_oid(&oid, b"\x2b\x06\x01\x05\x05\x02", 6):
-            start = read_element(&outer.body)
+            start = next_part(&outer.body)
             if not start.body.failed:
-                parts = read_of(&start.body, DER_SEQUENCE)
+                parts = part_of(&start.body, DER_SEQUENCE)
                 take_spnego(context, tx, &parts)
                 return
     take_ntlm(context, tx, data, length)

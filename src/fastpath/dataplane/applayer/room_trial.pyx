@@ -36,6 +36,8 @@ cdef class RoomTrial:
     cdef expectation_t expected
     cdef bint udp
     cdef bytes held             # keeps the bytes of the latest call: views point into them
+    cdef list left              # what the latest call of each direction did not consume
+    cdef uint32_t passed[2]     # of that, what was consumed since, when the other direction was recognised
 
     def __init__(self, proto=None, *, ports=(40000, 0), bint udp=False, uint64_t memory=1 << 26, **settings):
         cdef uint32_t number
@@ -44,6 +46,9 @@ cdef class RoomTrial:
         self.flow.key.proto = 17 if udp else 6
         self.flow.key.port[0], self.flow.key.port[1] = ports
         self.flow.more = &self.more
+        self.flow.tcp_state = 3     # established
+        self.left = [b"", b""]
+        self.context.hold_max[0] = self.context.hold_max[1] = 100000
         self.pool.cap[ACCOUNT_APPLAYER] = memory
         self.pool.cap[ACCOUNT_FLOW] = memory
         self.work.room = <uint8_t *> calloc(1, WORK_ROOM)
@@ -80,12 +85,29 @@ cdef class RoomTrial:
         """Bytes of a direction (0 to server, 1 to client), or `gap` missing ones. Returns how many were consumed: what was not
         is to be fed again, with more behind it. A datagram is always consumed whole."""
         cdef uint32_t flags = PARSE_EOF if eof else 0
-        self.held = data
+        cdef uint32_t passed = self.passed[direction], used
         if self.udp:
+            self.held = data
             return feed_datagram(&self.table, &self.context, direction, <const uint8_t *> <const char *> data, len(data))
+        if (data or gap) and not self.context.spoke_first:
+            self.context.spoke_first = <uint8_t> (1 << direction)
         if gap:
             return feed_bytes(&self.table, &self.context, direction, NULL, gap, flags | PARSE_GAP)
-        return feed_bytes(&self.table, &self.context, direction, <const uint8_t *> <const char *> data, len(data), flags)
+        self.passed[direction] = 0
+        data = data[passed:]
+        used = self.show(direction, data, flags)
+        if self.context.app.flags & APP_TURN_TO_SERVER << direction:
+            self.passed[1 - direction] += self.show(1 - direction, self.left[1 - direction], 0)
+            used = self.show(direction, data, flags)
+        return passed + used
+
+    cdef uint32_t show(self, uint32_t direction, bytes data, uint32_t flags):
+        cdef uint32_t used
+        self.held = data
+        self.context.held[direction] = len(data)
+        used = feed_bytes(&self.table, &self.context, direction, <const uint8_t *> <const char *> data, len(data), flags)
+        self.left[direction] = data[used:]
+        return used
 
     def stream(self, uint32_t direction, pieces, *, bint eof=False):
         """Feeds pieces of a direction as a stream does: what is not consumed is shown again before what follows. Returns what
@@ -117,6 +139,11 @@ cdef class RoomTrial:
     @property
     def proto(self):
         return PROTOCOL_NAMES[self.context.app.proto]
+
+    @property
+    def seen(self):
+        """What each direction by itself was recognised as."""
+        return PROTOCOL_NAMES[self.context.app.seen[0]], PROTOCOL_NAMES[self.context.app.seen[1]]
 
     @property
     def stopped(self):

@@ -2,21 +2,24 @@
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_SMB, ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, SSH_FINISHED,
-    app_config_t, room_t,
+    ALPROTO_DCERPC, ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_SMB, ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS,
+    SSH_FINISHED, app_config_t, room_t,
 )
+from fastpath.dataplane.applayer.dcerpc cimport describe_dcerpc
 from fastpath.dataplane.applayer.dns cimport describe_dns
 from fastpath.dataplane.applayer.ftp cimport describe_ftp
 from fastpath.dataplane.applayer.ftp_data cimport describe_ftp_data
 from fastpath.dataplane.applayer.http1 cimport describe_http1
 from fastpath.dataplane.applayer.smb cimport describe_smb
+from fastpath.dataplane.applayer.recognition cimport describe_probes
 from fastpath.dataplane.applayer.smtp cimport describe_smtp
 from fastpath.dataplane.applayer.ssh cimport describe_ssh
 from fastpath.dataplane.applayer.tls cimport describe_tls
 
 
 cdef inline void describe_rooms(room_t *rooms) noexcept nogil:
-    """Fills in rooms[ALPROTO_*] of every protocol that has a parser."""
+    """Fills in rooms[ALPROTO_*] of every protocol that has a parser, and of those that are but recognised."""
+    describe_dcerpc(&rooms[<uint32_t> ALPROTO_DCERPC])
     describe_dns(&rooms[<uint32_t> ALPROTO_DNS])
     describe_http1(&rooms[<uint32_t> ALPROTO_HTTP1])
     describe_smb(&rooms[<uint32_t> ALPROTO_SMB])
@@ -25,6 +28,7 @@ cdef inline void describe_rooms(room_t *rooms) noexcept nogil:
     describe_ftp_data(&rooms[<uint32_t> ALPROTO_FTP_DATA])
     describe_ssh(&rooms[<uint32_t> ALPROTO_SSH])
     describe_tls(&rooms[<uint32_t> ALPROTO_TLS])
+    describe_probes(rooms)
 
 
 cdef inline void settle_rooms(room_t *rooms, const app_config_t *config) noexcept nogil:

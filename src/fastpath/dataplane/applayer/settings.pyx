@@ -2,6 +2,10 @@
 from fastpath.dataplane.applayer.applayer cimport app_config_t
 
 
+#: By tls_config_t.encryption_handling.
+ENCRYPTION_HANDLING = {"default": 0, "track-only": 0, "bypass": 1, "full": 2}
+
+
 cdef void default_settings(app_config_t *config) noexcept nogil:
     """Suricata 7.0.10's stock values."""
     config.http1.body_limit[:] = [100 << 10, 100 << 10]
@@ -38,9 +42,10 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.http1.double_decode_query = settings.get("http.double-decode-query", config.http1.double_decode_query)
     config.smtp.content_limit = settings.get("smtp.content-limit", config.smtp.content_limit)
     config.smtp.content_inspect_min_size = settings.get("smtp.content-inspect-min-size", config.smtp.content_inspect_min_size)
+    config.smtp.content_inspect_window = settings.get("smtp.content-inspect-window", config.smtp.content_inspect_window)
     config.tls.ja3 = settings.get("tls.ja3", config.tls.ja3)
     config.tls.ja4 = settings.get("tls.ja4", config.tls.ja4)
     config.tls.log_ja4 = settings.get("tls.log-ja4", config.tls.log_ja4)
-    config.tls.encryption_handling = ("default", "bypass", "full").index(settings.get("tls.encryption-handling", "default"))
+    config.tls.encryption_handling = ENCRYPTION_HANDLING[settings.get("tls.encryption-handling", "default")]
     config.ssh.hassh = settings.get("ssh.hassh", config.ssh.hassh)
     config.files.hashes = settings.get("files.hashes", config.files.hashes)

@@ -45,6 +45,8 @@ cdef uint32_t recognise(uint32_t direction, const uint8_t *data, uint32_t length
     """By the magic number behind the first header; before it there may be one short message of another kind."""
     cdef uint32_t size
     cdef bint beginning = length >= 8 and is_magic(data + 4)
+    if length == 0:
+        return RECOGNISED_NO
     if not beginning and not hint:
         return RECOGNISED_MORE if length < 8 and is_session_type(data[0]) else RECOGNISED_NO
     if length < RECORD_LEAST:

@@ -315,10 +315,11 @@ cdef inline void say_stub(writer_t *writer, const char *key, const smb_tx_t *tx,
     close_nested(writer)
 
 
-cdef inline void say_interfaces(writer_t *writer, const smb_state_t *state, bint answers) noexcept nogil:
+cdef inline void say_interfaces(writer_t *writer, const smb_state_t *state, uint16_t item, bint answers) noexcept nogil:
+    """`item`: of the context that is meant; a bind of a pipe numbers them all 0, as Suricata has it."""
     cdef const interface_t *interface = <const interface_t *> state.interfaces.data
     cdef uint32_t i
-    if state.interfaces.length == 0:
+    if state.interfaces.length == 0 or interface[0].item != item:
         return
     put_key(writer, b"interfaces")
     open_array(writer)
@@ -347,9 +348,9 @@ cdef inline void say_call(writer_t *writer, const smb_state_t *state, const smb_
     if tx.call.asked and tx.call.request == PDU_REQUEST:
         say_uint(writer, b"opnum", tx.call.opnum)
         say_stub(writer, b"req", tx, TO_SERVER)
-        say_interfaces(writer, state, False)
+        say_interfaces(writer, state, tx.call.item, False)
     elif tx.call.asked and tx.call.request == PDU_BIND:
-        say_interfaces(writer, state, True)
+        say_interfaces(writer, state, 0, True)
     if tx.call.answered and tx.call.response == PDU_RESPONSE:
         say_stub(writer, b"res", tx, TO_CLIENT)
     say_uint(writer, b"call_id", tx.call.id)

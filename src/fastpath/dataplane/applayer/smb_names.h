@@ -80,7 +80,7 @@ static const smb_name_t smb_server_errors[] = {
     {1, "SRV_ERROR"}, {2, "SRV_BADPW"}, {3, "SRV_BADTYPE"}, {4, "SRV_ACCESS"}, {91, "SRV_BADUID"},
 };
 
-#define NT_STATUS_ROW(number, name) {number, "STATUS_" #name},
+#define NT_STATUS_ROW(number, name) {number, #name},
 static const smb_name_t smb_nt_status[] = { FASTPATH_NT_STATUS(NT_STATUS_ROW) };
 
 /* The lists are sorted by their numbers. NULL where there is no name. */

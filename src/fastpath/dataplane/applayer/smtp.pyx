@@ -61,19 +61,6 @@ cdef enum next_line:
     LINE_READY, LINE_CUT, LINE_NEED, LINE_NONE
 
 
-# ---- recognition ----
-
-cdef uint32_t recognise_smtp(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                             uint32_t hint) noexcept nogil:
-    """By the client's first word alone."""
-    cdef uint32_t size = min(length, <uint32_t> 4)
-    if direction == TO_CLIENT:
-        return RECOGNISED_NO
-    if same_text(data, b"ehlo", size) or same_text(data, b"helo", size) or same_text(data, b"quit", size):
-        return RECOGNISED_YES if size == 4 else RECOGNISED_MORE
-    return RECOGNISED_NO
-
-
 # ---- lines ----
 
 cdef uint32_t strict_line(smtp_state_t *state, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t *at,
@@ -647,7 +634,6 @@ cdef void describe_smtp(room_t *room) noexcept nogil:
     room.proto = ALPROTO_SMTP
     room.complete[TO_SERVER] = room.complete[TO_CLIENT] = SMTP_COMPLETE
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = SMTP_COMPLETE
-    room.recognise = recognise_smtp
     room.parse = parse_smtp
     room.buffer = smtp_buffer
     room.inspected = smtp_inspected

@@ -51,12 +51,6 @@ cdef void session_event(session_t *session, uint16_t event) noexcept nogil:
         tx_event(session.tx, event)
 
 
-cdef uint32_t recognise(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil:
-    if memcmp(data, b"SSH-", min(length, <uint32_t> 4)) != 0:
-        return RECOGNISED_NO
-    return RECOGNISED_YES if length >= 4 else RECOGNISED_MORE
-
-
 # ---- banners (RFC 4253 section 4.2) ----
 
 cdef bint read_banner(app_context_t *context, side_t *side, const uint8_t *data, uint32_t length) noexcept nogil:
@@ -318,7 +312,6 @@ cdef void describe_ssh(room_t *room) noexcept nogil:
     room.proto = ALPROTO_SSH
     room.complete[TO_SERVER] = room.complete[TO_CLIENT] = SSH_FINISHED
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = SSH_BANNER_DONE
-    room.recognise = recognise
     room.parse = parse
     room.buffer = buffer
     room.log = log

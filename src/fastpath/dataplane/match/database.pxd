@@ -8,6 +8,7 @@ from fastpath.dataplane.match.program cimport (
 cdef class Database:
     cdef ruleset_t rules
     cdef readonly Py_ssize_t size           # bytes of the blob
+    cdef readonly unsigned char hashes      # FILE_*: digests that the rules ask of files
     cdef readonly tuple names               # of flowbits, by number
     cdef const unsigned char *blob
     cdef unsigned char *copy                # blob, where it is our own

@@ -8,7 +8,9 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
-from fastpath.dataplane.applayer.applayer cimport ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST
+from fastpath.dataplane.applayer.applayer cimport (
+    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, FILE_MD5, FILE_SHA1, FILE_SHA256,
+)
 from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
@@ -453,6 +455,8 @@ cdef class Database:
         cdef uint64_t length
         if op.what >= FILE_IS or not within(op.ranges, self.count(SECTION_NUMBERS)):
             return False
+        if op.what in (FILE_IS_MD5, FILE_IS_SHA1, FILE_IS_SHA256):
+            self.hashes |= FILE_MD5 if op.what == FILE_IS_MD5 else FILE_SHA1 if op.what == FILE_IS_SHA1 else FILE_SHA256
         length = <uint64_t> op.count * widths[op.what]
         return op.at <= self.count(SECTION_BYTES) and length <= self.count(SECTION_BYTES) - op.at
 

@@ -3,7 +3,9 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcpy, memmove
 
-from fastpath.dataplane.applayer.applayer cimport VIEW_NONE, VIEW_READY, app_context_t, room_t, tx_t, view_t
+from fastpath.dataplane.applayer.applayer cimport (
+    BUFFER_FILE_FACTS, VIEW_NONE, VIEW_READY, app_context_t, file_t, room_t, tx_t, view_t,
+)
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.pcre2 cimport (
     pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
@@ -178,6 +180,19 @@ cdef const uint8_t *transformed(const ruleset_t *rules, match_scratch_t *scratch
     return data
 
 
+cdef uint32_t file_facts(const tx_t *tx, uint32_t direction, uint32_t index, view_t *view) noexcept nogil:
+    """file.facts: the file itself, whatever the protocol."""
+    cdef file_t *file = tx.files[direction]
+    while file != NULL and index:
+        file = file.next
+        index -= 1
+    if file == NULL:
+        return VIEW_NONE
+    view.data = <const uint8_t *> file
+    view.length = sizeof(file_t)
+    return VIEW_READY
+
+
 cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction, uint32_t buffer,
                           uint32_t index, uint32_t chain, view_t *view) noexcept nogil:
     cdef app_context_t *context = scratch.inspection.context
@@ -189,7 +204,10 @@ cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t
     view.data = NULL
     view.length = view.flags = 0
     view.offset = 0
-    scratch.view_state = room.buffer(context, tx, direction, buffer, index, view)
+    if buffer == BUFFER_FILE_FACTS:
+        scratch.view_state = file_facts(tx, direction, index, view)
+    else:
+        scratch.view_state = room.buffer(context, tx, direction, buffer, index, view)
     if scratch.view_state == VIEW_READY:
         if chain != NOTHING and view.length:
             view.data = transformed(rules, scratch, chain, view.data, &view.length)

@@ -12,7 +12,7 @@ from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, SIDE_GAP_SAID, held_t, side
 from fastpath.dataplane.tcp.reassembly cimport INSERTED_DIFFERENT, INSERT_LIMIT, INSERT_REFUSED, insert_segment
 from fastpath.dataplane.tcp.segment cimport before, until
 from fastpath.dataplane.tcp.session cimport (
-    HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, acked_offset, ensure_held, held_of, os_of_receiver,
+    HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, SESSION_SPOKE_TO_CLIENT, SESSION_SPOKE_TO_SERVER, acked_offset, ensure_held, held_of, os_of_receiver,
     raise_event, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
@@ -48,6 +48,8 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     cdef side_t *side
     cdef uint32_t outcome, seq = way.segment.seq
     cdef uint8_t os = os_of_receiver(way, number)
+    if not way.session.flags & (SESSION_SPOKE_TO_SERVER | SESSION_SPOKE_TO_CLIENT):
+        way.session.flags |= SESSION_SPOKE_TO_SERVER << number
     if way.session.flags & SESSION_NO_APP and way.session.half_flags[number] & HALF_RAW_LAST:
         return True
     held = ensure_held(way)

@@ -36,6 +36,8 @@ cdef enum session_flag:         # tcp_session_t.flags
     SESSION_PROBE_CLIENT = 1 << 16
     SESSION_CHARGED = 1 << 17           # stands in ACCOUNT_STREAM
     SESSION_LOSSY = 1 << 18             # bytes were lost: any RST is believed
+    SESSION_SPOKE_TO_SERVER = 1 << 19   # the first bytes of all went there
+    SESSION_SPOKE_TO_CLIENT = 1 << 20
     STATE_BEFORE = 28                   # from this bit on: the state before this one
 
 cdef enum half_flag:            # tcp_session_t.half_flags
