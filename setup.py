@@ -32,6 +32,7 @@ LINKS = {
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.steps": ["libpcre2-8"],
     "fastpath.dataplane.match.transforms": ["libpcre2-8", "libcrypto"],
+    "fastpath.dataplane.match.trace": ["libhs"],
     "fastpath.dataplane.trial": ["libhs"],
     "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
     "fastpath.dataplane.applayer.smb": ["libcrypto"],

@@ -40,9 +40,11 @@ from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
-    INSPECT_FLUSH, INSPECT_IN_STREAM, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
-    MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+    FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
+    INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW,
+    MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
+from fastpath.dataplane.match.trace cimport Trace, trace_fate
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
@@ -115,6 +117,7 @@ cdef class DataPlane:
     cdef engine_t engine
     cdef list rooms             # Scratch of each worker, for the rule set in force
     cdef dict limits
+    cdef object traced          # the Trace that is filled, or None
     cdef unsigned char epoch
     cdef object owner           # process id: worker threads do not survive a fork
     cdef uint32_t flush_next    # bucket
@@ -362,6 +365,18 @@ cdef class DataPlane:
         self.engine.apps.config.files.hashes |= database.hashes
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
+
+    def trace(self, Trace trace):
+        """Notes what becomes of the trace's rule, of the Database that was loaded last, from now on; None for no more. With one worker:
+        RuntimeError for more."""
+        cdef Scratch scratch
+        if self.engine.workers > 1:
+            raise RuntimeError("a trace is of one worker")
+        if not self.rooms or trace is not None and trace.database is not self.rooms[0].database:
+            raise ValueError("the trace is about another rule set")
+        scratch = self.rooms[0]
+        scratch.at.trace = &trace.at if trace is not None else NULL
+        self.traced = trace
 
     def begin_capture(self):
         """A capture begins: checksum mode auto judges anew."""

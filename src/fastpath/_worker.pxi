@@ -181,11 +181,17 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             state = threshold_check(engine.thresholds, rules, match.compiled, burst, entry,
                                     flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, now)
             if state == THRESHOLD_SUPPRESS:
+                if rarely(worker.scratch.trace != NULL):
+                    trace_fate(rules, worker.scratch, match.compiled, match.tx_id, FATE_THRESHOLD)
                 continue
         if match.action > ACTION_DROP and reject == ACTION_PASS:
             reject = match.action
         action = match.action if engine.inline_mode else <uint8_t>ACTION_PASS
         judge_match(verdict, flow, action, match.flags & MATCH_FLOW, match.rule)
+        if rarely(worker.scratch.trace != NULL):
+            trace_fate(rules, worker.scratch, match.compiled, match.tx_id,
+                       FATE_SUPPRESSED if state != THRESHOLD_ALERT else FATE_NO_ALERT if not match.flags & MATCH_ALERT
+                       else FATE_TOO_MANY if alerts == engine.packet_alert_max else FATE_ALERT)
         if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
             worker.alerts_lost += 1
         elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:

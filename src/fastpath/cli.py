@@ -135,7 +135,7 @@ def replay(
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
         if test:
-            out.print(f"configuration and {len(rules.plans):,} rules loaded")
+            out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
         with progress_bar() as progress:
@@ -210,7 +210,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         fail(str(error))
     refused = sum(not refusal.malformed for refusal in rules.refusals)
     if rules.refusals:
-        errors.print(f"{len(rules.plans):,} rules loaded, [yellow]{len(rules.refusals):,} not[/]: {refused:,} are not supported yet, "
+        errors.print(f"{len(rules):,} rules loaded, [yellow]{len(rules.refusals):,} not[/]: {refused:,} are not supported yet, "
                      f"{len(rules.refusals) - refused:,} malformed" + ("" if verbose else " [dim](-v lists them)[/]"))
     print_refusals(errors, rules, verbose)
     return rules

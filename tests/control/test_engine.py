@@ -117,7 +117,7 @@ class Rules:
     """A rule set whose compiled form is its name."""
 
     def __init__(self, name: str = "first", broken: bool = False):
-        self.plans, self.classifications, self.refusals = rules().plans, rules().classifications, []
+        self.numbers, self.text, self.classifications, self.refusals = rules().numbers, rules().text, rules().classifications, []
         self.name, self.broken = name, broken
 
     def compile(self, event_codes, **options):

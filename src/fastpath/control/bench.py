@@ -288,7 +288,7 @@ def run_bench(captures: Sequence[str | Path] = (), rules: str | Path | None = No
     works, engines = [], []
     try:
         for burst in bursts:
-            for label, of in [("no rules", None), *([(f"{len(loaded.plans)} rules", loaded)] if loaded else [])]:
+            for label, of in [("no rules", None), *([(f"{len(loaded)} rules", loaded)] if loaded else [])]:
                 engines.append(Engine(of, workers=workers, burst=burst))
                 works.append(replay_work(f"replay, {label}, burst {burst}, workers {workers}", engines[-1], paths))
         beside, absent = peer_works(peers, paths, works[0].packets, works[0].bytes, Path(rules) if rules else None)

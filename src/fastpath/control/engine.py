@@ -79,7 +79,7 @@ class Engine:
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, device: Device | None = None, mode: str = "ids",
                  workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False):
-        if rules is not None and not (hasattr(rules, "plans") and hasattr(rules, "compile")):
+        if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
             raise TypeError(f"device must be a Device, not {type(device).__name__}")
@@ -367,7 +367,7 @@ class Engine:
 
     def reload(self, rules: Any) -> None:
         """Swaps the rule set: compiled here, in force from the next step or call on. The old set stays on any error."""
-        if not (hasattr(rules, "plans") and hasattr(rules, "compile")):
+        if not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         self._check_open()
         started = time.perf_counter()

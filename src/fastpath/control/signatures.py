@@ -42,11 +42,11 @@ class Signatures:
     def extend(self, rules: Any) -> int:
         """Takes one more RuleSet; returns what is to be added to its own rule indices."""
         base = self.count
-        plans = rules.plans
+        numbers = rules.numbers
         for name in ("gid", "sid", "rev"):
-            setattr(self, name, np.concatenate([getattr(self, name)[:-1], np.array([getattr(p, name) for p in plans] + [0], "u4")]))
+            setattr(self, name, np.concatenate([getattr(self, name)[:-1], numbers[name], np.zeros(1, "u4")]))
         self._sets.append((base, rules))
-        self.count += len(plans)
+        self.count += len(numbers)
         return base
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Signatures:
             if rule == NO_RULE or not 0 <= rule < self.count:
                 raise IndexError(f"no rule {rule}")
             base, rules = next(one for one in reversed(self._sets) if one[0] <= rule)
-            plan = rules.plans[rule - base]
+            plan = rules.text(rule - base)
             category, priority = rules.classifications.get(plan.classtype, ("", DEFAULT_PRIORITY))
             made = self._made[rule] = Signature(
                 plan.gid, plan.sid, plan.rev, plan.msg, plan.action, category, priority if plan.priority is None else plan.priority,
@@ -73,4 +73,4 @@ class Signatures:
 
 def identity(rules: Any) -> bytes:
     """What the digest takes of a rule set: gid, sid and rev of each rule, in order."""
-    return np.array([(plan.gid, plan.sid, plan.rev) for plan in rules.plans], "u4").tobytes() if rules is not None else b""
+    return rules.numbers.tobytes() if rules is not None else b""

@@ -7,7 +7,8 @@ cdef extern from "hs.h" nogil:
     ctypedef struct hs_scratch_t:
         pass
     ctypedef struct hs_platform_info_t:
-        pass
+        unsigned int tune
+        unsigned long long cpu_features
     ctypedef struct hs_compile_error_t:
         char *message
         int expression
@@ -19,6 +20,7 @@ cdef extern from "hs.h" nogil:
     const unsigned int HS_FLAG_CASELESS, HS_FLAG_SINGLEMATCH, HS_MODE_BLOCK
 
     const char *hs_version()
+    hs_error_t hs_populate_platform(hs_platform_info_t *platform)
     hs_error_t hs_compile_lit_multi(const char *const *expressions, const unsigned int *flags, const unsigned int *ids,
                                     const size_t *lens, unsigned int elements, unsigned int mode,
                                     const hs_platform_info_t *platform, hs_database_t **db, hs_compile_error_t **error)

@@ -21,9 +21,10 @@ cdef extern from "pcre2.h" nogil:
         pass
 
     const uint32_t PCRE2_CASELESS, PCRE2_MULTILINE, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_ANCHORED, PCRE2_DOLLAR_ENDONLY
-    const uint32_t PCRE2_UNGREEDY, PCRE2_JIT_COMPLETE
+    const uint32_t PCRE2_UNGREEDY, PCRE2_JIT_COMPLETE, PCRE2_CONFIG_VERSION
     const int PCRE2_ERROR_NOMATCH
 
+    int pcre2_config "pcre2_config_8"(uint32_t what, void *where)
     pcre2_code *pcre2_compile "pcre2_compile_8"(const uint8_t *pattern, size_t length, uint32_t options, int *error,
                                                 size_t *offset, pcre2_compile_context *context)
     void pcre2_code_free "pcre2_code_free_8"(pcre2_code *code)

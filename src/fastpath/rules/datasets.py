@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 #: kind -> bytes of an entry, 0 for any number
@@ -33,6 +34,7 @@ class Datasets:
 
     def __init__(self) -> None:
         self.known: dict[str, Dataset] = {}
+        self.lists: dict[str, bytes] = {}       # every file that was asked for -> its digest, b"" where it could not be read
 
     def find(self, name: str, kind: str, load: str, folder: str) -> Dataset:
         """The set of this name. kind and load: "" where the rule does not say. ValueError where they contradict an earlier rule,
@@ -44,13 +46,26 @@ class Datasets:
             return known
         if kind not in KINDS:
             raise ValueError(f"the set {name} is of no type" if not kind else f"{kind} is none of {', '.join(KINDS)}")
-        made = self.known[name] = Dataset(name, kind, load, _read(Path(folder) / load, kind) if load else ())
+        made = self.known[name] = Dataset(name, kind, load, _entries(self, Path(folder) / load, kind) if load else ())
         return made
 
+    def lines(self, path: Path) -> list[str]:
+        """The lines of a list. OSError where it cannot be read."""
+        self.lists[str(path)] = digest_of(path)
+        return path.read_bytes().decode("latin-1").splitlines()
 
-def _read(path: Path, kind: str) -> tuple[tuple[bytes, int], ...]:
+
+def digest_of(path: str | Path) -> bytes:
+    """What a list holds, in short; b"" for one that cannot be read."""
+    try:
+        return blake2b(Path(path).read_bytes(), digest_size=32).digest()
+    except OSError:
+        return b""
+
+
+def _entries(sets: Datasets, path: Path, kind: str) -> tuple[tuple[bytes, int], ...]:
     found: dict[bytes, int] = {}
-    for number, line in enumerate(path.read_text("latin-1").splitlines(), 1):
+    for number, line in enumerate(sets.lines(path), 1):
         text, comma, rank = line.partition(",")
         if not line or line[0] == "#":
             continue

@@ -35,6 +35,11 @@ class Planner:
         self._reputations = reputations
         self._datasets = Datasets()
 
+    @property
+    def lists(self) -> dict[str, bytes]:
+        """The files that rules asked for, each with its digest."""
+        return self._datasets.lists
+
     def plan(self, source: RuleText) -> RulePlan | Refusal:
         """The plan of a rule, or why there is none."""
         draft = None

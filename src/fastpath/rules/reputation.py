@@ -48,6 +48,11 @@ class Reputations:
                                      "were expected") from None
         return made
 
+    def facts(self) -> object:
+        """All that is known, in a fixed order."""
+        return sorted(self.categories.items()), [(category, sorted((str(network), points) for network, points in known.items()))
+                                                 for category, known in sorted(self._points.items())]
+
     def addresses(self, category: str, op: str, points: int) -> AddressSet:
         """The addresses that have points in a category and compare as asked. KeyError for a category that is not known."""
         known = self._points.get(self.categories[category], {})

@@ -2,18 +2,27 @@
 from __future__ import annotations
 
 import glob
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
+from .cache import Cache, CacheWarning, key_of, open_cache
+from .datasets import digest_of
 from .lexer import rule_texts
 from .plan import Refusal, RulePlan
 from .planner import Planner
 from .reputation import Reputations
 from .stock import STOCK_CLASSIFICATIONS, STOCK_REFERENCES, STOCK_VARIABLES
+from .texts import Text, Texts, numbers_of
+from .thresholds import Line, apply_thresholds, load_thresholds
 from .variables import Groups
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from fastpath.dataplane.match.prefilter import Database
 
 Paths = str | Path | Iterable[str | Path]
@@ -22,7 +31,8 @@ Paths = str | Path | Iterable[str | Path]
 class RuleSet:
     """Rules, read.
 
-    plans: those that are honoured, in order of loading. refusals: the others, each with its place and reason.
+    plans: those that are honoured, in order of loading; of a rule set that came from a cache they are read when they are asked for.
+    refusals: the others, each with its place and reason.
     rules, exact, refused, malformed, disabled: how many; rules = exact + refused, malformed ones are among the refused,
     disabled ones (behind a #) are not counted in rules unless they were asked for.
     """
@@ -31,7 +41,7 @@ class RuleSet:
         int]] | None = None,
                  references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
                  reputations: Reputations | None = None):
-        self.plans: list[RulePlan] = []
+        self._plans: list[RulePlan] = []
         self.refusals: list[Refusal] = []
         self.disabled = 0
         self.files: list[str] = []
@@ -42,23 +52,46 @@ class RuleSet:
         self._planner = Planner(self._groups, None if event_names is None else frozenset(event_names),
                                 reputations)
         self._index: dict[tuple[int, int], int] = {}
+        self._cache: Cache | None = None
+        self._facts: list[object] = []          # all that plans follow from, where there is a cache
+        self._texts: Texts | None = None        # what the cache knows of rules that are not read yet
+        self._unread: list[tuple[str, str]] = []    # their text and file
+        self._include_disabled = False
+        self._lines: list[Line] = []            # of threshold.config, to be applied to them
 
     @classmethod
     def load(cls, paths: Paths, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
         int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
-             reputations: Reputations | None = None, include_disabled: bool = False) -> Self:
+             reputations: Reputations | None = None, include_disabled: bool = False,
+             cache: bool | str | Path = False) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
 
         variables: address and port groups by name, over Suricata's stock ones. classifications: name -> (description,
         priority); references: system -> prefix; both stock if not given. event_names: full names of the events that
-        decode-event may name. reputations: what iprep asks. include_disabled: rules behind a # are loaded too. Raises
-        FileNotFoundError for a path that names nothing. What is wrong with a rule never raises: it is a refusal.
+        decode-event may name. reputations: what iprep asks. include_disabled: rules behind a # are loaded too. cache: where
+        what was read and compiled is kept for the next time: True for $FASTPATH_CACHE or the user's cache folder, a folder, or
+        False; a folder that others may enter is not used, and a CacheWarning says so. Raises FileNotFoundError for a path that
+        names nothing. What is wrong with a rule never raises: it is a refusal.
         """
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
                     reputations=reputations)
-        for path in _files(paths):
-            rules._add(path.read_bytes().decode("latin-1"), str(path), include_disabled)
+        rules._include_disabled = include_disabled
+        texts = [(path.read_bytes().decode("latin-1"), str(path)) for path in _files(paths)]
+        if cache is not False:
+            rules._cache = open_cache(cache)
+        if rules._cache is not None:
+            events = None if event_names is None else sorted(event_names)
+            rules._facts = [texts, sorted(rules.variables.items()), sorted(rules.classifications.items()),
+                            sorted(rules.references.items()), events, reputations and reputations.facts(), include_disabled]
+            if rules._from_cache(rules._cache, texts):
+                return rules
+        for text, file in texts:
+            rules._add(text, file)
+        if rules._cache is not None:
+            lists = rules._planner.lists
+            rules._cache.put("rules", key_of(rules._facts), Texts.parts(rules._plans, rules.refusals, rules.disabled, lists))
+            rules._facts.append(sorted(lists.items()))
         return rules
 
     @classmethod
@@ -69,13 +102,33 @@ class RuleSet:
         """Reads rules from a text; `file` is what places name. The rest is as in load()."""
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
                     reputations=reputations)
+        rules._include_disabled = include_disabled
         raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-        rules._add(raw.decode("latin-1"), file, include_disabled)
+        rules._add(raw.decode("latin-1"), file)
         return rules
 
     @property
+    def plans(self) -> list[RulePlan]:
+        if self._unread:
+            unread, self._unread = self._unread, []
+            self.refusals, self.files, self.disabled = [], [], 0
+            for text, file in unread:
+                self._add(text, file)
+            apply_thresholds(self._plans, self._lines)
+        return self._plans
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """gid, sid and rev of each rule: an array of texts.NUMBERS."""
+        return numbers_of(self._plans) if self._texts is None else self._texts.numbers
+
+    def text(self, rule: int) -> RulePlan | Text:
+        """What alerts say of the rule with this index."""
+        return self._plans[rule] if self._texts is None else self._texts[rule]
+
+    @property
     def exact(self) -> int:
-        return len(self.plans)
+        return len(self)
 
     @property
     def refused(self) -> int:
@@ -106,8 +159,11 @@ class RuleSet:
     def limit(self, path: str | Path) -> None:
         """Applies a threshold.config to the rules. OSError where it cannot be read; ValueError with file and line for what cannot be
         honoured."""
-        from .thresholds import apply_thresholds, load_thresholds
-        apply_thresholds(self.plans, load_thresholds(path, self._groups))
+        lines = load_thresholds(path, self._groups)
+        self._facts.append(lines)
+        self._lines += lines
+        if not self._unread:
+            apply_thresholds(self._plans, lines)
 
     def assess(self, event_codes: Mapping[str, int] | None = None) -> dict[str, Any]:
         """What the rules cost: check() with `groups`, how many an entry's rules are chosen from, and `cost`: see cost.summary().
@@ -124,20 +180,36 @@ class RuleSet:
 
     def compile(self, event_codes: Mapping[str, int] | None = None, **options: Any) -> Database:
         """The compiled form for the data plane. event_codes: number of each event by full name."""
-        from .compile import compile_rules
         priorities = {name: priority for name, (_, priority) in self.classifications.items()}
-        return compile_rules(self.plans, dict(event_codes or {}), {"priorities": priorities} | options)
+        options = {"priorities": priorities} | options
+        if self._cache is None:
+            return _database(self.plans, event_codes or {}, options)
+        key = key_of(self._facts, sorted((event_codes or {}).items()), sorted(options.items()))
+        return _cached_database(self._cache, key, self, event_codes or {}, options)
 
     def __len__(self) -> int:
-        return len(self.plans)
+        return len(self._plans) if self._texts is None else len(self._texts)
 
     def __repr__(self) -> str:
         return f"<RuleSet: {self.exact} exact, {self.refused} refused, {self.disabled} disabled>"
 
-    def _add(self, text: str, file: str, include_disabled: bool) -> None:
+    def _from_cache(self, cache: Cache, texts: list[tuple[str, str]]) -> bool:
+        """Takes what a cache knows of these texts, if the lists that they name are still the same."""
+        found = cache.get("rules", key_of(self._facts))
+        if found is None:
+            return False
+        known = Texts(found)
+        if any(digest_of(path) != digest for path, digest in known.lists.items()):
+            return False
+        self._facts.append(sorted(known.lists.items()))
+        self._texts, self._unread = known, texts
+        self.refusals, self.disabled, self.files = known.refusals, known.disabled, [file for _, file in texts]
+        return True
+
+    def _add(self, text: str, file: str) -> None:
         self.files.append(file)
         for source in rule_texts(text, file):
-            if source.disabled and not include_disabled:
+            if source.disabled and not self._include_disabled:
                 self.disabled += 1
                 continue
             result = self._planner.plan(source)
@@ -160,6 +232,26 @@ class RuleSet:
         self.plans[at] = kept
         self.refusals.append(Refusal(gone.place, gone.sid, "sid", f"the rule at {kept.place} has the same gid and sid"
                                      + (" and a higher rev" if kept is plan else ""), malformed=kept is other))
+
+
+def _database(plans: list[RulePlan], event_codes: Mapping[str, int], options: Mapping[str, Any]) -> Database:
+    from .compile import compile_rules
+    return compile_rules(plans, event_codes, options)
+
+
+def _cached_database(cache: Cache, key: bytes, rules: RuleSet, event_codes: Mapping[str, int], options: Mapping[str, Any]) -> Database:
+    """The compiled form that a cache has, or has from now on."""
+    from fastpath.dataplane.match.database import Database
+    found = cache.get("blob", key)
+    if found is not None:
+        try:
+            return Database(found[1], names=msgspec.msgpack.decode(found[0]))
+        except ValueError as error:
+            warnings.warn(f"{cache.folder}: a compiled form is not used and made anew: {error}", CacheWarning, stacklevel=3)
+    from .compile import compile_blob
+    blob, names = compile_blob(rules.plans, event_codes, options)
+    cache.put("blob", key, [msgspec.msgpack.encode(names), blob])
+    return Database(blob, names=names)
 
 
 def _files(paths: Paths) -> list[Path]:

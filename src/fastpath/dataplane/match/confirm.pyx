@@ -9,8 +9,10 @@ from fastpath.dataplane.match.conditions cimport condition_holds, transport
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.steps cimport block_holds
+from fastpath.dataplane.match.trace cimport trace_condition, trace_match
 from fastpath.dataplane.match.transforms cimport transformed
 from fastpath.dataplane.match.variables cimport variable_holds, variable_run
+from fastpath.dataplane.threads cimport rarely
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
 cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32_t *length) noexcept nogil:
@@ -87,19 +89,22 @@ cdef bint program_holds(const ruleset_t *rules, const rule_t *rule, match_scratc
                         const packet_meta_t *meta, flow_t *flow, uint64_t now, uint16_t *flags) noexcept nogil:
     """Conditions and blocks over the packet. flags: MATCH_STREAM is set where the raw stream held."""
     cdef const op_t *op = rules.ops + rule.ops
+    cdef bint holds
     while op.code != OP_MATCH:
         if op.code == OP_BLOCK:
             if not packet_block_holds(rules, rule, scratch, meta, <const block_op_t *> op, flags):
                 return False
             op = rules.ops + (<const block_op_t *> op).next
-        elif OP_FLOWINT <= op.code <= OP_ASN1:
-            if not variable_holds(rules, op, scratch, meta, flow):
-                return False
-            op += 1
+            continue
+        if OP_FLOWINT <= op.code <= OP_ASN1:
+            holds = variable_holds(rules, op, scratch, meta, flow)
         else:
-            if not condition_holds(rules, op, burst, meta, flow, scratch.inspection, now):
-                return False
-            op += 1
+            holds = condition_holds(rules, op, burst, meta, flow, scratch.inspection, now)
+        if rarely(scratch.trace != NULL):
+            trace_condition(rules, scratch, op, holds)
+        if not holds:
+            return False
+        op += 1
     return True
 
 
@@ -181,6 +186,8 @@ cdef void rule_matched(const ruleset_t *rules, match_scratch_t *scratch, uint32_
     """What a rule does when it matches: its flowbits now, so that later rules see them, its alert in its turn."""
     cdef const rule_t *rule = &rules.rules[compiled]
     scratch.match_hits[rule.plan] += 1
+    if rarely(scratch.trace != NULL):
+        trace_match(rules, scratch, compiled, tx_id)
     run_after(rules, rule, scratch, flow)
     note_match(rules, scratch, compiled, tx, tx_id, flags)
 

@@ -10,7 +10,9 @@ cdef class Database:
     cdef readonly Py_ssize_t size           # bytes of the blob
     cdef readonly unsigned char hashes      # FILE_*: digests that the rules ask of files
     cdef readonly tuple names               # of flowbits, by number
-    cdef unsigned char *blob
+    cdef const unsigned char *blob
+    cdef unsigned char *copy                # blob, where it is our own
+    cdef object lender                      # whose memory blob is, where it is not
     cdef unsigned int database_count, expression_count
     cdef open_sections(self)
     cdef uint32_t count(self, uint32_t section) noexcept

@@ -1,6 +1,6 @@
 """A compiled rule set in memory, and the working memory of one worker for it.
 
-A blob is copied into aligned memory and every offset, index and operand in it is checked once, here; the stages that run it
+A blob lies in aligned memory, its own or a mapped file, and every offset, index and operand in it is checked once, here; the stages that run it
 check nothing again. What is wrong with a blob is said by a ValueError.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -15,8 +15,8 @@ from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
 from fastpath.dataplane.pcre2 cimport (
-    PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
-    PCRE2_UNGREEDY, pcre2_code, pcre2_code_free, pcre2_compile, pcre2_get_error_message, pcre2_jit_compile,
+    PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_CONFIG_VERSION, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
+    PCRE2_UNGREEDY, pcre2_code, pcre2_code_free, pcre2_compile, pcre2_config, pcre2_get_error_message, pcre2_jit_compile,
     pcre2_match_context, pcre2_match_context_create, pcre2_match_context_free, pcre2_match_data, pcre2_match_data_create,
     pcre2_match_data_free, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
 )
@@ -59,6 +59,12 @@ cdef pcre2_code *compile_expression(const uint8_t *text, size_t length, uint32_t
         error, offset, NULL)
 
 
+def pcre_version():
+    """The PCRE2 in use, as it calls itself."""
+    cdef char text[64]
+    return text[:pcre2_config(PCRE2_CONFIG_VERSION, text) - 1].decode()
+
+
 def expression_error(bytes expression not None, uint32_t options):
     """None for an expression that PCRE2 takes, or where and why it does not: (offset, message). options: EXPRESSION_* bits."""
     cdef int error
@@ -76,19 +82,26 @@ def expression_error(bytes expression not None, uint32_t options):
 cdef class Database:
     """A compiled rule set, ready to match.
 
-    blob: what `fastpath.rules.compile` wrote: bytes or any buffer. It is copied.
+    blob: what `fastpath.rules.compile` wrote: bytes or any buffer. Read-only memory that is aligned to 64 bytes is borrowed and kept
+    alive, and must not change meanwhile; all else is copied.
     names: flowbit names by number, kept for the engine to intern.
     Raises ValueError for a blob that is broken, of another version, or whose databases this Hyperscan does not accept.
     """
 
     def __cinit__(self, blob, *, names=()):
-        cdef const uint8_t[::1] view = memoryview(blob).cast("B")
+        given = memoryview(blob).cast("B")
+        cdef const uint8_t[::1] view = given
         self.size = view.shape[0]
         if <size_t> self.size < sizeof(program_header_t):
             raise ValueError(f"rule database: {self.size} bytes are too few for a header")
-        if posix_memalign(<void **> &self.blob, 64, self.size) != 0:
-            raise MemoryError
-        memcpy(self.blob, &view[0], self.size)
+        if given.readonly and <size_t> &view[0] % 64 == 0:
+            self.lender = given
+            self.blob = &view[0]
+        else:
+            if posix_memalign(<void **> &self.copy, 64, self.size) != 0:
+                raise MemoryError
+            memcpy(self.copy, &view[0], self.size)
+            self.blob = self.copy
         self.open_sections()
         self.check_tables()
         self.check_rules()
@@ -106,7 +119,7 @@ cdef class Database:
             for i in range(self.expression_count):
                 pcre2_code_free(<pcre2_code *> self.rules.expressions[i])
             free(self.rules.expressions)
-        free(self.blob)
+        free(self.copy)
 
     @property
     def plans(self):

@@ -9,7 +9,9 @@ from fastpath.dataplane.applayer.applayer cimport BUFFER_MANY, VIEW_READY, tx_t,
 from fastpath.dataplane.hyperscan cimport *
 from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, known_proto, read_ports
 from fastpath.dataplane.match.program cimport *
+from fastpath.dataplane.match.trace cimport trace_candidates, trace_entry, trace_patterns, trace_scan
 from fastpath.dataplane.match.transforms cimport buffer_view
+from fastpath.dataplane.threads cimport rarely
 from fastpath.dataplane.types cimport (
     FLOW_GROUPED_TO_CLIENT, FLOW_GROUPED_TO_SERVER, FLOW_IPONLY_TO_CLIENT, FLOW_IPONLY_TO_SERVER, NET_IPV4, NET_IPV6, NO_INDEX,
     PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
@@ -146,6 +148,8 @@ cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_s
     scratch.scanned += length
     hs_scan(<hs_database_t *> rules.databases[patterns.database], <const char *> data, length, 0,
             <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
+    if rarely(scratch.trace != NULL):
+        trace_patterns(rules, scratch, patterns.patterns.first, data, length)
     for i in range(scratch.hit_count):
         behind = rules.patterns[patterns.patterns.first + scratch.hits[i]]
         add_rules(rules, scratch, behind)
@@ -174,21 +178,29 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
     flow: the entry's flow, or NULL; its group and IP-only marks are read and set. scratch.inspection: the raw stream, or NULL.
     """
     cdef const packet_meta_t *meta = &burst.meta[entry]
-    cdef const group_t *group = &rules.groups[group_of(rules, meta, flow)]
+    cdef uint32_t number = group_of(rules, meta, flow)
+    cdef const group_t *group = &rules.groups[number]
     cdef const inspection_t *inspection = scratch.inspection
     cdef const uint8_t *payload = meta.frame + meta.payload
     cdef bint hidden = inspection != NULL and inspection.flags & INSPECT_NO_PAYLOAD != 0
     cdef bint something = meta.payload_len > 0
     cdef uint32_t i
     scratch.candidate_count = 0
+    if rarely(scratch.trace != NULL):
+        trace_entry(rules, scratch, burst, entry, flow, number)
     if not hidden:
         if meta.payload_len:
+            if rarely(scratch.trace != NULL):
+                trace_scan(scratch, BUFFER_PAYLOAD, payload, meta.payload_len, 0)
             scan(rules, scratch, &group.packet, payload, meta.payload_len)
             if inspection == NULL or not inspection.flags & INSPECT_IN_STREAM:
                 scan(rules, scratch, &group.stream, payload, meta.payload_len)
         if inspection != NULL:
             for i in range(inspection.window_count):
                 something = True
+                if rarely(scratch.trace != NULL):
+                    trace_scan(scratch, BUFFER_STREAM, inspection.windows[i].data, inspection.windows[i].length,
+                               inspection.windows[i].offset)
                 scan(rules, scratch, &group.stream, inspection.windows[i].data, inspection.windows[i].length)
         if something and group.payload.count:
             add_rules(rules, scratch, group.payload)
@@ -200,6 +212,8 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
         add_iponly(rules, scratch, meta, flow)
     if scratch.candidate_count > 1:
         sort_candidates(scratch)
+    if rarely(scratch.trace != NULL):
+        trace_candidates(rules, scratch)
     set_app_rules_apart(rules, scratch)
     return scratch.candidate_count
 
@@ -210,6 +224,8 @@ cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, con
     cdef view_t view
     cdef uint32_t index = 0
     while buffer_view(rules, scratch, tx, direction, prefilter.buffer, index, prefilter.chain, &view) == VIEW_READY:
+        if rarely(scratch.trace != NULL):
+            trace_scan(scratch, prefilter.buffer, view.data, view.length, view.offset)
         scan(rules, scratch, &prefilter.set, view.data, view.length)
         index += 1
         if not prefilter.flags & BUFFER_MANY:
@@ -239,11 +255,21 @@ cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, tx_t *t
         scratch.candidate_count += scratch.app_candidate_count
     if scratch.candidate_count > 1:
         sort_candidates(scratch)
+    if rarely(scratch.trace != NULL):
+        trace_candidates(rules, scratch)
 
 
 def version():
     """The Hyperscan (or vectorscan) in use, as it calls itself."""
     return (<const char *> hs_version()).decode()
+
+
+def platform():
+    """What Hyperscan compiles for here: (tuning, features of the processor), as it numbers them."""
+    cdef hs_platform_info_t here
+    if hs_populate_platform(&here) != HS_SUCCESS:
+        raise RuntimeError("Hyperscan does not know this processor")
+    return here.tune, here.cpu_features
 
 
 def compile_literals(patterns, nocase, *, bint once=True):

@@ -521,6 +521,53 @@ typedef struct match {
 } match_t;
 _Static_assert(sizeof(match_t) == 32, "no padding");
 
+/* ---- trace: what becomes of one rule, step by step; nobody but `fastpath why` asks for it ---- */
+
+enum trace_kind {
+    TRACE_ENTRY,                /* an entry begins. value: rule group, length: of the payload */
+    TRACE_HEADER,               /* op: enum header_part, the first that fails, or HEADER_MAX */
+    TRACE_SCAN,                 /* the fast patterns were looked for in a buffer */
+    TRACE_PATTERN,              /* and the rule's was found: it ends at `end` */
+    TRACE_CANDIDATE,            /* holds: the rule is to be confirmed, on this packet or transaction */
+    TRACE_CONDITION,            /* op: in SECTION_OPS; value: what the packet has, where that is a number */
+    TRACE_BLOCK,                /* op: the block, which begins over these bytes */
+    TRACE_STEP,                 /* op; start and end: of what was found; value: what was read */
+    TRACE_LIMIT,                /* a limit ended the block */
+    TRACE_ENGINE,               /* op: in SECTION_ENGINES; holds: enum engine_trace */
+    TRACE_MATCH,
+    TRACE_FATE,                 /* holds: enum match_fate */
+};
+enum header_part { HEADER_PROTO, HEADER_DPORT, HEADER_SPORT, HEADER_DST, HEADER_SRC, HEADER_APP, HEADER_MAX };
+enum engine_trace { ENGINE_TRACE_HOLDS, ENGINE_TRACE_NOT, ENGINE_TRACE_NEVER, ENGINE_TRACE_EARLY };
+enum match_fate { FATE_ALERT, FATE_NO_ALERT, FATE_THRESHOLD, FATE_SUPPRESSED, FATE_TOO_MANY };
+enum { TRACE_EXCERPT = 64 };
+
+typedef struct trace_row {
+    uint64_t ordinal, flow, ts; /* of the entry; ordinal 0: a pseudo-packet */
+    uint64_t tx;                /* NO_TX for none */
+    uint64_t offset;            /* of the bytes at work in the whole of their buffer */
+    uint64_t value;
+    uint32_t rule;              /* compiled */
+    uint32_t op;
+    uint32_t length;            /* of the bytes at work */
+    uint32_t start, end;        /* in them; NOTHING for nowhere */
+    uint32_t excerpt_at;        /* where the excerpt starts in them */
+    uint16_t buffer;            /* enum buffer, or of the application layers; BUFFER_STREAM for the raw stream */
+    uint8_t kind, holds, to_client, progress, excerpt_length, reserved;
+    uint8_t excerpt[TRACE_EXCERPT];
+} trace_row_t;
+_Static_assert(sizeof(trace_row_t) == 144, "no padding");
+enum { BUFFER_STREAM = 0xffff };
+
+typedef struct trace {
+    trace_row_t *rows;
+    uint32_t used, room;
+    uint64_t lost;
+    uint32_t plan;              /* the rule that is followed, as loaded */
+    uint32_t reserved;
+    trace_row_t here;           /* what the rows of the entry at work have in common */
+} trace_t;
+
 typedef struct match_scratch {  /* one per worker and rule set */
     void *hyperscan;            /* hs_scratch_t * */
     void *match_data;           /* pcre2_match_data * */
@@ -549,6 +596,7 @@ typedef struct match_scratch {  /* one per worker and rule set */
     uint32_t steps;             /* taken by the block at work, held against step_limit */
     uint32_t cursor;            /* where the step before ended: what relative means */
     uint32_t give_up;           /* no further occurrence can help this block */
+    trace_t *trace;             /* NULL unless somebody asks why */
     uint32_t scanning[2];       /* databases of the latest two scans, by scans & 1 */
     uint64_t scans;             /* buffers given to Hyperscan */
     uint64_t scanned;           /* their bytes */

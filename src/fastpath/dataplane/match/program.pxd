@@ -331,6 +331,25 @@ cdef extern from "match/program.h" nogil:
         xbits_t *xbits
         void (*wait)(void *worker) noexcept nogil
 
+    enum:
+        TRACE_ENTRY, TRACE_HEADER, TRACE_SCAN, TRACE_PATTERN, TRACE_CANDIDATE, TRACE_CONDITION, TRACE_BLOCK, TRACE_STEP
+        TRACE_LIMIT, TRACE_ENGINE, TRACE_MATCH, TRACE_FATE, TRACE_EXCERPT, BUFFER_STREAM
+    enum:
+        HEADER_PROTO, HEADER_DPORT, HEADER_SPORT, HEADER_DST, HEADER_SRC, HEADER_APP, HEADER_MAX
+    enum:
+        ENGINE_TRACE_EARLY, FATE_ALERT, FATE_NO_ALERT, FATE_THRESHOLD, FATE_SUPPRESSED, FATE_TOO_MANY
+    ctypedef struct trace_row_t:
+        uint64_t ordinal, flow, ts, tx, offset, value
+        uint32_t rule, op, length, start, end, excerpt_at
+        uint16_t buffer
+        uint8_t kind, holds, to_client, progress, excerpt_length
+        uint8_t excerpt[64]
+    ctypedef struct trace_t:
+        trace_row_t *rows
+        uint32_t used, room
+        uint64_t lost
+        uint32_t plan
+        trace_row_t here
     ctypedef struct match_scratch_t:
         void *hyperscan
         void *match_data
@@ -358,6 +377,7 @@ cdef extern from "match/program.h" nogil:
         tx_t *view_tx
         uint32_t view_buffer, view_index, view_chain, view_state, view_known
         uint32_t steps, cursor, give_up
+        trace_t *trace
         uint32_t scanning[2]
         uint64_t scans, scanned, limits_hit
         shared_t *shared

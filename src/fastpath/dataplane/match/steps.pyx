@@ -10,9 +10,11 @@ from fastpath.dataplane.match.bytes cimport (
 )
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.records cimport file_holds, clock_holds, dataset_holds, interface_holds, size_holds, value_holds
+from fastpath.dataplane.match.trace cimport trace_block, trace_limit, trace_step
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ERROR_NOMATCH, pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
 )
+from fastpath.dataplane.threads cimport rarely
 
 cdef extern from * nogil:
     """
@@ -132,6 +134,8 @@ cdef inline bint fails(match_scratch_t *scratch, bint settled) noexcept nogil:
 cdef bint block_holds(const ruleset_t *rules, match_scratch_t *scratch, uint32_t block, const uint8_t *data,
                       uint32_t length) noexcept nogil:
     scratch.steps = scratch.cursor = scratch.give_up = 0
+    if rarely(scratch.trace != NULL):
+        trace_block(rules, scratch, block, data, length)
     return steps_hold(rules, scratch, rules.ops + block + 1, data, length)
 
 
@@ -152,6 +156,8 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
         if scratch.steps == rules.header.step_limit:
             scratch.limits_hit += 1
             scratch.give_up = True
+            if rarely(scratch.trace != NULL):
+                trace_limit(scratch)
             return False
         if op.code == OP_CONTENT:
             content = <const content_op_t *> op
@@ -159,6 +165,9 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
             resume = 0
             while True:
                 found = content_at(rules, content, scratch, data, length, before, resume)
+                if rarely(scratch.trace != NULL):
+                    trace_step(rules, scratch, op, data, length, before, NOTHING if found < 0 else <uint32_t> found,
+                               NOTHING if found < 0 else <uint32_t> found + content.length, (found >= 0) != (op.flags & NEGATED))
                 if op.flags & NEGATED:
                     if found >= 0:
                         if op.flags & CONTENT_ALONE:
@@ -190,6 +199,11 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 status = pcre2_match(<const pcre2_code *> rules.expressions[pcre.expression], data + before, length - before,
                                      resume - before, 0, <pcre2_match_data *> scratch.match_data,
                                      <pcre2_match_context *> scratch.match_context)
+                if rarely(scratch.trace != NULL):
+                    ends = pcre2_get_ovector_pointer(<pcre2_match_data *> scratch.match_data)
+                    trace_step(rules, scratch, op, data, length, before, NOTHING if status < 0 else before + <uint32_t> ends[0],
+                               NOTHING if status < 0 else before + <uint32_t> ends[1],
+                               status >= 0 if not op.flags & NEGATED else status == PCRE2_ERROR_NOMATCH)
                 if status < 0 and status != PCRE2_ERROR_NOMATCH:
                     scratch.limits_hit += 1
                     return fails(scratch, settled)
@@ -209,10 +223,13 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 if scratch.give_up:
                     return False
         elif op.code == OP_BASE64:
+            if rarely(scratch.trace != NULL):
+                trace_step(rules, scratch, op, data, length, scratch.cursor, scratch.cursor, length, True)
             if base64_holds(rules, <const base64_op_t *> op, scratch, data, length):
                 return True
             return fails(scratch, settled)
         else:
+            before = scratch.cursor
             if op.code == OP_BYTE_TEST:
                 holds = byte_test_holds(<const byte_op_t *> op, scratch, data, length)
             elif op.code == OP_BYTE_JUMP:
@@ -235,6 +252,8 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 holds = clock_holds(<const plain_op_t *> op, data, length, scratch.now)
             else:
                 holds = file_holds(rules, <const file_op_t *> op, data, length)
+            if rarely(scratch.trace != NULL):
+                trace_step(rules, scratch, op, data, length, before, NOTHING, NOTHING, holds)
             if not holds:
                 return fails(scratch, settled)
         op += 1

@@ -13,8 +13,10 @@ from fastpath.dataplane.match.header cimport TCP, UDP
 from fastpath.dataplane.match.prefilter cimport prefilter_tx
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.steps cimport block_holds
+from fastpath.dataplane.match.trace cimport trace_engine, trace_tx
 from fastpath.dataplane.match.transforms cimport buffer_view
 from fastpath.dataplane.pool cimport pool_give, pool_resize, pool_take
+from fastpath.dataplane.threads cimport rarely
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
 cdef enum held:                 # of an engine
@@ -155,6 +157,8 @@ cdef bint rule_on_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
             continue
         if progress < engine.progress:
             passed = passed or engine.flags & ENGINE_FAST != 0
+            if rarely(scratch.trace != NULL):
+                trace_engine(rules, scratch, rule.engines + i, ENGINE_TRACE_EARLY)
             done = False
             break
         over = progress > engine.progress
@@ -167,6 +171,8 @@ cdef bint rule_on_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
             result = event_holds(tx, engine.event, over)
         else:
             result = buffer_holds(rules, scratch, tx, direction, engine, over)
+        if rarely(scratch.trace != NULL):
+            trace_engine(rules, scratch, rule.engines + i, result)
         if engine.flags & ENGINE_FILE:
             state |= STORED_FILE
         if result == HOLDS:
@@ -275,6 +281,8 @@ cdef void inspect_transactions(const ruleset_t *rules, match_scratch_t *scratch,
     while tx != NULL:
         if not tx.flags & (done | TX_NO_INSPECTION):
             scratch.view_known = False
+            if rarely(scratch.trace != NULL):
+                trace_tx(scratch, tx, direction)
             inspect_tx(rules, scratch, burst, meta, flow, tx, direction, now)
             tx.inspected[direction] = tx.progress[direction]
             tx.flags &= <uint16_t> ~TX_NEW

@@ -53,7 +53,7 @@ def _digests(kind: Literal["md5", "sha1", "sha256"], length: int) -> None:
         negated = text.startswith("!")
         path = Path(draft.folder) / text[negated:].strip()
         try:
-            lines = path.read_bytes().decode("latin-1").splitlines()
+            lines = draft.datasets.lines(path)
         except OSError as error:
             raise RuleError(at + negated, f"the list {path} cannot be read: {error.strerror}") from None
         found = set()
