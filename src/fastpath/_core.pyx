@@ -393,7 +393,7 @@ cdef class DataPlane:
 
     def inspect(self, Source source not None, verdicts not None):
         """Inspects all packets of a source that is whole (a batch). verdicts: a contiguous, writeable array of rows.VERDICT, one
-        element a packet (the caller has checked that)."""
+        element a packet (the caller has checked that). Gives how many alerts wait to be taken."""
         cdef uint32_t done = 1
         cdef Py_buffer view         # a typed memoryview would read the dtype anew in every call
         self._start_threads()
@@ -408,6 +408,7 @@ cdef class DataPlane:
                 self.engine.verdicts_room = 0
         finally:
             PyBuffer_Release(&view)
+        return self.engine.rows.alerts.used
 
     def tick(self, uint64_t now):
         """Moves engine time on to `now` (ns): what has timed out ends. Time never goes back."""

@@ -312,10 +312,11 @@ class Engine:
 
     def _inspect(self, batch: PacketBatch, linktype: int, port: int | None, out: np.ndarray) -> Verdicts:
         plane, run = self._live()
-        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns(), batch.wirelens)
-        plane.inspect(source, out)
+        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
+                                    time.time_ns() if batch.stamps is None else 0, batch.wirelens)
+        waiting = plane.inspect(source, out)
         source.close()
-        alerts = run.hold(plane.alerts()) if np.count_nonzero(out["alerts"]) else None
+        alerts = run.hold(plane.alerts()) if waiting else None
         if plane.next_ordinal - self._taken > TAKE:
             self._take(plane, run)
             self._taken = plane.next_ordinal
