@@ -202,7 +202,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                     write_alert_context(engine, worker, meta, match.tx, rank, alerts)
                 if engine.keep_payloads:
                     write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts,
-                                      flow != NULL and flow.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
+                                      flow != NULL and meta.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
             alerts += 1
             if flow != NULL:
                 flow.flags |= FLOW_ALERTED
