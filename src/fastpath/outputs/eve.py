@@ -367,7 +367,7 @@ class EveWriter:
 
 def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> dict[str, Any]:
     alert: dict[str, Any] = {
-        "action": "blocked" if action else "allowed", "gid": signature.gid, "signature_id": signature.sid, "rev": signature.rev,
+        "action": "blocked" if action or signature.action.startswith("reject") else "allowed", "gid": signature.gid, "signature_id": signature.sid, "rev": signature.rev,
         "signature": signature.msg, "category": signature.category, "severity": signature.severity,
     }
     if signature.target and "src_ip" in event:
