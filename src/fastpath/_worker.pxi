@@ -208,7 +208,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                     write_alert_context(engine, worker, meta, match.tx, rank, alerts)
                 if engine.keep_payloads:
                     write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts,
-                                      flow != NULL and flow.key.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
+                                      flow != NULL and meta.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
             alerts += 1
             if flow != NULL:
                 flow.flags |= FLOW_ALERTED
@@ -224,8 +224,12 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 flow.rule = match.rule
     if n and worker.rows.alerts.used > written:
         match = &worker.scratch.matches[n - 1]
-        conclude_alerts(worker, written, reject, ALERT_DROPPED if verdict.action >= ACTION_DROP
-                        else ALERT_PASSED if match.kind == KIND_PASS and not match.flags & MATCH_ALERT else ALERT_ALERTED)
+        if verdict.action >= ACTION_DROP:
+            conclude_alerts(worker, written, reject, ALERT_DROPPED)
+        elif match.kind == KIND_PASS and not match.flags & MATCH_ALERT:
+            conclude_alerts(worker, written, reject, ALERT_PASSED)
+        else:
+            conclude_alerts(worker, written, reject, ALERT_ALERTED)
     verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
 
 

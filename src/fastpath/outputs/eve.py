@@ -17,8 +17,8 @@ import numpy as np
 
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
-from fastpath.outputs.eve_app import AppRows, app_proto
 from fastpath.outputs.community_id import WITH_PORTS, identify
+from fastpath.outputs.eve_app import AppRows, app_proto
 from fastpath.outputs.protocols import PROTOCOLS
 
 #: Event types of the application layers.
@@ -367,7 +367,7 @@ class EveWriter:
 
 def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> dict[str, Any]:
     alert: dict[str, Any] = {
-        "action": "blocked" if action else "allowed", "gid": signature.gid, "signature_id": signature.sid, "rev": signature.rev,
+        "action": "blocked" if action or signature.action.startswith("reject") else "allowed", "gid": signature.gid, "signature_id": signature.sid, "rev": signature.rev,
         "signature": signature.msg, "category": signature.category, "severity": signature.severity,
     }
     if signature.target and "src_ip" in event:
