@@ -391,8 +391,8 @@ cdef class DataPlane:
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
                       for i in range(engine.throughput.used)]
-        lost = (engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost + engine.packets.lost
-                + engine.kept.lost)
+        lost = (engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.runs.lost
+                + engine.packets.lost + engine.kept.lost)
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
             "ledger": ledger, "flows": flows, "device": device,
