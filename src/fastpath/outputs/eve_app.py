@@ -66,7 +66,7 @@ class AppRows:
 
     def __init__(self, batch: Batch):
         self.rows: np.ndarray = batch.rows["apps"]
-        self._bytes: bytes = batch.rows["app_bytes"]
+        self._bytes: bytes = batch.rows.get("app_bytes", b"")
         self._of_alert: dict[int, dict[tuple[int, int, int, int], int]] = {}
 
     def record(self, i: int) -> dict[str, Any]:
