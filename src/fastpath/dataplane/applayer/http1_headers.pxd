@@ -8,7 +8,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_RESPONSE_FIELD_MISSING_COLON, HTTP1_RESPONSE_HEADER_INVALID, HTTP1_RESPONSE_TOO_MANY_HEADERS, app_context_t,
 )
 from fastpath.dataplane.applayer.http1_state cimport (
-    HEADER_TEXT_MAX, HEADERS_MAX, HTTP1_INVALID_HEADER, HTTP1_UNPARSEABLE, REPETITIONS_MAX, bytes_of, header_t, http1_tx_t,
+    HEADER_TEXT_MAX, HEADERS_MAX, HTTP1_INVALID_HEADER, HTTP1_UNPARSEABLE, REPETITIONS_MAX, bytes_of, header_t, is_named, http1_tx_t,
     is_blank, is_token, lower, message_t, same, span_t,
 )
 from fastpath.dataplane.applayer.transaction cimport tx_event
@@ -27,7 +27,7 @@ cdef inline header_t *find_header(const message_t *message, const char *name, ui
     cdef header_t *header
     for i in range(message.header_count):
         header = header_at(message, i)
-        if same(bytes_of(&message.text, header.name), header.name.length, name, length):
+        if is_named(bytes_of(&message.text, header.name), header.name.length, name, length):
             return header
     return NULL
 

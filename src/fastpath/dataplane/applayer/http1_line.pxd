@@ -364,8 +364,8 @@ cdef inline bint find_host(app_context_t *context, http1_tx_t *tx) noexcept nogi
 
 
 cdef inline bint looks_like_response(const uint8_t *data, uint32_t length) noexcept nogil:
-    """As browsers have it: "HTTP" in any case, behind any blanks."""
-    while length and is_space(data[0]):
+    """As browsers have it: "HTTP" in any case, behind any blanks and NULs."""
+    while length and (data[0] == 0 or is_space(data[0])):
         data += 1
         length -= 1
     return length >= 4 and lower(data[0]) == 104 and lower(data[1]) == 116 and lower(data[2]) == 116 and lower(data[3]) == 112

@@ -258,7 +258,7 @@ cdef inline uint32_t response_body_determine(app_context_t *context, http1_t *ht
             http.side[TO_SERVER].status = SIDE_OPEN
         if tx.status != 407:
             http.yields = True
-    if tx.status == 101:
+    if tx.status == 101 and length == NULL and transfer == NULL:
         side.state = RESPONSE_FINALIZE
         set_inflaters(context, side)
         upgrade(context, http)

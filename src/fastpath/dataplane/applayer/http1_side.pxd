@@ -12,11 +12,11 @@ from fastpath.dataplane.applayer.http1_headers cimport read_header
 from fastpath.dataplane.applayer.http1_inflate cimport finish_inflaters, inflate_bytes
 from fastpath.dataplane.applayer.http1_state cimport (
     CODING_NONE, CODING_UNKNOWN, FIELD_MAX, HEADER_TEXT_MAX, HTTP1_INVALID_FOLDING, STEP_ERROR, STEP_HOLD, STEP_MORE, STEP_ON,
-    digit_of, http1_tx_t, is_blank, message_t, side_t, without_end,
+    PROTOCOL_1_1, digit_of, http1_tx_t, is_blank, message_t, side_t, without_end,
 )
 from fastpath.dataplane.applayer.transaction cimport tx_event, tx_progress
 from fastpath.dataplane.pool cimport bytes_append, bytes_free
-from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
 
 
 # ---- lines ----
@@ -81,6 +81,10 @@ cdef inline bint add_raw(app_context_t *context, message_t *message, const uint8
             and bytes_append(context.pool, ACCOUNT_APPLAYER, &message.raw, data, length))
 
 
+cdef inline bint is_folding(uint8_t c) noexcept nogil:
+    return c == 0 or is_blank(c)
+
+
 cdef inline bint flush_header(app_context_t *context, side_t *side, uint32_t direction) noexcept nogil:
     """The header that was kept, as it might have gone on, is over."""
     if side.header.length == 0:
@@ -93,16 +97,26 @@ cdef inline bint flush_header(app_context_t *context, side_t *side, uint32_t dir
 
 cdef inline bint header_line(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data,
                              uint32_t length) noexcept nogil:
-    """A line of a header block, with its end. What begins with a blank goes on with the header before."""
+    """A line of a header block, with its end. What begins with a blank or NUL goes on with the header before, unless in a response
+    of HTTP/1.1 it is a header by its looks."""
     cdef http1_tx_t *tx = side.tx
     if not add_raw(context, &tx.side[direction], data, length):
         return False
     length = without_end(data, length)
-    if length == 0 or not is_blank(data[0]):
+    if length == 0 or not is_folding(data[0]):
         if not flush_header(context, side, direction):
             return False
-        if side.at < side.length and not is_blank(side.data[side.at]):
+        if side.at < side.length and not is_folding(side.data[side.at]):
             return read_header(context, tx, direction, data, length)
+    elif (direction == TO_CLIENT and side.header.length and tx.side[TO_CLIENT].protocol == PROTOCOL_1_1
+          and memchr(data, 58, length) != NULL and memchr(side.header.data, 58, side.header.length) != NULL):
+        if not tx.flags & HTTP1_INVALID_FOLDING:
+            tx.flags |= HTTP1_INVALID_FOLDING
+            tx_event(&tx.head, HTTP1_INVALID_RESPONSE_FIELD_FOLDING)
+        if not flush_header(context, side, direction):
+            return False
+        data += 1
+        length -= 1
     elif side.header.length == 0 and not tx.flags & HTTP1_INVALID_FOLDING:
         tx.flags |= HTTP1_INVALID_FOLDING
         tx_event(&tx.head, HTTP1_INVALID_REQUEST_FIELD_FOLDING if direction == TO_SERVER

@@ -187,12 +187,31 @@ cdef inline int64_t index_of(const uint8_t *data, uint32_t length, const uint8_t
     return -1
 
 
+cdef inline uint32_t begins_with(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
+    """How many bytes of data are this text, in any case and whatever NULs stand in between; 0 for none."""
+    cdef uint32_t i, at = 0
+    for i in range(size):
+        while at < length and data[at] == 0:
+            at += 1
+        if at == length or not same(data + at, 1, text + i, 1):
+            return 0
+        at += 1
+    return at
+
+
+cdef inline bint is_named(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
+    """Is data this text, as browsers compare the names of headers: in any case, NULs left out?"""
+    cdef uint32_t at = begins_with(data, length, text, size)
+    while at and at < length and data[at] == 0:
+        at += 1
+    return at and at == length
+
+
 cdef inline int64_t index_of_caseless(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
+    """NULs in data are left out."""
     cdef uint32_t i
-    if size > length:
-        return -1
-    for i in range(length - size + 1):
-        if same(data + i, size, text, size):
+    for i in range(length):
+        if begins_with(data + i, length - i, text, size):
             return i
     return -1
 
