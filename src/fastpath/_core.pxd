@@ -1,7 +1,8 @@
 # The door of the data plane: the engine's memory, the ingest loop and the worker loop. The one module that knows the order
 # of the stages.
 #
-# Ingest fills a slot with one burst (rx, decode, defrag, decap, steer); every worker walks through every slot and takes the entries
+# Ingest fills a slot with one burst (rx, decode, defrag, decap, steer); every worker walks through every slot and takes the
+# entries
 # of its own buckets; when all have passed, the slot retires: rows are merged, verdicts become runs. With one worker all of
 # this is one thread and two slots, one ahead of the other.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t

@@ -215,7 +215,8 @@ cdef class DataPlane:
         for i in range(engine.buckets):
             if open_bucket(&engine.bucket[i], &engine.flow, i):
                 raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
-            for account, name in ((ACCOUNT_STREAM, "stream"), (ACCOUNT_REASSEMBLY, "reassembly"), (ACCOUNT_APPLAYER, "app_layer")):
+            for account, name in ((ACCOUNT_STREAM, "stream"), (ACCOUNT_REASSEMBLY, "reassembly"), (ACCOUNT_APPLAYER,
+                                                                                                   "app_layer")):
                 engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
             engine.bucket[i].sink = take_flow
             engine.bucket[i].owner = &engine.worker[i % engine.workers]
@@ -367,7 +368,8 @@ cdef class DataPlane:
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
     def trace(self, Trace trace):
-        """Notes what becomes of the trace's rule, of the Database that was loaded last, from now on; None for no more. With one worker:
+        """Notes what becomes of the trace's rule, of the Database that was loaded last, from now on; None for no more. With
+        one worker:
         RuntimeError for more."""
         cdef Scratch scratch
         if self.engine.workers > 1:
@@ -469,7 +471,8 @@ cdef class DataPlane:
                  "events": take(&self.engine.rows.events, row_types.EVENT),
                  "packets": take(&self.engine.packets, row_types.PACKET),
                  "apps": take(&self.engine.rows.apps, row_types.APP),
-                 "app_bytes": self.engine.rows.bytes.data[:self.engine.rows.bytes.length] if self.engine.rows.bytes.length else b""}
+                 "app_bytes": (self.engine.rows.bytes.data[:self.engine.rows.bytes.length]
+                               if self.engine.rows.bytes.length else b"")}
         self.engine.rows.bytes.length = 0
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))

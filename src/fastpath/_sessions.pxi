@@ -1,7 +1,8 @@
 # sessions: what stream and the application layer make of an entry before the rules see it, and what they have to say after. Part
 # of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
 
-cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t direction) noexcept nogil:
+cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry,
+                      uint32_t direction) noexcept nogil:
     """Hands on what a direction of the stream has for its room. If it is recognised and the other spoke first, that one is fed
     before."""
     cdef const uint8_t *data
@@ -168,7 +169,8 @@ cdef void open_windows(engine_t *engine, worker_t *worker, const packet_meta_t *
 
 # ---- what transactions have to say ----
 
-cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t kind, uint64_t tx, uint32_t direction) noexcept nogil:
+cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t kind, uint64_t tx,
+                          uint32_t direction) noexcept nogil:
     """A row about the session of worker.context, now."""
     cdef app_row_t *row = begin_app_row(worker.rows, worker.order, worker.number, worker.context.flow, kind)
     if row != NULL:

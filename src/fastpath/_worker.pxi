@@ -119,7 +119,8 @@ cdef void conclude_alerts(worker_t *worker, uint32_t first, uint8_t reject, uint
         row.reject = reject
 
 
-cdef uint32_t write_stream(engine_t *engine, writer_t *writer, const flow_t *flow, uint32_t direction, bint pseudo) noexcept nogil:
+cdef uint32_t write_stream(engine_t *engine, writer_t *writer, const flow_t *flow, uint32_t direction,
+                           bint pseudo) noexcept nogil:
     """What is held of a direction, as an array: bytes, and between them numbers, of bytes that are missing. How many bytes."""
     cdef uint64_t at = held_from(flow, direction), start
     cdef const uint8_t *data
@@ -305,7 +306,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if flow != NULL:
         if meta.proto == TCP and not meta.flags & PM_QUOTED:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
-            if told & STREAM_REJECTED and engine.inline_mode:
+            if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
                 slot.eventful[worker.number] = 1
             if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != POLICY_IGNORE:
@@ -330,7 +331,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             worker.match_sampled_ns += clock_ns() - started
     if flow != NULL:
         if engine.sessions and not meta.flags & PM_QUOTED:
-            settle_session(engine, worker, meta, flow, slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
+            settle_session(engine, worker, meta, flow,
+                           slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
         if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)):
             ask_for_offload(engine, meta.bucket, flow, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):

@@ -50,7 +50,7 @@ def test_a_session_ages_out_and_the_flow_is_inspected_again(tmp_path):
 
 
 def test_tcp_control_segments_always_reach_the_inspectors(tmp_path):
-    rule = 'alert tcp any any -> any 80 (content:"GET"; depth:3; bypass; sid:1;)\nalert tcp any any -> any any (flags:F+; sid:2;)'
+    rule = 'alert tcp any any -> any 80 (content:"GET"; dsize:3; bypass; sid:1;)\nalert tcp any any -> any any (flags:F+; sid:2;)'
     path = write_pcap(tmp_path / "a.pcap", conversation([(b"GET", b"200"), (b"more", b"and more")]))
     result = replay(path, rule, engine={"device": fp.Device(sessions=64)})
     assert sorted(result.alerts["sid"].tolist()) == [1, 2, 2]

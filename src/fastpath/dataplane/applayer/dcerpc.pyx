@@ -6,7 +6,8 @@ from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_bytes, read_le16, read_u8
 from fastpath.dataplane.applayer.dcerpc_wire cimport (
     PDU_ALTER_CONTEXT, PDU_ALTER_CONTEXT_RESP, PDU_BIND, PDU_BIND_ACK, PDU_FIRST_FRAGMENT, PDU_HEADER, PDU_REQUEST, PDU_RESPONSE,
-    PDU_UNKNOWN, add_interface, free_interfaces, interface_t, interfaces_t, pdu_t, put_uuid, read_16, read_interface, read_pdu, read_results, say_pdu_type, say_uuid, say_version,
+    PDU_UNKNOWN, add_interface, free_interfaces, interface_t, interfaces_t, pdu_t, put_uuid, read_16, read_interface, read_pdu,
+    read_results, say_pdu_type, say_uuid, say_version,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_key, say_text, say_uint, writer_t,
@@ -110,7 +111,8 @@ cdef uint8_t counterpart(uint8_t type) noexcept nogil:
 
 
 cdef dcerpc_tx_t *find_call(app_context_t *context, uint32_t direction, const pdu_t *pdu) noexcept nogil:
-    """The call of this number, whose other side fits and this one is still to come; a fragment behind the first may be more of the
+    """The call of this number, whose other side fits and this one is still to come; a fragment behind the first may be more of
+    the
     latest one."""
     cdef dcerpc_tx_t *tx = <dcerpc_tx_t *> context.app.first
     cdef dcerpc_tx_t *latest = NULL
@@ -441,7 +443,8 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *out) no
     if kind == LOG_TO_SERVER or state == NULL:
         return False
     # over UDP nothing tells that no answer will come
-    if kind == LOG_TO_CLIENT and context.flow.key.proto == UDP and not (is_complete(call, TO_SERVER) and is_complete(call, TO_CLIENT)):
+    if kind == LOG_TO_CLIENT and context.flow.key.proto == UDP and not (is_complete(call, TO_SERVER) and is_complete(call,
+                                                                                                                     TO_CLIENT)):
         return False
     put_key(writer, b"dcerpc")
     open_map(writer)

@@ -50,7 +50,8 @@ cdef inline void add_interface(pool_t *pool, interfaces_t *interfaces, const int
         if interfaces.count >= INTERFACES_MAX:
             return
         wanted = max(<uint32_t> 4, 2 * interfaces.room)
-        grown = pool_resize(pool, ACCOUNT_APPLAYER, interfaces.list, interfaces.room * sizeof(interface_t), wanted * sizeof(interface_t))
+        grown = pool_resize(pool, ACCOUNT_APPLAYER, interfaces.list, interfaces.room * sizeof(interface_t),
+                            wanted * sizeof(interface_t))
         if grown == NULL:
             return
         interfaces.list = <interface_t *> grown
@@ -154,8 +155,10 @@ cdef inline void put_number(writer_t *writer, uint32_t value) noexcept nogil:
 
 cdef inline void say_pdu_type(writer_t *writer, const char *key, uint8_t type) noexcept nogil:
     cdef const char **names = [
-        b"REQUEST", b"PING", b"RESPONSE", b"FAULT", b"WORKING", b"NOCALL", b"REJECT", b"ACK", b"CL_CANCEL", b"FACK", b"CANCEL_ACK",
-        b"BIND", b"BINDACK", b"BINDNAK", b"ALTER_CONTEXT", b"ALTER_CONTEXT_RESP", b"AUTH3", b"SHUTDOWN", b"CO_CANCEL", b"ORPHANED", b"RTS"]
+        b"REQUEST", b"PING", b"RESPONSE", b"FAULT", b"WORKING", b"NOCALL", b"REJECT", b"ACK", b"CL_CANCEL", b"FACK",
+        b"CANCEL_ACK",
+        b"BIND", b"BINDACK", b"BINDNAK", b"ALTER_CONTEXT", b"ALTER_CONTEXT_RESP", b"AUTH3", b"SHUTDOWN", b"CO_CANCEL",
+        b"ORPHANED", b"RTS"]
     put_key(writer, key)
     if type <= PDU_LAST:
         put_text(writer, names[type])

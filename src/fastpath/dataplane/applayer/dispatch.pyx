@@ -25,7 +25,7 @@ cdef enum:
 # ---- setting up ----
 
 cdef void open_table(app_table_t *table, settings) except *:
-    cdef uint32_t number, i
+    cdef uint32_t number
     memset(table, 0, sizeof(app_table_t))
     describe_rooms(table.room)
     default_settings(&table.config)

@@ -184,7 +184,7 @@ cdef inline uint32_t check_message(const message_t *message, bint response, uint
     cdef uint32_t at = DNS_HEADER, i, status
     cdef uint32_t records = be16(message.data + 6) + be16(message.data + 8) if response else 0
     flags[0] = 0
-    for i in range(be16(message.data + 4)):
+    for i in range(be16(message.data + 4)):  # no-cython-lint
         status = read_name(message, at, message.length, &name, &at)
         if status != DNS_READ:
             return status
@@ -192,7 +192,7 @@ cdef inline uint32_t check_message(const message_t *message, bint response, uint
         if message.length - at < 4:
             return DNS_SHORT
         at += 4
-    for i in range(records):
+    for i in range(records):  # no-cython-lint
         status = read_record(message, at, &name, &record)
         if status != DNS_READ:
             return status

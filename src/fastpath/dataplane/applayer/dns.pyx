@@ -1,7 +1,7 @@
 """DNS over UDP and TCP: every message is a transaction of its own, in one direction (RFC 1035; Suricata 7 guide, "DNS")."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.msgpack cimport (
@@ -218,7 +218,7 @@ cdef uint32_t dns_buffer(app_context_t *context, tx_t *tx, uint32_t direction, u
         if index < dns.walked or dns.walked == 0:
             dns.walked = 0
             dns.walked_at = DNS_HEADER
-        for i in range(dns.walked, index):
+        for i in range(dns.walked, index):  # no-cython-lint
             read_name(&message, dns.walked_at, message.length, name, &at)
             dns.walked_at = at + 4
         dns.walked = index
@@ -360,7 +360,7 @@ cdef uint32_t say_records(writer_t *writer, const char *key, const message_t *me
     if key != NULL:
         put_key(writer, key)
         open_array(writer)
-    for i in range(count):
+    for i in range(count):  # no-cython-lint
         read_record(message, at, name, &record)
         if key != NULL:
             put_record(writer, message, &record, name)
@@ -379,7 +379,7 @@ cdef void say_grouped(writer_t *writer, const message_t *message, uint32_t start
     put_key(writer, b"grouped")
     open_map(writer)
     at = start
-    for i in range(count):
+    for i in range(count):  # no-cython-lint
         read_record(message, at, name, &record)
         at = record.end
         rrtype = record.rrtype
@@ -389,7 +389,7 @@ cdef void say_grouped(writer_t *writer, const message_t *message, uint32_t start
         put_key(writer, rrtype_name(rrtype))
         open_array(writer)
         inner = start
-        for j in range(count):
+        for j in range(count):  # no-cython-lint
             read_record(message, inner, name, &record)
             inner = record.end
             part = record.data
@@ -431,7 +431,7 @@ cdef bint log_request(writer_t *writer, const dns_tx_t *tx, uint32_t bits, bint 
         put_key(writer, b"query")
     if alert or queries > 1:
         open_array(writer)
-    for i in range(queries):
+    for i in range(queries):  # no-cython-lint
         read_name(&message, at, message.length, &name, &at)
         put_query(writer, tx, bits, &name, be16(message.data + at), not alert)
         at += 4

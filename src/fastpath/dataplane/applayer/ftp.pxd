@@ -90,7 +90,7 @@ cdef inline uint16_t eprt_argument(const uint8_t *line, uint32_t length) noexcep
     cdef scan_t scan = scan_over(line, length)
     cdef uint32_t i, port
     expect_text(&scan, b"EPRT", 4)
-    for i in range(3):
+    for i in range(3):  # no-cython-lint
         skip_past(&scan, b"|", 1)
     skip_blanks(&scan)
     port = scan_number(&scan, 65535)
@@ -105,7 +105,7 @@ cdef inline uint16_t pasv_reply(const uint8_t *line, uint32_t length) noexcept n
     cdef uint32_t i, high, low
     expect_text(&scan, b"227", 3)
     skip_past(&scan, b"(", 1)
-    for i in range(4):
+    for i in range(4):  # no-cython-lint
         scan_number(&scan, 0xffffffff)
         expect_text(&scan, b",", 1)
     skip_blanks(&scan)

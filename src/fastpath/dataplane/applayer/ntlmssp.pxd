@@ -102,7 +102,7 @@ cdef inline void take_ntlm(app_context_t *context, smb_tx_t *tx, const uint8_t *
 cdef inline bint take_ticket(app_context_t *context, smb_tx_t *tx, const cursor_t *token) noexcept nogil:
     """Realm and service of the ticket in an AP-REQ."""
     cdef cursor_t bytes = token[0]
-    cdef cursor_t body, oid, ticket, names, realm, inner
+    cdef cursor_t body, oid, ticket, names, realm
     cdef element_t name
     cdef uint8_t size[2]
     cdef uint32_t count = 0
@@ -124,7 +124,7 @@ cdef inline bint take_ticket(app_context_t *context, smb_tx_t *tx, const cursor_
     realm = part_of(&realm, DER_GENERAL_STRING)
     names = part_of(&ticket, DER_CONTEXT | 2)
     names = part_of(&names, DER_SEQUENCE)
-    inner = part_of(&names, DER_CONTEXT)                    # type of name
+    part_of(&names, DER_CONTEXT)                            # type of name
     names = part_of(&names, DER_CONTEXT | 1)
     names = part_of(&names, DER_SEQUENCE)
     if realm.failed or names.failed or body.failed:

@@ -313,7 +313,7 @@ cdef inline uint16_t dnp3_crc(const uint8_t *data, uint32_t length) noexcept nog
     cdef uint32_t i, bit
     for i in range(length):
         crc ^= data[i]
-        for bit in range(8):
+        for bit in range(8):  # no-cython-lint
             crc = crc >> 1 ^ 0xa6bc if crc & 1 else crc >> 1
     return <uint16_t> ~crc
 

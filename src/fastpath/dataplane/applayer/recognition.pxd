@@ -29,7 +29,7 @@ cdef struct recogniser_t:
     uint8_t pattern[2][2][80]   # rows of pattern_rows, by transport and direction
     uint32_t patterns[2][2]
     uint32_t depth[2][2]        # bytes that the longest pattern needs
-    uint32_t probed_depth[2][2] # and with a probe's word on it
+    uint32_t probed_depth[2][2]  # and with a probe's word on it
     hint_t hint[2][64]          # by transport
     uint32_t hints[2]
 

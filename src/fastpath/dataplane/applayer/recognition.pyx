@@ -7,7 +7,7 @@ from fastpath.dataplane.applayer.probes cimport (
     probe_dhcp, probe_dnp3, probe_enip, probe_http2, probe_ike, probe_krb5, probe_modbus, probe_mqtt, probe_nfs,
     probe_ntp, probe_pgsql, probe_quic, probe_rdp, probe_sip, probe_snmp, probe_telnet, probe_tftp,
 )
-from fastpath.dataplane.types cimport FLOW_REVERSED, TO_CLIENT, TO_SERVER
+from fastpath.dataplane.types cimport FLOW_REVERSED
 
 from fastpath.dataplane.applayer.tables import PROTOCOL_NUMBERS
 
@@ -29,7 +29,8 @@ cdef enum:
     UDP = 17
 
 
-ctypedef uint32_t (*probe_f)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil
+ctypedef uint32_t (*probe_f)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                             uint32_t hint) noexcept nogil
 
 
 # ---- setting up ----
@@ -212,7 +213,8 @@ cdef uint8_t try_probes(const recogniser_t *recogniser, const room_t *rooms, app
     cdef uint8_t other = app.seen[1 - direction]
     cdef bint source = False
     cdef const hint_t *by_other = NULL
-    cdef const hint_t *by_server = hint_of(recogniser, transport, server_port if server_port else context.flow.key.port[1 - client])
+    cdef const hint_t *by_server = hint_of(recogniser, transport,
+                                           server_port if server_port else context.flow.key.port[1 - client])
     cdef const hint_t *by_client = hint_of(recogniser, transport, context.flow.key.port[client])
     cdef uint8_t proto = ALPROTO_UNKNOWN
     if other != ALPROTO_UNKNOWN:

@@ -2,7 +2,7 @@
 #
 # A record of a NetBIOS session is read when it is whole, but for WRITE and READ, whose bytes are passed on as they come. Behind
 # a gap the next record is sought by its magic number.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastpath.dataplane.applayer.applayer cimport *

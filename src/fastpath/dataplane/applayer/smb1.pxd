@@ -20,7 +20,8 @@ from fastpath.dataplane.applayer.smb_state cimport (
     HEADER_ANY, HEADER_FID, HEADER_FRAGMENT, HEADER_GENERIC, HEADER_NAME, HEADER_OFFSET, HEADER_SHARE, HEADER_TREE, SMB_CREATE,
     SMB_GENERIC, SMB_NEGOTIATE, SMB_RENAME, SMB_SET_INFO, SMB_SETUP, SMB_TREE, TEXT_ANSWERED, TEXT_ASKED, TEXT_LM, TEXT_NAME,
     TEXT_OS, TEXT_SERVER_LM, TEXT_SERVER_OS, TEXT_TO, complete, drop_memo, fid_of, fid_t, file_memo, find_file, find_kind,
-    find_negotiate, find_smb, header_of, header_t, keep_at, keep_file, keep_memo, memo_at, memo_key, memo_key_t, memo_t, new_header,
+    find_negotiate, find_smb, header_of, header_t, keep_at, keep_file, keep_memo, memo_at, memo_key, memo_key_t, memo_t,
+    new_header,
     new_smb, note, record_t, set_narrow, set_status, set_text, smb_state_t, smb_tx_t, user_fid,
 )
 from fastpath.dataplane.applayer.transaction cimport tx_event
@@ -742,7 +743,8 @@ cdef inline bint answer_tree1(app_context_t *context, smb_state_t *state, const 
     return True
 
 
-cdef inline bint answer_create1(app_context_t *context, smb_state_t *state, const record_t *record, uint32_t offset) noexcept nogil:
+cdef inline bint answer_create1(app_context_t *context, smb_state_t *state, const record_t *record,
+                                uint32_t offset) noexcept nogil:
     cdef cursor_t cursor = words_of(record, offset)
     cdef header_t header = header_of(record, HEADER_GENERIC)
     cdef uint64_t times[4]

@@ -18,8 +18,10 @@ from fastpath.dataplane.applayer.smb_rpc cimport (
     take_question,
 )
 from fastpath.dataplane.applayer.smb_state cimport (
-    HEADER_ANY, HEADER_GENERIC, HEADER_NAME, HEADER_OFFSET, HEADER_SHARE, HEADER_TREE, SMB_CREATE, SMB_FILE, SMB_GENERIC, SMB_IOCTL,
-    SMB_NEGOTIATE, SMB_RENAME, SMB_SET_INFO, SMB_SETUP, SMB_TREE, TEXT_NAME, TEXT_TO, complete, drop_memo, fid_of, fid_t, file_memo,
+    HEADER_ANY, HEADER_GENERIC, HEADER_NAME, HEADER_OFFSET, HEADER_SHARE, HEADER_TREE, SMB_CREATE, SMB_FILE, SMB_GENERIC,
+    SMB_IOCTL,
+    SMB_NEGOTIATE, SMB_RENAME, SMB_SET_INFO, SMB_SETUP, SMB_TREE, TEXT_NAME, TEXT_TO, complete, drop_memo, fid_of, fid_t,
+    file_memo,
     find_file, find_kind, find_negotiate, find_smb, header_of, header_t, is_complete, keep_at, keep_file, memo_at, memo_key,
     memo_key_t, find_memo, memo_t, new_header, new_smb, note, record_t, set_narrow, set_status, set_text, smb_state_t, smb_tx_t,
 )

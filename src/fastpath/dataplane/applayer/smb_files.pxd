@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastpath.dataplane.applayer.applayer cimport SMB_FILE_OVERLAP, app_context_t
 from fastpath.dataplane.applayer.smb_rpc cimport is_rpc_pipe, looks_like_rpc
 from fastpath.dataplane.applayer.smb_state cimport (
-    HEADER_ANY, HEADER_SHARE, SMB_FILE, TEXT_NAME, TEXT_SHARE, complete, fid_t, file_memo, find_file, header_t, is_complete, keep_at,
+    HEADER_ANY, HEADER_SHARE, SMB_FILE, TEXT_NAME, TEXT_SHARE, complete, fid_t, file_memo, find_file, header_t, is_complete,
+    keep_at,
     keep_file, memo_at, memo_t, new_header, new_smb, note, record_t, set_text, smb_state_t, smb_tx_t,
 )
 from fastpath.dataplane.applayer.smb_track cimport track_close, track_piece

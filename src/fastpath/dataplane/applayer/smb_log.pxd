@@ -11,7 +11,8 @@ from fastpath.dataplane.applayer.msgpack cimport (
 )
 from fastpath.dataplane.applayer.smb_state cimport (
     SMB_CREATE, SMB_DCERPC, SMB_FILE, SMB_IOCTL, SMB_NEGOTIATE, SMB_RENAME, SMB_SET_INFO, SMB_SETUP, SMB_TREE, TEXT_ANSWERED,
-    TEXT_ASKED, TEXT_DOMAIN, TEXT_HOST, TEXT_LM, TEXT_NAME, TEXT_OS, TEXT_SERVER_LM, TEXT_SERVER_OS, TEXT_SHARE, TEXT_STUB, TEXT_TO,
+    TEXT_ASKED, TEXT_DOMAIN, TEXT_HOST, TEXT_LM, TEXT_NAME, TEXT_OS, TEXT_SERVER_LM, TEXT_SERVER_OS, TEXT_SHARE, TEXT_STUB,
+    TEXT_TO,
     fid_t, smb_state_t, smb_tx_t,
 )
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER, bytes_t

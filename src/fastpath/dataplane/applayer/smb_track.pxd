@@ -41,7 +41,8 @@ cdef inline void track_close(app_context_t *context, smb_tx_t *tx) noexcept nogi
     track.tracked = 0
 
 
-cdef inline void track_append(app_context_t *context, smb_tx_t *tx, const uint8_t *data, uint32_t length, bint gap) noexcept nogil:
+cdef inline void track_append(app_context_t *context, smb_tx_t *tx, const uint8_t *data, uint32_t length,
+                              bint gap) noexcept nogil:
     """To the file itself. `gap`: the bytes are not known."""
     cdef track_t *track = &tx.track
     if track.file != NULL and not track.truncated:

@@ -68,7 +68,8 @@ cdef inline bint is_sound(const element_t *element) noexcept nogil:
 
 
 cdef inline bint is_odd(const asn1_op_t *op, const element_t *element) noexcept nogil:
-    """What the rule looks for: too long; more unused bits than there are; a number in text that is longer than a decoder's room."""
+    """What the rule looks for: too long; more unused bits than there are; a number in text that is longer than a decoder's
+    room."""
     if op.flags & ASN1_OVERSIZE and element.length > op.oversize:
         return True
     if element.leading & (CLASS_BITS | CONSTRUCTED) or element.length == 0:

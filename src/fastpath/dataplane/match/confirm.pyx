@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_UNKNOWN, APP_EVENTS_MAX, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, app_t, tx_t,
+    ALPROTO_UNKNOWN, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, tx_t,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports

@@ -1,6 +1,7 @@
 """A compiled rule set in memory, and the working memory of one worker for it.
 
-A blob lies in aligned memory, its own or a mapped file, and every offset, index and operand in it is checked once, here; the stages that run it
+A blob lies in aligned memory, its own or a mapped file, and every offset, index and operand in it is checked once, here; the
+stages that run it
 check nothing again. What is wrong with a blob is said by a ValueError.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -15,7 +16,8 @@ from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
 from fastpath.dataplane.pcre2 cimport (
-    PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_CONFIG_VERSION, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
+    PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_CONFIG_VERSION, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED,
+    PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
     PCRE2_UNGREEDY, pcre2_code, pcre2_code_free, pcre2_compile, pcre2_config, pcre2_get_error_message, pcre2_jit_compile,
     pcre2_match_context, pcre2_match_context_create, pcre2_match_context_free, pcre2_match_data, pcre2_match_data_create,
     pcre2_match_data_free, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
@@ -82,7 +84,8 @@ def expression_error(bytes expression not None, uint32_t options):
 cdef class Database:
     """A compiled rule set, ready to match.
 
-    blob: what `fastpath.rules.compile` wrote: bytes or any buffer. Read-only memory that is aligned to 64 bytes is borrowed and kept
+    blob: what `fastpath.rules.compile` wrote: bytes or any buffer. Read-only memory that is aligned to 64 bytes is borrowed
+    and kept
     alive, and must not change meanwhile; all else is copied.
     names: flowbit names by number, kept for the engine to intern.
     Raises ValueError for a blob that is broken, of another version, or whose databases this Hyperscan does not accept.
@@ -257,7 +260,7 @@ cdef class Database:
 
     cdef check_apps(self):
         """What belongs to the application layers: prefilters, engines, chains of transforms."""
-        cdef uint32_t i, k
+        cdef uint32_t i
         cdef const app_rules_t *known
         cdef const transform_t *transform
         if self.count(SECTION_APPS) != 2 * ALPROTO_MAX:

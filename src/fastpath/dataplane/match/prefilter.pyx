@@ -137,7 +137,7 @@ cdef void add_iponly(const ruleset_t *rules, match_scratch_t *scratch, const pac
 cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
                uint32_t length) noexcept nogil:
     """Adds the rules whose pattern is in these bytes."""
-    cdef uint32_t i, k, first
+    cdef uint32_t i, k
     cdef span_t behind
     if patterns.database == NOTHING or length < patterns.shortest:
         return

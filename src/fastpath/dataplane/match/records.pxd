@@ -42,7 +42,8 @@ cdef inline int compared(const uint8_t *data, uint32_t length, const uint8_t *ot
     return order if order else <int> (length > other_length) - <int> (length < other_length)
 
 
-cdef inline bint dataset_holds(const ruleset_t *rules, const dataset_op_t *op, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline bint dataset_holds(const ruleset_t *rules, const dataset_op_t *op, const uint8_t *data,
+                               uint32_t length) noexcept nogil:
     """dataset, datarep: is the whole buffer an entry, with such a rank?"""
     cdef const uint32_t *entry = rules.lists + op.entries.first
     cdef uint32_t low = 0, high = op.entries.count // DATASET_ENTRY, middle, rank

@@ -1,4 +1,5 @@
-"""The steps of a block over the bytes of a buffer: contents, expressions and numbers, with backtracking, exactly as Suricata 7.0.10
+"""The steps of a block over the bytes of a buffer: contents, expressions and numbers, with backtracking, exactly as Suricata
+7.0.10
 takes them."""
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t

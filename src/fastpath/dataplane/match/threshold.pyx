@@ -172,7 +172,7 @@ cdef bint is_suppressed(const ruleset_t *rules, uint32_t at, const packet_meta_t
     """Is an address of the entry among those whose alerts are hidden?"""
     cdef const uint32_t *pair = rules.lists + at + 1
     cdef uint32_t i
-    for i in range(rules.lists[at]):
+    for i in range(rules.lists[at]):  # no-cython-lint
         if pair[0] != SUPPRESS_DST and in_set(rules, pair[1], meta, False):
             return True
         if pair[0] != SUPPRESS_SRC and in_set(rules, pair[1], meta, True):

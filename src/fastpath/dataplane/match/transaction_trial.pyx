@@ -2,7 +2,7 @@
 transactions forward. No engine, no parser."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport (
     TX_EVENTS_MAX, VIEW_NONE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t, view_t,

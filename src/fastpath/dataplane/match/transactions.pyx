@@ -1,12 +1,11 @@
 """The rules on transactions: each block of a rule is looked at when the transaction has come so far, and what has held is
 remembered until the last one holds."""
-from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_BODY, BUFFER_MANY, TX_DETECTED_TO_SERVER, TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_NONE, VIEW_READY, app_context_t,
-    app_t, file_t, room_t, tx_t, view_t,
+    BUFFER_BODY, BUFFER_MANY, TX_DETECTED_TO_SERVER, TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_READY, app_context_t,
+    file_t, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.confirm cimport rule_begins, rule_matched, windows_hold
 from fastpath.dataplane.match.header cimport TCP, UDP
@@ -135,7 +134,8 @@ cdef uint32_t buffer_holds(const ruleset_t *rules, match_scratch_t *scratch, tx_
 
 
 cdef bint rule_on_tx(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, const packet_meta_t *meta,
-                     flow_t *flow, tx_t *tx, uint32_t direction, uint32_t compiled, stored_t *stored, uint64_t now) noexcept nogil:
+                     flow_t *flow, tx_t *tx, uint32_t direction, uint32_t compiled, stored_t *stored,
+                     uint64_t now) noexcept nogil:
     """Goes on with a rule on a transaction (or, without `stored`, begins) as far as the transaction's progress allows.
 
     The engine of the fast pattern comes first; where it is not reached, or does not hold, nothing else is looked at."""

@@ -1,7 +1,7 @@
 """The buffers of transactions, and what transforms make of them, as Suricata 7.0.10 does (user guide, "Transformations")."""
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memchr, memcpy, memmove
+from libc.string cimport memchr, memcpy
 
 from fastpath.dataplane.applayer.applayer cimport (
     BUFFER_FILE_FACTS, VIEW_NONE, VIEW_READY, app_context_t, file_t, room_t, tx_t, view_t,

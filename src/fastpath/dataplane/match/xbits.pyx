@@ -9,7 +9,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastpath.dataplane.match.header cimport bytes_at
 from fastpath.dataplane.match.program cimport (
-    FLOWBITS_ISNOTSET, FLOWBITS_ISSET, FLOWBITS_SET, FLOWBITS_TOGGLE, XBITS_DST, XBITS_PAIR, xbit_t, xbits_op_t, xbits_t,
+    FLOWBITS_ISSET, FLOWBITS_SET, FLOWBITS_TOGGLE, XBITS_DST, XBITS_PAIR, xbit_t, xbits_op_t, xbits_t,
 )
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, packet_meta_t
 

@@ -29,6 +29,7 @@ def app_layer_protocol(draft: Draft, text: str, at: int) -> None:
 @keyword("app-layer-event", _FAMILY, note="events that the rooms raise")
 def app_layer_event(draft: Draft, text: str, at: int) -> None:
     proto, dot, name = text.lower().partition(".")
+    proto = "ike" if proto == "ikev2" else proto
     if not dot and text.lower().startswith("applayer_"):
         proto, name = "applayer", text.lower().removeprefix("applayer_")
     elif not dot or not name:
