@@ -1,7 +1,8 @@
 """Settings that decide what comes first and what becomes of packets that cannot be inspected."""
-import fastpath as fp
 from captures import tcp, udp
 from runs import replay
+
+import fastpath as fp
 
 
 def test_the_order_of_actions(capture):
