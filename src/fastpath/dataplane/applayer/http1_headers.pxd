@@ -8,7 +8,8 @@ from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_RESPONSE_FIELD_MISSING_COLON, HTTP1_RESPONSE_HEADER_INVALID, HTTP1_RESPONSE_TOO_MANY_HEADERS, app_context_t,
 )
 from fastpath.dataplane.applayer.http1_state cimport (
-    HEADER_TEXT_MAX, HEADERS_MAX, HTTP1_INVALID_HEADER, HTTP1_UNPARSEABLE, REPETITIONS_MAX, bytes_of, header_t, is_named, http1_tx_t,
+    HEADER_TEXT_MAX, HEADERS_MAX, HTTP1_INVALID_HEADER, HTTP1_UNPARSEABLE, REPETITIONS_MAX, bytes_of, header_t, is_named,
+    http1_tx_t,
     is_blank, is_token, lower, message_t, same, span_t,
 )
 from fastpath.dataplane.applayer.transaction cimport tx_event

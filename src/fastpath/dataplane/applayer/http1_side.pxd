@@ -97,7 +97,8 @@ cdef inline bint flush_header(app_context_t *context, side_t *side, uint32_t dir
 
 cdef inline bint header_line(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data,
                              uint32_t length) noexcept nogil:
-    """A line of a header block, with its end. What begins with a blank or NUL goes on with the header before, unless in a response
+    """A line of a header block, with its end. What begins with a blank or NUL goes on with the header before, unless in a
+    response
     of HTTP/1.1 it is a header by its looks."""
     cdef http1_tx_t *tx = side.tx
     if not add_raw(context, &tx.side[direction], data, length):
