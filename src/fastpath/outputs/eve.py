@@ -17,7 +17,7 @@ import numpy as np
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
 from fastpath.outputs.eve_app import AppRows, app_proto
-from fastpath.outputs.community_id import WITH_PORTS, identify
+from fastpath.control.community_id import WITH_PORTS, identify
 from fastpath.outputs.protocols import PROTOCOLS
 
 #: Event types of the application layers.
