@@ -16,9 +16,10 @@ from fastpath.control.columns import Captures, address_text
 from fastpath.control.community_id import WITH_PORTS, identify
 from fastpath.dataplane import rows
 from fastpath.dataplane.applayer.tables import APP_BUFFERS, PROTOCOL_NUMBERS
-from fastpath.dataplane.match.trace import ENGINES, FATES, HEADERHEADER_PARTS, KINDS, Trace
+from fastpath.dataplane.match.trace import ENGINES, FATES, HEADER_PARTS, KINDS, Trace
 from fastpath.rules import program as p
-from fastpath.rules.compile import compile_blob
+from fastpath.rules.compile import compile_blob, merged
+from fastpath.rules.fastpattern import choose, choose_in, chosen_block
 from fastpath.rules.plan import Block, Flowbits, Flowint, RulePlan, Xbits
 from fastpath.rules.spelling import quoted, spelled
 
@@ -29,6 +30,7 @@ OPEN = 64
 #: Flows that are remembered. What ends a flow is told after it, so that all of a capture's wait for its end.
 FLOWS = 200_000
 NO_TX = 2**64 - 1
+STREAM = 0xffff     # BUFFER_STREAM of program.h
 
 STAGES = ("header", "fast pattern", "condition", "step", "matched")
 
@@ -139,16 +141,27 @@ class FlowStory:
 
 
 @dataclass(slots=True)
+class Needed:
+    """A rule that the rule depends on, and how often it matched."""
+    gid: int
+    sid: int
+    msg: str
+    matches: int
+
+
+@dataclass(slots=True)
 class Why:
-    """The answer. near: flows whose header the rule accepts, those that matched or came furthest first. far: of the others, how many
-    flows failed at which part of the header."""
+    """The answer. near: flows in which the rule was confirmed on some packet or transaction, or, where there is none, those whose
+    header it accepts; those that matched or came furthest first. far: of the others, how many flows failed at "fast pattern" or at
+    which part of the header."""
     gid: int
     sid: int
     rev: int
     msg: str
     rule: str
-    needs: list[str]                # rules that were run beside it: "gid:sid msg"
+    needs: list[Needed]             # rules that were run beside it
     pattern: str                    # the fast pattern, "" for none
+    on_transactions: bool           # it looks at transactions, rather than packets
     limits: list[str]               # its thresholds
     near: list[FlowStory]
     far: dict[str, int]
@@ -216,7 +229,7 @@ def needed(plan: RulePlan, plans: Sequence[RulePlan], acts: bool) -> list[RulePl
 # ---- what a blob says of the rule ----
 
 _BUFFERS = ({number: name for name, number in p.BUFFERS.items()} | {number: name for name, (number, _) in APP_BUFFERS.items()}
-            | {0xffff: "raw stream"})
+            | {STREAM: "raw stream"})
 
 
 def _section(blob: bytes, name: str) -> np.ndarray:
@@ -244,9 +257,8 @@ def _groups_with(blob: bytes, compiled: set[int]) -> set[int]:
 class Gatherer:
     """Takes rows and keeps the story of each flow."""
 
-    def __init__(self, blob: bytes, plan: int, origins: dict[int, object], captures: Captures, only: str | None):
-        self.captures, self.only = captures, only
-        self.origins = origins
+    def __init__(self, blob: bytes, plan: int, origins: dict[int, object], captures: Captures):
+        self.captures, self.origins = captures, origins
         rules = _section(blob, "RULES")
         mine = {i for i, rule in enumerate(rules) if rule["plan"] == plan}
         self.in_transactions = any(int(rules[i]["engine_count"]) for i in mine)
@@ -258,6 +270,9 @@ class Gatherer:
                 self.engines[at] = _section(blob, "ENGINES")[at]
                 if self.engines[at]["kind"] != p.ENGINE_EVENT:
                     self.ops |= set(self._span_of(int(self.engines[at]["block"])))
+        self.watched = {int(one["buffer"]) for one in self.engines.values() if one["flags"] & p.ENGINE_FAST and one["kind"] == p.ENGINE_BUFFER}
+        if self.groups:
+            self.watched |= {p.BUFFERS["payload"], STREAM}
         self.stories: dict[int, FlowStory] = {}
         self.open: OrderedDict[tuple[int, int, bool], Attempt] = OrderedDict()
         self.attempt: Attempt | None = None     # at work
@@ -311,13 +326,16 @@ class Gatherer:
         self.attempt = self._begin(NO_TX)
 
     def _scan(self, row: Any) -> None:
+        self.scanning = int(row["buffer"]) in self.watched
+        if not self.scanning:       # for other rules
+            return
         attempt = self._at(row)
         attempt.scans.append(Scan(_BUFFERS.get(int(row["buffer"]), "?"), int(row["offset"]), int(row["length"]), None))
         del attempt.scans[:-OPEN]
 
     def _pattern(self, row: Any) -> None:
         scans = self._at(row).scans
-        if scans:
+        if scans and self.scanning:
             scans[-1].end, scans[-1].excerpt, scans[-1].excerpt_at = int(row["end"]), _excerpt(row), int(row["excerpt_at"])
 
     def _candidate(self, row: Any) -> None:
@@ -540,7 +558,7 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
     trace = Trace(database, at)
     plane = DataPlane(settings | {"workers": 1, "keep_packets": False, "keep_apps": False, "keep_bytes": ()})
     captures = Captures()
-    gatherer = Gatherer(blob, at, origins, captures, flow)
+    gatherer = Gatherer(blob, at, origins, captures)
 
     def taken() -> None:
         gatherer.take(trace.take())
@@ -557,10 +575,11 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
         plane.trace(trace)
         opened = open_captures(paths, bpf)
         _run(plane, opened, captures, taken, flushed, continuous)
+        matches = plane.stats()["rules"][2].tolist()
     finally:
         plane.close()
     gatherer.finish()
-    return _told(rules, plan, chosen, gatherer, flow, trace.lost)
+    return _told(plan, chosen, matches, gatherer, flow, trace.lost)
 
 
 def _run(plane: Any, opened: Any, captures: Captures, taken: Any, flushed: Any, continuous: bool) -> None:
@@ -588,24 +607,22 @@ def _run(plane: Any, opened: Any, captures: Captures, taken: Any, flushed: Any, 
     flushed()
 
 
-def _told(rules: Any, plan: RulePlan, chosen: Sequence[RulePlan], gatherer: Gatherer, flow: str | None, lost: int) -> Why:
-    from fastpath.rules.fastpattern import choose, choose_in, chosen_block
-    from fastpath.rules.compile import merged
+def _told(plan: RulePlan, chosen: Sequence[RulePlan], matches: Sequence[int], gatherer: Gatherer, flow: str | None, lost: int) -> Why:
     blocks = merged(plan.blocks)
     fast = chosen_block(blocks) if gatherer.in_transactions else None
     pattern = choose_in(blocks[fast]) if fast is not None else choose(blocks) if not gatherer.in_transactions else None
-    near, far = [], Counter[str]()
-    for story in gatherer.stories.values():
-        if flow is not None and story.community_id != flow:
-            continue
-        if flow is None and story.stage == "header" and not story.match_count:
-            far[story.best.header if story.best is not None else "header"] += 1
-        elif story.best is not None:
-            near.append(story)
-    near.sort(key=lambda story: (-bool(story.match_count), [-each for each in story.best.depth], story.best.ordinal))    # type: ignore[union-attr]
+    stories = [story for story in gatherer.stories.values() if story.best is not None and flow in (None, story.community_id)]
+    near = [story for story in stories if flow is not None or story.stage not in ("header", "fast pattern")]
+    near = near or [story for story in stories if story.stage == "fast pattern"]
+    told = {id(story) for story in near}
+    far = Counter(story.stage if story.stage != "header" else story.best.header     # type: ignore[union-attr]
+                  for story in stories if id(story) not in told)
+    near.sort(key=lambda story: (-any(match.fate == FATES[0] for match in story.matches), -bool(story.match_count),
+                                 [-each for each in story.best.depth], story.best.ordinal))    # type: ignore[union-attr]
     return Why(plan.gid, plan.sid, plan.rev, plan.msg, plan.text,
-               [f"{each.gid}:{each.sid} {each.msg}" for each in chosen if each is not plan],
+               [Needed(each.gid, each.sid, each.msg, matches[i]) for i, each in enumerate(chosen) if each is not plan],
                quoted(pattern.text) + (" nocase" if pattern.nocase else "") if pattern is not None else "",
+               gatherer.in_transactions and not gatherer.groups,
                [spelled(each) for each in (plan.threshold, plan.detection_filter) if each is not None]
                + [f"suppress:track {each.track}" for each in plan.suppressions] + ["noalert"] * plan.noalert,
                near, dict(far.most_common()), lost)

@@ -19,8 +19,8 @@ def print_why(out: Console, why: Why, most: int) -> None:
     """The answer: the rule, then each flow that came near it, `most` of them."""
     out.print(f"[bold]{why.gid}:{why.sid}:{why.rev}[/] {plain(why.msg)}", soft_wrap=True)
     out.print(f"[dim]{plain(why.rule, 2000)}[/]", soft_wrap=True)
-    for name in why.needs[:most]:
-        out.print(f"[dim]with[/]  {plain(name)}", soft_wrap=True)
+    for one in why.needs[:most]:
+        out.print(f"[dim]with[/]  {one.gid}:{one.sid} {plain(one.msg)} [dim]({one.matches:,} matches)[/]", soft_wrap=True)
     if len(why.needs) > most:
         out.print(f"[dim]with[/]  {len(why.needs) - most:,} rules more")
     if why.lost:
@@ -65,10 +65,12 @@ def attempt_lines(why: Why, attempt: Attempt) -> Iterator[str]:
         yield f"    header        {NO}  the {attempt.header} is another"
         return
     yield f"    header        {YES}"
-    if attempt.tx is None:
+    if attempt.tx is None and not why.on_transactions:
         yield f"    group         {YES if attempt.in_group else NO}  {attempt.group}" + (
-            "" if attempt.in_group else ": this rule is not asked of packets of this protocol, direction and port, but once a flow, "
-            "or of transactions")
+            "" if attempt.in_group else ": this rule is asked once a direction of a flow, by its addresses")
+    if attempt.tx is None and why.on_transactions and not attempt.confirmed:
+        yield f"    {NO} transaction of the flow came so far that this rule could be looked at"
+        return
     yield from _pattern_lines(why, attempt)
     if attempt.stage == "fast pattern":
         return

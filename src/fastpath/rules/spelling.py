@@ -4,9 +4,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 from .plan import (
-    Asn1,
     AppEvent,
     AppProtocol,
+    Asn1,
     Base64Decode,
     Bits,
     ByteExtract,
@@ -56,7 +56,7 @@ def spelled(part: object) -> str:
     if isinstance(part, Content):
         return _content(part)
     if isinstance(part, Pcre):
-        return f"pcre:{_not(part)}{quoted(b'/' + part.expression + b'/')} {part.options}".strip()
+        return f'pcre:{_not(part)}"/{part.expression.decode("latin-1")}/{part.options}"'
     if isinstance(part, ByteTest):
         return f"byte_test:{_not(part)}{part.nbytes},{part.op},{part.value},{part.offset}{_number(part)}"
     if isinstance(part, ByteJump):

@@ -241,13 +241,12 @@ cdef void trace_engine(const ruleset_t *rules, match_scratch_t *scratch, uint32_
         row.buffer = rules.engines[engine].buffer if rules.engines[engine].kind == ENGINE_BUFFER else BUFFER_STREAM
 
 
-cdef void trace_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx) noexcept nogil:
+cdef void trace_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled) noexcept nogil:
     cdef trace_row_t *row
     if follows(rules, scratch, compiled):
         row = new_row(scratch, TRACE_MATCH, 1)
         if row != NULL:
             row.rule = compiled
-            row.tx = tx
 
 
 cdef void trace_fate(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx, uint32_t fate) noexcept nogil:
