@@ -80,8 +80,7 @@ def test_plans_are_read_when_asked_for(rules, folder):
 
 def test_alerts_are_the_same(folder, tmp_path):
     import fastpath as fp
-    from fastpath.demo import rule_files
-    from fastpath.demo import story
+    from fastpath.demo import rule_files, story
     capture = str(Path(story.__file__).parent / "attack.pcap")
     digests = set()
     for _ in range(2):

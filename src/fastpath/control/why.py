@@ -543,7 +543,6 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
     that cannot be opened, and ValueError for standard input, which is read only once."""
     from fastpath._core import DataPlane
     from fastpath.control.captures import open_captures
-    from fastpath.control.signatures import Signatures
     from fastpath.dataplane.match.database import Database
     if "-" in map(str, paths):
         raise ValueError("standard input cannot be read a second time: name a file")

@@ -79,12 +79,12 @@ def attempt_lines(why: Why, attempt: Attempt) -> Iterator[str]:
     for look in attempt.looks:
         yield from _look_lines(look)
     if attempt.matched:
-        yield f"    [green]matched[/]"
+        yield "    [green]matched[/]"
 
 
 def _pattern_lines(why: Why, attempt: Attempt) -> Iterator[str]:
     if not why.pattern:
-        yield f"    fast pattern  [dim]none: the rule is looked at on its own[/]" + ("" if attempt.confirmed else f", and was not here")
+        yield "    fast pattern  [dim]none: the rule is looked at on its own[/]" + ("" if attempt.confirmed else ", and was not here")
         return
     found = [scan for scan in attempt.scans if scan.end is not None]
     if found:

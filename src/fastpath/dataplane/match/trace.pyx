@@ -1,5 +1,5 @@
 """What becomes of one rule, entry by entry and step by step: rows that `fastpath why` reads."""
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -17,14 +17,15 @@ import numpy as np
 
 #: struct trace_row of program.h
 ROW = np.dtype([("ordinal", "u8"), ("flow", "u8"), ("ts", "u8"), ("tx", "u8"), ("offset", "u8"), ("value", "u8"), ("rule", "u4"),
-                ("op", "u4"), ("length", "u4"), ("start", "u4"), ("end", "u4"), ("excerpt_at", "u4"), ("buffer", "u2"), ("kind", "u1"),
-                ("holds", "u1"), ("to_client", "u1"), ("progress", "u1"), ("excerpt_length", "u1"), ("reserved", "u1"),
+                ("op", "u4"), ("length", "u4"), ("start", "u4"), ("end", "u4"), ("excerpt_at", "u4"), ("buffer", "u2"),
+                ("kind", "u1"), ("holds", "u1"), ("to_client", "u1"), ("progress", "u1"), ("excerpt_length", "u1"), ("reserved", "u1"),
                 ("excerpt", "V64")])
 KINDS = ("entry", "header", "scan", "pattern", "candidate", "condition", "block", "step", "limit", "engine", "match", "fate")
 #: what of a header can fail, in the order in which it is looked at
 HEADER_PARTS = ("protocol", "destination port", "source port", "destination address", "source address", "application protocol")
 ENGINES = ("holds", "does not hold", "cannot hold any more", "not reached yet")
-FATES = ("alert", "no alert", "not yet: a threshold counts", "hidden by a threshold or suppression", "too many alerts of one packet")
+FATES = ("alert", "no alert", "not yet: a threshold counts", "hidden by a threshold or suppression",
+         "too many alerts of one packet")
 
 cdef enum:
     AHEAD = 16                  # bytes of an excerpt before what it is about
@@ -121,7 +122,8 @@ cdef void trace_tx(match_scratch_t *scratch, const tx_t *tx, uint32_t direction)
     scratch.trace.here.progress = tx.progress[direction] if tx != NULL else 0
 
 
-cdef void trace_scan(match_scratch_t *scratch, uint32_t buffer, const uint8_t *data, uint32_t length, uint64_t offset) noexcept nogil:
+cdef void trace_scan(match_scratch_t *scratch, uint32_t buffer, const uint8_t *data, uint32_t length,
+                     uint64_t offset) noexcept nogil:
     """The fast patterns are about to be looked for in these bytes."""
     cdef trace_row_t *row
     scratch.trace.here.buffer = <uint16_t> buffer
@@ -144,7 +146,6 @@ cdef int note_pattern(unsigned int pattern, unsigned long long start, unsigned l
 cdef void trace_patterns(const ruleset_t *rules, match_scratch_t *scratch, uint32_t patterns, const uint8_t *data,
                          uint32_t length) noexcept nogil:
     """Scans once more, for the places."""
-    cdef const pattern_set_t *known = NULL
     cdef trace_t *trace = scratch.trace
     cdef trace_row_t *row
     cdef span_t behind
@@ -249,7 +250,8 @@ cdef void trace_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t
             row.rule = compiled
 
 
-cdef void trace_fate(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx, uint32_t fate) noexcept nogil:
+cdef void trace_fate(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx,
+                     uint32_t fate) noexcept nogil:
     """What became of a match."""
     cdef trace_row_t *row
     if follows(rules, scratch, compiled):
@@ -260,7 +262,10 @@ cdef void trace_fate(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
 
 
 cdef class Trace:
-    """Rows on one rule of a Database, for one worker. plan: the rule, as loaded. room: rows that are held until they are taken."""
+    """Rows on one rule of a Database, for one worker.
+
+    plan: the rule, as loaded. room: rows that are held until they are taken.
+    """
 
     def __cinit__(self, Database database not None, uint32_t plan, uint32_t room=1 << 16):
         if plan >= database.rules.header.plans:
