@@ -31,6 +31,9 @@ cdef enum:
     PSEUDO_MAX = 80             # bytes of a pseudo-packet: its headers
     SAMPLE = 16                 # of so many bursts one has its match stage timed entry by entry
 
+cdef enum exception_policy:
+    POLICY_IGNORE, POLICY_PASS_PACKET, POLICY_PASS_FLOW, POLICY_BYPASS, POLICY_DROP_PACKET, POLICY_DROP_FLOW, POLICY_REJECT
+
 cdef struct slot_t:
     burst_t burst
     steering_t steering
@@ -72,8 +75,11 @@ cdef struct engine_t:
     uint32_t workers, burst, buckets, packet_alert_max
     uint8_t inline_mode         # ips
     uint8_t malformed_action, memcap_action
+    uint8_t midstream_policy    # enum exception_policy
     bint keep_packets
     bint keep_apps              # rows of transactions, files and their anomalies
+    bint keep_payloads          # rows of the bytes that alerts are about
+    uint32_t payload_size       # of a stream: so many bytes at most
     bint sessions               # the application layer is looked at: there are rules, or such rows are wanted
     bint stopping
     bint checksums_auto

@@ -20,6 +20,9 @@ from fastpath.dataplane.applayer.expectations cimport (
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_close
+from fastpath.dataplane.applayer.msgpack cimport (
+    close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
+)
 from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
@@ -30,15 +33,16 @@ from fastpath.dataplane.device cimport (
 from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
-    rearm_flow, restart_flow, tick_bucket, timeout_of,
+    is_timed_out, rearm_flow, restart_flow, tick_bucket,
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
-    FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
-    MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+    FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
+    INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW,
+    MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
 from fastpath.dataplane.match.trace cimport Trace, trace_fate
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
@@ -67,6 +71,8 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 
 #: By stream_config_t.urgent.
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
+#: By enum exception_policy.
+EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
 
 cdef extern from "<stdlib.h>":
@@ -148,8 +154,11 @@ cdef class DataPlane:
                         | {"checksums": settings["checksums"] != "none"}
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
+        engine.keep_payloads = settings.get("keep_payloads", False)
+        engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
+        engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
         self._configure_stream(settings["stream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
         if engine.keep_apps:
@@ -233,7 +242,9 @@ cdef class DataPlane:
         config.passive = not (self.engine.inline_mode if settings["inline"] == "auto" else settings["inline"] == "yes")
         config.depth = settings["depth"]
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
-        config.midstream, config.async_oneside = settings["midstream"], settings["async_oneside"]
+        # a policy that lets nothing through picks nothing up
+        permissive = settings["midstream_policy"] in ("ignore", "pass-packet", "pass-flow")
+        config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
@@ -382,7 +393,7 @@ cdef class DataPlane:
 
     def inspect(self, Source source not None, verdicts not None):
         """Inspects all packets of a source that is whole (a batch). verdicts: a contiguous, writeable array of rows.VERDICT, one
-        element a packet (the caller has checked that)."""
+        element a packet (the caller has checked that). Gives how many alerts wait to be taken."""
         cdef uint32_t done = 1
         cdef Py_buffer view         # a typed memoryview would read the dtype anew in every call
         self._start_threads()
@@ -397,6 +408,7 @@ cdef class DataPlane:
                 self.engine.verdicts_room = 0
         finally:
             PyBuffer_Release(&view)
+        return self.engine.rows.alerts.used
 
     def tick(self, uint64_t now):
         """Moves engine time on to `now` (ns): what has timed out ends. Time never goes back."""

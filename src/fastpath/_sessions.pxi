@@ -2,8 +2,8 @@
 # of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
 
 cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t direction) noexcept nogil:
-    """Hands on what a direction of the stream has for its room. Where it is recognised and the other spoke first, the other is
-    fed before."""
+    """Hands on what a direction of the stream has for its room. If it is recognised and the other spoke first, that one is fed
+    before."""
     cdef const uint8_t *data
     cdef uint32_t length, used, supply, flags
     while True:
@@ -123,7 +123,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.key.proto == TCP:
         if (flow.more == NULL or flow.more.app == NULL) and not told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             return
-    elif flow.key.proto != UDP or payload == 0 and (flow.more == NULL or flow.more.app == NULL):
+    elif flow.key.proto != UDP:
         return
     if not enter_session(engine, worker, flow, pool, now):
         return
@@ -134,8 +134,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
             remember_expectations(engine, worker)
-    elif payload and feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload,
-                                   payload) & FEED_REVERSED:
+    elif feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload, payload) & FEED_REVERSED:
         turn_flow_round(flow, meta)
     inspection.context = context
     inspection.room = room_of(&engine.apps, context)

@@ -84,9 +84,9 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
         if flow == NULL:
             worker.flow_failed += 1
             return NULL
-    elif rarely(flow.last + timeout_of(&engine.flow, flow) <= now or begins_again(engine, flow, meta)):
+    elif rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
-                     END_TIMEOUT if flow.last + timeout_of(&engine.flow, flow) <= now else END_REUSE)
+                     END_TIMEOUT if is_timed_out(&engine.flow, flow, now) else END_REUSE)
     count_on_flow(&engine.flow, flow, meta, now)
     return flow
 
@@ -117,6 +117,47 @@ cdef void conclude_alerts(worker_t *worker, uint32_t first, uint8_t reject, uint
         row = <alert_row_t *>(worker.rows.alerts.rows + <size_t>i * worker.rows.alerts.size)
         row.verdict = verdict
         row.reject = reject
+
+
+cdef uint32_t write_stream(engine_t *engine, writer_t *writer, const flow_t *flow, uint32_t direction, bint pseudo) noexcept nogil:
+    """What is held of a direction, as an array: bytes, and between them numbers, of bytes that are missing. How many bytes."""
+    cdef uint64_t at = held_from(flow, direction), start
+    cdef const uint8_t *data
+    cdef uint32_t length, shown = 0
+    put_key(writer, b"stream")
+    open_array(writer)
+    while shown < engine.payload_size and held_bytes(&engine.stream, flow, direction, pseudo, at, &start, &data, &length):
+        if start > at:
+            put_uint(writer, start - at)
+        at = start + length
+        length = min(length, engine.payload_size - shown)
+        put_bytes(writer, data, length)
+        shown += length
+    close_nested(writer)
+    return shown
+
+
+cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *burst, uint32_t entry, const flow_t *flow,
+                            uint32_t rank, uint32_t index, bint stream) noexcept nogil:
+    """The bytes that an alert is about: what is held of the stream, the payload, and the packet."""
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef writer_t *writer
+    cdef app_row_t *row = begin_app_row(worker.rows, worker.order, worker.number, flow, APP_ROW_BYTES)
+    if row == NULL:
+        return
+    row.ordinal = 0 if meta.flags & PM_PSEUDO else worker.ordinal
+    row.ts = meta.ts
+    row.entry = <uint16_t>rank
+    row.code = <uint16_t>index
+    writer = &worker.rows.bytes
+    if stream:
+        write_stream(engine, writer, flow, meta.flags // PM_TO_CLIENT & 1, meta.flags & PM_PSEUDO != 0)
+    put_key(writer, b"payload")
+    put_bytes(writer, meta.frame + meta.payload, meta.payload_len)
+    say_uint(writer, b"linktype", meta.linktype)
+    put_key(writer, b"packet")
+    put_bytes(writer, meta.frame, meta.caplen)
+    end_app_row(worker.rows, True)
 
 
 cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
@@ -165,6 +206,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                     row.source = SOURCE_STREAM
                 if engine.keep_apps and match.tx != NULL:
                     write_alert_context(engine, worker, meta, match.tx, rank, alerts)
+                if engine.keep_payloads:
+                    write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts,
+                                      flow != NULL and meta.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
             alerts += 1
             if flow != NULL:
                 flow.flags |= FLOW_ALERTED
@@ -180,8 +224,12 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 flow.rule = match.rule
     if n and worker.rows.alerts.used > written:
         match = &worker.scratch.matches[n - 1]
-        conclude_alerts(worker, written, reject, ALERT_DROPPED if verdict.action >= ACTION_DROP
-                        else ALERT_PASSED if match.kind == KIND_PASS and not match.flags & MATCH_ALERT else ALERT_ALERTED)
+        if verdict.action >= ACTION_DROP:
+            conclude_alerts(worker, written, reject, ALERT_DROPPED)
+        elif match.kind == KIND_PASS and not match.flags & MATCH_ALERT:
+            conclude_alerts(worker, written, reject, ALERT_PASSED)
+        else:
+            conclude_alerts(worker, written, reject, ALERT_ALERTED)
     verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
 
 
@@ -218,6 +266,19 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
     return told
 
 
+cdef bint except_entry(verdict_t *verdict, flow_t *flow, uint8_t policy, uint8_t reason) noexcept nogil:
+    """An exception policy acts on an entry and, as it says, on its flow: the rules do not look at the entry any more."""
+    if policy == POLICY_PASS_FLOW or policy == POLICY_BYPASS:
+        flow.flags |= FLOW_PASS | FLOW_BYPASS * (policy == POLICY_BYPASS)
+    elif policy >= POLICY_DROP_PACKET:
+        raise_verdict(verdict, ACTION_DROP, reason, LEDGER_DROPPED, NO_RULE)
+        if policy != POLICY_DROP_PACKET:
+            flow.flags |= FLOW_DROP
+            flow.rule = NO_RULE
+            flow.reason = reason
+    return True
+
+
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
     """One entry on its way from flow to verdict."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
@@ -247,9 +308,12 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             if told & STREAM_REJECTED and engine.inline_mode:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
                 slot.eventful[worker.number] = 1
+            if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != POLICY_IGNORE:
+                slot.eventful[worker.number] = 1
+                decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
-            decided = hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)
+            decided = decided or hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
     if rarely(meta.events != NO_INDEX):

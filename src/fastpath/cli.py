@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 #: A last argument of one word that is a filter, not a capture.
 FILTERS = frozenset(("ip", "ip6", "tcp", "udp", "icmp", "icmp6", "arp", "rarp", "sctp", "igmp", "esp", "ah", "vlan", "mpls", "pppoes", "geneve"))
+#: What a filter of several words may begin with beside those.
+FILTER_WORDS = frozenset(("port", "portrange", "host", "net", "src", "dst", "not", "proto", "ether", "less", "greater", "gateway"))
 
 ABOUT = """The packet-inspection stage of a DPU, in software: captures in, verdicts out.
 
@@ -144,7 +146,7 @@ def replay(
         if test:
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
-        sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [])
+        sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
         with progress_bar() as progress:
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress)
@@ -162,9 +164,11 @@ def split_filter(captures: list[str], read: list[str]) -> tuple[list[str], str |
     """Captures, and the BPF filter if the last argument is one; with -r every argument belongs to the filter."""
     if read:
         return read, " ".join(captures) or None
-    if len(captures) > 1 and captures[-1] != "-" and not Path(captures[-1]).exists() and (
-            " " in captures[-1].strip() or captures[-1].strip() in FILTERS):
-        return captures[:-1], captures[-1]
+    for at in range(1, len(captures)):      # a filter of several words comes in one argument or in several
+        words = " ".join(captures[at:]).split()
+        if words[:1] and not any(one == "-" or Path(one).exists() for one in captures[at:]) and (
+                words[0] in FILTERS or len(words) > 1 and words[0] in FILTER_WORDS or " " in captures[-1].strip()):
+            return captures[:at], " ".join(words)
     return captures, None
 
 
@@ -218,8 +222,10 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
     try:
         for key, name, load in (("classification-file", "classifications", load_classifications),
                                 ("reference-config-file", "references", load_references)):
-            if settings.get(key) is not None:
+            if settings.get(key) is not None and Path(settings[key]).exists():
                 options[name] = load(settings[key])
+            elif settings.get(key) is not None:
+                errors.print(f"[yellow]{plain(settings[key], 300)}[/]: no such {key}; the stock one holds", soft_wrap=True)
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
@@ -237,7 +243,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
 
 
 def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode: str, parquet: Path | None, report: Path | None,
-               write: list[str]) -> list[Sink]:
+               write: list[str], settings: Config) -> list[Sink]:
     """The writers that the options ask for."""
     from fastpath.outputs.eve import EveWriter, Shows, check_events
     sinks: list[Sink] = []

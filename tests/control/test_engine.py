@@ -53,6 +53,7 @@ class Plane:
                 out[i]["alerts"], out[i]["rule"], out[i]["action"] = 1, 0, 2
                 self.waiting.append(alert(IT, ordinal=self.next_ordinal))
             self.next_ordinal += 1
+        return len(self.waiting)
 
     def tick(self, now):
         self.now = now

@@ -105,6 +105,10 @@ def action_order(text: str) -> tuple[str, ...]:
     return words
 
 
+EXCEPTION_POLICIES = ("auto", "ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
+exception_policy = one_of(*EXCEPTION_POLICIES)
+
+
 def networks(text: str) -> list[str]:
     """Addresses and networks: "[10.0.0.0/8, ::1]"."""
     found = [one.strip().strip("\"'") for one in text.strip().strip("[]").split(",")]
@@ -206,6 +210,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "flow-timeouts.icmp.established": seconds,
     "stream.memcap": size,
     "stream.midstream": boolean,
+    "stream.midstream-policy": exception_policy,
     "stream.async-oneside": boolean,
     "stream.inline": inline_mode,
     "stream.checksum-validation": boolean,
@@ -222,6 +227,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "stream.reassembly.urgent.policy": urgent_policy,
     "stream.reassembly.urgent.oob-limit-policy": urgent_policy,
     "action-order": action_order,
+    "exception-policy": exception_policy,
     "outputs.*.eve-log.ethernet": boolean,
     "outputs.*.eve-log.types.*.alert.payload": boolean,
     "outputs.*.eve-log.types.*.alert.payload-printable": boolean,
@@ -474,6 +480,13 @@ class Config:
             if key.startswith("outputs.") and ".eve-log." in key:
                 found.setdefault(key.rpartition(".")[2], value)
         return found
+
+    def midstream_policy(self, mode: str) -> str:
+        """What becomes of segments outside of sessions (guide: Exception Policies). Outside of ips mode nothing is dropped."""
+        policy = self.get("stream.midstream-policy", self["exception-policy"])
+        if policy == "auto":
+            return "ignore" if mode != "ips" or self["stream.midstream"] else "drop-flow"
+        return "ignore" if mode != "ips" and policy in ("drop-packet", "drop-flow", "reject") else policy
 
     def settings(self) -> dict[str, Any]:
         """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in

@@ -105,6 +105,7 @@ class Engine:
                      "device": device.settings() if device is not None else None}
         if checksums is not None:
             settings["checksums"] = checksums
+        settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
@@ -248,7 +249,8 @@ class Engine:
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
         plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
-                                            "keep_bytes": run.wants_bytes})
+                                            "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
+                                            "payload_size": run.payload_size})
         self._load(plane, run)
         return plane
 
@@ -339,10 +341,11 @@ class Engine:
 
     def _inspect(self, batch: PacketBatch, linktype: int, port: int | None, out: np.ndarray) -> Verdicts:
         plane, run = self._live()
-        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype, time.time_ns(), batch.wirelens)
-        plane.inspect(source, out)
+        source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
+                                    time.time_ns() if batch.stamps is None else 0, batch.wirelens)
+        waiting = plane.inspect(source, out)
         source.close()
-        alerts = run.hold(plane.alerts()) if np.count_nonzero(out["alerts"]) else None
+        alerts = run.hold(plane.alerts()) if waiting else None
         if plane.next_ordinal - self._taken > TAKE:
             self._take(plane, run)
             self._taken = plane.next_ordinal

@@ -62,8 +62,8 @@ class Batch:
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", or the bytes of packets
-    that "alerted" or were "dropped"."""
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the bytes of packets
+    that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
     def write(self, batch: Batch) -> None:
@@ -93,6 +93,15 @@ class Run:
     @property
     def wants_apps(self) -> bool:
         return any("apps" in sink.wants for sink in self.sinks)
+
+    @property
+    def wants_payloads(self) -> bool:
+        return any("payloads" in sink.wants for sink in self.sinks)
+
+    @property
+    def payload_size(self) -> int:
+        """Most bytes of a stream that an alert shows."""
+        return max((getattr(sink, "payload_size", 0) for sink in self.sinks), default=0)
 
     @property
     def wants_packets(self) -> bool:

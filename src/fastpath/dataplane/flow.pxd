@@ -17,6 +17,7 @@ from fastpath.dataplane.wire.load cimport be16
 
 cdef enum:
     WHEEL = 1024                # seconds; later timeouts are looked at again after that
+    SECOND = 1000000000
     ERSPAN_PROTOCOL = 0x88be
 
 cdef enum flow_class:
@@ -81,6 +82,12 @@ cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept
 
 cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow) noexcept nogil:
     return config.timeout[config.class_of[flow.key.proto]][flow.state]
+
+
+# Whether a flow is over at this time: whole seconds count, and there must be more of them than the timeout has.
+cdef inline bint is_timed_out(const flow_config_t *config, const flow_t *flow, uint64_t now) noexcept nogil:
+    cdef uint64_t due = flow.last + timeout_of(config, flow)
+    return due <= now and due // SECOND < now // SECOND
 
 
 cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_key_t *key) noexcept nogil:

@@ -30,7 +30,6 @@ cdef enum:
     FIRST_SLOTS = 4096
     LARGE_PAGE = 1 << 21
     MANY_FLOWS = 1024
-    SECOND = 1000000000
     WHEEL_HEAD = 1 << 31        # in wheel_prev: the first of a second's list; the low bits name the second
 
 
@@ -134,7 +133,7 @@ cdef void remove_slot(bucket_t *bucket, uint32_t flow) noexcept nogil:
 cdef void arm(bucket_t *bucket, uint32_t flow) noexcept nogil:
     """Into the wheel, at the first second at which the flow may time out."""
     cdef flow_t *it = &bucket.flows[flow - 1]
-    cdef uint64_t due = (it.last + timeout_of(bucket.config, it) + SECOND - 1) // SECOND
+    cdef uint64_t due = (it.last + timeout_of(bucket.config, it)) // SECOND + 1
     cdef uint32_t at, following
     if due <= bucket.second:
         due = bucket.second + 1
@@ -183,7 +182,7 @@ cdef void tick_bucket(bucket_t *bucket, uint64_t second, uint64_t ordinal, uint6
         while flow:
             it = &bucket.flows[flow - 1]
             following = it.wheel_next
-            if it.last + timeout_of(bucket.config, it) <= second * SECOND:
+            if is_timed_out(bucket.config, it, second * SECOND):
                 end_flow(bucket, flow, END_TIMEOUT, ordinal, order)
             else:
                 arm(bucket, flow)

@@ -151,7 +151,8 @@ cdef void open_window(rx_t *rx) noexcept nogil:
     """Makes the next window of a mapped file readable without faults, and gives back those behind, so that a capture of any
     size keeps a small resident set. Pages given back are still valid to read.
 
-    Asking for one page of each block lets the kernel map the whole block around it, which is cheaper than asking for all.
+    Asking for one page of each block lets the kernel map the whole block around it, which is cheaper than asking for all. To
+    read the file by windows into memory of our own was measured too: the copy costs 5 ns a small packet more than the pages.
     """
     cdef const uint8_t *start = rx.end
     cdef const uint8_t *end

@@ -16,7 +16,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
     STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_CLIENT, STREAM_FED_TO_SERVER, STREAM_IN,
-    STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP,
+    STREAM_MIDSTREAM, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP,
     URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
 )
 from fastpath.dataplane.tcp.window cimport raw_t
@@ -60,6 +60,12 @@ cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flo
 
 # The directions (STREAM_FED_*) in which a flow that ends still has bytes that were not handed on or not inspected.
 cdef uint32_t left_in_stream(const flow_t *flow) noexcept nogil
+
+# What is held of a direction, from `at` on: where the bytes begin (behind a hole, maybe), and how many; False for no more. To be
+# begun with held_from. Only what may be handed on already is shown.
+cdef uint64_t held_from(const flow_t *flow, uint32_t direction) noexcept nogil
+cdef bint held_bytes(const stream_config_t *config, const flow_t *flow, uint32_t direction, bint pseudo, uint64_t at,
+                     uint64_t *start, const uint8_t **data, uint32_t *length) noexcept nogil
 
 # Memory back; for the end of a flow, before release_more.
 cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil

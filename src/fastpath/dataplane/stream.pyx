@@ -167,6 +167,8 @@ cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *
     flow.tcp_flags[way.side] |= way.segment.flags
     if not way.segment.flags & TCP_ACK and way.segment.ack:
         raise_event(&way, EVENT_STREAM_PKT_BROKEN_ACK)
+    if not way.segment.flags & TCP_RST and way.segment.flags & (TCP_FIN | TCP_ACK):
+        way.result |= STREAM_MIDSTREAM
     if not state_none(&way):
         way.result |= STREAM_REJECTED
     return way.result
@@ -185,6 +187,30 @@ cdef bint renews_session(const stream_config_t *config, const flow_t *flow, cons
     if to_client == answer and be32(meta.frame + meta.l4 + TCP_SEQ_AT) == session.half[to_client].isn:
         return False            # once more the same one
     return flow.tcp_state >= TCP_LAST_ACK
+
+
+# ---- what is held ----
+
+cdef uint64_t held_from(const flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    return held_of(session).side[direction].base if session != NULL and session.held != NULL else 0
+
+
+cdef bint held_bytes(const stream_config_t *config, const flow_t *flow, uint32_t direction, bint pseudo, uint64_t at,
+                     uint64_t *start, const uint8_t **data, uint32_t *length) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef const run_t *run
+    cdef uint64_t edge
+    if session == NULL or session.held == NULL:
+        return False
+    run = run_at(&held_of(session).side[direction], at)
+    edge = handed_on_until(flow, session, direction, config.passive, pseudo)
+    if run == NULL or max(at, run.start) >= min(edge, run_end(run)):
+        return False
+    start[0] = max(at, run.start)
+    data[0] = run_bytes(run) + (start[0] - run.start)
+    length[0] = <uint32_t>(min(edge, run_end(run)) - start[0])
+    return True
 
 
 # ---- bytes for the application layer ----

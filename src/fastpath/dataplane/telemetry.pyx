@@ -126,10 +126,11 @@ cdef app_row_t *begin_app_row(rows_t *rows, uint64_t order, uint32_t worker, con
         return NULL
     row.kind = kind
     row.worker = <uint8_t>worker
-    row.key = flow_key_of(flow)
-    row.reversed = (flow.flags & FLOW_REVERSED) != 0
-    row.flow = flow_id_of(<uint32_t>hash_key(&row.key), flow.first_ordinal)
-    row.flow_start = flow.first_ts
+    if flow != NULL:
+        row.key = flow_key_of(flow)
+        row.reversed = (flow.flags & FLOW_REVERSED) != 0
+        row.flow = flow_id_of(<uint32_t>hash_key(&row.key), flow.first_ordinal)
+        row.flow_start = flow.first_ts
     row.offset = rows.bytes.start = rows.bytes.length
     rows.bytes.failed = False
     rows.bytes.depth = 0

@@ -160,7 +160,7 @@ cdef extern from "types.h" nogil:
         uint16_t reserved
 
     enum:
-        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT
+        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES
 
     ctypedef struct app_row_t:
         uint64_t ordinal, ts, flow, flow_start, tx, offset

@@ -6,6 +6,7 @@ are UTC. `flow_id` is fastpath's own. What fastpath does not know yet (the appli
 from __future__ import annotations
 
 import ipaddress
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -28,6 +29,8 @@ EVENTS = ("alert", "anomaly", "flow", "stats", *APP_EVENT_TYPES)
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
 SECOND = 1_000_000_000
+ETHERNET = 1
+LINKTYPES = {101: 12}       # as libpcap calls a bare IP packet, in Suricata's numbers
 
 #: How an inner packet was found, in Suricata's words where it has that tunnel.
 PACKET_SOURCES = {"": "wire/pcap", "ipip": "ipv4 tunnel", "6in4": "ipv4 tunnel", "4in6": "ipv6 tunnel", "6in6": "ipv6 tunnel",
@@ -56,6 +59,11 @@ def check_events(names: Iterable[str]) -> frozenset[str]:
 @lru_cache(4096)
 def _clock(second: int) -> str:
     return str(np.datetime64(second, "s"))
+
+
+def printable(raw: bytes) -> str:
+    """Bytes as `payload_printable` has them: a dot for what is neither printable nor the end of a line."""
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F or byte in (0x0A, 0x0D) else "." for byte in raw)
 
 
 def timestamp(ns: int) -> str:
@@ -126,6 +134,10 @@ class Shows:
     verdict: bool = False
     ethernet: bool = False
 
+    @property
+    def any_bytes(self) -> bool:
+        return self.payload or self.payload_printable or self.packet or self.ethernet
+
     @classmethod
     def of(cls, told: Mapping[str, Any], mode: str) -> Shows:
         """From Config.eve(); `verdict` is shown in ips mode unless that says no."""
@@ -143,8 +155,11 @@ class EveWriter:
     def __init__(self, out: IO[bytes], events: Iterable[str] = ("alert",), mode: str = "ids", seed: int = 0,
                  shows: Shows | None = None):
         self._shows = shows if shows is not None else Shows(verdict=mode == "ips")
+        self.payload_size = self._shows.payload_size
         self.events = check_events(events)
         self.wants = frozenset(("apps",)) if self.events - {"flow", "stats"} else frozenset()
+        if "alert" in self.events and self._shows.any_bytes:
+            self.wants |= {"payloads"}
         self.lines = 0
         self._out = out
         self._mode = mode
@@ -219,11 +234,33 @@ class EveWriter:
                 event |= app_proto(protocols)
                 event["direction"] = "to_client" if to_client else "to_server"
                 event["flow"] = _flow_so_far(event, size, packets, start, to_client)
+            if self._shows.any_bytes:
+                event |= self._bytes(apps.bytes_of(ordinal, entry, index, flow), depth, has_flow)
             if self._shows.verdict:
                 event["verdict"] = _verdict(verdict, reject, event.get("proto"), self._mode == "ips")
             if number is not None or batch.capture is not None:
                 event["pcap_filename"] = number[0].name if number is not None else batch.capture.name  # type: ignore[union-attr]
             yield event
+
+    def _bytes(self, found: dict[str, Any] | None, depth: int, in_flow: bool) -> dict[str, Any]:
+        """What an alert shows of the bytes that it is about."""
+        if found is None:
+            return {}
+        shows, fields = self._shows, {}
+        stream = b"".join(b"[%d bytes missing]" % one if isinstance(one, int) else one for one in found.get("stream", ()))
+        payload = stream or found["payload"]
+        packet = found["packet"]
+        if shows.ethernet and found["linktype"] == ETHERNET and not depth and len(packet) >= 12:
+            fields["ether"] = {"src_mac": packet[6:12].hex(":"), "dest_mac": packet[:6].hex(":")}
+        if payload and shows.payload:
+            fields["payload"] = b64encode(payload).decode()
+        if payload and shows.payload_printable:
+            fields["payload_printable"] = printable(payload)
+        if shows.payload or shows.payload_printable:
+            fields["stream"] = int("stream" in found)
+        if shows.packet:
+            fields |= {"packet": b64encode(packet).decode(), "packet_info": {"linktype": LINKTYPES.get(found["linktype"], found["linktype"])}}
+        return fields
 
     def _app_head(self, batch: Batch, row: np.ndarray, kind: str, to_client: bool) -> dict[str, Any]:
         """What every event of the application layers begins with: the packet at work, the end points of the flow."""
@@ -330,7 +367,7 @@ class EveWriter:
 
 def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> dict[str, Any]:
     alert: dict[str, Any] = {
-        "action": "blocked" if action else "allowed", "gid": signature.gid, "signature_id": signature.sid, "rev": signature.rev,
+        "action": "blocked" if action or signature.action.startswith("reject") else "allowed", "gid": signature.gid, "signature_id": signature.sid, "rev": signature.rev,
         "signature": signature.msg, "category": signature.category, "severity": signature.severity,
     }
     if signature.target and "src_ip" in event:

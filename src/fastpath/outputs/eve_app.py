@@ -15,10 +15,10 @@ from fastpath.control.result import Batch
 from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 
 #: enum app_row_kind
-EVENT, FILE, ANOMALY, ALERT = range(4)
+EVENT, FILE, ANOMALY, ALERT, BYTES = range(5)
 NO_TX = (1 << 64) - 1
 #: Protocols whose events EVE writes in capitals.
-CAPITALS = ("applayer", "smtp")
+CAPITALS = ("applayer", "http", "smtp", "tls")
 #: Number of a protocol -> its name in `app_proto`.
 APP_PROTOS = {number: name for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["bittorrent-dht"]: "bittorrent-dht"}
 #: Number of a protocol -> the type of its events.
@@ -66,8 +66,8 @@ class AppRows:
 
     def __init__(self, batch: Batch):
         self.rows: np.ndarray = batch.rows["apps"]
-        self._bytes: bytes = batch.rows["app_bytes"]
-        self._of_alert: dict[tuple[int, int, int, int], int] | None = None
+        self._bytes: bytes = batch.rows.get("app_bytes", b"")
+        self._of_alert: dict[int, dict[tuple[int, int, int, int], int]] = {}
 
     def record(self, i: int) -> dict[str, Any]:
         row = self.rows[i]
@@ -76,17 +76,28 @@ class AppRows:
 
     def of_alert(self, ordinal: int, entry: int, index: int, flow: int) -> tuple[int, dict[str, Any]] | None:
         """The transaction and the record that belong to an alert."""
-        if self._of_alert is None:
-            found = np.flatnonzero(self.rows["kind"] == ALERT)
+        i = self._row_of(ALERT, (ordinal, entry, index, flow))
+        return None if i is None else (int(self.rows["tx"][i]), self.record(i))
+
+    def bytes_of(self, ordinal: int, entry: int, index: int, flow: int) -> dict[str, Any] | None:
+        """The bytes that an alert is about: "payload", "packet", its "linktype", and "stream" where it is about one."""
+        i = self._row_of(BYTES, (ordinal, entry, index, flow))
+        if i is None:
+            return None
+        start = int(self.rows["offset"][i])
+        return _decode(self._bytes[start:start + int(self.rows["length"][i])])
+
+    def _row_of(self, kind: int, key: tuple[int, int, int, int]) -> int | None:
+        if kind not in self._of_alert:
+            found = np.flatnonzero(self.rows["kind"] == kind)
             names = ("ordinal", "entry", "code", "flow")
             keys = zip(*(self.rows[name][found].tolist() for name in names), strict=True)
-            self._of_alert = dict(zip(keys, found.tolist(), strict=True))
-        i = self._of_alert.get((ordinal, entry, index, flow))
-        return None if i is None else (int(self.rows["tx"][i]), self.record(i))
+            self._of_alert[kind] = dict(zip(keys, found.tolist(), strict=True))
+        return self._of_alert[kind].get(key)
 
     def events(self, kinds: frozenset[str], head: Callable[[np.ndarray, str, bool], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The events of these types. head(row, type, towards the client) makes the fields that come first."""
-        for i in np.flatnonzero(self.rows["kind"] != ALERT).tolist():
+        for i in np.flatnonzero(self.rows["kind"] < ALERT).tolist():
             row = self.rows[i]
             kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
             if kind == EVENT and EVENT_TYPES[proto] in kinds:
@@ -108,4 +119,6 @@ class AppRows:
                 if proto and of != "applayer":
                     event["app_proto"] = APP_PROTOS[proto]
                 layer = "proto_detect" if of == "applayer" else "proto_parser"
+                if of == "applayer":
+                    name = f"applayer_{name}"
                 yield event | {"anomaly": {"type": "applayer", "event": name.upper() if of in CAPITALS else name, "layer": layer}}

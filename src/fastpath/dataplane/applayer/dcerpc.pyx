@@ -6,7 +6,7 @@ from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_bytes, read_le16, read_u8
 from fastpath.dataplane.applayer.dcerpc_wire cimport (
     PDU_ALTER_CONTEXT, PDU_ALTER_CONTEXT_RESP, PDU_BIND, PDU_BIND_ACK, PDU_FIRST_FRAGMENT, PDU_HEADER, PDU_REQUEST, PDU_RESPONSE,
-    PDU_UNKNOWN, interface_t, pdu_t, put_uuid, read_16, read_interface, read_pdu, read_results, say_pdu_type, say_uuid, say_version,
+    PDU_UNKNOWN, add_interface, free_interfaces, interface_t, interfaces_t, pdu_t, put_uuid, read_16, read_interface, read_pdu, read_results, say_pdu_type, say_uuid, say_version,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_key, say_text, say_uint, writer_t,
@@ -33,8 +33,8 @@ cdef struct dcerpc_tx_t:
     bytes_t stub[2]
 
 cdef struct dcerpc_state_t:
-    bytes_t asked               # interface_t of the latest bind
-    bytes_t accepted            # of those, by the latest acknowledgment
+    interfaces_t asked          # by the latest bind
+    interfaces_t accepted       # of those, by the latest acknowledgment
     uint8_t minor               # version
     bint gap[2]
     bint had_gap[2]
@@ -110,10 +110,17 @@ cdef uint8_t counterpart(uint8_t type) noexcept nogil:
 
 
 cdef dcerpc_tx_t *find_call(app_context_t *context, uint32_t direction, const pdu_t *pdu) noexcept nogil:
+    """The call of this number, whose other side fits and this one is still to come; a fragment behind the first may be more of the
+    latest one."""
     cdef dcerpc_tx_t *tx = <dcerpc_tx_t *> context.app.first
-    while tx != NULL and not (tx.call == pdu.call and tx.type[1 - direction] == counterpart(pdu.type)):
+    cdef dcerpc_tx_t *latest = NULL
+    while tx != NULL:
+        if tx.call == pdu.call and tx.type[1 - direction] == counterpart(pdu.type):
+            if not is_complete(tx, direction):
+                return tx
+            latest = tx
         tx = next_call(tx)
-    return tx
+    return NULL if pdu.flags & PDU_FIRST_FRAGMENT else latest
 
 
 cdef void add_stub(app_context_t *context, dcerpc_tx_t *tx, uint32_t direction, const cursor_t *stub) noexcept nogil:
@@ -134,12 +141,12 @@ cdef bint take_bind(app_context_t *context, dcerpc_state_t *state, pdu_t *pdu) n
     read_bytes(&pdu.body, 3)
     if pdu.body.failed:
         return False
-    state.asked.length = 0
+    state.asked.count = 0
     for _i in range(count):
         if not read_interface(&pdu.body, pdu.little, &interface):
             return False
         interface.first = pdu.flags & PDU_FIRST_FRAGMENT
-        bytes_append(context.pool, ACCOUNT_APPLAYER, &state.asked, <uint8_t *> &interface, sizeof(interface))
+        add_interface(context.pool, &state.asked, &interface)
     tx = new_call(context, pdu.call)
     if tx != NULL:
         tx.type[TO_SERVER] = pdu.type
@@ -149,7 +156,7 @@ cdef bint take_bind(app_context_t *context, dcerpc_state_t *state, pdu_t *pdu) n
 
 
 cdef bint take_bind_ack(app_context_t *context, dcerpc_state_t *state, pdu_t *pdu) noexcept nogil:
-    cdef interface_t *asked = <interface_t *> state.asked.data
+    cdef interface_t *asked = state.asked.list
     cdef uint32_t count, i
     cdef cursor_t results
     cdef dcerpc_tx_t *tx
@@ -158,13 +165,13 @@ cdef bint take_bind_ack(app_context_t *context, dcerpc_state_t *state, pdu_t *pd
     read_bytes(&pdu.body, 24 * count)
     if pdu.body.failed:
         return False
-    state.accepted.length = 0
-    for i in range(min(count, <uint32_t> (state.asked.length // sizeof(interface_t)))):
+    state.accepted.count = 0
+    for i in range(min(count, state.asked.count)):
         asked[i].result = read_le16(&results)
         asked[i].answered = 1
         read_bytes(&results, 22)
         if asked[i].result == 0:
-            bytes_append(context.pool, ACCOUNT_APPLAYER, &state.accepted, <uint8_t *> &asked[i], sizeof(interface_t))
+            add_interface(context.pool, &state.accepted, &asked[i])
     tx = find_call(context, TO_CLIENT, pdu)
     if tx == NULL:
         tx = new_call(context, pdu.call)
@@ -351,8 +358,8 @@ cdef void free_state(app_context_t *context) noexcept nogil:
     cdef dcerpc_state_t *state = <dcerpc_state_t *> context.app.state
     if state == NULL:
         return
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &state.asked)
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &state.accepted)
+    free_interfaces(context.pool, &state.asked)
+    free_interfaces(context.pool, &state.accepted)
     pool_give(context.pool, ACCOUNT_APPLAYER, state, sizeof(dcerpc_state_t))
     context.app.state = NULL
 
@@ -370,9 +377,9 @@ cdef uint32_t show(view_t *view, const uint8_t *data, uint32_t length) noexcept 
 cdef uint32_t show_interface(app_context_t *context, const dcerpc_state_t *state, const dcerpc_tx_t *tx, uint32_t index,
                              view_t *view) noexcept nogil:
     """The index-th of those that the request may mean: accepted, and of its context."""
-    cdef const interface_t *accepted = <const interface_t *> state.accepted.data
+    cdef const interface_t *accepted = state.accepted.list
     cdef uint32_t i
-    for i in range(<uint32_t> (state.accepted.length // sizeof(interface_t))):
+    for i in range(state.accepted.count):
         if accepted[i].item != tx.item:
             continue
         if index == 0:
@@ -414,11 +421,11 @@ cdef void say_side(writer_t *writer, const dcerpc_tx_t *tx, uint32_t direction) 
 
 
 cdef void say_interfaces(writer_t *writer, const dcerpc_state_t *state) noexcept nogil:
-    cdef const interface_t *asked = <const interface_t *> state.asked.data
+    cdef const interface_t *asked = state.asked.list
     cdef uint32_t i
     put_key(writer, b"interfaces")
     open_array(writer)
-    for i in range(<uint32_t> (state.asked.length // sizeof(interface_t))):
+    for i in range(state.asked.count):
         open_map(writer)
         say_uuid(writer, b"uuid", asked[i].uuid)
         say_version(writer, b"version", asked[i].version, asked[i].minor)

@@ -6,6 +6,8 @@ from fastpath.dataplane.applayer.cursor cimport (
     cursor_left, cursor_over, cursor_t, read_be16, read_bytes, read_le16, read_u8, read_within,
 )
 from fastpath.dataplane.applayer.msgpack cimport put_text, put_key, writer_t
+from fastpath.dataplane.pool cimport pool_give, pool_resize
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, pool_t
 from fastpath.dataplane.wire.load cimport be16, be32, le16, le32
 
 cdef enum pdu_type:
@@ -34,6 +36,33 @@ cdef struct interface_t:        # that a bind asks for
     uint16_t item               # context id
     uint8_t answered
     uint8_t first               # asked for by a first fragment
+
+cdef struct interfaces_t:
+    interface_t *list
+    uint32_t count, room
+
+
+cdef inline void add_interface(pool_t *pool, interfaces_t *interfaces, const interface_t *interface) noexcept nogil:
+    """At most INTERFACES_MAX, and as many as memory allows."""
+    cdef uint32_t wanted
+    cdef void *grown
+    if interfaces.count == interfaces.room:
+        if interfaces.count >= INTERFACES_MAX:
+            return
+        wanted = max(<uint32_t> 4, 2 * interfaces.room)
+        grown = pool_resize(pool, ACCOUNT_APPLAYER, interfaces.list, interfaces.room * sizeof(interface_t), wanted * sizeof(interface_t))
+        if grown == NULL:
+            return
+        interfaces.list = <interface_t *> grown
+        interfaces.room = wanted
+    interfaces.list[interfaces.count] = interface[0]
+    interfaces.count += 1
+
+
+cdef inline void free_interfaces(pool_t *pool, interfaces_t *interfaces) noexcept nogil:
+    pool_give(pool, ACCOUNT_APPLAYER, interfaces.list, interfaces.room * sizeof(interface_t))
+    interfaces.list = NULL
+    interfaces.count = interfaces.room = 0
 
 
 cdef inline bint read_pdu(pdu_t *pdu, const uint8_t *data, uint32_t length) noexcept nogil:

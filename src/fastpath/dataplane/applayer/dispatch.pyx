@@ -295,7 +295,7 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         return result
     app.fed[direction] += length
-    if room.parse(context, direction, data, length, PARSE_START).status == PARSE_ERROR:
+    if length and room.parse(context, direction, data, length, PARSE_START).status == PARSE_ERROR:
         stop_session(app)
     return result
 

@@ -30,8 +30,9 @@ cdef inline void say_files(writer_t *writer, const file_t *file, uint64_t tx) no
 
 
 cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
-    """Hashes are those of whole files."""
-    cdef bint whole = file.state == FILE_CLOSED and not file.flags & FILE_HAS_GAPS
+    """Digests are those of what has no gap; of a file that was cut there is SHA-256 alone, as Suricata has it."""
+    cdef bint over = file.state != FILE_OPEN and not file.flags & FILE_HAS_GAPS
+    cdef bint whole = over and file.state == FILE_CLOSED
     say_bytes(writer, b"filename", file.name.data, file.name.length)
     say_bool(writer, b"gaps", file.flags & FILE_HAS_GAPS)
     say_text(writer, b"state", b"CLOSED" if file.state == FILE_CLOSED else b"ERROR" if file.state == FILE_ERROR
@@ -42,7 +43,7 @@ cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
     if whole and file.flags & FILE_SHA1:
         put_key(writer, b"sha1")
         put_hex(writer, file.sha1, 20, False)
-    if whole and file.flags & FILE_SHA256:
+    if over and file.flags & FILE_SHA256:
         put_key(writer, b"sha256")
         put_hex(writer, file.sha256, 32, False)
     say_bool(writer, b"stored", file.flags & FILE_STORED)

@@ -1,6 +1,5 @@
-# Whether bytes are the first ones of a protocol: one function each, for the protocols that have no room of their own or that
-# are told by more than a pattern. They stand in room_t.recognise and are asked where a pattern or a port makes their protocol
-# likely. RECOGNISED_MORE leaves it open.
+# Whether bytes are the first ones of a protocol: one function each, for the protocols that have no room of their own. They stand
+# in room_t.recognise and are asked where a pattern or a port makes their protocol likely. RECOGNISED_MORE leaves it open.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
@@ -15,7 +14,6 @@ cdef enum:
     DER_APPLICATION = 0x40
     DER_SEQUENCE = 0x30
     KRB5_RECORD_MAX = 16384
-    NBSS_MESSAGE = 0x00
     NFS_PROGRAM = 100003
     NTP_HEADER = 48
     NTP_AUTHENTICATOR = 20
@@ -28,50 +26,6 @@ cdef enum:
 
 cdef inline uint32_t yes_if(bint holds) noexcept nogil:
     return RECOGNISED_YES if holds else RECOGNISED_NO
-
-
-# ---- DCE/RPC (C706, chapter 12) ----
-
-cdef inline bint is_drep(const uint8_t *drep) noexcept nogil:
-    """A data representation label: integers and characters, floats, nothing in what is reserved."""
-    return drep[0] & 0xee == 0 and drep[1] <= 3
-
-
-cdef inline uint32_t probe_dcerpc(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                                  uint32_t hint) noexcept nogil:
-    cdef bint asks
-    if flags & PARSE_DATAGRAM:
-        if length < 80 or data[0] != 4 or data[3] & 0xfc or not is_drep(data + 4):
-            return RECOGNISED_NO
-        asks = data[1] in (0, 1, 4, 6, 7, 8)    # request, ping, cancel call and acknowledgments
-        if data[1] > 10:
-            return RECOGNISED_NO
-    else:
-        if length < 16 or data[0] != 5 or data[1] or not is_drep(data + 4):
-            return RECOGNISED_NO
-        asks = data[2] in (0, 11, 14, 16)       # request, bind, alter context, auth3
-    return RECOGNISED_YES if asks == (direction == TO_SERVER) else RECOGNISED_REVERSED
-
-
-# ---- SMB: NetBIOS session service (RFC 1002, section 4.3.1) ----
-
-cdef inline bint is_smb(const uint8_t *data, uint32_t length) noexcept nogil:
-    return length >= 8 and data[0] == NBSS_MESSAGE and data[4] >= 0xfd and memcmp(data + 5, b"SMB", 3) == 0
-
-
-cdef inline uint32_t probe_smb(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                               uint32_t hint) noexcept nogil:
-    cdef uint32_t size
-    if length < 36:
-        return RECOGNISED_MORE
-    if is_smb(data, length):
-        return RECOGNISED_YES
-    size = be24(data + 1)
-    if data[0] in (0x81, 0x82, 0x83, 0x84, 0x85):       # a session is asked for first
-        if length >= size + 12:
-            return yes_if(is_smb(data + 4 + size, length - 4 - size))
-        return RECOGNISED_MORE if size < 256 else RECOGNISED_NO
-    return RECOGNISED_NO
 
 
 # ---- Kerberos (RFC 4120, sections 5.4 and 7.2.2) ----

@@ -1,4 +1,4 @@
-/* How protocols are recognised: bytes at a fixed place, and probing functions by port. One row each; recognition.pyx reads them. */
+/* How protocols are recognised: bytes at a fixed place, and probing functions by port. One row each; see recognition.pxd. */
 #ifndef FASTPATH_RECOGNITION_H
 #define FASTPATH_RECOGNITION_H
 

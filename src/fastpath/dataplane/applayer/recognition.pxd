@@ -36,7 +36,7 @@ cdef struct recogniser_t:
 # Reads the lists for the protocols that are on. `settings`: of dispatch (tcp_ports, udp_ports, and *_source_ports).
 cdef void open_recogniser(recogniser_t *recogniser, const app_config_t *config, settings) except *
 
-# Sets room_t.recognise of the protocols that have no room, and of those that are recognised here.
+# Sets room_t.recognise of the protocols that have no room.
 cdef void describe_probes(room_t *rooms) noexcept nogil
 
 # What the bytes are; ALPROTO_UNKNOWN while nobody knows: app_t.tried says whether more bytes could change that. `server_port`:

@@ -4,8 +4,8 @@ from libc.string cimport memcmp, memset
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.probes cimport (
-    probe_dcerpc, probe_dhcp, probe_dnp3, probe_enip, probe_http2, probe_ike, probe_krb5, probe_modbus, probe_mqtt, probe_nfs,
-    probe_ntp, probe_pgsql, probe_quic, probe_rdp, probe_sip, probe_smb, probe_snmp, probe_telnet, probe_tftp,
+    probe_dhcp, probe_dnp3, probe_enip, probe_http2, probe_ike, probe_krb5, probe_modbus, probe_mqtt, probe_nfs,
+    probe_ntp, probe_pgsql, probe_quic, probe_rdp, probe_sip, probe_snmp, probe_telnet, probe_tftp,
 )
 from fastpath.dataplane.types cimport FLOW_REVERSED, TO_CLIENT, TO_SERVER
 
@@ -27,6 +27,9 @@ cdef extern from "recognition.h" nogil:
 
 cdef enum:
     UDP = 17
+
+
+ctypedef uint32_t (*probe_f)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint) noexcept nogil
 
 
 # ---- setting up ----
@@ -61,7 +64,8 @@ cdef void enter_pattern(recogniser_t *recogniser, uint32_t row) noexcept:
     cdef uint32_t transport = pattern.transport, direction = pattern.direction
     recogniser.pattern[transport][direction][recogniser.patterns[transport][direction]] = <uint8_t> row
     recogniser.patterns[transport][direction] += 1
-    recogniser.depth[transport][direction] = max(recogniser.depth[transport][direction], <uint32_t> pattern.offset + pattern.length)
+    recogniser.depth[transport][direction] = max(recogniser.depth[transport][direction],
+                                                 <uint32_t> pattern.offset + pattern.length)
     recogniser.probed_depth[transport][direction] = max(recogniser.probed_depth[transport][direction], <uint32_t> pattern.most)
 
 
@@ -90,15 +94,12 @@ cdef void open_recogniser(recogniser_t *recogniser, const app_config_t *config, 
             enter_probe(recogniser, row, port, True)
 
 
-cdef void describe_probe(room_t *rooms, uint32_t proto, uint32_t (*probe)(uint32_t direction, const uint8_t *data, uint32_t length,
-                                                                         uint32_t flags, uint32_t hint) noexcept nogil) noexcept nogil:
+cdef void describe_probe(room_t *rooms, uint32_t proto, probe_f probe) noexcept nogil:
     rooms[proto].proto = <uint8_t> proto
     rooms[proto].recognise = probe
 
 
 cdef void describe_probes(room_t *rooms) noexcept nogil:
-    describe_probe(rooms, ALPROTO_DCERPC, probe_dcerpc)
-    describe_probe(rooms, ALPROTO_SMB, probe_smb)
     describe_probe(rooms, ALPROTO_MODBUS, probe_modbus)
     describe_probe(rooms, ALPROTO_ENIP, probe_enip)
     describe_probe(rooms, ALPROTO_DNP3, probe_dnp3)
@@ -133,7 +134,8 @@ cdef bint stands_there(const pattern_row_t *pattern, const uint8_t *data) noexce
 
 
 cdef uint8_t try_patterns(const recogniser_t *recogniser, const room_t *rooms, app_context_t *context, uint32_t transport,
-                          uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, bint *reversed) noexcept nogil:
+                          uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                          bint *reversed) noexcept nogil:
     cdef uint32_t i, said, hits = 0
     cdef const pattern_row_t *pattern
     for i in range(recogniser.patterns[transport][direction]):

@@ -10,8 +10,8 @@ from fastpath.dataplane.applayer.dns cimport describe_dns
 from fastpath.dataplane.applayer.ftp cimport describe_ftp
 from fastpath.dataplane.applayer.ftp_data cimport describe_ftp_data
 from fastpath.dataplane.applayer.http1 cimport describe_http1
-from fastpath.dataplane.applayer.smb cimport describe_smb
 from fastpath.dataplane.applayer.recognition cimport describe_probes
+from fastpath.dataplane.applayer.smb cimport describe_smb
 from fastpath.dataplane.applayer.smtp cimport describe_smtp
 from fastpath.dataplane.applayer.ssh cimport describe_ssh
 from fastpath.dataplane.applayer.tls cimport describe_tls

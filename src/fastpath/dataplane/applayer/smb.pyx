@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastpath.dataplane.applayer.applayer cimport *
-from fastpath.dataplane.applayer.dcerpc_wire cimport PDU_REQUEST, interface_t
+from fastpath.dataplane.applayer.dcerpc_wire cimport PDU_REQUEST, free_interfaces, interface_t
 from fastpath.dataplane.applayer.files cimport file_at, file_forget, file_view
 from fastpath.dataplane.applayer.msgpack cimport writer_t
 from fastpath.dataplane.applayer.smb1 cimport READ1, SMB1_HEADER, WRITE_ANDX1, read_smb1, take_message1, take_read1, take_write1
@@ -321,7 +321,7 @@ cdef void free_state(app_context_t *context) noexcept nogil:
     while state.oldest != NULL:
         drop_memo(context, state, state.oldest)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &state.dialect_name)
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &state.interfaces)
+    free_interfaces(context.pool, &state.interfaces)
     pool_give(context.pool, ACCOUNT_APPLAYER, state, sizeof(smb_state_t))
     context.app.state = NULL
 
@@ -338,9 +338,9 @@ cdef uint32_t show(view_t *view, const uint8_t *data, uint32_t length) noexcept 
 
 cdef uint32_t show_interface(app_context_t *context, const smb_state_t *state, uint32_t index, view_t *view) noexcept nogil:
     """The index-th of those that the server accepted."""
-    cdef const interface_t *interface = <const interface_t *> state.interfaces.data
+    cdef const interface_t *interface = state.interfaces.list
     cdef uint32_t i
-    for i in range(<uint32_t> (state.interfaces.length // sizeof(interface_t))):
+    for i in range(state.interfaces.count):
         if not interface[i].answered or interface[i].result:
             continue
         if index == 0:

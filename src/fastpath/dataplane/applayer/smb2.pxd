@@ -308,13 +308,13 @@ cdef inline bint ask_tree(app_context_t *context, const record_t *record) noexce
     tx = new_smb(context, SMB_TREE, 2, TREE_CONNECT2, &header)
     if tx != NULL:
         name = &tx.text[TEXT_NAME]
-        set_narrow(context, name, record.data + 6, record.length - 6)
+        set_narrow(context, name, record.data + 6, record.length - 6)       # its length stands before it
         drop_first(name)
     return True
 
 
 cdef inline void drop_first(bytes_t *name) noexcept nogil:
-    """Of the backslashes that a path begins with."""
+    """Byte of a text that has more."""
     cdef uint32_t i
     if name.length > 1:
         name.length -= 1

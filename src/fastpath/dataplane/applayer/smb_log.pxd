@@ -317,13 +317,13 @@ cdef inline void say_stub(writer_t *writer, const char *key, const smb_tx_t *tx,
 
 cdef inline void say_interfaces(writer_t *writer, const smb_state_t *state, uint16_t item, bint answers) noexcept nogil:
     """`item`: of the context that is meant; a bind of a pipe numbers them all 0, as Suricata has it."""
-    cdef const interface_t *interface = <const interface_t *> state.interfaces.data
+    cdef const interface_t *interface = state.interfaces.list
     cdef uint32_t i
-    if state.interfaces.length == 0 or interface[0].item != item:
+    if state.interfaces.count == 0 or interface[0].item != item:
         return
     put_key(writer, b"interfaces")
     open_array(writer)
-    for i in range(<uint32_t> (state.interfaces.length // sizeof(interface_t))):
+    for i in range(state.interfaces.count):
         open_map(writer)
         say_uuid(writer, b"uuid", interface[i].uuid)
         say_version(writer, b"version", interface[i].version, interface[i].minor)

@@ -5,8 +5,8 @@ from libc.string cimport memcmp, strlen
 from fastpath.dataplane.applayer.applayer cimport SMB_COMPLETE, SMB_MALFORMED_DATA, TX_NEW, app_context_t
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_t, read_be16, read_bytes, read_le16, read_u8
 from fastpath.dataplane.applayer.dcerpc_wire cimport (
-    INTERFACES_MAX, PDU_BIND, PDU_BIND_ACK, PDU_FIRST_FRAGMENT, PDU_LAST, PDU_LAST_FRAGMENT, PDU_REQUEST, PDU_RESPONSE, PDU_STUB,
-    interface_t, pdu_t, put_uuid, read_pdu, read_results, read_stub,
+    PDU_BIND, PDU_BIND_ACK, PDU_FIRST_FRAGMENT, PDU_LAST, PDU_LAST_FRAGMENT, PDU_REQUEST, PDU_RESPONSE, PDU_STUB,
+    add_interface, free_interfaces, interface_t, interfaces_t, pdu_t, put_uuid, read_pdu, read_results, read_stub,
 )
 from fastpath.dataplane.applayer.smb_state cimport (
     HEADER_FRAGMENT, SMB_DCERPC, TEXT_STUB, complete, drop_memo, fid_t, file_memo, find_memo, find_smb, header_t, keep_memo,
@@ -87,21 +87,21 @@ cdef inline bint read_pipe_interface(cursor_t *cursor, bint little, interface_t 
 cdef inline bint take_bind(app_context_t *context, smb_state_t *state, pdu_t *pdu) noexcept nogil:
     """The interfaces of the session are those of the latest bind."""
     cdef interface_t interface
-    cdef bytes_t asked
+    cdef interfaces_t asked
     cdef uint32_t count, _i
-    asked.data = NULL
-    asked.length = asked.room = 0
+    asked.list = NULL
+    asked.count = asked.room = 0
     read_bytes(&pdu.body, 8)
     count = read_u8(&pdu.body)
     read_bytes(&pdu.body, 3)
     for _i in range(count):
         if not read_pipe_interface(&pdu.body, pdu.little, &interface):
             break
-        bytes_append(context.pool, ACCOUNT_APPLAYER, &asked, <uint8_t *> &interface, sizeof(interface))
+        add_interface(context.pool, &asked, &interface)
     if pdu.body.failed:
-        bytes_free(context.pool, ACCOUNT_APPLAYER, &asked)
+        free_interfaces(context.pool, &asked)
         return False
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &state.interfaces)
+    free_interfaces(context.pool, &state.interfaces)
     state.interfaces = asked
     return True
 
@@ -153,7 +153,7 @@ cdef inline void take_question(app_context_t *context, smb_state_t *state, const
 cdef inline void take_bind_ack(app_context_t *context, smb_state_t *state, const carrier_t *carrier, pdu_t *pdu) noexcept nogil:
     cdef uint32_t count, i
     cdef cursor_t results
-    cdef interface_t *interfaces = <interface_t *> state.interfaces.data
+    cdef interface_t *interfaces = state.interfaces.list
     cdef smb_tx_t *tx
     count = read_results(&pdu.body)
     results = pdu.body
@@ -168,7 +168,7 @@ cdef inline void take_bind_ack(app_context_t *context, smb_state_t *state, const
     tx.call.response = PDU_BIND_ACK
     set_status(tx, carrier.status, False)
     complete(context, tx, TO_CLIENT)
-    for i in range(min(count, <uint32_t> (state.interfaces.length // sizeof(interface_t)))):
+    for i in range(min(count, state.interfaces.count)):
         interfaces[i].result = read_le16(&results)
         read_bytes(&results, 22)
         interfaces[i].answered = 1

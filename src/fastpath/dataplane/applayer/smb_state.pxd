@@ -7,6 +7,7 @@ from libc.string cimport memcmp, memcpy, memset
 from fastpath.dataplane.applayer.applayer cimport (
     SMB_COMPLETE, SMB_TOO_MANY_TRANSACTIONS, TX_NEW, app_context_t, file_t, tx_t,
 )
+from fastpath.dataplane.applayer.dcerpc_wire cimport interfaces_t
 from fastpath.dataplane.applayer.transaction cimport new_tx, tx_event, tx_progress
 from fastpath.dataplane.pool cimport bytes_append, bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
@@ -132,7 +133,7 @@ cdef struct smb_state_t:
     bint has_dialect_name
     bytes_t dialect_name        # of SMB 1
     uint32_t max_read, max_write
-    bytes_t interfaces          # interface_t, of the latest bind
+    interfaces_t interfaces     # of the latest bind
     uint32_t skip[2]            # bytes that are not looked at
     uint32_t file_left[2]       # bytes of a piece of a file, which are not held until it is whole
     fid_t file_fid[2]

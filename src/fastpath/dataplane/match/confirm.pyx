@@ -149,7 +149,7 @@ cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
         flags |= MATCH_BYPASS
     if rule.flags & RULE_FILE:
         flags |= MATCH_FILE
-    if not rule.flags & RULE_NOALERT and rule.kind != KIND_PASS:
+    if not rule.flags & RULE_NOALERT:
         flags |= MATCH_ALERT
     match.rule = rule.plan
     match.compiled = compiled

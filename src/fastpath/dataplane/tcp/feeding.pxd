@@ -12,7 +12,8 @@ from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, SIDE_GAP_SAID, held_t, side
 from fastpath.dataplane.tcp.reassembly cimport INSERTED_DIFFERENT, INSERT_LIMIT, INSERT_REFUSED, insert_segment
 from fastpath.dataplane.tcp.segment cimport before, until
 from fastpath.dataplane.tcp.session cimport (
-    HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, SESSION_SPOKE_TO_CLIENT, SESSION_SPOKE_TO_SERVER, acked_offset, ensure_held, held_of, os_of_receiver,
+    HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, SESSION_SPOKE_TO_CLIENT, SESSION_SPOKE_TO_SERVER,
+    acked_offset, ensure_held, held_of, os_of_receiver,
     raise_event, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (

@@ -36,4 +36,5 @@ cdef enum:                      # what take_segment says, together
     STREAM_CLOSED_NOW = 1 << 3  # the flow's timeout is a shorter one now
     STREAM_REJECTED = 1 << 4    # not a part of the session (inline: to be dropped, with its event)
     STREAM_BEGUN = 1 << 5       # the session began here
+    STREAM_MIDSTREAM = 1 << 7   # there is no session, and this segment does not begin one: an exception
     STREAM_DEPTH_REACHED = 1 << 6       # of either direction; with config.bypass the rest may be offloaded

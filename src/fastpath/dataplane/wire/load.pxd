@@ -1,4 +1,5 @@
-# Loads of network-order fields, and of the little-endian ones that some protocols have. The caller has checked the length; no load needs alignment.
+# Loads of network-order fields, and of the little-endian ones that some protocols have. The caller has checked the length; no load
+# needs alignment.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
