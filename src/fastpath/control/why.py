@@ -270,7 +270,8 @@ class Gatherer:
                 self.engines[at] = _section(blob, "ENGINES")[at]
                 if self.engines[at]["kind"] != p.ENGINE_EVENT:
                     self.ops |= set(self._span_of(int(self.engines[at]["block"])))
-        self.watched = {int(one["buffer"]) for one in self.engines.values() if one["flags"] & p.ENGINE_FAST and one["kind"] == p.ENGINE_BUFFER}
+        self.watched = {int(one["buffer"]) for one in self.engines.values()
+                        if one["flags"] & p.ENGINE_FAST and one["kind"] == p.ENGINE_BUFFER}
         if self.groups:
             self.watched |= {p.BUFFERS["payload"], STREAM}
         self.stories: dict[int, FlowStory] = {}
@@ -527,7 +528,8 @@ def _step_of(row: Any, origin: object, tries: int) -> Step:
     found = start != p.NOTHING
     asks = spelled(origin)
     value = int(row["value"]) if asks.startswith("byte_") and found else None
-    return Step(asks, bool(row["holds"]), start if found else None, end if found else None, value, _excerpt(row), int(row["excerpt_at"]), tries)
+    return Step(asks, bool(row["holds"]), start if found else None, end if found else None, value, _excerpt(row),
+                int(row["excerpt_at"]), tries)
 
 
 def _got(look: Look) -> tuple[bool, int]:

@@ -18,8 +18,8 @@ import numpy as np
 #: struct trace_row of program.h
 ROW = np.dtype([("ordinal", "u8"), ("flow", "u8"), ("ts", "u8"), ("tx", "u8"), ("offset", "u8"), ("value", "u8"), ("rule", "u4"),
                 ("op", "u4"), ("length", "u4"), ("start", "u4"), ("end", "u4"), ("excerpt_at", "u4"), ("buffer", "u2"),
-                ("kind", "u1"), ("holds", "u1"), ("to_client", "u1"), ("progress", "u1"), ("excerpt_length", "u1"), ("reserved", "u1"),
-                ("excerpt", "V64")])
+                ("kind", "u1"), ("holds", "u1"), ("to_client", "u1"), ("progress", "u1"), ("excerpt_length", "u1"),
+                ("reserved", "u1"), ("excerpt", "V64")])
 KINDS = ("entry", "header", "scan", "pattern", "candidate", "condition", "block", "step", "limit", "engine", "match", "fate")
 #: what of a header can fail, in the order in which it is looked at
 HEADER_PARTS = ("protocol", "destination port", "source port", "destination address", "source address", "application protocol")
