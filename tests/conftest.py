@@ -11,6 +11,12 @@ ROOT = Path(__file__).resolve().parents[1]
 CORPUS = Path(os.environ.get("FASTPATH_CORPUS") or ROOT.parent / "shared" / "corpus")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def rule_cache(tmp_path_factory) -> None:
+    """What tests compile is kept for this run alone."""
+    os.environ["FASTPATH_CACHE"] = str(tmp_path_factory.mktemp("cache") / "rules")
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of public captures and rules: FASTPATH_CORPUS, else ../shared/corpus beside the repository."""

@@ -17,6 +17,7 @@ from fastpath.control.result import Damage as Damage
 from fastpath.control.result import Result as Result
 from fastpath.control.result import Sink as Sink
 from fastpath.control.result import Verdicts as Verdicts
+from fastpath.control.why import Why as Why
 from fastpath.rules import RuleSet as RuleSet
 
 __version__: str

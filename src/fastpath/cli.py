@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -84,6 +87,9 @@ def replay(
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
+    cache: Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Where compiled rules are kept for the next run, instead of "
+                                               "$FASTPATH_CACHE or ~/.cache/fastpath.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and compile the rules anew, and keep nothing.")] = False,
     verbose: Annotated[bool, typer.Option("-v", help="List refused rules and settings that are not supported.")] = False,
     runmode: Annotated[str | None, typer.Option("--runmode", hidden=True)] = None,
     no_random: Annotated[bool, typer.Option("--no-random", hidden=True)] = False,
@@ -125,14 +131,15 @@ def replay(
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
     say_settings(errors, settings_read, config, settings or [], verbose)
-    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose)
+    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True))
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
         fail(f"--strict: {len(rules.refusals)} of {rules.rules} rules are refused", FAILED)
     try:
-        engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                        checksums=checksums, compat=compat is not None, device=session_table)
+        with spoken_warnings(errors):
+            engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
+                            checksums=checksums, compat=compat is not None, device=session_table)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -180,7 +187,19 @@ def say_settings(errors: Any, settings: Config, file: Path | None, sets: list[st
             errors.print(f"  [dim]not supported:[/] {plain(key)}", soft_wrap=True)
 
 
-def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool) -> Any:
+@contextmanager
+def spoken_warnings(errors: Any) -> Iterator[None]:
+    """What Python warns of meanwhile is said in one line each."""
+    from fastpath.outputs.terminal import plain
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        yield
+    for one in heard:
+        errors.print(f"[yellow]{plain(one.message, 600)}[/]", soft_wrap=True)
+
+
+def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool,
+               cache: bool | Path = False) -> Any:
     """The rules that -S, -s and the configuration name; those of the demo where none are named."""
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
@@ -209,7 +228,8 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
                 errors.print(f"[yellow]{plain(settings[key], 300)}[/]: no such {key}; the stock one holds", soft_wrap=True)
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
-        rules = RuleSet.load(files, variables=settings.variables, **options)
+        with spoken_warnings(errors):
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
     except (OSError, ValueError) as error:
@@ -279,7 +299,7 @@ def write_report(path: Path, result: Result, captures: list[str], rules: Any, en
 
 def progress_bar() -> AbstractContextManager[Any]:
     """A bar on standard error, where that is a terminal; the context gives the callback for Engine.replay, or None."""
-    from contextlib import contextmanager, nullcontext
+    from contextlib import nullcontext
     if not sys.stderr.isatty():
         return nullcontext()
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -361,6 +381,61 @@ def rules_keywords(
         print(support.markdown(), end="")
     else:
         terminal.print_keywords(terminal.console(), support.keyword_support())
+
+
+@app.command(no_args_is_help=True, short_help="Why a rule did or did not fire, step by step.")
+def why(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE... ['BPF filter']", help="As replay takes them, but not standard input.")],
+    sid: Annotated[int, typer.Option("--sid", metavar="N", help="Which rule.")],
+    gid: Annotated[int | None, typer.Option("--gid", metavar="N", help="Where several have this sid.")] = None,
+    flow: Annotated[str | None, typer.Option("--flow", metavar="COMMUNITY_ID", help="Of this flow alone, even where its header does not fit.")] = None,
+    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
+    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
+    simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline.")] = False,
+    compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Flows that are shown.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="All flows that came near, as one JSON object; bytes are hex.")] = False,
+) -> None:
+    """Why a rule did or did not fire: of each flow that came near it the header, the group, the fast pattern, then every condition
+    and step with the bytes that it looked at, down to the first that failed. A match is told with the packet that it came with, and
+    with what became of it: an alert, or hidden by a threshold, or noalert.
+
+    \b
+    fastpath why traffic.pcap -S my.rules --sid 2024897
+    fastpath why traffic.pcap -S my.rules --sid 2024897 --flow '1:LQU9qZlK+B5F3KDmev6m5PMibrg='   (from eve.json)
+    fastpath why traffic.pcap 'host 10.0.0.7' -S et/ --sid 2024897 --json | jq '.near[].stage'
+
+    The rule runs with those alone whose flowbits, flowints or xbits it needs, and with the pass rules. Flows are sorted by how
+    far the rule came. A step that was tried at several places is shown as it was tried on the way that came furthest.
+
+    Exit: 0 it matched; 3 it did not; 2 usage, or no such rule.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.engine import Engine
+    from fastpath.outputs import terminal
+    from fastpath.outputs.why import print_why
+
+    paths, bpf = split_filter(captures, [])
+    errors = terminal.console(stderr=True)
+    try:
+        settings_read = Config.load(config, settings or [])
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False)
+        with Engine(config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums, compat=compat is not None) as engine:
+            answer = engine.why(paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous, rules=rules)
+    except (ConfigError, OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    except LookupError as error:
+        fail(str(error.args[0]))
+    if as_json:
+        import msgspec
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(answer.as_dict())) + b"\n")
+    else:
+        print_why(terminal.console(), answer, most)
+    raise typer.Exit(DONE if any(story.match_count for story in answer.near) else FOUND)
 
 
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastpath.outputs.community_id import community_id
+from fastpath.control.community_id import community_id
 
 PUBLISHED = [
     (("128.232.110.120", "66.35.250.204", 6, 34855, 80), "1:LQU9qZlK+B5F3KDmev6m5PMibrg="),

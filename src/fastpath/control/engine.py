@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from operator import index
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from fastpath.control.device import Device
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.why import Why
 
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
@@ -193,7 +196,9 @@ class Engine:
                         partial = True
                         for _ in self._flush(plane, run):
                             pass
-                    return self._finish(plane, run, damages, partial)
+                    result = self._finish(plane, run, damages, partial)
+                    result.ask = self._ask(_listed(paths), bpf, continuous)
+                    return result
             finally:
                 plane.close()
 
@@ -216,6 +221,30 @@ class Engine:
                 self._finish(plane, run, [], False)
             finally:
                 plane.close()
+
+    def why(self, paths: Any, sid: int, *, gid: int | None = None, flow: str | None = None, bpf: str | None = None,
+            continuous: bool = False, rules: Any = None) -> Why:
+        """Why a rule did or did not fire in these captures: a why.Why, for each flow that came near it. The captures are run through
+        that rule, and those that it depends on, with every step noted; the engine itself is not touched.
+
+        flow: the community ID of the only flow that is asked for. rules: a RuleSet to ask instead of the engine's, which need not be
+        compiled for it. The rest is as in replay. Raises LookupError for a rule that
+        is not there or was refused, OSError for a capture that cannot be opened, ValueError for standard input.
+        """
+        self._check_open()
+        return self._ask(_listed(paths), bpf, continuous, rules)(sid, gid=gid, flow=flow)
+
+    def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
+        """What answers questions about a run over these captures."""
+        rules = self._rules if rules is None else rules
+        settings, step_limit = self._settings, self.config["detect.inspection-recursion-limit"]
+
+        def ask(sid: int, *, gid: int | None = None, flow: str | None = None) -> Why:
+            from fastpath.control.why import explain
+            if rules is None:
+                raise LookupError("there are no rules")
+            return explain(rules, settings, step_limit, paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous)
+        return ask
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from fastpath.control.digest import Digest
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.why import Why
 
 KINDS = ("alerts", "flows", "events", "packets")
 #: Rows of one kind that a Result holds at most, unless told otherwise.
@@ -166,8 +169,9 @@ class Result:
     alerts, flows, events, packets: Columns (numpy by name, dicts by iteration, Arrow through `__arrow_c_stream__`), as far as
     they were kept: asking for what was not is a LookupError. stats: a plain dict. digest: "v1:" and hex. partial: the run was
     interrupted; everything inspected until then is in here. truncated: kind -> rows beyond the limit that are not held.
-    damages: captures that broke off.
+    damages: captures that broke off. ask: what `why` asks, set by the engine.
     """
+    ask: Callable[..., Why]
 
     def __init__(self, run: Run, stats: dict[str, Any], partial: bool, damages: list[Damage]):
         self._run = run
@@ -183,6 +187,10 @@ class Result:
         if kind not in self._run.keep:
             raise LookupError(f"{kind} were not kept: ask for them with keep=({kind!r}, ...)")
         return self._run.columns(kind)
+
+    def why(self, sid: int, *, gid: int | None = None, flow: str | None = None) -> Why:
+        """Why a rule did or did not fire: see Engine.why. The captures are read once more."""
+        return self.ask(sid, gid=gid, flow=flow)
 
     @property
     def alerts(self) -> Columns:

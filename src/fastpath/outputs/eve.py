@@ -15,9 +15,9 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 
+from fastpath.control.community_id import WITH_PORTS, identify
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
-from fastpath.outputs.community_id import WITH_PORTS, identify
 from fastpath.outputs.eve_app import AppRows, app_proto
 from fastpath.outputs.protocols import PROTOCOLS
 

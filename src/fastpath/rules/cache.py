@@ -109,19 +109,19 @@ class Cache:
             except FileNotFoundError:
                 return None
             except OSError as error:
-                return self._refuse(name, error.strerror or str(error))
+                return self._refused(name, error.strerror or str(error))
             try:
                 if os.fstat(file).st_size < _HEAD.size:
-                    return self._refuse(name, "it is too short")
+                    return self._refused(name, "it is too short")
                 whole = memoryview(mmap.mmap(file, 0, access=mmap.ACCESS_READ))
                 os.utime(file)      # used just now
             finally:
                 os.close(file)
         magic, seal, of, count = _HEAD.unpack_from(whole)
         if not compare_digest(seal, self._seal(kind, [whole[_HEAD.size - 8 - _SEAL:]])):
-            return self._refuse(name, "it is damaged, or was not written here")
+            return self._refused(name, "it is damaged, or was not written here")
         if magic != _MAGIC or of != key:
-            return self._refuse(name, "it is another's file under this name")
+            return self._refused(name, "it is another's file under this name")
         spans = [_PART.unpack_from(whole, _HEAD.size + i * _PART.size) for i in range(count)]
         return [whole[start:start + length] for start, length in spans]
 
@@ -157,8 +157,9 @@ class Cache:
             digest.update(part)
         return digest.digest()
 
-    def _refuse(self, name: str, reason: str) -> None:
+    def _refused(self, name: str, reason: str) -> list[memoryview] | None:
         _warn(f"{self.folder / name} is not used and made anew: {reason}")
+        return None
 
 
 def _warn(message: str) -> None:

@@ -334,6 +334,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     options = options or {}
     lists, sets, thresholds = Lists(), Sets(), []
     assembler = Assembler(lists, sets, event_codes, options.get("flowbits", ()))
+    assembler.origins = options.get("origins", assembler.origins)
     made = Databases(lists)
     rows, headers, protocols, ways, patterns, engines = [], [], [], [], [], []
     apps: list[tuple[int, AppRule, Pattern | None]] = []
@@ -455,7 +456,8 @@ def compile_rules(plans: Sequence[RulePlan], event_codes: Mapping[str, int] | No
     event_codes: event name -> number (enum event). options: "priorities" {classtype: priority}, "flowbits" the names that
     already have numbers, in their order, "groups" the most groups a protocol may have (to server, to client), "spare" the rules too
     many that an entry may meet for the sake of fewer groups (a number, and a part of its own), "step_limit"
-    Suricata's inspection-recursion-limit. Raises ValueError for an expression or pattern that PCRE2 or Hyperscan refuses.
+    Suricata's inspection-recursion-limit, "origins" a dict that is filled with what each op is made of. Raises ValueError for an
+    expression or pattern that PCRE2 or Hyperscan refuses.
     """
     blob, names = compile_blob(plans, event_codes or {}, options)
     return Database(blob, names=names)

@@ -71,6 +71,7 @@ class Assembler:
         self.known_bytes: dict[bytes, int] = {}
         self.known_expressions: dict[tuple[bytes, int], int] = {}
         self.empty: int | None = None
+        self.origins: dict[int, object] = {}    # op -> the block, step or condition that it is made of
 
     def program(self, conditions: Sequence[Condition], blocks: Sequence[Block]) -> int:
         """Writes one program and returns where it starts."""
@@ -89,12 +90,14 @@ class Assembler:
         start = self.here()
         for condition in conditions:
             if not isinstance(condition, Asn1 | Xbits):
+                self.origins[self.here()] = condition
                 self.ops += self.condition(condition)
         for block in blocks:
             if block.buffer != "base64_data":
                 self.block(block, values, base64)
         for condition in conditions:        # asked once the blocks hold: who asks for a bit whose time is over takes it away
             if isinstance(condition, Asn1 | Xbits):
+                self.origins[self.here()] = condition
                 self.ops += variable_op(condition, self.names)
         self.ops += p.PLAIN_OP.pack(p.OP_MATCH, 0, 0)
         if not conditions and not blocks and not apart:
@@ -110,7 +113,9 @@ class Assembler:
         buffer = p.BUFFERS[block.buffer] if block.buffer in p.BUFFERS else APP_BUFFERS[block.buffer][0]
         self.ops += p.BLOCK_OP.pack(p.OP_BLOCK, 0, buffer, start + len(block.steps) + 2, self.chain(block.transforms))
         limit = limits(block.steps, values)
+        self.origins[start] = block
         for i, step in enumerate(block.steps):
+            self.origins[self.here()] = step
             self.ops += self.step(step, block.buffer, follow[i], limit[i], values, base64)
         self.ops += p.PLAIN_OP.pack(p.OP_END, 0, 0)
         return start

@@ -65,4 +65,5 @@ class Texts:
         start, end = (int(each) for each in self._starts[rule:rule + 2])
         msg, action, classtype, priority, references, metadata, target = msgspec.msgpack.decode(self._texts[start:end], type=tuple[
             str, str, str, int | None, list[tuple[str, str]], list[tuple[str, str]], str])
-        return Text(*self.numbers[rule].tolist(), msg, action, classtype, priority, references, metadata, target)
+        gid, sid, rev = self.numbers[rule].tolist()
+        return Text(gid, sid, rev, msg, action, classtype, priority, references, metadata, target)

@@ -187,7 +187,7 @@ cdef void rule_matched(const ruleset_t *rules, match_scratch_t *scratch, uint32_
     cdef const rule_t *rule = &rules.rules[compiled]
     scratch.match_hits[rule.plan] += 1
     if rarely(scratch.trace != NULL):
-        trace_match(rules, scratch, compiled, tx_id)
+        trace_match(rules, scratch, compiled)
     run_after(rules, rule, scratch, flow)
     note_match(rules, scratch, compiled, tx, tx_id, flags)
 

@@ -20,7 +20,7 @@ cdef void trace_step(const ruleset_t *rules, match_scratch_t *scratch, const op_
                      uint32_t before, uint32_t start, uint32_t end, bint holds) noexcept nogil
 cdef void trace_limit(match_scratch_t *scratch) noexcept nogil
 cdef void trace_engine(const ruleset_t *rules, match_scratch_t *scratch, uint32_t engine, uint32_t state) noexcept nogil
-cdef void trace_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx) noexcept nogil
+cdef void trace_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled) noexcept nogil
 cdef void trace_fate(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx,
                      uint32_t fate) noexcept nogil
 

@@ -17,10 +17,9 @@ import numpy as np
 
 #: struct trace_row of program.h
 ROW = np.dtype([("ordinal", "u8"), ("flow", "u8"), ("ts", "u8"), ("tx", "u8"), ("offset", "u8"), ("value", "u8"), ("rule", "u4"),
-                ("op", "u4"), ("length", "u4"), ("start", "u4"), ("end", "u4"), ("excerpt_at", "u4"), ("buffer", "u2"), ("kind",
-                                                                                                                         "u1"),
-                ("holds", "u1"), ("to_client", "u1"), ("progress", "u1"), ("excerpt_length", "u1"), ("reserved", "u1"),
-                ("excerpt", "V64")])
+                ("op", "u4"), ("length", "u4"), ("start", "u4"), ("end", "u4"), ("excerpt_at", "u4"), ("buffer", "u2"),
+                ("kind", "u1"), ("holds", "u1"), ("to_client", "u1"), ("progress", "u1"), ("excerpt_length", "u1"),
+                ("reserved", "u1"), ("excerpt", "V64")])
 KINDS = ("entry", "header", "scan", "pattern", "candidate", "condition", "block", "step", "limit", "engine", "match", "fate")
 #: what of a header can fail, in the order in which it is looked at
 HEADER_PARTS = ("protocol", "destination port", "source port", "destination address", "source address", "application protocol")
@@ -243,13 +242,12 @@ cdef void trace_engine(const ruleset_t *rules, match_scratch_t *scratch, uint32_
         row.buffer = rules.engines[engine].buffer if rules.engines[engine].kind == ENGINE_BUFFER else BUFFER_STREAM
 
 
-cdef void trace_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx) noexcept nogil:
+cdef void trace_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled) noexcept nogil:
     cdef trace_row_t *row
     if follows(rules, scratch, compiled):
         row = new_row(scratch, TRACE_MATCH, 1)
         if row != NULL:
             row.rule = compiled
-            row.tx = tx
 
 
 cdef void trace_fate(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, uint64_t tx,
@@ -264,8 +262,10 @@ cdef void trace_fate(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
 
 
 cdef class Trace:
-    """Rows on one rule of a Database, for one worker. plan: the rule, as loaded. room: rows that are held until they are
-    taken."""
+    """Rows on one rule of a Database, for one worker.
+
+    plan: the rule, as loaded. room: rows that are held until they are taken.
+    """
 
     def __cinit__(self, Database database not None, uint32_t plan, uint32_t room=1 << 16):
         if plan >= database.rules.header.plans:
