@@ -4,6 +4,7 @@ from __future__ import annotations
 import glob
 import warnings
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,7 +56,7 @@ class RuleSet:
         self._cache: Cache | None = None
         self._facts: list[object] = []          # all that plans follow from, where there is a cache
         self._texts: Texts | None = None        # what the cache knows of rules that are not read yet
-        self._unread: list[tuple[str, str]] = []    # their text and file
+        self._unread: list[tuple[bytes, str]] = []  # their text and file
         self._include_disabled = False
         self._lines: list[Line] = []            # of threshold.config, to be applied to them
 
@@ -77,17 +78,17 @@ class RuleSet:
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
                     reputations=reputations)
         rules._include_disabled = include_disabled
-        texts = [(path.read_bytes().decode("latin-1"), str(path)) for path in _files(paths)]
+        texts = [(path.read_bytes(), str(path)) for path in _files(paths)]
         if cache is not False:
             rules._cache = open_cache(cache)
         if rules._cache is not None:
             events = None if event_names is None else sorted(event_names)
-            rules._facts = [texts, sorted(rules.variables.items()), sorted(rules.classifications.items()),
+            rules._facts = [[(file, blake2b(text).digest()) for text, file in texts], sorted(rules.variables.items()), sorted(rules.classifications.items()),
                             sorted(rules.references.items()), events, reputations and reputations.facts(), include_disabled]
             if rules._from_cache(rules._cache, texts):
                 return rules
         for text, file in texts:
-            rules._add(text, file)
+            rules._add(text.decode("latin-1"), file)
         if rules._cache is not None:
             lists = rules._planner.lists
             rules._cache.put("rules", key_of(rules._facts), Texts.parts(rules._plans, rules.refusals, rules.disabled, lists))
@@ -113,7 +114,7 @@ class RuleSet:
             unread, self._unread = self._unread, []
             self.refusals, self.files, self.disabled = [], [], 0
             for text, file in unread:
-                self._add(text, file)
+                self._add(text.decode("latin-1"), file)
             apply_thresholds(self._plans, self._lines)
         return self._plans
 
@@ -193,7 +194,7 @@ class RuleSet:
     def __repr__(self) -> str:
         return f"<RuleSet: {self.exact} exact, {self.refused} refused, {self.disabled} disabled>"
 
-    def _from_cache(self, cache: Cache, texts: list[tuple[str, str]]) -> bool:
+    def _from_cache(self, cache: Cache, texts: list[tuple[bytes, str]]) -> bool:
         """Takes what a cache knows of these texts, if the lists that they name are still the same."""
         found = cache.get("rules", key_of(self._facts))
         if found is None:
