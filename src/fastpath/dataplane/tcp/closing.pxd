@@ -54,6 +54,16 @@ cdef inline void take_ack(way_t *way) noexcept nogil:
     reassemble(way, way.side)
 
 
+cdef inline bint take_rest(way_t *way) noexcept nogil:
+    """What is left to do with a segment of a closing session once its state is settled: stamp, acknowledgment, bytes. True."""
+    take_stamp(way)
+    catch_up(way, 0)
+    if way.segment.flags & TCP_ACK:
+        ack_peer(way)
+    reassemble(way, way.side)
+    return True
+
+
 cdef inline bint beyond_window(const way_t *way) noexcept nogil:
     return before(way.own.last_ack + way.own.window, way.segment.seq)
 
@@ -90,12 +100,7 @@ cdef inline bint take_fin(way_t *way) noexcept nogil:
     set_state(way, TCP_FIN_WAIT1 if way.side else TCP_CLOSE_WAIT)
     way.own.next_seq = way.segment.end + way.side
     allow_peer(way)
-    take_stamp(way)
-    catch_up(way, 0)
-    if way.segment.flags & TCP_ACK:
-        ack_peer(way)
-    reassemble(way, way.side)
-    return True
+    return take_rest(way)
 
 
 # ---- FIN_WAIT1: the server has sent its FIN ----
@@ -169,12 +174,7 @@ cdef inline bint fin_in_fin_wait2(way_t *way) noexcept nogil:
         if way.side == 0 and way.segment.seq == way.own.next_seq:
             update_next_seq(way.session, 0, way.segment.end)
         allow_peer(way)
-    take_stamp(way)
-    catch_up(way, 0)
-    if way.segment.flags & TCP_ACK:
-        ack_peer(way)
-    reassemble(way, way.side)
-    return True
+    return take_rest(way)
 
 
 cdef inline bint ack_in_fin_wait2(way_t *way) noexcept nogil:
@@ -214,11 +214,7 @@ cdef inline bint ack_in_closing(way_t *way) noexcept nogil:
     if not again:
         set_state(way, TCP_TIME_WAIT)
         way.session.half[0].window = announced(way, 0)
-    take_stamp(way)
-    catch_up(way, 0)
-    ack_peer(way)
-    reassemble(way, way.side)
-    return True
+    return take_rest(way)
 
 
 cdef inline bint state_closing(way_t *way) noexcept nogil:
@@ -242,12 +238,7 @@ cdef inline bint fin_in_close_wait(way_t *way) noexcept nogil:
         if way.side:
             set_state(way, TCP_LAST_ACK)
         allow_peer(way)
-    take_stamp(way)
-    catch_up(way, 0)
-    if way.segment.flags & TCP_ACK:
-        ack_peer(way)
-    reassemble(way, way.side)
-    return True
+    return take_rest(way)
 
 
 cdef inline bint ack_in_close_wait(way_t *way) noexcept nogil:
@@ -295,11 +286,7 @@ cdef inline bint ack_in_last_ack(way_t *way) noexcept nogil:
                 return refuse(way, EVENT_STREAM_LASTACK_ACK_WRONG_SEQ)
             set_state(way, TCP_CLOSED)
         allow_peer(way)
-    take_stamp(way)
-    catch_up(way, 0)
-    ack_peer(way)
-    reassemble(way, way.side)
-    return True
+    return take_rest(way)
 
 
 cdef inline bint state_last_ack(way_t *way) noexcept nogil:
@@ -325,11 +312,7 @@ cdef inline bint ack_in_time_wait(way_t *way) noexcept nogil:
     if not again:
         set_state(way, TCP_CLOSED)
         allow_peer(way)
-    take_stamp(way)
-    catch_up(way, 0)
-    ack_peer(way)
-    reassemble(way, way.side)
-    return True
+    return take_rest(way)
 
 
 cdef inline bint state_time_wait(way_t *way) noexcept nogil:
