@@ -38,8 +38,7 @@ cdef uint32_t meet_flow(app_context_t *context, uint32_t direction) noexcept nog
     cdef expectation_t *expected = <expectation_t *>pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(expectation_t))
     if expected == NULL:
         return False
-    if worker.engine.workers > 1:
-        wait_turn(worker.engine, worker)
+    wait_turn(worker.engine, worker)
     if not meet_expectation(worker.engine.expectations, &key, server_port, direction, context.now, expected):
         pool_give(context.pool, ACCOUNT_APPLAYER, expected, sizeof(expectation_t))
         return False
@@ -51,8 +50,7 @@ cdef void remember_expectations(engine_t *engine, worker_t *worker) noexcept nog
     """What rooms announced while they parsed is known to all from here on."""
     cdef announced_t *announced = <announced_t *>worker.work.announced
     if announced.count:
-        if engine.workers > 1:
-            wait_turn(engine, worker)
+        wait_turn(engine, worker)
         remember_announced(engine.expectations, announced)
 
 

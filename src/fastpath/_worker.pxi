@@ -93,9 +93,11 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
 
 cdef void wait_turn(engine_t *engine, worker_t *worker) noexcept nogil:
     """Returns when no other worker can touch shared state before what is going on here: state that spans flows changes in the
-    order of the packets, and of the ticks before each, whatever the number of workers."""
+    order of the packets, and of the ticks before each, whatever the number of workers. One alone has no turn to wait for."""
     cdef uint64_t turn = worker.ordinal << 16 | worker.order & 0xffff
     cdef uint32_t i = 0
+    if engine.workers == 1:
+        return
     store_release(&worker.turn, turn)
     while i < engine.workers:
         if i == worker.number or load_acquire(&engine.worker[i].turn) >= turn:
@@ -177,8 +179,7 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
         match = &worker.scratch.matches[i]
         state = THRESHOLD_ALERT
         if match.flags & MATCH_THRESHOLD:
-            if engine.workers > 1:
-                wait_turn(engine, worker)
+            wait_turn(engine, worker)
             state = threshold_check(engine.thresholds, rules, match.compiled, burst, entry,
                                     flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, now)
             if state == THRESHOLD_SUPPRESS:
