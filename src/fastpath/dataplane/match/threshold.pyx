@@ -7,7 +7,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
-from fastpath.dataplane.match.header cimport bytes_at, in_set
+from fastpath.dataplane.match.ends cimport ENDS_DST, ENDS_PAIR, ENDS_SRC, mix_ends, write_ends
+from fastpath.dataplane.match.header cimport in_set
 from fastpath.dataplane.match.program cimport (
     NOTHING, SUPPRESS_DST, SUPPRESS_SRC, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, TRACK_DST,
     TRACK_FLOW, TRACK_RULE, TRACK_SRC, rule_t, ruleset_t, threshold_t,
@@ -53,13 +54,7 @@ cdef void clear_thresholds(threshold_table_t *table) noexcept nogil:
 
 
 cdef inline uint32_t chain_of(const threshold_table_t *table, const count_t *count) noexcept nogil:
-    cdef uint64_t mixed = <uint64_t> count.sid << 32 ^ <uint64_t> count.gid << 8 ^ count.kind, word
-    cdef uint32_t i
-    for i in range(4):
-        memcpy(&word, &count.track[8 * i], 8)
-        mixed = (mixed ^ word) * <uint64_t> 0x9e3779b97f4a7c15U
-        mixed ^= mixed >> 29
-    return <uint32_t> mixed & table.mask
+    return <uint32_t> mix_ends(<uint64_t> count.sid << 32 ^ <uint64_t> count.gid << 8 ^ count.kind, count.track) & table.mask
 
 
 cdef inline bint same_key(const count_t *a, const count_t *b) noexcept nogil:
@@ -93,8 +88,6 @@ cdef uint32_t take_room(threshold_table_t *table, uint64_t now) noexcept nogil:
 
 cdef bint track(count_t *key, uint8_t kind, const packet_meta_t *meta, uint64_t flow) noexcept nogil:
     """Fills in what is counted by; False where the entry does not have it. A pair is the same both ways."""
-    cdef const uint8_t *at
-    cdef uint32_t length = 4 if meta.net == NET_IPV4 else 16
     memset(key.track, 0, sizeof(key.track))
     key.kind = kind
     key.net = 0
@@ -103,21 +96,9 @@ cdef bint track(count_t *key, uint8_t kind, const packet_meta_t *meta, uint64_t 
     if kind == TRACK_FLOW:
         memcpy(key.track, &flow, sizeof(flow))
         return flow != 0
-    at = bytes_at(meta, meta.l3, 20 if meta.net == NET_IPV4 else 40)
-    if at == NULL:
+    if not write_ends(key.track, meta, ENDS_SRC if kind == TRACK_SRC else ENDS_DST if kind == TRACK_DST else ENDS_PAIR):
         return False
-    at += 12 if meta.net == NET_IPV4 else 8
     key.net = meta.net
-    if kind == TRACK_SRC:
-        memcpy(key.track, at, length)
-    elif kind == TRACK_DST:
-        memcpy(key.track, at + length, length)
-    elif memcmp(at, at + length, length) < 0:
-        memcpy(key.track, at, length)
-        memcpy(&key.track[16], at + length, length)
-    else:
-        memcpy(key.track, at + length, length)
-        memcpy(&key.track[16], at, length)
     return True
 
 

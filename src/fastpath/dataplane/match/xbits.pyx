@@ -3,11 +3,11 @@
 They span flows, so whoever touches them does so in the order of the packets. The table is bounded: at the cap a bit whose time is
 over makes room, and where there is none a bit is not set, and counted.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
-from fastpath.dataplane.match.header cimport bytes_at
+from fastpath.dataplane.match.ends cimport ENDS_DST, ENDS_PAIR, ENDS_SRC, mix_ends, write_ends
 from fastpath.dataplane.match.program cimport (
     FLOWBITS_ISSET, FLOWBITS_SET, FLOWBITS_TOGGLE, XBITS_DST, XBITS_PAIR, xbit_t, xbits_op_t, xbits_t,
 )
@@ -53,37 +53,17 @@ cdef void clear_xbits(xbits_t *table) noexcept nogil:
 
 cdef bint key_of(xbit_t *key, const xbits_op_t *op, const packet_meta_t *meta) noexcept nogil:
     """Fills in whose bit it is; False for an entry without addresses. A pair is the same both ways."""
-    cdef const uint8_t *at
-    cdef uint32_t length = 4 if meta.net == NET_IPV4 else 16
     memset(key, 0, sizeof(xbit_t))
     if meta.net != NET_IPV4 and meta.net != NET_IPV6:
         return False
-    at = bytes_at(meta, meta.l3, 20 if meta.net == NET_IPV4 else 40)
-    if at == NULL:
-        return False
-    at += 12 if meta.net == NET_IPV4 else 8
     key.name = op.name
     key.net = meta.net
     key.pair = op.track == XBITS_PAIR
-    if not key.pair:
-        memcpy(key.address, at + length if op.track == XBITS_DST else at, length)
-    elif memcmp(at, at + length, length) < 0:
-        memcpy(key.address, at, length)
-        memcpy(&key.address[16], at + length, length)
-    else:
-        memcpy(key.address, at + length, length)
-        memcpy(&key.address[16], at, length)
-    return True
+    return write_ends(key.address, meta, ENDS_PAIR if key.pair else ENDS_DST if op.track == XBITS_DST else ENDS_SRC)
 
 
 cdef inline uint32_t chain_of(const xbits_t *table, const xbit_t *key) noexcept nogil:
-    cdef uint64_t mixed = <uint64_t> key.name << 16 ^ <uint64_t> key.pair << 8 ^ key.net, word
-    cdef uint32_t i
-    for i in range(4):
-        memcpy(&word, &key.address[8 * i], 8)
-        mixed = (mixed ^ word) * <uint64_t> 0x9e3779b97f4a7c15U
-        mixed ^= mixed >> 29
-    return <uint32_t> mixed & table.mask
+    return <uint32_t> mix_ends(<uint64_t> key.name << 16 ^ <uint64_t> key.pair << 8 ^ key.net, key.address) & table.mask
 
 
 cdef uint32_t *link_to(xbits_t *table, const xbit_t *key) noexcept nogil:
