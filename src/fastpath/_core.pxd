@@ -33,7 +33,7 @@ cdef enum:
     SAMPLE = 16                 # of so many bursts one has its match stage timed entry by entry
 
 cdef enum exception_policy:
-    POLICY_IGNORE, POLICY_PASS_PACKET, POLICY_PASS_FLOW, POLICY_BYPASS, POLICY_DROP_PACKET, POLICY_DROP_FLOW, POLICY_REJECT
+    EXCEPT_IGNORE, EXCEPT_PASS_PACKET, EXCEPT_PASS_FLOW, EXCEPT_BYPASS, EXCEPT_DROP_PACKET, EXCEPT_DROP_FLOW, EXCEPT_REJECT
 
 cdef struct slot_t:
     burst_t burst

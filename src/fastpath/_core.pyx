@@ -87,6 +87,7 @@ cdef enum:
     TCP = 6
     UDP = 17
 
+include "_offload.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_ingest.pxi"

@@ -1,11 +1,5 @@
 # worker: entry by entry. Part of _core.pyx. Read from the bottom up: run_worker, pass_slot, inspect_entry.
 
-cdef void end_session(engine_t *engine, uint32_t bucket, flow_t *flow) noexcept nogil:
-    if flow.more != NULL and flow.more.session:
-        delete_session(&engine.device[bucket], flow.more.session)
-        flow.more.session = 0
-
-
 cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil:
     """The sink of every bucket: a flow has ended."""
     cdef worker_t *worker = <worker_t *>bucket.owner
@@ -23,41 +17,6 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
         write_flow_row(row, flow, end, ordinal)
         memcpy(row.app_proto, protocols, sizeof(protocols))
     end_session(worker.engine, bucket.number, flow)
-
-
-cdef void ask_for_offload(engine_t *engine, uint32_t bucket, flow_t *flow, uint64_t now) noexcept nogil:
-    """Punts the rest of a flow to the device: dropped there if it is to be dropped, else forwarded."""
-    cdef flow_more_t *more
-    if engine.device[bucket].capacity == 0 or flow.state == FLOW_CLOSED:
-        return
-    more = ensure_more(flow, &engine.bucket[bucket].pool)
-    if more == NULL or more.session:
-        return
-    more.session = add_session(&engine.device[bucket], OFFLOAD_DROP if flow.flags & FLOW_DROP else OFFLOAD_FORWARD, now)
-    if more.session:
-        flow.flags |= FLOW_OFFLOADED
-
-
-cdef bint hit_device(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint64_t now, verdict_t *verdict) noexcept nogil:
-    """True when the device, not the inspectors, decides over this entry."""
-    cdef uint8_t action
-    if flow.more == NULL or flow.more.session == 0:
-        if flow.flags & FLOW_BYPASS and engine.device[meta.bucket].capacity == 0 and not is_tcp_control(meta):
-            raise_verdict(verdict, ACTION_PASS, REASON_OFFLOAD_FORWARD, LEDGER_OFFLOADED, flow.rule)
-            return True
-        return False
-    if is_tcp_control(meta):
-        return False
-    action = hit_session(&engine.device[meta.bucket], flow.more.session, meta, now)
-    if action == OFFLOAD_DROP:
-        raise_verdict(verdict, ACTION_DROP, REASON_OFFLOAD_DROP, LEDGER_DROPPED, flow.rule)
-    elif action == OFFLOAD_FORWARD:
-        raise_verdict(verdict, ACTION_PASS, REASON_OFFLOAD_FORWARD, LEDGER_OFFLOADED, flow.rule)
-    else:
-        engine.device[meta.bucket].timed_out += 1
-        end_session(engine, meta.bucket, flow)
-        return False
-    return True
 
 
 cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:
@@ -270,11 +229,11 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
 
 cdef bint except_entry(verdict_t *verdict, flow_t *flow, uint8_t policy, uint8_t reason) noexcept nogil:
     """An exception policy acts on an entry and, as it says, on its flow: the rules do not look at the entry any more."""
-    if policy == POLICY_PASS_FLOW or policy == POLICY_BYPASS:
-        flow.flags |= FLOW_PASS | FLOW_BYPASS * (policy == POLICY_BYPASS)
-    elif policy >= POLICY_DROP_PACKET:
+    if policy == EXCEPT_PASS_FLOW or policy == EXCEPT_BYPASS:
+        flow.flags |= FLOW_PASS | FLOW_BYPASS * (policy == EXCEPT_BYPASS)
+    elif policy >= EXCEPT_DROP_PACKET:
         raise_verdict(verdict, ACTION_DROP, reason, LEDGER_DROPPED, NO_RULE)
-        if policy != POLICY_DROP_PACKET:
+        if policy != EXCEPT_DROP_PACKET:
             flow.flags |= FLOW_DROP
             flow.rule = NO_RULE
             flow.reason = reason
@@ -310,7 +269,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
                 slot.eventful[worker.number] = 1
-            if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != POLICY_IGNORE:
+            if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != EXCEPT_IGNORE:
                 slot.eventful[worker.number] = 1
                 decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):

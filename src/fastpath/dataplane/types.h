@@ -113,7 +113,13 @@ enum action { ACTION_PASS, ACTION_DROP, ACTION_REJECT, ACTION_REJECT_DST, ACTION
     X(REASON_MALFORMED, "malformed") \
     X(REASON_FLOW_MEMCAP, "flow memcap") \
     X(REASON_ISOLATED, "isolated") \
-    X(REASON_STREAM, "stream error")
+    X(REASON_STREAM, "stream error") \
+    X(REASON_POLICY, "policy") \
+    X(REASON_DEFRAG_MEMCAP, "defrag memcap") \
+    X(REASON_STREAM_MEMCAP, "stream memcap") \
+    X(REASON_REASSEMBLY_MEMCAP, "stream reassembly memcap") \
+    X(REASON_MIDSTREAM, "stream midstream") \
+    X(REASON_APPLAYER, "applayer error")
 
 #define FASTPATH_ENUM(name, text) name,
 enum reason { FASTPATH_REASONS(FASTPATH_ENUM) REASON_MAX };
