@@ -263,6 +263,13 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
+    if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
+        if meta.events != NO_INDEX:
+            write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
+        if flow != NULL:
+            count_in_ledger(engine, flow, meta, verdict.ledger)
+            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        return
     if flow != NULL:
         if meta.proto == TCP and not meta.flags & PM_QUOTED:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
@@ -277,6 +284,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             decided = decided or hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
+            if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
+                decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
@@ -287,13 +296,15 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
         if worker.scratch.match_count:
             slot.eventful[worker.number] = 1
+            if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
+                cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
         if sample:
             worker.match_sampled_ns += clock_ns() - started
     if flow != NULL:
         if engine.sessions and not meta.flags & PM_QUOTED:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
-        if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)):
+        if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)) and may_offload(engine, slot, meta, flow):
             ask_for_offload(engine, meta.bucket, flow, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
@@ -357,6 +368,8 @@ cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *e
         prefetch(flow)
         if whole:
             prefetch(<const char *>flow + CACHE_LINE)
+        if slot.policy != NULL and bucket.slots[at].flow:
+            prefetch(&engine.policy_flows[meta.bucket][bucket.slots[at].flow - 1])
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:

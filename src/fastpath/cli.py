@@ -37,6 +37,8 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
                   context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
+policy_app = typer.Typer(no_args_is_help=True, help="Zero-trust policies: check one, print their JSON schema.")
+app.add_typer(policy_app, name="policy")
 
 
 def fail(message: str, code: int = USAGE) -> NoReturn:
@@ -84,6 +86,8 @@ def replay(
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML with capacity "
                                                "(sessions) and timeout (seconds), or unlimited.")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
+                                                "before any rule; with --simulate-ips it is dropped.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -130,6 +134,7 @@ def replay(
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
+    judge = load_policy(errors, policy)
     say_settings(errors, settings_read, config, settings or [], verbose)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True))
     malformed = any(refusal.malformed for refusal in rules.refusals)
@@ -139,7 +144,7 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, device=session_table)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -292,6 +297,23 @@ def load_device(source: str | None) -> Any:
         fail(f"--device: {source} is neither a profile ({', '.join(PROFILES)}) nor a file that can be read: {error.strerror}")
 
 
+def load_policy(errors: Any, path: Path | None) -> Any:
+    """The policy of --policy, its warnings said; None without one."""
+    from fastpath.control.policy import Policy, PolicyError
+    from fastpath.outputs.terminal import plain
+    if path is None:
+        return None
+    try:
+        policy = Policy.load(path)
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--policy: {path}: {error.strerror}")
+    for warning in policy.warnings:
+        errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
+    return policy
+
+
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:
     from fastpath.outputs.report import render
     path.write_text(render(result, captures=captures, rules=rules, mode=engine.mode), encoding="utf-8")
@@ -381,6 +403,39 @@ def rules_keywords(
         print(support.markdown(), end="")
     else:
         terminal.print_keywords(terminal.console(), support.keyword_support())
+
+
+@policy_app.command("check", no_args_is_help=True)
+def policy_check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: segments, lines, classes, memory, warnings.")] = False,
+) -> None:
+    """Read a policy as replay would: its segments, its lines in their order, what is odd in it, what it takes.
+
+    \b
+    fastpath policy check policy.yaml
+    fastpath policy check policy.yaml --json | jq '.warnings[]'
+
+    Exit: 0; 1 for a policy that cannot be read or contradicts itself; 2 usage.
+    """
+    from fastpath.outputs import terminal
+    judge = load_policy(terminal.console(stderr=True), path)
+    if as_json:
+        import msgspec
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(judge.describe())) + b"\n")
+    else:
+        terminal.print_policy(terminal.console(), judge.describe())
+
+
+@policy_app.command("schema")
+def policy_schema() -> None:
+    """The JSON schema of policy files, for editors and for CI.
+
+    \b
+    fastpath policy schema > policy.schema.json
+    """
+    from fastpath.control.policy import schema
+    print(schema(), end="")
 
 
 @app.command(no_args_is_help=True, short_help="Why a rule did or did not fire, step by step.")

@@ -59,8 +59,17 @@ APP = np.dtype([
 PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
+#: A flow that policy denies, once.
+DENIAL = np.dtype([
+    ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("key", FLOW_KEY), ("line", "u4"), ("source", "u4"), ("target", "u4"),
+    ("tunnel_id", "u4"), ("policy", "u2"), ("entry", "u2"), ("data", "u2"), ("reversed", "u1"), ("app", "u1"), ("action", "u1"),
+    ("why", "u1"), ("reserved", "u1", 6),
+])
+#: enum policy_why: a line says so, no line allows it, its application was not known in time, its data may not go there.
+DENIAL_REASONS = ("line", "default", "limit", "data")
+
 #: What DataPlane.rows() gives, by name.
-DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP}
+DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP, "denials": DENIAL}
 
 
 def _texts(header: str, prefix: str) -> tuple[str, ...]:
@@ -72,6 +81,10 @@ def _texts(header: str, prefix: str) -> tuple[str, ...]:
 def reasons() -> tuple[str, ...]:
     """The text of each enum reason, by its number."""
     return _texts("types.h", "REASON_")
+
+
+#: Of a verdict whose rule is a line of the policy.
+REASON_POLICY = reasons().index("policy")
 
 
 @cache
