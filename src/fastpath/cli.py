@@ -75,7 +75,7 @@ def replay(
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Write on at the end of an eve.json that is there.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
-    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,anomaly,flow,stats, or all.")] = "alert",
+    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,policy,anomaly,flow,stats and protocols, or all.")] = "alert,policy",
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Threads; they change no result.")] = 1,
     burst: Annotated[int, typer.Option("--burst", min=1, max=256, help="Packets a burst.")] = 128,
     continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other: flows go on from one to the next.")] = False,
