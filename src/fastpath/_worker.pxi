@@ -125,7 +125,7 @@ cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *b
 cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
                       flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
     """Runs the rules over an entry and all that worker.inspection adds to it, and acts on what matched, in order."""
-    cdef uint32_t i, n, written, alerts = 0
+    cdef uint32_t i, n, written, alerts = 0, notes = 0
     cdef uint8_t action, state, reject = ACTION_PASS
     cdef match_t *match
     cdef alert_row_t *row
@@ -153,12 +153,13 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             trace_fate(rules, worker.scratch, match.compiled, match.tx_id,
                        FATE_SUPPRESSED if state != THRESHOLD_ALERT else FATE_NO_ALERT if not match.flags & MATCH_ALERT
                        else FATE_TOO_MANY if alerts == engine.packet_alert_max else FATE_ALERT)
-        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
+        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT \
+                and (notes if match.flags & MATCH_NOTE else alerts) == engine.packet_alert_max:
             worker.alerts_lost += 1
         elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
-                write_alert_row(row, burst, entry, rank, flow, match.rule, alerts, action)
+                write_alert_row(row, burst, entry, rank, flow, match.rule, alerts + notes, action)
                 if worker.inspection.context != NULL:
                     name_protocols(worker.context.app, row.app_proto)
                 if meta.flags & PM_PSEUDO:
@@ -166,10 +167,13 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 elif row.source == SOURCE_PACKET and match.flags & MATCH_STREAM:
                     row.source = SOURCE_STREAM
                 if engine.keep_apps and match.tx != NULL:
-                    write_alert_context(engine, worker, meta, match.tx, rank, alerts)
+                    write_alert_context(engine, worker, meta, match.tx, rank, alerts + notes)
                 if engine.keep_payloads:
-                    write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts,
+                    write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts + notes,
                                       flow != NULL and meta.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
+            if match.flags & MATCH_NOTE:
+                notes += 1
+                continue
             alerts += 1
             if flow != NULL:
                 flow.flags |= FLOW_ALERTED

@@ -66,6 +66,7 @@ def replay(
     read: Annotated[list[str] | None, typer.Option("-r", metavar="FILE", help="A capture, as Suricata spells it.")] = None,
     only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
     more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
     checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
@@ -131,7 +132,8 @@ def replay(
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
     say_settings(errors, settings_read, config, settings or [], verbose)
-    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True))
+    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
+                       packs or [])
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
@@ -153,6 +155,7 @@ def replay(
             except (OSError, ValueError) as error:
                 fail(str(error))
     terminal.print_alerts(out, result)
+    terminal.print_inventory(out, result.inventory)
     if report is not None:
         write_report(report, result, paths, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
@@ -199,7 +202,7 @@ def spoken_warnings(errors: Any) -> Iterator[None]:
 
 
 def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool,
-               cache: bool | Path = False) -> Any:
+               cache: bool | Path = False, packs: list[str] | None = None) -> Any:
     """The rules that -S, -s and the configuration name; those of the demo where none are named."""
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
@@ -214,7 +217,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
             else:
                 errors.print(f"[yellow]{plain(path, 300)}[/]: no such rule file", soft_wrap=True)
         files += more
-    if not files:
+    if not files and not packs:
         from fastpath.demo import rule_files
         files = list(rule_files())
         errors.print("[dim]no rules named: those of the demo are loaded (-S RULES for your own)[/]")
@@ -229,11 +232,11 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
-            rules = RuleSet.load(files, variables=settings.variables, cache=cache, **options)
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
-    except (OSError, ValueError) as error:
-        fail(str(error))
+    except (OSError, ValueError, LookupError) as error:
+        fail(str(error.args[0] if isinstance(error, LookupError) else error))
     refused = sum(not refusal.malformed for refusal in rules.refusals)
     if rules.refusals:
         errors.print(f"{len(rules):,} rules loaded, [yellow]{len(rules.refusals):,} not[/]: {refused:,} are not supported yet, "

@@ -13,6 +13,7 @@ from fastpath.control import packets as packets_of
 from fastpath.control import signatures as signatures_of
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
+from fastpath.control.inventory import Inventory, Item
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
@@ -88,6 +89,7 @@ class Run:
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
     held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
+    inventory: Inventory = field(default_factory=Inventory)
     base: int = 0               # of the present rule set's indices
 
     @property
@@ -124,6 +126,7 @@ class Run:
         cost more than inspecting it. They are counted with the next rows."""
         if self.base:
             alerts["rule"] += self.base
+        alerts = self._noted(alerts)
         self.held.append(alerts["rule"].copy())
         return alerts
 
@@ -135,6 +138,8 @@ class Run:
             for kind in ("alerts", "flows", "runs", "packets"):
                 rule = taken[kind]["rule"]
                 rule[rule != rows.NO_RULE] += self.base
+        taken["alerts"] = self._noted(taken["alerts"])
+        self.inventory.count(taken["flows"])
         batch = Batch(taken, self.signatures, self.captures, self.capture, kept)
         self._count(taken)
         for kind in self.keep:
@@ -144,6 +149,16 @@ class Run:
         for sink in self.sinks:
             sink.write(batch)
         return batch
+
+    def _noted(self, alerts: np.ndarray) -> np.ndarray:
+        """The alerts among these rows; the others are notes, which go into the inventory."""
+        if not self.signatures.notes or not len(alerts):
+            return alerts
+        noted = self.signatures.note[self.signatures.at(alerts["rule"])] != 0
+        if noted.any():
+            self.inventory.note(alerts[noted], self.signatures)
+            alerts = alerts[~noted]
+        return alerts
 
     def _count(self, taken: dict[str, np.ndarray]) -> None:
         alerted = [*self.held, taken["alerts"]["rule"]]
@@ -191,6 +206,11 @@ class Result:
     def why(self, sid: int, *, gid: int | None = None, flow: str | None = None) -> Why:
         """Why a rule did or did not fire: see Engine.why. The captures are read once more."""
         return self.ask(sid, gid=gid, flow=flow)
+
+    @property
+    def inventory(self) -> list[Item]:
+        """What rules with `inventory` have found, most bytes first: see inventory.Item."""
+        return self._run.inventory.items()
 
     @property
     def alerts(self) -> Columns:

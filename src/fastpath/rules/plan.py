@@ -429,6 +429,7 @@ class RulePlan:
     suppressions: list[Suppression] = field(default_factory=list)
     tag: Tag | None = None
     noalert: bool = False
+    note: bool = False
     bypass: bool = False
     app_proto: str = ""         # what the flow must be recognised as (buffers.h): of the header or of a keyword
     order: int = 0              # of loading, from 0

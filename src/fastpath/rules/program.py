@@ -6,7 +6,7 @@ import struct
 import numpy as np
 
 MAGIC = b"fprules\n"
-VERSION = 2
+VERSION = 3
 NOTHING = 0xFFFFFFFF
 VALUES_MAX = 32
 PORTS = 65536
@@ -17,7 +17,7 @@ SECTIONS = ("RULES", "OPS", "BYTES", "SETS", "V4", "V6", "PORT_SETS", "PORT_RANG
 
 RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM = 1, 2, 4, 8, 16, 32
 RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_EVENT, RULE_FLOW_ACTION = 64, 128, 256, 512, 1024
-RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL = 2048, 4096, 8192, 16384
+RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_NOTE = 2048, 4096, 8192, 16384, 32768
 
 KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3}
 ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}

@@ -15,7 +15,7 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 2,
+    PROGRAM_VERSION = 3,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -105,6 +105,7 @@ enum rule_flag {
     RULE_PROTO_ONLY = 1 << 12,  /* app-layer-protocol and nothing that needs more: once, when the protocol is found */
     RULE_FILE = 1 << 13,        /* looks at files: a new one is a new chance */
     RULE_REAL = 1 << 14,        /* is about packets as they came, not about what is flushed at the end of a flow */
+    RULE_NOTE = 1 << 15,        /* what it finds is for the inventory: a row, but no alert */
 };
 
 enum rule_kind { KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT };  /* in the order of inspection */
@@ -507,6 +508,7 @@ enum match_flag {
     MATCH_THRESHOLD = 1 << 4,   /* threshold_check has a say */
     MATCH_STATE = 1 << 5,       /* matched on a transaction, by its buffers or events */
     MATCH_FILE = 1 << 6,        /* a file of the transaction took part: alerts carry fileinfo */
+    MATCH_NOTE = 1 << 7,        /* with MATCH_ALERT: the row is a note for the inventory, not an alert */
 };
 
 typedef struct match {
