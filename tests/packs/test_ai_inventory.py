@@ -102,12 +102,11 @@ def test_hosted_services_by_name(engine, tmp_path):
     services = tomllib.loads(files("fastpath.packs.ai_factory").joinpath("services.toml").read_text())["service"]
     assert len({service["id"] for service in services}) == len(services)
     for service in services:
-        for names, below in ((service.get("domains", ()), True), (service.get("hosts", ()), False)):
+        for names, below in ((service.get("domains", ())[:1], True), (service.get("hosts", ())[:1], False)):
             for name in names:
-                assert found(engine, tmp_path / "d.pcap", [question(name)]) == {(service["name"], "dns")}
-                assert found(engine, tmp_path / "d.pcap", [question("x" + name)]) == set()
-                assert bool(sids(engine, tmp_path / "d.pcap", [question("api." + name)])) is below
-                break
+                for asked, told in ((name, True), ("api." + name, below), ("x" + name, False)):
+                    seen = found(engine, tmp_path / "d.pcap", [question(asked)])
+                    assert seen == ({(service["name"], "dns")} if told else set())
     result = engine.replay(write_pcap(tmp_path / "h.pcap", conversation(
         [(b"GET / HTTP/1.1\r\nHost: API.OpenAI.com\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")])))
     [item] = result.inventory
