@@ -26,12 +26,14 @@ EXPRESSION_OPTIONS = {"i": 1, "m": 2, "s": 4, "x": 8, "A": 16, "E": 32, "G": 64,
 
 THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3}
 SUPPRESSIONS = {"by_src": 0, "by_dst": 1, "by_either": 2}
+#: By the numbers of enum validator.
+VALIDATORS = {name: i for i, name in enumerate(("card", "iban", "us_ssn", "uk_nino", "de_tax", "fr_nir", "es_dni", "it_fiscal"))}
 TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4}
 
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
  OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_APP_PROTO, OP_APP_EVENT,
  OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,
- OP_CLOCK, OP_DATASET) = range(32)
+ OP_CLOCK, OP_DATASET, OP_VALIDATE) = range(33)
 
 ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT = range(3)
 ENGINE_FAST, ENGINE_FILE = 1, 2

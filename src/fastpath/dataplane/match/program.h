@@ -244,7 +244,7 @@ enum op_code {
     OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE,    /* conditions */
     OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE,                   /* steps */
     OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, and what is asked last */
-    OP_CLOCK, OP_DATASET,                           /* steps */
+    OP_CLOCK, OP_DATASET, OP_VALIDATE,              /* steps */
     OP_CODES,
 };
 
@@ -275,6 +275,11 @@ enum {                          /* value of OP_FLOW */
     STATE_REASSEMBLED = 1 << 4, STATE_NOT_REASSEMBLED = 1 << 5,
     STATE_FLOW = 1 << 6,        /* any flow, but a flow */
     STATE_MASK = 0x7f,
+};
+
+enum validator {                /* value of OP_VALIDATE: validators.pxd */
+    VALIDATE_CARD, VALIDATE_IBAN, VALIDATE_US_SSN, VALIDATE_UK_NINO, VALIDATE_DE_TAX, VALIDATE_FR_NIR, VALIDATE_ES_DNI, VALIDATE_IT_FISCAL,
+    VALIDATORS,
 };
 
 enum { FLOWBITS_SET, FLOWBITS_UNSET, FLOWBITS_TOGGLE, FLOWBITS_ISSET, FLOWBITS_ISNOTSET, FLOWBITS_OPS };
@@ -597,6 +602,7 @@ typedef struct match_scratch {  /* one per worker and rule set */
     uint32_t view_buffer, view_index, view_chain, view_state, view_known;
     uint32_t steps;             /* taken by the block at work, held against step_limit */
     uint32_t cursor;            /* where the step before ended: what relative means */
+    uint32_t taken;             /* where what the step before took starts: up to cursor */
     uint32_t give_up;           /* no further occurrence can help this block */
     trace_t *trace;             /* NULL unless somebody asks why */
     uint32_t scanning[2];       /* databases of the latest two scans, by scans & 1 */

@@ -32,7 +32,9 @@ cdef extern from "match/program.h" nogil:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
         OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64
         OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE
-        OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_CODES
+        OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CODES
+        VALIDATE_CARD, VALIDATE_IBAN, VALIDATE_US_SSN, VALIDATE_UK_NINO, VALIDATE_DE_TAX, VALIDATE_FR_NIR, VALIDATE_ES_DNI
+        VALIDATE_IT_FISCAL, VALIDATORS
     enum:
         FLOWINT_SET, FLOWINT_ADD, FLOWINT_SUBTRACT, FLOWINT_LT, FLOWINT_LE, FLOWINT_EQ, FLOWINT_NE, FLOWINT_GE, FLOWINT_GT
         FLOWINT_ISSET, FLOWINT_NOTSET, FLOWINT_OPS, FLOWINT_OF_NAME
@@ -376,7 +378,7 @@ cdef extern from "match/program.h" nogil:
         view_t view
         tx_t *view_tx
         uint32_t view_buffer, view_index, view_chain, view_state, view_known
-        uint32_t steps, cursor, give_up
+        uint32_t steps, cursor, taken, give_up
         trace_t *trace
         uint32_t scanning[2]
         uint64_t scans, scanned, limits_hit

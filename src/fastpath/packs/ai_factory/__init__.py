@@ -6,8 +6,8 @@ from importlib.resources import files
 
 def texts() -> list[tuple[bytes, str]]:
     """The rules, each text with the file that places name."""
-    from . import hosted
+    from . import hosted, leaks
     folder = files(__package__)
     made = [(each.read_bytes(), f"packs/ai_factory/{each.name}")
             for each in sorted(folder.iterdir(), key=lambda each: each.name) if each.name.endswith(".rules")]
-    return [*made, (hosted.rules().encode(), "packs/ai_factory/services.toml (hosted)")]
+    return [*made, (hosted.rules().encode(), "packs/ai_factory/services.toml"), (leaks.rules().encode(), "packs/ai_factory/leaks.toml")]
