@@ -389,6 +389,8 @@ cdef class DataPlane:
     def step(self, Source source not None, uint32_t bursts=256):
         """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
         cdef uint32_t done
+        if self.engine.decode.compat:
+            source.require_uniform()
         self._start_threads()
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
