@@ -19,7 +19,7 @@ from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_close
+from fastpath.dataplane.applayer.files cimport file_close, hashes_end
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
@@ -389,6 +389,8 @@ cdef class DataPlane:
     def step(self, Source source not None, uint32_t bursts=256):
         """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
         cdef uint32_t done
+        if self.engine.decode.compat:
+            source.require_uniform()
         self._start_threads()
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
