@@ -281,7 +281,7 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
 
 def load_device(source: str | None) -> Any:
     """The session table of --device; None without one."""
-    from fastpath.control.device import PROFILES, Device, DeviceError
+    from fastpath.control.device import Device, DeviceError, profiles
     if source is None:
         return None
     try:
@@ -289,7 +289,7 @@ def load_device(source: str | None) -> Any:
     except DeviceError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"--device: {source} is neither a profile ({', '.join(PROFILES)}) nor a file that can be read: {error.strerror}")
+        fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:

@@ -31,7 +31,7 @@ cdef enum session_state:
 cdef enum close_code:
     CLOSE_NOT, CLOSE_FINACK, CLOSE_RST, CLOSE_TIMEOUT, CLOSE_UNKNOWN    # the last: deleted, or its flow is gone
 
-cdef enum ask_reason:           # what asked for it; in this order everywhere
+cdef enum:                      # ask_reason: what asked for a session; in this order everywhere
     ASK_RULE, ASK_DROP, ASK_PASS, ASK_ENCRYPTED, ASK_DEPTH, ASK_ELEPHANT, ASK_OUTSIDE, ASK_MAX
 
 cdef enum hit:
@@ -104,6 +104,7 @@ cdef struct device_t:
     report_t *reports           # NULL without lag
     device_config_t config
     uint32_t on                 # there is a device, be its share of the capacity 0
+    uint32_t timeless           # sessions were added before the first packet: their time begins with it
     uint32_t used, fresh, free
     uint32_t number             # of the slice
     uint32_t serial
