@@ -27,9 +27,7 @@ from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.defrag cimport clear_defrag, close_defrag, open_defrag, take_fragment
-from fastpath.dataplane.device cimport (
-    OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
-)
+from fastpath.dataplane.device cimport *
 from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
@@ -74,6 +72,9 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
 #: By enum exception_policy.
 EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
+#: By enum ask_reason, enum close_code.
+ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outside")
+CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
 
 cdef extern from "<stdlib.h>":
@@ -85,6 +86,8 @@ cdef enum:
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000
+    CLOSED_KEPT = 65536         # closed sessions, to be fetched
+    CLOSED_LEAST = 4096         # of a slice
     TCP = 6
     UDP = 17
 
@@ -226,9 +229,7 @@ cdef class DataPlane:
                 engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
             engine.bucket[i].sink = take_flow
             engine.bucket[i].owner = &engine.worker[i % engine.workers]
-            device = settings.get("device") or {"capacity": 0, "timeout": 0}
-            if open_device(&engine.device[i], -(-device["capacity"] // engine.buckets), device["timeout"]):
-                raise MemoryError(f"no address space for a session table of {device['capacity']} sessions")
+            self._open_device(i, settings.get("device"))
 
     def _configure_flow(self, settings):
         cdef uint32_t i, j
@@ -257,6 +258,25 @@ cdef class DataPlane:
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
+
+    def _open_device(self, uint32_t bucket, settings):
+        """A bucket's slice of the session table: an even share of its capacity and of its insert rate."""
+        cdef device_config_t config
+        cdef device_t *device = &self.engine.device[bucket]
+        cdef uint32_t buckets = self.engine.buckets
+        if settings is None:
+            open_device(device, NULL)
+            return
+        config.capacity = settings["sessions"] // buckets + (bucket < settings["sessions"] % buckets)
+        config.closed_room = max(CLOSED_KEPT // buckets, CLOSED_LEAST)
+        config.interval = round(SECOND * buckets / settings["insert_rate"]) if settings["insert_rate"] else 0
+        config.latency, config.timeout, config.lag = (settings[name] for name in ("insert_latency", "idle_timeout", "counter_lag"))
+        config.snoop = settings["snoop"]
+        if open_device(device, &config):
+            raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
+        device.number = bucket
+        device.sink = lose_session
+        device.context = &self.engine
 
     def _open_defrag(self, limits, hosts):
         open_hosts(&self.engine.hosts, hosts)
@@ -428,6 +448,7 @@ cdef class DataPlane:
         for i in range(self.engine.workers):
             self.engine.worker[i].rows = &self.engine.rows
         for i in range(self.engine.buckets):
+            tick_sessions(&self.engine, i, self.engine.second)
             tick_bucket(&self.engine.bucket[i], self.engine.second, self.engine.next_ordinal, 0)
 
     def flush(self):
@@ -439,6 +460,7 @@ cdef class DataPlane:
                 self.engine.worker[i].rows = &self.engine.rows
         with nogil:
             flush_bucket(&self.engine.bucket[self.flush_next], self.engine.next_ordinal - 1, END_SHUTDOWN)
+            clear_device(&self.engine.device[self.flush_next])
         self.flush_next += 1
         if self.flush_next < self.engine.buckets:
             return True
@@ -513,7 +535,6 @@ cdef class DataPlane:
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
-        device = {"sessions": 0, "added": 0, "full": 0, "timed_out": 0, "closed": 0, "packets": 0, "bytes": 0}
         for i in range(engine.buckets):
             flows["active"] += engine.bucket[i].used
             flows["created"] += engine.bucket[i].created
@@ -521,13 +542,6 @@ cdef class DataPlane:
             flows["memcap_hits"] += engine.bucket[i].memcap_hits
             for j in range(4):
                 flows["ended"][j] += engine.bucket[i].ended[j]
-            device["sessions"] += engine.device[i].used
-            device["added"] += engine.device[i].added
-            device["full"] += engine.device[i].full
-            device["timed_out"] += engine.device[i].timed_out
-            device["closed"] += engine.device[i].closed
-            device["packets"] += engine.device[i].pkts
-            device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
         defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]}
                   for i, name in enumerate(("ipv4", "ipv6"))}
@@ -540,7 +554,7 @@ cdef class DataPlane:
                       for i in range(engine.throughput.used)]
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
-            "ledger": ledger, "flows": flows, "device": device, "defrag": defrag,
+            "ledger": ledger, "flows": flows, "device": self._device_stats(), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
@@ -551,3 +565,36 @@ cdef class DataPlane:
                        "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
                        "telemetry": engine.retire_ns},
         }
+
+    def _device_stats(self):
+        """Of all slices together. Times in ns."""
+        cdef device_t *device
+        cdef uint32_t i, j
+        total = dict.fromkeys(("capacity", "sessions", "added", "batches", "full", "full_batches", "packets", "bytes", "copied_packets",
+                               "copied_bytes", "early_packets", "early_bytes", "waited_ns", "waited_most_ns", "closed_waiting",
+                               "closed_lost"), 0)
+        asked, ended = dict.fromkeys(ASK_REASONS, 0), dict.fromkeys(CLOSE_CODES, 0)
+        for i in range(self.engine.buckets):
+            device = &self.engine.device[i]
+            total["capacity"] += device.config.capacity
+            total["sessions"] += device.used
+            total["added"] += device.inserted
+            total["batches"] += device.batches
+            total["full"] += device.full
+            total["full_batches"] += device.full_batches
+            total["packets"] += device.pkts
+            total["bytes"] += device.bytes
+            total["copied_packets"] += device.copied_pkts
+            total["copied_bytes"] += device.copied_bytes
+            total["early_packets"] += device.early_pkts
+            total["early_bytes"] += device.early_bytes
+            total["waited_ns"] += device.waited
+            total["waited_most_ns"] = max(total["waited_most_ns"], device.waited_most)
+            total["closed_waiting"] += device.closed_count
+            total["closed_lost"] += device.closed_lost
+            for j, name in enumerate(ASK_REASONS):
+                asked[name] += device.asked[j]
+            for j, name in enumerate(CLOSE_CODES):
+                ended[name] += device.ended[j]
+        del ended["not_closed"]
+        return total | {"asked": asked, "ended": ended}

@@ -16,7 +16,7 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
     if row != NULL:
         write_flow_row(row, flow, end, ordinal)
         memcpy(row.app_proto, protocols, sizeof(protocols))
-    end_session(worker.engine, bucket.number, flow)
+    end_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN, bucket.second * SECOND)
     if rarely(worker.engine.keep_log):
         log_end(worker, bucket, flow, bucket.second * SECOND)
 
@@ -225,9 +225,7 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
         told = follow_flags(flow, meta) * STREAM_CLOSED_NOW
     if told & STREAM_CLOSED_NOW:
         rearm_flow(bucket, flow)
-        if flow.more != NULL and flow.more.session:
-            engine.device[meta.bucket].closed += 1
-            end_session(engine, meta.bucket, flow)
+        end_session(engine, meta.bucket, flow, CLOSE_RST if meta.tcp_flags & TCP_RST else CLOSE_FINACK, now)
     return told
 
 
@@ -316,6 +314,7 @@ cdef void tick_worker(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
     cdef uint32_t i = worker.number
     cdef uint64_t second = slot.burst.now[packet] // SECOND
     while i < engine.buckets:
+        tick_sessions(engine, i, second)
         tick_bucket(&engine.bucket[i], second, slot.burst.first_ordinal + packet, tick_order(packet, i))
         i += engine.workers
 

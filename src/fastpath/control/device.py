@@ -18,6 +18,10 @@ class Device:
     """The emulated DPU: a session table. sessions: how many it holds; idle_timeout: seconds of packet time."""
     sessions: int = 1_000_000
     idle_timeout: float = 10.0
+    insert_rate: float | None = None
+    insert_latency: float = 0.0
+    counter_lag: float = 0.0
+    snoop: int = 4096
 
     def __post_init__(self) -> None:
         if not isinstance(self.sessions, int) or isinstance(self.sessions, bool) or not 0 <= self.sessions <= SESSIONS_MAX:
@@ -53,8 +57,9 @@ class Device:
                 text = text.replace(name, setting)
             raise DeviceError(f"{source}: {text}") from None
 
-    def settings(self) -> dict[str, int]:
-        return {"capacity": self.sessions, "timeout": round(self.idle_timeout * 1_000_000_000)}
+    def settings(self) -> dict[str, Any]:
+        times = {name: round(getattr(self, name) * 1_000_000_000) for name in ("idle_timeout", "insert_latency", "counter_lag")}
+        return times | {"sessions": self.sessions, "insert_rate": self.insert_rate, "snoop": self.snoop}
 
 
 #: Devices by name. `unlimited` takes every session that is asked for, and forgets none: what a table of no limits would do.
