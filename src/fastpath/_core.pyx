@@ -465,6 +465,8 @@ cdef class DataPlane:
         if self.flush_next < self.engine.buckets:
             return True
         self.flush_next = 0
+        if self.engine.keep_log:
+            log_emptied(&self.engine.worker[0])
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
         clear_xbits(self.engine.shared.xbits)

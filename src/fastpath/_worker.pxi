@@ -18,7 +18,7 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
         memcpy(row.app_proto, protocols, sizeof(protocols))
     end_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN, bucket.second * SECOND)
     if rarely(worker.engine.keep_log):
-        log_end(worker, bucket, flow, bucket.second * SECOND)
+        log_end(worker, bucket, flow)
 
 
 cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:

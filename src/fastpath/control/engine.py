@@ -244,7 +244,7 @@ class Engine:
         """What session tables would take off the inspectors, and which alerts they would miss: an offload.study.Study.
 
         The captures are inspected once without a device, and a log is written of it; each of `settings` (offload.settings.Setting;
-        None: some hundreds, stock_grid()) is simulated over the log. confirm: settings that are confirmed by a pass with a real
+        None: some hundreds, read_grid()) is simulated over the log. confirm: settings that are confirmed by a pass with a real
         device on one bucket, at most three; a number: so many, chosen from `settings`. progress is called with what is being done,
         and how far it is from 0 to 1, None where that is not known. The rest is as in replay. The device of this engine plays no
         part. Raises OSError for a capture that cannot be opened, ValueError for standard input or more than three to confirm.

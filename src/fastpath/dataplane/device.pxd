@@ -31,7 +31,7 @@ cdef enum session_state:
 cdef enum close_code:
     CLOSE_NOT, CLOSE_FINACK, CLOSE_RST, CLOSE_TIMEOUT, CLOSE_UNKNOWN    # the last: deleted, or its flow is gone
 
-cdef enum ask_reason:           # what asked for it; in this order everywhere
+cdef enum:                      # ask_reason: what asked for a session; in this order everywhere
     ASK_RULE, ASK_DROP, ASK_PASS, ASK_ENCRYPTED, ASK_DEPTH, ASK_ELEPHANT, ASK_OUTSIDE, ASK_MAX
 
 cdef enum hit:

@@ -9,15 +9,19 @@ from typing import Any, Self
 
 SECOND = 1_000_000_000
 SETTINGS_MAX = 20_000
+SESSIONS_MAX = 1 << 28      # of any table; a size of this stands for "as many as are asked for"
 
 #: By setting: the least and the most, and its unit.
 RANGES: dict[str, tuple[float, float, str]] = {
-    "sessions": (1, 1 << 28, "sessions"),
+    "sessions": (1, SESSIONS_MAX, "sessions"),
     "insert_rate": (1, 1e9, "sessions a second"),
     "insert_latency": (0, 60, "seconds"),
     "idle_timeout": (0.001, 1e6, "seconds"),
-    "encrypted": (1, 65535, "packets of the flow"),
-    "depth": (1, 0xFFFF_FFFF, "bytes of one direction of the stream"),
+    "bypass": (0, 0xFFFF_FFFF, "packets of the flow"),
+    "drop": (0, 0xFFFF_FFFF, "packets of the flow"),
+    "passed": (0, 0xFFFF_FFFF, "packets of the flow"),
+    "encrypted": (0, 1 << 30, "packets since"),
+    "depth": (0, 0xFFFF_FFFF, "bytes beyond the reassembly depth"),
     "elephant": (1, 1 << 62, "bytes of the flow"),
 }
 
@@ -32,46 +36,49 @@ def in_range(name: str, value: float) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Which requests for offload count, and from which number on; None and False: it does not count.
+    """Which requests for offload count, and from which number on; None: it does not count.
 
-    bypass: of rules with `bypass` (and of exception policies). verdict: flows that a rule has dropped or passed for good.
-    encrypted: payload that is encrypted after the handshake (TLS, SSH), from so many packets of the flow on. depth: so many bytes
-    of one direction of a TCP stream. elephant: so many bytes of the flow.
+    bypass: of rules with `bypass` (and of exception policies), from so many packets of the flow on; drop, passed: flows that a rule
+    has dropped or passed for good, likewise. encrypted: payload that is encrypted after the handshake (TLS, SSH), so many packets
+    later. depth: so many bytes of a TCP stream beyond the reassembly depth. elephant: so many bytes of the flow.
     """
-    bypass: bool = True
-    verdict: bool = True
+    bypass: int | None = 0
+    drop: int | None = 0
+    passed: int | None = 0
     encrypted: int | None = None
     depth: int | None = None
     elephant: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("encrypted", "depth", "elephant"):
+        for name in REQUESTS:
             if getattr(self, name) is not None:
                 in_range(name, getattr(self, name))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """"bypass+verdict+encrypted+depth=1mb+elephant=10mb": the requests that count. ValueError for anything else."""
-        found: dict[str, Any] = {"bypass": False, "verdict": False}
+        """"bypass+verdict+encrypted=10+depth+elephant=10mb": the requests that count; verdict is drop+pass. ValueError for anything
+        else."""
+        found: dict[str, int | None] = dict.fromkeys(REQUESTS)
         for part in text.split("+"):
             name, given, number = part.strip().partition("=")
-            if name in ("bypass", "verdict") and not given:
-                found[name] = True
-            elif name == "encrypted":
-                found[name] = count(number) if given else 1
-            elif name in ("depth", "elephant") and given:
-                found[name] = size(number)
-            else:
-                raise ValueError(f"a policy is made of bypass, verdict, encrypted[=PACKETS], depth=BYTES and elephant=BYTES, joined by +; "
-                                 f"not {part.strip()!r}")
+            names = {"verdict": ("drop", "passed"), "pass": ("passed",)}.get(name, (name,))
+            if not found.keys() >= set(names) or name == "passed" or (name == "elephant" and not given):
+                raise ValueError(f"a policy is made of bypass, drop, pass, verdict (drop and pass), encrypted (each with =PACKETS or without), "
+                                 f"depth, depth=BYTES and elephant=BYTES, joined by +; not {part.strip()!r}")
+            value = (size if name in ("depth", "elephant") else count)(number) if given else 0
+            found.update(dict.fromkeys(names, value))
         return cls(**found)
 
     def __str__(self) -> str:
-        parts = [name for name in ("bypass", "verdict") if getattr(self, name)]
-        if self.encrypted is not None:
-            parts.append("encrypted" if self.encrypted == 1 else f"encrypted={self.encrypted}")
-        parts += [f"{name}={written(getattr(self, name))}" for name in ("depth", "elephant") if getattr(self, name) is not None]
-        return "+".join(parts)
+        given = {name: value for name in REQUESTS if (value := getattr(self, name)) is not None}
+        if "drop" in given and given["drop"] == given.get("passed"):
+            given = {"verdict" if name == "drop" else name: value for name, value in given.items() if name != "passed"}
+        return "+".join(("pass" if name == "passed" else name)
+                        + (f"={written(value) if name in ('depth', 'elephant') else value}" if value else "") for name, value in given.items()) or "none"
+
+
+#: The fields of Requests, in the order of enum ask_reason.
+REQUESTS = ("bypass", "drop", "passed", "encrypted", "depth", "elephant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +155,11 @@ def listed(text: str, read: Callable[[str], Any]) -> list[Any]:
     return list(dict.fromkeys(read(one) for one in text.split(",")))
 
 
-SIZES = "64,256,1k,4k,16k,64k,256k,1m,4m"
-RATES = "unlimited,100k,10k"
-LATENCIES = "0,1ms,100ms"
+RATES = "unlimited,1k"
+LATENCIES = "0,100ms"
 TIMEOUTS = "10s,60s"
-POLICIES = "bypass+verdict,bypass+verdict+encrypted,bypass+verdict+encrypted+depth=1mb,bypass+verdict+encrypted+elephant=100kb"
+POLICIES = ",".join(("bypass+verdict+encrypted", *(f"bypass+verdict+encrypted+{more}" for more in (
+    "depth", "elephant=1mb", "elephant=100kb", "elephant=10kb"))))
 
 
 def grid(sizes: Iterable[int], rates: Iterable[float | None], latencies: Iterable[float], timeouts: Iterable[float],
@@ -167,10 +174,18 @@ def grid(sizes: Iterable[int], rates: Iterable[float | None], latencies: Iterabl
     return [Setting(*one) for one in product(*axes)]
 
 
-def stock_grid() -> list[Setting]:
-    """What `fastpath offload` tries without options."""
-    return grid(listed(SIZES, count), listed(RATES, rate), listed(LATENCIES, seconds), listed(TIMEOUTS, seconds),
-                listed(POLICIES, Requests.parse))
+def read_grid(sizes: str | None = None, rates: str = RATES, latencies: str = LATENCIES, timeouts: str = TIMEOUTS,
+              policies: str = POLICIES) -> list[Setting]:
+    """The grid of the command line's lists; without sizes each setting stands once, with the largest table (see `spread`)."""
+    return grid([SESSIONS_MAX] if sizes is None else listed(sizes, count), listed(rates, rate), listed(latencies, seconds),
+                listed(timeouts, seconds), listed(policies, Requests.parse))
+
+
+def spread(peak: int) -> list[int]:
+    """Sizes that show the whole curve of a table in which at most `peak` sessions stand at a time: powers of two, from where it is
+    nearly always full to where it never is."""
+    most = max(4, (max(peak, 1) - 1).bit_length() + 1)
+    return [1 << power for power in range(max(0, most - 9), most + 1)]
 
 
 def resized(setting: Setting, sessions: int) -> Setting:

@@ -26,7 +26,7 @@ from fastpath.control.result import Result, Run
 from fastpath.control.stats import InternalError
 from fastpath.dataplane import rows
 from fastpath.offload.log import AlertSink, LogSink
-from fastpath.offload.settings import Setting, stock_grid
+from fastpath.offload.settings import REQUESTS, SESSIONS_MAX, Setting, read_grid, resized, spread
 
 if TYPE_CHECKING:
     from fastpath.control.engine import Engine
@@ -275,7 +275,7 @@ def _unpacked(packed: bytes, count: int) -> np.ndarray:
 def study(engine: Engine, paths: list[Any], settings: Iterable[Setting] | None, confirm: int | Sequence[Setting], bpf: str | None,
           continuous: bool, progress: Progress | None) -> Study:
     """See Engine.offload."""
-    tried = list(dict.fromkeys(stock_grid() if settings is None else settings))
+    tried = list(dict.fromkeys(read_grid() if settings is None else settings))
     wanted = confirm if isinstance(confirm, int) else len(confirm)
     if not 0 <= wanted <= CONFIRM_MAX:
         raise ValueError(f"confirm must lie between 0 and {CONFIRM_MAX} settings, not {wanted}")
@@ -291,9 +291,9 @@ def study(engine: Engine, paths: list[Any], settings: Iterable[Setting] | None, 
         result = engine._replay(paths, bpf, Run(frozenset(), 0, [sink], settings={"device": None, "buckets": 1, "workers": 1}), continuous,
                                 _step(say, "inspecting, without a device"))
         made = Study(result, sink, tried)
-        _simulate(made, sink, say)
+        _simulate(made, sink, engine._settings["stream"]["depth"], say)
         if not result.partial:
-            chosen = choose(made, confirm) if isinstance(confirm, int) else [made.rows[tried.index(one)] for one in confirm]
+            chosen = choose(made, confirm) if isinstance(confirm, int) else [made.rows[made.settings.index(one)] for one in confirm]
             for number, row in enumerate(chosen, 1):
                 made.confirmed.append(_confirm(engine, made, row, paths, bpf, continuous, say, f"confirming {number} of {len(chosen)}"))
         return made
@@ -305,24 +305,32 @@ def _step(say: Progress, what: str) -> Callable[[Any], None]:
     return lambda at: say(f"{what}: {at.packets:,} packets, {at.alerts:,} alerts", at.fraction)
 
 
-def _simulate(made: Study, sink: LogSink, say: Progress) -> None:
-    from fastpath.offload.simulate import MISSED, REASONS, simulate
+def _simulate(made: Study, sink: LogSink, engine_depth: int, say: Progress) -> None:
+    from fastpath.offload.simulate import MISSED, simulate
     log = sink.log.rows()
     if int(log["alerts"].sum(dtype="u8")) != made.alert_count:
         raise InternalError(f"the log tells of {int(log['alerts'].sum(dtype='u8'))} alerts, there are {made.alert_count}")
     made.inspection_ns = int(log["ns"].sum(dtype="u8"))
-    packets, size = max(made.stats["packets"], 1), max(made.stats["bytes"], 1)
+    packets, size, depth = max(made.stats["packets"], 1), max(made.stats["bytes"], 1), engine_depth
     started = time.perf_counter()
 
     def one(setting: Setting) -> Row:
-        counted, fates = simulate(log, sink.flows, made.alert_count, setting)
+        counted, fates = simulate(log, sink.flows, made.alert_count, depth, setting)
         taken, taken_bytes = counted["packets"] + counted["dropped_packets"], counted["bytes"] + counted["dropped_bytes"]
         return Row(setting, taken, taken_bytes, taken / packets, taken_bytes / size,
-                   {name: counted["asked"][name] for name in REASONS}, counted["inserted"], counted["full"], counted["full_batches"],
+                   {name: counted["asked"][name] for name in REQUESTS}, counted["inserted"], counted["full"], counted["full_batches"],
                    counted["peak"], counted["saved_ns"], counted["saved_ns"] / max(made.inspection_ns, 1), _packed(fates), len(fates),
                    int(np.count_nonzero(fates == MISSED)))
 
     with ThreadPoolExecutor(os.cpu_count() or 1, "offload") as pool:
+        endless = [setting for setting in made.settings if setting.sessions == SESSIONS_MAX]
+        if endless:
+            peak = 0
+            for done, row in enumerate(pool.map(one, endless), 1):
+                say("simulating tables without limit", done / len(endless))
+                peak = max(peak, row.peak)
+            made.settings = list(dict.fromkeys(resized(setting, sessions) for setting in made.settings
+                                               for sessions in (spread(peak) if setting.sessions == SESSIONS_MAX else [setting.sessions])))
         for done, row in enumerate(pool.map(one, made.settings), 1):
             made.rows.append(row)
             say(f"simulating {len(made.settings):,} settings", done / len(made.settings))
