@@ -13,6 +13,7 @@ from fastpath.dataplane.applayer.expectations cimport expectations_t
 from fastpath.dataplane.arena cimport arena_t
 from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
+from fastpath.dataplane.keyed cimport keyed_table_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
@@ -99,6 +100,10 @@ cdef struct engine_t:
     expectations_t *expectations    # flows that others told of: the ordered section
     bucket_t *bucket
     device_t *device            # one slice a bucket
+    keyed_table_t *keyed        # of each, what was added from outside
+    bint offloads               # there is a device
+    bint offload_encrypted_bytes        # that number is of KiB, not of packets
+    uint64_t offload[7]         # by ask_reason: from which number on; UINT64_MAX for never
     worker_t *worker
     slot_t *slot                # SLOTS of them, or two
     rows_t rows                 # retired, waiting to be taken

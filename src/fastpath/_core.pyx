@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import os
+from operator import itemgetter
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from fastpath.dataplane.flow cimport (
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
+from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
 from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
@@ -77,6 +79,9 @@ ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outsid
 CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
 
+cdef extern from "<stdint.h>":
+    const uint64_t UINT64_MAX
+
 cdef extern from "<stdlib.h>":
     void *aligned_alloc(size_t alignment, size_t size) noexcept nogil
 
@@ -96,6 +101,7 @@ include "_log.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_ingest.pxi"
+include "_device_door.pxi"
 
 
 # ---- the Python door ----
@@ -123,6 +129,7 @@ cdef class DataPlane:
     cdef engine_t engine
     cdef list rooms             # Scratch of each worker, for the rule set in force
     cdef dict limits
+    cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef object traced          # the Trace that is filled, or None
     cdef unsigned char epoch
     cdef object owner           # process id: worker threads do not survive a fork
@@ -148,6 +155,7 @@ cdef class DataPlane:
             raise ValueError(f"workers must be 1 to {WORKERS_MAX}, not {engine.workers}")
         self.owner = os.getpid()
         self.rooms = []
+        self.outside = {}
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
@@ -178,7 +186,8 @@ cdef class DataPlane:
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
         slots = SLOTS if engine.workers > 1 else 2
         engine.slot = <slot_t *>aligned_alloc(CACHE_LINE, slots * sizeof(slot_t))
-        if engine.worker == NULL or engine.bucket == NULL or engine.device == NULL or engine.slot == NULL:
+        engine.keyed = <keyed_table_t *>calloc(engine.buckets, sizeof(keyed_table_t))
+        if engine.worker == NULL or engine.bucket == NULL or engine.device == NULL or engine.keyed == NULL or engine.slot == NULL:
             raise MemoryError("no memory for the tables of the data plane")
         memset(engine.slot, 0, slots * sizeof(slot_t))
         pthread_mutex_init(&engine.lock, NULL)
@@ -221,6 +230,9 @@ cdef class DataPlane:
             if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL or engine.worker[i].work.announced == NULL:
                 raise MemoryError("no memory for a worker")
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
+        if settings.get("device"):
+            engine.offloads = True
+            self._configure_offload(settings["device"]["offload"])
         for i in range(engine.buckets):
             if open_bucket(&engine.bucket[i], &engine.flow, i):
                 raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
@@ -258,6 +270,16 @@ cdef class DataPlane:
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
+
+    def _configure_offload(self, numbers):
+        """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
+        cdef uint32_t i
+        self.engine.offload_encrypted_bytes = numbers["encrypted_bytes"] is not None
+        for i, name in enumerate(ASK_REASONS[:ASK_OUTSIDE]):
+            number = numbers[name]
+            if i == ASK_ENCRYPTED and self.engine.offload_encrypted_bytes:
+                number = -(-numbers["encrypted_bytes"] // 1024)
+            self.engine.offload[i] = UINT64_MAX if number is None else number
 
     def _open_device(self, uint32_t bucket, settings):
         """A bucket's slice of the session table: an even share of its capacity and of its insert rate."""
@@ -302,6 +324,8 @@ cdef class DataPlane:
                 close_bucket(&engine.bucket[i])
             if engine.device != NULL:
                 close_device(&engine.device[i])
+            if engine.keyed != NULL:
+                close_keyed(&engine.keyed[i])
         close_defrag(&engine.defrag)
         close_hosts(&engine.hosts)
         close_rows(&engine.rows)
@@ -321,6 +345,7 @@ cdef class DataPlane:
         free(engine.worker)
         free(engine.bucket)
         free(engine.device)
+        free(engine.keyed)
         free(engine.slot)
 
     cdef void _drop_sessions(self, bucket_t *bucket) noexcept:
@@ -460,7 +485,7 @@ cdef class DataPlane:
                 self.engine.worker[i].rows = &self.engine.rows
         with nogil:
             flush_bucket(&self.engine.bucket[self.flush_next], self.engine.next_ordinal - 1, END_SHUTDOWN)
-            clear_device(&self.engine.device[self.flush_next])
+            empty_device(&self.engine, self.flush_next)
         self.flush_next += 1
         if self.flush_next < self.engine.buckets:
             return True
@@ -556,7 +581,7 @@ cdef class DataPlane:
                       for i in range(engine.throughput.used)]
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
-            "ledger": ledger, "flows": flows, "device": self._device_stats(), "defrag": defrag,
+            "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
@@ -568,35 +593,19 @@ cdef class DataPlane:
                        "telemetry": engine.retire_ns},
         }
 
-    def _device_stats(self):
-        """Of all slices together. Times in ns."""
-        cdef device_t *device
-        cdef uint32_t i, j
-        total = dict.fromkeys(("capacity", "sessions", "added", "batches", "full", "full_batches", "packets", "bytes", "copied_packets",
-                               "copied_bytes", "early_packets", "early_bytes", "waited_ns", "waited_most_ns", "closed_waiting",
-                               "closed_lost"), 0)
-        asked, ended = dict.fromkeys(ASK_REASONS, 0), dict.fromkeys(CLOSE_CODES, 0)
-        for i in range(self.engine.buckets):
-            device = &self.engine.device[i]
-            total["capacity"] += device.config.capacity
-            total["sessions"] += device.used
-            total["added"] += device.inserted
-            total["batches"] += device.batches
-            total["full"] += device.full
-            total["full_batches"] += device.full_batches
-            total["packets"] += device.pkts
-            total["bytes"] += device.bytes
-            total["copied_packets"] += device.copied_pkts
-            total["copied_bytes"] += device.copied_bytes
-            total["early_packets"] += device.early_pkts
-            total["early_bytes"] += device.early_bytes
-            total["waited_ns"] += device.waited
-            total["waited_most_ns"] = max(total["waited_most_ns"], device.waited_most)
-            total["closed_waiting"] += device.closed_count
-            total["closed_lost"] += device.closed_lost
-            for j, name in enumerate(ASK_REASONS):
-                asked[name] += device.asked[j]
-            for j, name in enumerate(CLOSE_CODES):
-                ended[name] += device.ended[j]
-        del ended["not_closed"]
-        return total | {"asked": asked, "ended": ended}
+    # ---- the device: see _device_door.pxi ----
+
+    def add_sessions(self, requests):
+        return add_outside(&self.engine, self.outside, requests)
+
+    def session(self, number):
+        return find_session(&self.engine, self.outside, number)
+
+    def delete_session(self, number):
+        return delete_named(&self.engine, self.outside, number)
+
+    def sessions_from(self, uint64_t start, uint32_t most):
+        return page_of_sessions(&self.engine, start, most)
+
+    def closed_sessions(self):
+        return take_closed(&self.engine)

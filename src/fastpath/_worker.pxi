@@ -16,7 +16,7 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
     if row != NULL:
         write_flow_row(row, flow, end, ordinal)
         memcpy(row.app_proto, protocols, sizeof(protocols))
-    end_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN, bucket.second * SECOND)
+    leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN, bucket.second * SECOND)
     if rarely(worker.engine.keep_log):
         log_end(worker, bucket, flow)
 
@@ -45,9 +45,11 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
         if flow == NULL:
             worker.flow_failed += 1
             return NULL
+        greet_session(engine, flow, meta, key)
     elif rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
                      END_TIMEOUT if is_timed_out(&engine.flow, flow, now) else END_REUSE)
+        greet_session(engine, flow, meta, key)
     count_on_flow(&engine.flow, flow, meta, now)
     return flow
 
@@ -223,6 +225,8 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
         told = take_segment(&engine.stream, &bucket.pool, flow, burst, entry, now)
     else:
         told = follow_flags(flow, meta) * STREAM_CLOSED_NOW
+    if rarely(flow.flags & FLOW_OFFLOADED) and not told & STREAM_REJECTED:
+        follow_session(engine, flow, meta, now)
     if told & STREAM_CLOSED_NOW:
         rearm_flow(bucket, flow)
         end_session(engine, meta.bucket, flow, CLOSE_RST if meta.tcp_flags & TCP_RST else CLOSE_FINACK, now)
@@ -251,7 +255,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef uint64_t entered = clock_ns() if rarely(engine.keep_log) else 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
-    cdef bint decided = False
+    cdef bint decided = False, offloaded = False
     worker.ordinal = slot.burst.first_ordinal + meta.packet
     worker.order = entry_order(meta.packet, rank)
     worker.inspection.flags = worker.inspection.window_count = 0
@@ -267,7 +271,10 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
     if flow != NULL:
-        if meta.proto == TCP and not meta.flags & PM_QUOTED:
+        if rarely(flow.flags & FLOW_OFFLOADED):
+            offloaded = decided = hit_device(engine, flow, meta, now, verdict)
+            slot.eventful[worker.number] = 1
+        if meta.proto == TCP and not meta.flags & PM_QUOTED and not offloaded:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
             if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
@@ -277,8 +284,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
                 decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
-            decided = decided or hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)
-        if engine.sessions and not meta.flags & PM_QUOTED:
+            decided = decided or bypass_entry(engine, flow, meta, verdict) or judge_flow(verdict, flow)
+        if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
@@ -295,11 +302,11 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if flow != NULL:
         if rarely(engine.keep_log):
             note_request(worker, flow)
-        if engine.sessions and not meta.flags & PM_QUOTED:
+        if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
-        if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)):
-            ask_for_offload(engine, meta.bucket, flow, now)
+        if rarely(engine.offloads):
+            ask_for_offload(engine, flow, meta, told, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
         if engine.verdicts_out != NULL or engine.keep_packets:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fastpath.openoffload.command import device_app
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -37,6 +39,7 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
                   context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
+app.add_typer(device_app, name="device")
 
 
 def fail(message: str, code: int = USAGE) -> NoReturn:
@@ -82,8 +85,8 @@ def replay(
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="A report of the run, one file.")] = None,
     write: Annotated[list[str] | None, typer.Option("--write", metavar="alerts|drops:FILE.pcapng",
                                                     help="Write the packets that alerted, or were dropped.")] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML with capacity "
-                                               "(sessions) and timeout (seconds), or unlimited.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
+                                               "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -281,7 +284,7 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
 
 def load_device(source: str | None) -> Any:
     """The session table of --device; None without one."""
-    from fastpath.control.device import PROFILES, Device, DeviceError
+    from fastpath.control.device import Device, DeviceError, profiles
     if source is None:
         return None
     try:
@@ -289,7 +292,7 @@ def load_device(source: str | None) -> Any:
     except DeviceError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"--device: {source} is neither a profile ({', '.join(PROFILES)}) nor a file that can be read: {error.strerror}")
+        fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:

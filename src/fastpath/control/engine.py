@@ -1,7 +1,7 @@
 """The engine: rules, settings and a device on one side, packets on the other.
 
-Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload` is the
-exception: any thread may call it, and a running replay takes the new rules before its next step. Engines share nothing, so
+Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload` and
+`device` are the exceptions: any thread may call them, and a running replay acts on it before its next step. Engines share nothing, so
 several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
 Free-threaded CPython: the extensions ask for the GIL; the data plane itself runs without it on every build.
 """
@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fastpath.control import stats as stats_of
+from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
+from fastpath.control.sessions import SessionTable
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
@@ -101,7 +103,6 @@ class Engine:
                 raise ValueError(f"{name} must lie between 1 and {most}, not {value}")
         self.config = config if config is not None else Config()
         self.mode = mode
-        self.device = device
         settings = self.config.settings()
         settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
                      "device": device.settings() if device is not None else None}
@@ -113,6 +114,8 @@ class Engine:
         self._settings = settings
         self._process = _process
         self._busy = threading.Lock()
+        self._boundary = Boundary(self._busy)
+        self.device = SessionTable(device, self._at_boundary) if device is not None else None
         self._swap = threading.Lock()       # guards the rules
         self._closed = False
         self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
@@ -163,6 +166,15 @@ class Engine:
             self._busy.release()
             self._check_open()
 
+    def _at_boundary(self, act: Callable[[Any], Any]) -> Any:
+        """Runs act(plane) for any thread: at once where the engine is at rest, else between two steps."""
+        self._check_open()
+
+        def live() -> Any:
+            self._check_open()
+            return self._live()[0]
+        return self._boundary.run(act, live)
+
     def _check_open(self) -> None:
         if self._process is not _process:
             raise RuntimeError("the engine was made in another process; make one after the fork")
@@ -205,6 +217,7 @@ class Engine:
                     result.ask = self._ask(_listed(paths), bpf, continuous)
                     return result
             finally:
+                self._boundary.ended()
                 plane.close()
 
     def stream(self, paths: Any, bpf: str | None = None, *, what: str = "alerts", rows: int = 65536,
@@ -225,6 +238,7 @@ class Engine:
                         yield columns[start:start + rows]
                 self._finish(plane, run, [], False)
             finally:
+                self._boundary.ended()
                 plane.close()
 
     def why(self, paths: Any, sid: int, *, gid: int | None = None, flow: str | None = None, bpf: str | None = None,
@@ -298,7 +312,10 @@ class Engine:
                     yield run.take(plane.rows(), plane.kept())
                     self._load(plane, run)
                     rules = self._rules
+                self._boundary.ended()
+                self._boundary.obey(plane)
                 more = plane.step(capture.source, bursts)
+                self._boundary.at_rest(plane)
                 with interrupts.held() if interrupts is not None else nullcontext():
                     batch = run.take(plane.rows(), plane.kept())
                 yield batch
@@ -361,6 +378,7 @@ class Engine:
         plane, run = self._live()
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
                                     time.time_ns() if batch.stamps is None else 0, batch.wirelens)
+        self._boundary.obey(plane)
         waiting = plane.inspect(source, out)
         source.close()
         alerts = run.hold(plane.alerts()) if waiting else None

@@ -22,6 +22,8 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
+from fastpath.dataplane.threads cimport prefetch
+
 cdef enum offload_action:
     OFFLOAD_DROP, OFFLOAD_FORWARD, OFFLOAD_MIRROR, OFFLOAD_SNOOP
 
@@ -104,6 +106,7 @@ cdef struct device_t:
     report_t *reports           # NULL without lag
     device_config_t config
     uint32_t on                 # there is a device, be its share of the capacity 0
+    uint32_t timeless           # sessions were added before the first packet: their time begins with it
     uint32_t used, fresh, free
     uint32_t number             # of the slice
     uint32_t serial
@@ -194,6 +197,11 @@ cdef inline uint64_t batch_closed_at(const device_t *device) noexcept nogil:
 
 
 # ---- packets ----
+
+cdef inline void fetch_session(const device_t *device, uint32_t session) noexcept nogil:
+    prefetch(&device.sessions[session - 1])
+
+
 
 cdef inline uint8_t action_of(const session_t *session) noexcept nogil:
     return session.kind & 15

@@ -70,13 +70,32 @@ cdef void age(device_t *device, uint32_t session) noexcept nogil:
     device.wheel[at] = session
 
 
+cdef void begin_time(device_t *device, uint64_t second) noexcept nogil:
+    """What was added before the first packet begins to live with it."""
+    cdef uint32_t i
+    device.timeless = False
+    device.second = second
+    device.busy += second * SECOND_NS
+    memset(device.wheel, 0, sizeof(device.wheel))
+    for i in range(device.fresh):
+        if device.sessions[i].serial:
+            device.sessions[i].last += second * SECOND_NS
+            device.sessions[i].start += <uint32_t>second
+            if device.reports != NULL:
+                device.reports[i].last = device.sessions[i].last
+            age(device, i + 1)
+
+
 cdef void tick_device(device_t *device, uint64_t second) noexcept nogil:
     cdef uint64_t first = device.second + 1
     cdef uint64_t at
     cdef uint32_t session, following
-    if device.used == 0 or device.second == 0 or second <= device.second:
-        if second > device.second:
-            device.second = second
+    if second <= device.second:
+        return
+    if device.timeless:
+        begin_time(device, second)
+    if device.used == 0:
+        device.second = second
         return
     if second - device.second > AGES:
         first = second - AGES + 1
@@ -103,8 +122,6 @@ cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_
     else:
         device.fresh += 1
         session = device.fresh
-    if device.second == 0:
-        device.second = now // SECOND_NS
     if device.busy < now:
         device.busy = now
     device.busy += device.config.interval
@@ -185,6 +202,6 @@ cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t c
 
 cdef void clear_device(device_t *device) noexcept nogil:
     device.used = device.fresh = device.free = 0
-    device.batch_count = device.settled = 0
+    device.batch_count = device.settled = device.timeless = 0
     device.second = device.busy = device.back_off = 0
     memset(device.wheel, 0, sizeof(device.wheel))
