@@ -72,6 +72,9 @@ cdef struct worker_t:
     uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
     uint64_t alerts_lost        # beyond packet-alert-max
+    uint32_t logged_alerts      # of rows.alerts, those that the log has told of
+    uint16_t asked              # FLOW_BYPASS of the flow at work, where a log is kept
+    uint16_t stateful           # of the alerts of the entry at work, by bit: log.pxd
 
 cdef struct engine_t:
     uint32_t workers, burst, buckets, packet_alert_max
@@ -80,6 +83,7 @@ cdef struct engine_t:
     uint8_t midstream_policy    # enum exception_policy
     bint keep_packets
     bint keep_apps              # rows of transactions, files and their anomalies
+    bint keep_log               # a row of every entry; nobody acts on requests for offload
     bint keep_payloads          # rows of the bytes that alerts are about
     uint32_t payload_size       # of a stream: so many bytes at most
     bint sessions               # the application layer is looked at: there are rules, or such rows are wanted

@@ -37,6 +37,7 @@ from fastpath.dataplane.flow cimport (
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
+from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
@@ -96,6 +97,7 @@ cdef enum:
     UDP = 17
 
 include "_offload.pxi"
+include "_log.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_ingest.pxi"
@@ -167,6 +169,9 @@ cdef class DataPlane:
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
         engine.keep_payloads = settings.get("keep_payloads", False)
+        engine.keep_log = settings.get("keep_log", False)
+        if engine.keep_log and (engine.workers > 1 or engine.buckets > 1):
+            raise ValueError("a log is kept by one worker over one bucket")
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
@@ -487,6 +492,8 @@ cdef class DataPlane:
         if self.flush_next < self.engine.buckets:
             return True
         self.flush_next = 0
+        if self.engine.keep_log:
+            log_emptied(&self.engine.worker[0])
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
         clear_xbits(self.engine.shared.xbits)
@@ -520,10 +527,11 @@ cdef class DataPlane:
                  "flows": take(&self.engine.rows.flows, row_types.FLOW),
                  "events": take(&self.engine.rows.events, row_types.EVENT),
                  "packets": take(&self.engine.packets, row_types.PACKET),
-                 "apps": take(&self.engine.rows.apps, row_types.APP),
+                 "apps": take(&self.engine.rows.apps, row_types.APP), "log": take(&self.engine.rows.log, row_types.LOG),
                  "app_bytes": (self.engine.rows.bytes.data[:self.engine.rows.bytes.length]
                                if self.engine.rows.bytes.length else b"")}
         self.engine.rows.bytes.length = 0
+        self.engine.worker[0].logged_alerts = 0
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
         return taken

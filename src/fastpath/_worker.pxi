@@ -17,6 +17,8 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
         write_flow_row(row, flow, end, ordinal)
         memcpy(row.app_proto, protocols, sizeof(protocols))
     leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN, bucket.second * SECOND)
+    if rarely(worker.engine.keep_log):
+        log_end(worker, bucket, flow)
 
 
 cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:
@@ -168,6 +170,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                     row.source = SOURCE_FLUSH
                 elif row.source == SOURCE_PACKET and match.flags & MATCH_STREAM:
                     row.source = SOURCE_STREAM
+                if match.flags & (MATCH_STREAM | MATCH_STATE):
+                    worker.stateful |= <uint16_t>(1 << min(alerts, 15))
                 if engine.keep_apps and match.tx != NULL:
                     write_alert_context(engine, worker, meta, match.tx, rank, alerts + notes)
                 if engine.keep_payloads:
@@ -252,6 +256,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef verdict_t *verdict = &slot.verdict[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
     cdef uint64_t started = 0
+    cdef uint64_t entered = clock_ns() if rarely(engine.keep_log) else 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
     cdef bint decided = False, offloaded = False
@@ -299,6 +304,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         if sample:
             worker.match_sampled_ns += clock_ns() - started
     if flow != NULL:
+        if rarely(engine.keep_log):
+            note_request(worker, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
@@ -308,6 +315,10 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             count_in_ledger(engine, flow, meta, verdict.ledger)
         if engine.verdicts_out != NULL or engine.keep_packets:
             verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        if rarely(engine.keep_log):
+            note_request(worker, flow)
+    if rarely(engine.keep_log):
+        log_entry(engine, worker, slot, entry, flow, told, entered)
 
 
 cdef void tick_worker(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t packet) noexcept nogil:

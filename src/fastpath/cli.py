@@ -327,6 +327,26 @@ def progress_bar() -> AbstractContextManager[Any]:
     return bar()
 
 
+def stage_bar() -> AbstractContextManager[Any]:
+    """The same for what goes on in stages: the callback takes what is being done, and how far it is, or None."""
+    from contextlib import nullcontext
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from fastpath.outputs.terminal import console, plain
+
+    @contextmanager
+    def bar() -> Any:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console(stderr=True), transient=True) as shown:
+            task = shown.add_task("", total=None)
+
+            def step(what: str, fraction: float | None) -> None:
+                shown.update(task, description=plain(what, 90), completed=fraction or 0, total=None if fraction is None else 1)
+            yield step
+    return bar()
+
+
 def exit_code(result: Result, malformed: bool, fail_on: str | None) -> int:
     if result.partial:
         return INTERRUPTED
@@ -442,6 +462,75 @@ def why(
     else:
         print_why(terminal.console(), answer, most)
     raise typer.Exit(DONE if any(story.match_count for story in answer.near) else FOUND)
+
+
+@app.command(no_args_is_help=True, short_help="What session tables would take off the inspectors, and which alerts they would miss.")
+def offload(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE... ['BPF filter']", help="As replay takes them.")],
+    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
+    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
+    simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: what is dropped is offloaded as dropped.")] = False,
+    sizes: Annotated[str, typer.Option("--sizes", metavar="LIST|auto", help="Sessions that the table holds: 1k,16k,1m. "
+                                       "auto: as many as show the whole curve.")] = "auto",
+    rates: Annotated[str, typer.Option("--rates", metavar="LIST", help="Sessions inserted a second, or unlimited.")] = "unlimited,1k",
+    latencies: Annotated[str, typer.Option("--latencies", metavar="LIST", help="From insertion to being in force: 0,5ms,1s.")] = "0,100ms",
+    timeouts: Annotated[str, typer.Option("--timeouts", metavar="LIST", help="Without a packet, until a session ends: 10s,2min.")] = "10s,60s",
+    policies: Annotated[str | None, typer.Option("--policies", metavar="LIST", help="What asks for a session, see above.")] = None,
+    confirm: Annotated[int, typer.Option("--confirm", metavar="N", min=0, max=3, help="Settings confirmed by a pass with a real device.")] = 1,
+    as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="All settings and all missed alerts, as one JSON object.")] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", metavar="FILE.svg", help="The curves, one file that needs nothing else.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Picture, tables and missed alerts as one page.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+) -> None:
+    """What session tables would take off the inspectors, and which alerts they would miss because they did.
+
+    \b
+    fastpath offload traffic.pcap -S my.rules
+    fastpath offload traffic.pcap -S et/ --confirm 3 --picture offload.svg --json offload.json
+    fastpath offload traffic.pcap -S et/ --sizes 1k,4k,16k --policies encrypted,elephant=1mb+encrypted
+
+    One pass without a device writes a log. Then every combination of size, rate, latency, timeout and policy is simulated over it,
+    hundreds in seconds; --confirm runs the most telling ones with the device itself. Times are packet time.
+
+    A policy says what asks for a session, joined by +: bypass (rules with bypass), verdict (flows that a rule dropped or passed),
+    encrypted (payload that is encrypted after the handshake), depth (beyond the reassembly depth), elephant=BYTES (of a flow). A number
+    says from when on: bypass=10, drop=10, pass=10, encrypted=10 packets; depth=64kb.
+
+    An alert is missed that the pass without a device raises and the one with it does not: its packet did not reach the inspectors, or
+    not all bytes of its stream did. Each is named with its rule and its flow.
+
+    Exit: 0 done; 1 damaged captures; 2 usage; 130 Ctrl-C.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.engine import Engine
+    from fastpath.offload import settings as tables
+    from fastpath.outputs import offload as shown
+    from fastpath.outputs import terminal
+
+    paths, bpf = split_filter(captures, [])
+    out, errors = terminal.console(stderr=as_json == "-"), terminal.console(stderr=True)
+    for path in (picture, report, None if as_json in (None, "-") else Path(as_json)):
+        if path is not None and path.exists() and not overwrite:
+            fail(f"{path} exists: --overwrite replaces it")
+    try:
+        tried = tables.read_grid(None if sizes == "auto" else sizes, rates, latencies, timeouts, policies or tables.POLICIES)
+        settings_read = Config.load(config, settings or [])
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True)
+        with Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums) as engine, \
+                stage_bar() as progress:
+            study = engine.offload(paths, tried, confirm=confirm, bpf=bpf, continuous=continuous, progress=progress)
+    except (ConfigError, OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    if as_json == "-":
+        sys.stdout.buffer.write(shown.as_json(study))
+    else:
+        shown.print_study(out, study)
+    shown.write_files(out, study, json=None if as_json in (None, "-") else Path(as_json), picture=picture, report=report)
+    raise typer.Exit(INTERRUPTED if study.partial else FAILED if study.damages else DONE)
 
 
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")

@@ -32,6 +32,8 @@ from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
     from fastpath.control.why import Why
+    from fastpath.offload.settings import Setting
+    from fastpath.offload.study import Study
 
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
@@ -193,9 +195,12 @@ class Engine:
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
+        return self._replay(paths, bpf, Run(check_keep(keep), limit, sinks), continuous, progress)
+
+    def _replay(self, paths: Any, bpf: str | None, run: Run, continuous: bool,
+                progress: Callable[[Progress], None] | None) -> Result:
         from fastpath.control.captures import open_captures
         with self._inside():
-            run = Run(check_keep(keep), limit, sinks)
             plane = self._new_plane(run)
             damages: list[Damage] = []
             partial = False
@@ -248,6 +253,19 @@ class Engine:
         self._check_open()
         return self._ask(_listed(paths), bpf, continuous, rules)(sid, gid=gid, flow=flow)
 
+    def offload(self, paths: Any, settings: Iterable[Setting] | None = None, *, confirm: int | Sequence[Setting] = 1,
+                bpf: str | None = None, continuous: bool = False, progress: Callable[[str, float | None], None] | None = None) -> Study:
+        """What session tables would take off the inspectors, and which alerts they would miss: an offload.study.Study.
+
+        The captures are inspected once without a device, and a log is written of it; each of `settings` (offload.settings.Setting;
+        None: some hundreds, read_grid()) is simulated over the log. confirm: settings that are confirmed by a pass with a real
+        device on one bucket, at most three; a number: so many, chosen from `settings`. progress is called with what is being done,
+        and how far it is from 0 to 1, None where that is not known. The rest is as in replay. The device of this engine plays no
+        part. Raises OSError for a capture that cannot be opened, ValueError for standard input or more than three to confirm.
+        """
+        from fastpath.offload.study import study
+        return study(self, _listed(paths), settings, confirm, bpf, continuous, progress)
+
     def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
         """What answers questions about a run over these captures."""
         rules = self._rules if rules is None else rules
@@ -262,7 +280,7 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
-        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+        plane = DataPlane(self._settings | run.settings | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
                                             "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
                                             "payload_size": run.payload_size})
         self._load(plane, run)

@@ -63,8 +63,8 @@ class Batch:
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the bytes of packets
-    that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the "log" of
+    every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
     def write(self, batch: Batch) -> None:
@@ -91,6 +91,7 @@ class Run:
     held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
     inventory: Inventory = field(default_factory=Inventory)
     base: int = 0               # of the present rule set's indices
+    settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
 
     @property
     def wants_apps(self) -> bool:
@@ -104,6 +105,10 @@ class Run:
     def payload_size(self) -> int:
         """Most bytes of a stream that an alert shows."""
         return max((getattr(sink, "payload_size", 0) for sink in self.sinks), default=0)
+
+    @property
+    def wants_log(self) -> bool:
+        return any("log" in sink.wants for sink in self.sinks)
 
     @property
     def wants_packets(self) -> bool:
