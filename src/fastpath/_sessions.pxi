@@ -328,6 +328,8 @@ cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, f
     if engine.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
         open_windows(engine, worker, &worker.flush.meta[0], flow, told)
         match_entry(engine, worker, engine.rules, worker.flush, 0, 0, flow, flow.last, &verdict)
+        if engine.policy != NULL:
+            judge_data(engine, worker, engine.policy, &worker.flush.meta[0], 0, flow)
     settle_session(engine, worker, &worker.flush.meta[0], flow, engine.rules != NULL)
 
 

@@ -274,6 +274,13 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
+    if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
+        if meta.events != NO_INDEX:
+            write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
+        if flow != NULL:
+            count_in_ledger(engine, flow, meta, verdict.ledger)
+            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        return
     if flow != NULL:
         if rarely(flow.flags & FLOW_OFFLOADED):
             offloaded = decided = hit_device(engine, flow, meta, now, verdict)
@@ -291,6 +298,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             decided = decided or bypass_entry(engine, flow, meta, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
+            if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
+                decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
@@ -301,6 +310,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
         if worker.scratch.match_count:
             slot.eventful[worker.number] = 1
+            if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
+                cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
         if sample:
             worker.match_sampled_ns += clock_ns() - started
     if flow != NULL:
@@ -309,7 +320,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
-        if rarely(engine.offloads):
+        if rarely(engine.offloads) and may_offload(engine, slot, meta, flow):
             ask_for_offload(engine, flow, meta, told, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
@@ -378,6 +389,8 @@ cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *e
         prefetch(flow)
         if whole:
             prefetch(<const char *>flow + CACHE_LINE)
+        if slot.policy != NULL and bucket.slots[at].flow:
+            prefetch(&engine.policy_flows[meta.bucket][bucket.slots[at].flow - 1])
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:

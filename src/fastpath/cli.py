@@ -40,6 +40,8 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
 app.add_typer(device_app, name="device")
+policy_app = typer.Typer(no_args_is_help=True, help="Zero-trust policies: check one, print their JSON schema.")
+app.add_typer(policy_app, name="policy")
 
 
 def fail(message: str, code: int = USAGE) -> NoReturn:
@@ -77,7 +79,7 @@ def replay(
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Write on at the end of an eve.json that is there.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
-    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,anomaly,flow,stats, or all.")] = "alert",
+    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,policy,anomaly,flow,stats and protocols, or all.")] = "alert,policy",
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Threads; they change no result.")] = 1,
     burst: Annotated[int, typer.Option("--burst", min=1, max=256, help="Packets a burst.")] = 128,
     continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other: flows go on from one to the next.")] = False,
@@ -88,6 +90,8 @@ def replay(
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
+                                                "before any rule; with --simulate-ips it is dropped.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -134,6 +138,7 @@ def replay(
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
+    judge = load_policy(errors, policy)
     say_settings(errors, settings_read, config, settings or [], verbose)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                        packs or [])
@@ -144,7 +149,7 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, device=session_table)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -298,6 +303,23 @@ def load_device(source: str | None) -> Any:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
+def load_policy(errors: Any, path: Path | None) -> Any:
+    """The policy of --policy, its warnings said; None without one."""
+    from fastpath.control.policy import Policy, PolicyError
+    from fastpath.outputs.terminal import plain
+    if path is None:
+        return None
+    try:
+        policy = Policy.load(path)
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--policy: {path}: {error.strerror}")
+    for warning in policy.warnings:
+        errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
+    return policy
+
+
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:
     from fastpath.outputs.report import render
     path.write_text(render(result, captures=captures, rules=rules, mode=engine.mode), encoding="utf-8")
@@ -407,6 +429,39 @@ def rules_keywords(
         print(support.markdown(), end="")
     else:
         terminal.print_keywords(terminal.console(), support.keyword_support())
+
+
+@policy_app.command("check", no_args_is_help=True)
+def policy_check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: segments, lines, classes, memory, warnings.")] = False,
+) -> None:
+    """Read a policy as replay would: its segments, its lines in their order, what is odd in it, what it takes.
+
+    \b
+    fastpath policy check policy.yaml
+    fastpath policy check policy.yaml --json | jq '.warnings[]'
+
+    Exit: 0; 1 for a policy that cannot be read or contradicts itself; 2 usage.
+    """
+    from fastpath.outputs import terminal
+    judge = load_policy(terminal.console(stderr=True), path)
+    if as_json:
+        import msgspec
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(judge.describe())) + b"\n")
+    else:
+        terminal.print_policy(terminal.console(), judge.describe())
+
+
+@policy_app.command("schema")
+def policy_schema() -> None:
+    """The JSON schema of policy files, for editors and for CI.
+
+    \b
+    fastpath policy schema > policy.schema.json
+    """
+    from fastpath.control.policy import schema
+    print(schema(), end="")
 
 
 @app.command(no_args_is_help=True, short_help="Why a rule did or did not fire, step by step.")
