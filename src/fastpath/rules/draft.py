@@ -97,6 +97,7 @@ class Draft:
     after: list[After] = field(default_factory=list)
     rooms: list[Room] = field(default_factory=list)
     room: Room | None = None                            # the sticky buffer in force; None: payload
+    latest: Room | None = None                          # where the step before stands
     pattern: Pattern | None = None                      # the latest content, wherever it is
     names: dict[str, Room] = field(default_factory=dict)    # set by byte_extract and byte_math, and where
     longest: int | None = None                          # dsize: the payload that the contents must fit into
@@ -127,9 +128,11 @@ class Draft:
             raise RuleError(at, f"belongs to {name}, and the rule asks for {self.app_proto}")
         self.app_proto = both
 
-    def steps(self) -> list[DraftStep]:
-        """The steps of the buffer in force."""
-        return (self.room or self.payload()).steps
+    def steps(self, relative: bool = False) -> list[DraftStep]:
+        """The steps of the buffer in force. Without a sticky buffer what is relative belongs to the step before it, and so to the
+        buffer that a modifier has moved that one to."""
+        self.latest = self.room or (self.latest if relative else None) or self.payload()
+        return self.latest.steps
 
     def payload(self) -> Room:
         """The one room of the payload."""
@@ -204,7 +207,8 @@ class Draft:
         """A content modifier that names a buffer: the content, which was of the payload, belongs there."""
         steps = self.payload().steps
         steps[:] = [step for step in steps if step is not pattern]
-        self.named(buffer).steps.append(pattern)
+        self.latest = self.named(buffer)
+        self.latest.steps.append(pattern)
 
     def last(self, at: int) -> Pattern:
         """The content that a modifier is about."""
