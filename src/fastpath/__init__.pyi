@@ -20,6 +20,9 @@ from fastpath.control.result import Reason as Reason
 from fastpath.control.result import Result as Result
 from fastpath.control.result import Sink as Sink
 from fastpath.control.result import Verdicts as Verdicts
+from fastpath.control.sessions import Session as Session
+from fastpath.control.sessions import SessionAction as SessionAction
+from fastpath.control.sessions import SessionRequest as SessionRequest
 from fastpath.control.why import Why as Why
 from fastpath.rules import RuleSet as RuleSet
 

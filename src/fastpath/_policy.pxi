@@ -56,7 +56,7 @@ cdef void write_denial(worker_t *worker, const policy_t *policy, const policy_fl
 cdef void end_offload(engine_t *engine, uint32_t bucket, flow_t *flow) noexcept nogil:
     """The device forgets a flow that is denied."""
     if engine.inline_mode:
-        end_session(engine, bucket, flow)
+        end_session(engine, bucket, flow, CLOSE_UNKNOWN, flow.last)
 
 
 cdef void tell_flow(engine_t *engine, worker_t *worker, const policy_t *policy, policy_flow_t *kept, flow_t *flow,

@@ -194,6 +194,8 @@ cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, co
             if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
                 file.flags |= FILE_LOGGED
                 if file.state == FILE_OPEN:
+                    if worker.context.app.flags & APP_STOPPED_TO_SERVER << direction:
+                        hashes_end(&worker.context, file, 0)    # nobody was there to end it
                     file_close(&worker.context, tx, file, FILE_TRUNCATED)
                 row = begin_row(worker, meta, APP_ROW_FILE, tx.id, direction)
                 if row != NULL:

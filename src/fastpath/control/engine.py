@@ -1,7 +1,7 @@
 """The engine: rules, settings and a device on one side, packets on the other.
 
-Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload` is the
-exception: any thread may call it, and a running replay takes the new rules before its next step. Engines share nothing, so
+Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload` and
+`device` are the exceptions: any thread may call them, and a running replay acts on it before its next step. Engines share nothing, so
 several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
 Free-threaded CPython: the extensions ask for the GIL; the data plane itself runs without it on every build.
 """
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fastpath.control import stats as stats_of
+from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
@@ -28,10 +29,13 @@ from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.policy import Policy
 from fastpath.control.policy.judge import Judge
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
+from fastpath.control.sessions import SessionTable
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
     from fastpath.control.why import Why
+    from fastpath.offload.settings import Setting
+    from fastpath.offload.study import Study
 
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
@@ -103,7 +107,6 @@ class Engine:
                 raise ValueError(f"{name} must lie between 1 and {most}, not {value}")
         self.config = config if config is not None else Config()
         self.mode = mode
-        self.device = device
         settings = self.config.settings()
         settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
                      "device": device.settings() if device is not None else None}
@@ -115,6 +118,8 @@ class Engine:
         self._settings = settings
         self._process = _process
         self._busy = threading.Lock()
+        self._boundary = Boundary(self._busy)
+        self.device = SessionTable(device, self._at_boundary) if device is not None else None
         self._swap = threading.Lock()       # guards the rules
         self._closed = False
         self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
@@ -167,6 +172,15 @@ class Engine:
             self._busy.release()
             self._check_open()
 
+    def _at_boundary(self, act: Callable[[Any], Any]) -> Any:
+        """Runs act(plane) for any thread: at once where the engine is at rest, else between two steps."""
+        self._check_open()
+
+        def live() -> Any:
+            self._check_open()
+            return self._live()[0]
+        return self._boundary.run(act, live)
+
     def _check_open(self) -> None:
         if self._process is not _process:
             raise RuntimeError("the engine was made in another process; make one after the fork")
@@ -187,9 +201,12 @@ class Engine:
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
+        return self._replay(paths, bpf, Run(check_keep(keep), limit, sinks), continuous, progress)
+
+    def _replay(self, paths: Any, bpf: str | None, run: Run, continuous: bool,
+                progress: Callable[[Progress], None] | None) -> Result:
         from fastpath.control.captures import open_captures
         with self._inside():
-            run = Run(check_keep(keep), limit, sinks)
             plane = self._new_plane(run)
             damages: list[Damage] = []
             partial = False
@@ -206,6 +223,7 @@ class Engine:
                     result.ask = self._ask(_listed(paths), bpf, continuous)
                     return result
             finally:
+                self._boundary.ended()
                 plane.close()
 
     def stream(self, paths: Any, bpf: str | None = None, *, what: str = "alerts", rows: int = 65536,
@@ -226,6 +244,7 @@ class Engine:
                         yield columns[start:start + rows]
                 self._finish(plane, run, [], False)
             finally:
+                self._boundary.ended()
                 plane.close()
 
     def why(self, paths: Any, sid: int, *, gid: int | None = None, flow: str | None = None, bpf: str | None = None,
@@ -239,6 +258,19 @@ class Engine:
         """
         self._check_open()
         return self._ask(_listed(paths), bpf, continuous, rules)(sid, gid=gid, flow=flow)
+
+    def offload(self, paths: Any, settings: Iterable[Setting] | None = None, *, confirm: int | Sequence[Setting] = 1,
+                bpf: str | None = None, continuous: bool = False, progress: Callable[[str, float | None], None] | None = None) -> Study:
+        """What session tables would take off the inspectors, and which alerts they would miss: an offload.study.Study.
+
+        The captures are inspected once without a device, and a log is written of it; each of `settings` (offload.settings.Setting;
+        None: some hundreds, read_grid()) is simulated over the log. confirm: settings that are confirmed by a pass with a real
+        device on one bucket, at most three; a number: so many, chosen from `settings`. progress is called with what is being done,
+        and how far it is from 0 to 1, None where that is not known. The rest is as in replay. The device of this engine plays no
+        part. Raises OSError for a capture that cannot be opened, ValueError for standard input or more than three to confirm.
+        """
+        from fastpath.offload.study import study
+        return study(self, _listed(paths), settings, confirm, bpf, continuous, progress)
 
     def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
         """What answers questions about a run over these captures."""
@@ -254,7 +286,7 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
-        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+        plane = DataPlane(self._settings | run.settings | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
                                             "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
                                             "payload_size": run.payload_size})
         self._load(plane, run)
@@ -287,7 +319,10 @@ class Engine:
                     yield run.take(plane.rows(), plane.kept())
                     self._load(plane, run)
                     in_force = self._rules, self._policy
+                self._boundary.ended()
+                self._boundary.obey(plane)
                 more = plane.step(capture.source, bursts)
+                self._boundary.at_rest(plane)
                 with interrupts.held() if interrupts is not None else nullcontext():
                     batch = run.take(plane.rows(), plane.kept())
                 yield batch
@@ -351,6 +386,7 @@ class Engine:
         plane, run = self._live()
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
                                     time.time_ns() if batch.stamps is None else 0, batch.wirelens)
+        self._boundary.obey(plane)
         waiting = plane.inspect(source, out)
         source.close()
         alerts = run.hold(plane.alerts()) if waiting else None

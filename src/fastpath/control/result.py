@@ -13,6 +13,7 @@ from fastpath.control import packets as packets_of
 from fastpath.control import signatures as signatures_of
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
+from fastpath.control.inventory import Inventory, Item
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
@@ -64,8 +65,8 @@ class Batch:
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the bytes of packets
-    that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the "log" of
+    every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
     def write(self, batch: Batch) -> None:
@@ -90,7 +91,9 @@ class Run:
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
     held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
+    inventory: Inventory = field(default_factory=Inventory)
     base: int = 0               # of the present rule set's indices
+    settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
 
     @property
@@ -105,6 +108,10 @@ class Run:
     def payload_size(self) -> int:
         """Most bytes of a stream that an alert shows."""
         return max((getattr(sink, "payload_size", 0) for sink in self.sinks), default=0)
+
+    @property
+    def wants_log(self) -> bool:
+        return any("log" in sink.wants for sink in self.sinks)
 
     @property
     def wants_packets(self) -> bool:
@@ -141,6 +148,7 @@ class Run:
         cost more than inspecting it. They are counted with the next rows."""
         if self.base:
             alerts["rule"] += self.base
+        alerts = self._noted(alerts)
         self.held.append(alerts["rule"].copy())
         return alerts
 
@@ -155,6 +163,8 @@ class Run:
                 if kind in ("runs", "packets"):
                     of_rules &= taken[kind]["reason"] != rows.REASON_POLICY
                 rule[of_rules] += self.base
+        taken["alerts"] = self._noted(taken["alerts"])
+        self.inventory.count(taken["flows"])
         self.judges.take(taken["denials"])
         batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges)
         self._count(taken)
@@ -165,6 +175,16 @@ class Run:
         for sink in self.sinks:
             sink.write(batch)
         return batch
+
+    def _noted(self, alerts: np.ndarray) -> np.ndarray:
+        """The alerts among these rows; the others are notes, which go into the inventory."""
+        if not self.signatures.notes or not len(alerts):
+            return alerts
+        noted = self.signatures.note[self.signatures.at(alerts["rule"])] != 0
+        if noted.any():
+            self.inventory.note(alerts[noted], self.signatures)
+            alerts = alerts[~noted]
+        return alerts
 
     def _count(self, taken: dict[str, np.ndarray]) -> None:
         alerted = [*self.held, taken["alerts"]["rule"]]
@@ -212,6 +232,11 @@ class Result:
     def why(self, sid: int, *, gid: int | None = None, flow: str | None = None) -> Why:
         """Why a rule did or did not fire: see Engine.why. The captures are read once more."""
         return self.ask(sid, gid=gid, flow=flow)
+
+    @property
+    def inventory(self) -> list[Item]:
+        """What rules with `inventory` have found, most bytes first: see inventory.Item."""
+        return self._run.inventory.items()
 
     @property
     def alerts(self) -> Columns:

@@ -56,7 +56,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "verdicts": verdicts, "reasons": reasons,
         "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
         "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name) or counted["defrag"].get(name))},
-        "defrag": counted["defrag"],
+        "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
         **({"policy": run.judges.stats()} if run.judges.any else {}),
         "device": counted["device"], "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],

@@ -20,6 +20,7 @@ cdef struct row_buffer_t:
 
 cdef struct rows_t:
     row_buffer_t alerts, flows, events, apps, denials
+    row_buffer_t log            # log_row_t (log.pxd), where one is kept
     writer_t bytes              # what the rows of apps say
 
 cdef struct packet_row_t:       # mirrored by rows.PACKET

@@ -24,7 +24,7 @@ from fastpath.outputs.protocols import PROTOCOLS
 #: Event types of the application layers.
 APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
 #: Event types, by the names of `--events`.
-EVENTS = ("alert", "anomaly", "flow", "policy", "stats", *APP_EVENT_TYPES)
+EVENTS = ("alert", "anomaly", "flow", "inventory", "policy", "stats", *APP_EVENT_TYPES)
 
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
@@ -180,6 +180,9 @@ class EveWriter:
             self.lines += len(lines)
 
     def close(self, stats: dict[str, Any]) -> None:
+        if "inventory" in self.events and stats["inventory"]:
+            self._out.write(self._encode([_item(item) for item in stats["inventory"]]))
+            self.lines += len(stats["inventory"])
         if "stats" in self.events:
             self._out.write(self._encode([self._stats(stats)]))
             self.lines += 1
@@ -398,6 +401,15 @@ class EveWriter:
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
             "detect": {"alert": stats["alerts"]},
         }}
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    """A service of the inventory, as one workload uses it."""
+    return {"timestamp": timestamp(item["last"]), "event_type": "inventory", "src_ip": item["workload"], "dest_ip": item["peer"],
+            "dest_port": item["port"], "inventory": {
+                "service": item["service"], "kind": item["kind"], "by": item["by"], "flows": item["flows"],
+                "bytes_toserver": item["bytes_out"], "bytes_toclient": item["bytes_in"],
+                "first_seen": timestamp(item["first"]), "last_seen": timestamp(item["last"])}}
 
 
 def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> dict[str, Any]:

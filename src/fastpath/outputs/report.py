@@ -26,8 +26,8 @@ COLUMNS = 170                               # of the chart at most
 STAGES = (("rx", "takes packets from the capture"), ("decode", "reads headers, makes flow keys"), ("defrag", "makes fragments whole"), ("decap", "opens tunnels"),
           ("steer", "hashes keys to buckets"), ("flow", "looks up flows, keeps their state"),
           ("match", "Hyperscan, then the rules' programs"), ("telemetry", "verdicts, rows, the ledger"))
-DEVICE = (("added", "sessions added"), ("full", "refused, the table was full"), ("closed", "closed with their connection"),
-          ("timed_out", "timed out"), ("packets", "packets that hit"), ("bytes", "bytes that hit"))
+DEVICE = (("added", "sessions added"), ("full", "requests refused, the table was full"), ("packets", "packets offloaded"),
+          ("bytes", "bytes offloaded"))
 LEDGER = ("inspected", "offloaded", "dropped", "errored")
 
 

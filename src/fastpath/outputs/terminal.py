@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fastpath.control.inventory import Item
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
 
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
+SERVICES = 40       # of the inventory
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -50,6 +52,29 @@ def print_alerts(out: Console, result: Result) -> None:
     out.print(table)
     if len(rules) > ALERTS:
         out.print(f"[dim]and {len(rules) - ALERTS:,} rules more[/]")
+
+
+def print_inventory(out: Console, items: list[Item]) -> None:
+    """What rules with `inventory` have found: a line for each service, its workloads and peers counted."""
+    if not items:
+        return
+    by_service: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        by_service.setdefault((item.kind, item.service), []).append(item)
+    table = Table(title=f"inventory: {len(by_service):,} services", title_justify="left", title_style="bold", box=None, header_style="dim",
+                  pad_edge=False)
+    for name, justify in (("service", "left"), ("kind", "left"), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
+                          ("flows", "right"), ("bytes out", "right"), ("bytes in", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for (kind, service), found in list(by_service.items())[:SERVICES]:
+        workloads = list(dict.fromkeys(item.workload for item in found))
+        table.add_row(plain(service), plain(kind), plain(", ".join(sorted({item.by for item in found}))),
+                      plain(workloads[0]) + (f" and {len(workloads) - 1:,} more" if len(workloads) > 1 else ""),
+                      f"{len({(item.peer, item.port) for item in found}):,}", f"{sum(item.flows for item in found):,}",
+                      f"{sum(item.bytes_out for item in found):,}", f"{sum(item.bytes_in for item in found):,}")
+    out.print(table)
+    if len(by_service) > SERVICES:
+        out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:
