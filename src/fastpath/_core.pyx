@@ -434,8 +434,8 @@ cdef class DataPlane:
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
     def load_policy(self, Classifier classifier):
-        """Swaps the policy: packets from the next ordinal on are judged by it, those of known flows too. None for no policy. Gives
-        its epoch, which rows of denials bear; 0 for none. Counters begin anew: take policy_counts() before."""
+        """Swaps the policy: packets from the next ordinal on are judged by it, those of known flows too. None for none.
+        Gives its epoch, which rows of denials bear; 0 for none. Counters begin anew: take policy_counts() before."""
         cdef engine_t *engine = &self.engine
         cdef uint32_t i
         cdef policy_count_t *counts[WORKERS_MAX]
@@ -474,7 +474,7 @@ cdef class DataPlane:
         return self.policy_epoch
 
     def find_data(self, data):
-        """data: uint16, for each rule of the set in force the classes of data that it finds, as bits; None for no rule that does."""
+        """data: uint16, for each rule of the set in force the classes of data that it finds, as bits; None where none does."""
         cdef const uint16_t[::1] view
         self.engine.rule_data_count = 0
         self.rule_data = data
@@ -484,7 +484,7 @@ cdef class DataPlane:
             self.engine.rule_data_count = <uint32_t>len(data)
 
     def policy_counts(self):
-        """Of each line of the policy in force, then of the default, then of what was not decided yet: an array of policy.COUNT."""
+        """Of each line of the policy in force, then of the default, then of what was not decided yet: policy.COUNT."""
         cdef uint32_t i
         cdef unsigned char[::1] view
         if self.engine.policy == NULL:
@@ -658,8 +658,8 @@ cdef class DataPlane:
                   for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
-        lost = engine.rows.denials.lost + engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
-            + engine.runs.lost + engine.packets.lost + engine.kept.lost
+        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
+            + engine.rows.denials.lost + engine.runs.lost + engine.packets.lost + engine.kept.lost
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
                       for i in range(engine.throughput.used)]
