@@ -109,6 +109,7 @@ class Draft:
     detection_filter: Threshold | None = None
     tag: Tag | None = None
     noalert: bool | None = None
+    note: bool = False
     bypass: bool = False
     needs_packet: str = ""                              # the keyword that can only be answered packet by packet
     needs_stream: str = ""                              # the one that asks for stream data alone
@@ -272,7 +273,7 @@ class Draft:
         plan.blocks, plan.after = self.blocks(), self.after
         plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter, self.tag
         plan.noalert = plan.action == "pass" if self.noalert is None else self.noalert     # who passes says so only when asked
-        plan.bypass, plan.app_proto = self.bypass, self.app_proto
+        plan.note, plan.bypass, plan.app_proto = self.note, self.bypass, self.app_proto
 
 
 def number(text: str, at: int, low: int, high: int, base: int = 10) -> int:

@@ -212,6 +212,8 @@ cdef inline uint32_t request_chunk_length(app_context_t *context, side_t *side) 
 cdef inline uint32_t complete_request(app_context_t *context, side_t *side) noexcept nogil:
     cdef http1_tx_t *tx = side.tx
     if tx.head.progress[TO_SERVER] != HTTP1_COMPLETE:
+        if side.undecodable:
+            return STEP_ERROR
         end_message(context, side, TO_SERVER)
     side.state = REQUEST_IGNORE if tx.is_0_9 else REQUEST_IDLE
     side.tx = NULL
@@ -249,7 +251,8 @@ cdef inline uint32_t request_finalize(app_context_t *context, side_t *side) noex
         if without_end(data, length):
             tx_event(&tx.head, HTTP1_REQUEST_BODY_UNEXPECTED)
         tx_progress(context, &tx.head, TO_SERVER, HTTP1_BODY)
-        body_bytes(context, side, TO_SERVER, data, length)
+        if not body_bytes(context, side, TO_SERVER, data, length):
+            return STEP_ERROR
         line_done(side)
         return STEP_ON
     unread(side, length)

@@ -381,7 +381,8 @@ cdef inline uint32_t response_chunk_length(app_context_t *context, side_t *side)
 
 cdef inline uint32_t response_body_to_end(app_context_t *context, side_t *side) noexcept nogil:
     if side.at < side.length:
-        body_bytes(context, side, TO_CLIENT, shown(side), side.length - side.at)
+        if not body_bytes(context, side, TO_CLIENT, shown(side), side.length - side.at):
+            return STEP_ERROR
         side.at = side.length
         line_done(side)
     if side.status == SIDE_CLOSED:
@@ -427,7 +428,8 @@ cdef inline uint32_t response_finalize(app_context_t *context, http1_t *http) no
     if length == 0:
         return complete_response(context, http)
     if not looks_like_response(data, length):
-        body_bytes(context, side, TO_CLIENT, data, length)
+        if not body_bytes(context, side, TO_CLIENT, data, length):
+            return STEP_ERROR
         line_done(side)
         return STEP_ON
     unread(side, length)

@@ -156,6 +156,8 @@ cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
         flags |= MATCH_FILE
     if not rule.flags & RULE_NOALERT:
         flags |= MATCH_ALERT
+    if rule.flags & RULE_NOTE:
+        flags |= MATCH_NOTE
     match.rule = rule.plan
     match.compiled = compiled
     match.kind = rule.kind
