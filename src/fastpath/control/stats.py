@@ -44,7 +44,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
     (what a memory cap or the lack of memory did, and, by cause and policy, what became of packets); drops (packets that were not
-    passed, by reason); defrag (fragments and packets made whole, by IP version); throughput (over
+    passed, by reason); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats); throughput (over
     engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes, packets dropped).
     """
     seconds = counted["run_ns"] / SECOND
@@ -66,7 +66,8 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "verdicts": verdicts, "reasons": reasons, "drops": drops,
         "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
         "exceptions": _exceptions(counted),
-        "defrag": counted["defrag"],
+        "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
+        **({"policy": run.judges.stats()} if run.judges.any else {}),
         "device": counted["device"], "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],
     }
