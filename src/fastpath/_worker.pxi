@@ -41,9 +41,8 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
     if rarely(flow == NULL):
         if meta.flags & PM_QUOTED:
             return NULL
-        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order)
+        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order) if worker.ordinal != engine.fail_flow else NULL
         if flow == NULL:
-            worker.flow_failed += 1
             return NULL
         greet_session(engine, flow, meta, key)
     elif rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
@@ -138,6 +137,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
     worker.scratch.pool = &engine.bucket[meta.bucket].pool
     written = worker.rows.alerts.used
     n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
+    if rarely(engine.fail_alert_queue) and n > engine.packet_alert_max:
+        worker.alerts_lost += n - engine.packet_alert_max
+        n = engine.packet_alert_max
     for i in range(n):
         match = &worker.scratch.matches[i]
         state = THRESHOLD_ALERT
@@ -237,19 +239,6 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
     return told
 
 
-cdef bint except_entry(verdict_t *verdict, flow_t *flow, uint8_t policy, uint8_t reason) noexcept nogil:
-    """An exception policy acts on an entry and, as it says, on its flow: the rules do not look at the entry any more."""
-    if policy == EXCEPT_PASS_FLOW or policy == EXCEPT_BYPASS:
-        flow.flags |= FLOW_PASS | FLOW_BYPASS * (policy == EXCEPT_BYPASS)
-    elif policy >= EXCEPT_DROP_PACKET:
-        raise_verdict(verdict, ACTION_DROP, reason, LEDGER_DROPPED, NO_RULE)
-        if policy != EXCEPT_DROP_PACKET:
-            flow.flags |= FLOW_DROP
-            flow.rule = NO_RULE
-            flow.reason = reason
-    return True
-
-
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
     """One entry on its way from flow to verdict."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
@@ -268,9 +257,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if meta.flags & PM_KEYED:
         flow = flow_of(engine, worker, slot, entry, now)
         if rarely(flow == NULL) and not meta.flags & PM_QUOTED:
-            raise_verdict(verdict, engine.memcap_action, REASON_FLOW_MEMCAP,
-                          LEDGER_DROPPED if engine.memcap_action >= ACTION_DROP else LEDGER_INSPECTED, NO_RULE)
-            slot.eventful[worker.number] = 1
+            except_entry(engine, worker, slot, entry, NULL, CAUSE_FLOW_MEMCAP, &decided)
+    elif rarely(was_refused(slot, entry)):
+        except_entry(engine, worker, slot, entry, NULL, CAUSE_DEFRAG_MEMCAP, &decided)
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
@@ -290,14 +279,13 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
                 slot.eventful[worker.number] = 1
-            if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != EXCEPT_IGNORE:
-                slot.eventful[worker.number] = 1
-                decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
+            if rarely(told & (STREAM_MIDSTREAM | STREAM_NO_SESSION | STREAM_NO_SEGMENT)):
+                except_segment(engine, worker, slot, entry, flow, told, &decided)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
             decided = decided or bypass_entry(engine, flow, meta, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
-            open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
+            inspect_session(engine, worker, slot, entry, flow, told, now, &decided)
             if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
                 decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
     if rarely(meta.events != NO_INDEX):

@@ -74,6 +74,8 @@ def replay(
     packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    simulate: Annotated[list[str] | None, typer.Option("--simulate", metavar="KIND=N", help="Force a fault, such as packet-flow-memcap=7: "
+                                                       "Suricata's --simulate-* options, by what follows simulate-.")] = None,
     checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
     test: Annotated[bool, typer.Option("-T", help="Load configuration and rules, and stop.")] = False,
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
@@ -116,8 +118,9 @@ def replay(
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """
-    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.config import Config
     from fastpath.control.engine import Engine
+    from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
 
     if fail_on not in (None, "alert", "drop"):
@@ -132,8 +135,8 @@ def replay(
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, settings or [])
-    except ConfigError as error:
+        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+    except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from fastpath.control import exceptions
 from fastpath.control import stats as stats_of
 from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
@@ -112,7 +113,8 @@ class Engine:
                      "device": device.settings() if device is not None else None}
         if checksums is not None:
             settings["checksums"] = checksums
-        settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
+        settings["exceptions"] = exceptions.policies(self.config, mode)
+        settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings

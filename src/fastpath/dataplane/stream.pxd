@@ -17,9 +17,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastpath.dataplane.tcp.session cimport SESSION_MIDSTREAM, SESSION_MIDSTREAM_SYNACK
 from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
     STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_CLIENT, STREAM_FED_TO_SERVER, STREAM_IN,
-    STREAM_MIDSTREAM, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN,
-    TCP_URG, URGENT_DROP,
-    URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
+    STREAM_MIDSTREAM, STREAM_NO_SEGMENT, STREAM_NO_SESSION, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN,
+    TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP, URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
 )
 from fastpath.dataplane.tcp.window cimport raw_t
 from fastpath.dataplane.types cimport burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t

@@ -49,6 +49,7 @@ cdef void stream_defaults(stream_config_t *config) noexcept nogil:
     config.urgent = config.urgent_limit = URGENT_INLINE
     config.max_syn = 10
     config.max_synack = 5
+    config.fail_session = config.fail_segment = <uint64_t>-1
 
 
 # ---- states ----
