@@ -21,12 +21,12 @@ import numpy as np
 
 from fastpath.control.columns import Columns, address_text
 from fastpath.control.community_id import identify
-from fastpath.control.device import Device
+from fastpath.control.device import SESSIONS_MAX
 from fastpath.control.result import Result, Run
 from fastpath.control.stats import InternalError
 from fastpath.dataplane import rows
 from fastpath.offload.log import AlertSink, LogSink
-from fastpath.offload.settings import REQUESTS, SESSIONS_MAX, Setting, read_grid, resized, spread
+from fastpath.offload.settings import REQUESTS, Setting, read_grid, resized, spread
 
 if TYPE_CHECKING:
     from fastpath.control.engine import Engine
@@ -350,7 +350,7 @@ def choose(made: Study, count: int) -> list[Row]:
 def _confirm(engine: Engine, made: Study, row: Row, paths: list[Any], bpf: str | None, continuous: bool, say: Progress, what: str) -> Confirmation:
     sink = AlertSink()
     try:
-        over = {"device": device_of(row.setting).settings(), "buckets": 1, "workers": 1}
+        over = {"device": row.setting.device().settings(), "buckets": 1, "workers": 1}
         result = engine._replay(paths, bpf, Run(frozenset(), 0, [sink], settings=over), continuous, _step(say, what))
         full, other = made._columns.rows, np.array(sink.alerts.rows())
         missed, anew = unmatched(full, other)
@@ -363,8 +363,3 @@ def _confirm(engine: Engine, made: Study, row: Row, paths: list[Any], bpf: str |
                             sorted(simulated - confirmed), sorted(confirmed - simulated), [_alert(columns, index) for index in anew])
     finally:
         sink.drop()
-
-
-def device_of(setting: Setting) -> Device:
-    """The device of a setting."""
-    return Device(sessions=setting.sessions, idle_timeout=setting.idle_timeout)

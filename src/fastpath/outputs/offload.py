@@ -22,7 +22,7 @@ MISSED = 500        # alerts that the page names
 def print_study(out: Console, study: Study) -> None:
     """The curves, the confirmations and the missed alerts."""
     stats = study.stats
-    names = ", ".join(plain(name, 60) for name in study.captures[:3]) + (" …" if len(study.captures) > 3 else "")
+    names = ", ".join(plain(Path(name).name, 60) for name in study.captures[:3]) + (" …" if len(study.captures) > 3 else "")
     if study.partial:
         out.print("[bold yellow]interrupted: this is of what was inspected until then[/]")
     for damage in study.damages:
