@@ -18,6 +18,7 @@ from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
+from fastpath.dataplane.policy cimport policy_count_t, policy_flow_t, policy_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
 from fastpath.dataplane.stream cimport raw_t, stream_config_t
@@ -47,6 +48,7 @@ cdef struct slot_t:
     arena_t wholes              # packets that defrag made in this burst
     uint64_t number
     const ruleset_t *rules      # the epoch of this burst
+    const policy_t *policy      # and its policy; NULL for none
     rows_t *rows                # one a worker
     uint8_t *eventful           # one a worker: its verdicts are not all the plain one
 
@@ -69,6 +71,7 @@ cdef struct worker_t:
     uint64_t passed             # slots passed; read by ingest
     uint64_t turn               # (ordinal << 16 | low half of order) below which this worker touches no shared state
     uint64_t events[1024]       # by code
+    policy_count_t *policy_counts   # by line, then of the default, then of what is not decided yet
     uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
     uint64_t alerts_lost        # beyond packet-alert-max
@@ -113,6 +116,10 @@ cdef struct engine_t:
     kept_t kept
     threshold_table_t *thresholds
     const ruleset_t *rules
+    const policy_t *policy
+    policy_flow_t **policy_flows    # beside the flows of each bucket; NULL before there was a policy
+    const uint16_t *rule_data   # by rule: the classes of data that it finds
+    uint32_t rule_data_count
     uint64_t next_ordinal
     uint64_t time               # the running maximum of stamps, ns
     uint64_t second             # of the latest tick

@@ -11,16 +11,17 @@ import numpy as np
 
 from fastpath.dataplane import rows as row_types
 from fastpath.dataplane.decode import EVENT_NAMES
+from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_close
+from fastpath.dataplane.applayer.files cimport file_close, hashes_end
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
@@ -43,13 +44,18 @@ from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
     FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
     INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW,
-    MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+    MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
 from fastpath.dataplane.match.trace cimport Trace, trace_fate
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
+)
+from fastpath.dataplane.policy cimport (
+    FOR_EVER, NO_LINE, POLICY_ALLOWED, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
+    POLICY_STATE, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
+    policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
@@ -58,7 +64,7 @@ from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
     KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t, close_buffer, close_kept, close_rows,
-    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
+    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, policy_row_t, tick_order,
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
@@ -98,6 +104,7 @@ cdef enum:
 
 include "_offload.pxi"
 include "_log.pxi"
+include "_policy.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_ingest.pxi"
@@ -132,6 +139,10 @@ cdef class DataPlane:
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef object traced          # the Trace that is filled, or None
     cdef unsigned char epoch
+    cdef Classifier classifier  # of the policy in force, or None
+    cdef Classifier classifier_before
+    cdef unsigned short policy_epoch
+    cdef object rule_data
     cdef object owner           # process id: worker threads do not survive a fork
     cdef uint32_t flush_next    # bucket
     cdef bint threads_running
@@ -326,6 +337,9 @@ cdef class DataPlane:
                 close_device(&engine.device[i])
             if engine.keyed != NULL:
                 close_keyed(&engine.keyed[i])
+            if engine.policy_flows != NULL:
+                free(engine.policy_flows[i])
+        free(engine.policy_flows)
         close_defrag(&engine.defrag)
         close_hosts(&engine.hosts)
         close_rows(&engine.rows)
@@ -339,6 +353,7 @@ cdef class DataPlane:
         free(engine.expectations)
         if engine.worker != NULL:
             for i in range(engine.workers):
+                free(engine.worker[i].policy_counts)
                 free(engine.worker[i].work.room)
                 free(engine.worker[i].work.announced)
                 free(engine.worker[i].flush)
@@ -418,6 +433,72 @@ cdef class DataPlane:
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
+    def load_policy(self, Classifier classifier):
+        """Swaps the policy: packets from the next ordinal on are judged by it, those of known flows too. None for no policy. Gives
+        its epoch, which rows of denials bear; 0 for none. Counters begin anew: take policy_counts() before."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef policy_count_t *counts[WORKERS_MAX]
+        if classifier is None:
+            engine.policy = NULL
+            self.classifier = None
+            return 0
+        if engine.policy_flows == NULL:
+            engine.policy_flows = <policy_flow_t **>calloc(engine.buckets, sizeof(void *))
+            if engine.policy_flows == NULL:
+                raise MemoryError("no memory for what policy tells flows")
+        for i in range(engine.buckets):
+            if engine.policy == NULL:       # what was told before a time without policy is about other flows by now
+                free(engine.policy_flows[i])
+                engine.policy_flows[i] = NULL
+            if engine.policy_flows[i] == NULL:
+                engine.policy_flows[i] = <policy_flow_t *>calloc(engine.bucket[i].limit, sizeof(policy_flow_t))
+            if engine.policy_flows[i] == NULL:
+                raise MemoryError(f"no memory for what policy tells {engine.bucket[i].limit} flows")
+        for i in range(engine.workers):
+            counts[i] = <policy_count_t *>calloc(classifier.policy.line_count + 2, sizeof(policy_count_t))
+            if counts[i] == NULL:
+                while i:
+                    i -= 1
+                    free(counts[i])
+                raise MemoryError("no memory for the counters of a policy")
+        for i in range(engine.workers):
+            free(engine.worker[i].policy_counts)
+            engine.worker[i].policy_counts = counts[i]
+        self.policy_epoch = self.policy_epoch % 65535 + 1
+        classifier.policy.epoch = self.policy_epoch
+        self.classifier_before = self.classifier
+        self.classifier = classifier
+        engine.policy = &classifier.policy
+        engine.sessions = engine.sessions or classifier.policy.conditional
+        return self.policy_epoch
+
+    def find_data(self, data):
+        """data: uint16, for each rule of the set in force the classes of data that it finds, as bits; None for no rule that does."""
+        cdef const uint16_t[::1] view
+        self.engine.rule_data_count = 0
+        self.rule_data = data
+        if data is not None and len(data):
+            view = data
+            self.engine.rule_data = &view[0]
+            self.engine.rule_data_count = <uint32_t>len(data)
+
+    def policy_counts(self):
+        """Of each line of the policy in force, then of the default, then of what was not decided yet: an array of policy.COUNT."""
+        cdef uint32_t i
+        cdef unsigned char[::1] view
+        if self.engine.policy == NULL:
+            return np.zeros(0, COUNT)
+        made = np.zeros((self.engine.workers, self.classifier.lines + 2), COUNT)
+        view = made.reshape(-1).view("u1")
+        for i in range(self.engine.workers):
+            memcpy(&view[i * (view.shape[0] // self.engine.workers)], self.engine.worker[i].policy_counts,
+                   view.shape[0] // self.engine.workers)
+        total = np.zeros(made.shape[1], COUNT)
+        for name in COUNT.names:
+            total[name] = made[name].sum(0)
+        return total
+
     def trace(self, Trace trace):
         """Notes what becomes of the trace's rule, of the Database that was loaded last, from now on; None for no more. With
         one worker:
@@ -439,6 +520,8 @@ cdef class DataPlane:
     def step(self, Source source not None, uint32_t bursts=256):
         """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
         cdef uint32_t done
+        if self.engine.decode.compat:
+            source.require_uniform()
         self._start_threads()
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
@@ -512,7 +595,7 @@ cdef class DataPlane:
 
     def rows(self):
         """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets", "apps"
-        (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
+        "denials" (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
         The last run stays until `last_run`, since it may grow."""
         cdef row_buffer_t *runs = &self.engine.runs
         cdef verdict_run_t open_run
@@ -526,6 +609,7 @@ cdef class DataPlane:
                  "events": take(&self.engine.rows.events, row_types.EVENT),
                  "packets": take(&self.engine.packets, row_types.PACKET),
                  "apps": take(&self.engine.rows.apps, row_types.APP), "log": take(&self.engine.rows.log, row_types.LOG),
+                 "denials": take(&self.engine.rows.denials, row_types.DENIAL),
                  "app_bytes": (self.engine.rows.bytes.data[:self.engine.rows.bytes.length]
                                if self.engine.rows.bytes.length else b"")}
         self.engine.rows.bytes.length = 0
@@ -574,7 +658,7 @@ cdef class DataPlane:
                   for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
-        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
+        lost = engine.rows.denials.lost + engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
             + engine.runs.lost + engine.packets.lost + engine.kept.lost
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)

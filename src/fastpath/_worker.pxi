@@ -129,7 +129,7 @@ cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *b
 cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
                       flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
     """Runs the rules over an entry and all that worker.inspection adds to it, and acts on what matched, in order."""
-    cdef uint32_t i, n, written, alerts = 0
+    cdef uint32_t i, n, written, alerts = 0, notes = 0
     cdef uint8_t action, state, reject = ACTION_PASS
     cdef match_t *match
     cdef alert_row_t *row
@@ -157,12 +157,13 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             trace_fate(rules, worker.scratch, match.compiled, match.tx_id,
                        FATE_SUPPRESSED if state != THRESHOLD_ALERT else FATE_NO_ALERT if not match.flags & MATCH_ALERT
                        else FATE_TOO_MANY if alerts == engine.packet_alert_max else FATE_ALERT)
-        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
+        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT \
+                and (notes if match.flags & MATCH_NOTE else alerts) == engine.packet_alert_max:
             worker.alerts_lost += 1
         elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
-                write_alert_row(row, burst, entry, rank, flow, match.rule, alerts, action)
+                write_alert_row(row, burst, entry, rank, flow, match.rule, alerts + notes, action)
                 if worker.inspection.context != NULL:
                     name_protocols(worker.context.app, row.app_proto)
                 if meta.flags & PM_PSEUDO:
@@ -172,10 +173,13 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 if match.flags & (MATCH_STREAM | MATCH_STATE):
                     worker.stateful |= <uint16_t>(1 << min(alerts, 15))
                 if engine.keep_apps and match.tx != NULL:
-                    write_alert_context(engine, worker, meta, match.tx, rank, alerts)
+                    write_alert_context(engine, worker, meta, match.tx, rank, alerts + notes)
                 if engine.keep_payloads:
-                    write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts,
+                    write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts + notes,
                                       flow != NULL and meta.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
+            if match.flags & MATCH_NOTE:
+                notes += 1
+                continue
             alerts += 1
             if flow != NULL:
                 flow.flags |= FLOW_ALERTED
@@ -270,6 +274,13 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
+    if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
+        if meta.events != NO_INDEX:
+            write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
+        if flow != NULL:
+            count_in_ledger(engine, flow, meta, verdict.ledger)
+            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        return
     if flow != NULL:
         if rarely(flow.flags & FLOW_OFFLOADED):
             offloaded = decided = hit_device(engine, flow, meta, now, verdict)
@@ -287,6 +298,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             decided = decided or bypass_entry(engine, flow, meta, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
+            if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
+                decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
@@ -297,6 +310,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
         if worker.scratch.match_count:
             slot.eventful[worker.number] = 1
+            if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
+                cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
         if sample:
             worker.match_sampled_ns += clock_ns() - started
     if flow != NULL:
@@ -305,7 +320,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
-        if rarely(engine.offloads):
+        if rarely(engine.offloads) and may_offload(engine, slot, meta, flow):
             ask_for_offload(engine, flow, meta, told, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
@@ -374,6 +389,8 @@ cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *e
         prefetch(flow)
         if whole:
             prefetch(<const char *>flow + CACHE_LINE)
+        if slot.policy != NULL and bucket.slots[at].flow:
+            prefetch(&engine.policy_flows[meta.bucket][bucket.slots[at].flow - 1])
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:

@@ -40,6 +40,8 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
 app.add_typer(device_app, name="device")
+policy_app = typer.Typer(no_args_is_help=True, help="Zero-trust policies: check one, print their JSON schema.")
+app.add_typer(policy_app, name="policy")
 
 
 def fail(message: str, code: int = USAGE) -> NoReturn:
@@ -69,6 +71,7 @@ def replay(
     read: Annotated[list[str] | None, typer.Option("-r", metavar="FILE", help="A capture, as Suricata spells it.")] = None,
     only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
     more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
     checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
@@ -76,7 +79,7 @@ def replay(
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Write on at the end of an eve.json that is there.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
-    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,anomaly,flow,stats, or all.")] = "alert",
+    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,policy,anomaly,flow,stats and protocols, or all.")] = "alert,policy",
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Threads; they change no result.")] = 1,
     burst: Annotated[int, typer.Option("--burst", min=1, max=256, help="Packets a burst.")] = 128,
     continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other: flows go on from one to the next.")] = False,
@@ -87,6 +90,8 @@ def replay(
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
+                                                "before any rule; with --simulate-ips it is dropped.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -133,8 +138,10 @@ def replay(
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
+    judge = load_policy(errors, policy)
     say_settings(errors, settings_read, config, settings or [], verbose)
-    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True))
+    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
+                       packs or [])
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
@@ -142,7 +149,7 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, device=session_table)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -156,6 +163,7 @@ def replay(
             except (OSError, ValueError) as error:
                 fail(str(error))
     terminal.print_alerts(out, result)
+    terminal.print_inventory(out, result.inventory)
     if report is not None:
         write_report(report, result, paths, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
@@ -202,7 +210,7 @@ def spoken_warnings(errors: Any) -> Iterator[None]:
 
 
 def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool,
-               cache: bool | Path = False) -> Any:
+               cache: bool | Path = False, packs: list[str] | None = None) -> Any:
     """The rules that -S, -s and the configuration name; those of the demo where none are named."""
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
@@ -217,7 +225,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
             else:
                 errors.print(f"[yellow]{plain(path, 300)}[/]: no such rule file", soft_wrap=True)
         files += more
-    if not files:
+    if not files and not packs:
         from fastpath.demo import rule_files
         files = list(rule_files())
         errors.print("[dim]no rules named: those of the demo are loaded (-S RULES for your own)[/]")
@@ -232,11 +240,11 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
-            rules = RuleSet.load(files, variables=settings.variables, cache=cache, **options)
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
-    except (OSError, ValueError) as error:
-        fail(str(error))
+    except (OSError, ValueError, LookupError) as error:
+        fail(str(error.args[0] if isinstance(error, LookupError) else error))
     refused = sum(not refusal.malformed for refusal in rules.refusals)
     if rules.refusals:
         errors.print(f"{len(rules):,} rules loaded, [yellow]{len(rules.refusals):,} not[/]: {refused:,} are not supported yet, "
@@ -293,6 +301,23 @@ def load_device(source: str | None) -> Any:
         fail(str(error))
     except OSError as error:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
+
+
+def load_policy(errors: Any, path: Path | None) -> Any:
+    """The policy of --policy, its warnings said; None without one."""
+    from fastpath.control.policy import Policy, PolicyError
+    from fastpath.outputs.terminal import plain
+    if path is None:
+        return None
+    try:
+        policy = Policy.load(path)
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--policy: {path}: {error.strerror}")
+    for warning in policy.warnings:
+        errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
+    return policy
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:
@@ -404,6 +429,39 @@ def rules_keywords(
         print(support.markdown(), end="")
     else:
         terminal.print_keywords(terminal.console(), support.keyword_support())
+
+
+@policy_app.command("check", no_args_is_help=True)
+def policy_check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: segments, lines, classes, memory, warnings.")] = False,
+) -> None:
+    """Read a policy as replay would: its segments, its lines in their order, what is odd in it, what it takes.
+
+    \b
+    fastpath policy check policy.yaml
+    fastpath policy check policy.yaml --json | jq '.warnings[]'
+
+    Exit: 0; 1 for a policy that cannot be read or contradicts itself; 2 usage.
+    """
+    from fastpath.outputs import terminal
+    judge = load_policy(terminal.console(stderr=True), path)
+    if as_json:
+        import msgspec
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(judge.describe())) + b"\n")
+    else:
+        terminal.print_policy(terminal.console(), judge.describe())
+
+
+@policy_app.command("schema")
+def policy_schema() -> None:
+    """The JSON schema of policy files, for editors and for CI.
+
+    \b
+    fastpath policy schema > policy.schema.json
+    """
+    from fastpath.control.policy import schema
+    print(schema(), end="")
 
 
 @app.command(no_args_is_help=True, short_help="Why a rule did or did not fire, step by step.")

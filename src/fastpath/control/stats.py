@@ -37,7 +37,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
 
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
-    (what a memory cap or the lack of memory did); defrag (fragments and packets made whole, by IP version); throughput (over
+    (what a memory cap or the lack of memory did); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats); throughput (over
     engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes, packets dropped).
     """
     seconds = counted["run_ns"] / SECOND
@@ -56,7 +56,8 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "verdicts": verdicts, "reasons": reasons,
         "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
         "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name) or counted["defrag"].get(name))},
-        "defrag": counted["defrag"],
+        "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
+        **({"policy": run.judges.stats()} if run.judges.any else {}),
         "device": counted["device"], "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],
     }

@@ -30,6 +30,7 @@ cdef void open_rows(rows_t *rows) noexcept nogil:
     open_buffer(&rows.events, sizeof(event_row_t))
     open_buffer(&rows.apps, sizeof(app_row_t))
     open_buffer(&rows.log, sizeof(log_row_t))
+    open_buffer(&rows.denials, sizeof(policy_row_t))
     memset(&rows.bytes, 0, sizeof(rows.bytes))
 
 
@@ -39,6 +40,7 @@ cdef void close_rows(rows_t *rows) noexcept nogil:
     close_buffer(&rows.events)
     close_buffer(&rows.apps)
     close_buffer(&rows.log)
+    close_buffer(&rows.denials)
     free(rows.bytes.data)
     memset(&rows.bytes, 0, sizeof(rows.bytes))
 

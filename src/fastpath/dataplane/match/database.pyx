@@ -422,6 +422,8 @@ cdef class Database:
             return True
         if op.code == OP_CLOCK:
             return True
+        if op.code == OP_VALIDATE:
+            return (<const plain_op_t *> op).value < VALIDATORS
         if op.code == OP_DATASET:
             return self.dataset_is_sound(<const dataset_op_t *> op)
         if op.code == OP_SIZE or op.code == OP_VALUE:
