@@ -15,7 +15,7 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 2,
+    PROGRAM_VERSION = 3,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -300,7 +300,7 @@ typedef struct content_op {
     int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all, and
                                    depth counts from where the step before ended */
     int32_t distance, within;
-    uint32_t reserved;
+    uint16_t probe[2];          /* places in it where bytes are seldom: needle_t.probe */
 } content_op_t;
 _Static_assert(sizeof(content_op_t) == 32, "an op");
 
