@@ -240,12 +240,22 @@ cdef bint except_entry(verdict_t *verdict, flow_t *flow, uint8_t policy, uint8_t
     return True
 
 
+cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexcept nogil:
+    """Puts the time since then down to a stage; 0 where this burst is not sampled."""
+    cdef uint64_t now
+    if since == 0:
+        return 0
+    now = clock_ns()
+    worker.sampled_ns[stage] += now - since
+    return now
+
+
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
     """One entry on its way from flow to verdict."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef verdict_t *verdict = &slot.verdict[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
-    cdef uint64_t started = 0
+    cdef uint64_t since = 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
     cdef bint decided = False
@@ -263,6 +273,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
+    if rarely(sample):
+        since = clock_ns()
     if flow != NULL:
         if meta.proto == TCP and not meta.flags & PM_QUOTED:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
@@ -272,27 +284,27 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != EXCEPT_IGNORE:
                 slot.eventful[worker.number] = 1
                 decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
+        since = lap(worker, SAMPLED_STREAM, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
             decided = decided or hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
+        since = lap(worker, SAMPLED_APPLAYER, since)
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
-        if sample:
-            started = clock_ns()
         if flow != NULL and meta.proto == TCP:
             open_windows(engine, worker, meta, flow, told)
         match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
         if worker.scratch.match_count:
             slot.eventful[worker.number] = 1
-        if sample:
-            worker.match_sampled_ns += clock_ns() - started
+        since = lap(worker, SAMPLED_MATCH, since)
     if flow != NULL:
         if engine.sessions and not meta.flags & PM_QUOTED:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
+            lap(worker, SAMPLED_APPLAYER, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)):
             ask_for_offload(engine, meta.bucket, flow, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
