@@ -32,7 +32,8 @@ cdef enum:
     SLOTS = 32                  # bursts in flight with several workers
     WINDOWS_MAX = 16            # of the raw stream, inspected with one entry
     PSEUDO_MAX = 80             # bytes of a pseudo-packet: its headers
-    SAMPLE = 16                 # of so many bursts one has its match stage timed entry by entry
+    SAMPLE = 16                 # of so many bursts one has its later stages timed entry by entry
+    SAMPLED_STREAM = 0, SAMPLED_APPLAYER, SAMPLED_MATCH, SAMPLED
 
 cdef enum exception_policy:
     EXCEPT_IGNORE, EXCEPT_PASS_PACKET, EXCEPT_PASS_FLOW, EXCEPT_BYPASS, EXCEPT_DROP_PACKET, EXCEPT_DROP_FLOW, EXCEPT_REJECT
@@ -79,7 +80,8 @@ cdef struct worker_t:
     uint64_t turn               # (ordinal << 16 | low half of order) below which this worker touches no shared state
     uint64_t events[1024]       # by code
     policy_count_t *policy_counts   # by line, then of the default, then of what is not decided yet
-    uint64_t match_sampled_ns, burst_ns
+    uint64_t burst_ns
+    uint64_t sampled_ns[SAMPLED]
     uint64_t exceptions[6][7]   # entries, by cause and by the policy that acted
     uint64_t alerts_lost        # beyond packet-alert-max
     uint32_t logged_alerts      # of rows.alerts, those that the log has told of

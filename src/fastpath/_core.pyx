@@ -660,8 +660,9 @@ cdef class DataPlane:
         """Counters since the beginning, as a plain dict; times in nanoseconds."""
         cdef engine_t *engine = &self.engine
         cdef uint32_t i, j
-        cdef uint64_t worker_ns = 0, match_ns = 0, lost
+        cdef uint64_t lost, worker_ns = 0
         cdef worker_t *worker
+        sampled = [0] * SAMPLED
         ledger = {}
         for i, name in enumerate(("inspected", "offloaded", "dropped", "errored")):
             ledger[name] = {"packets": engine.ledger_packets[i], "bytes": engine.ledger_bytes[i]}
@@ -669,7 +670,8 @@ cdef class DataPlane:
         for i in range(engine.workers):
             worker = &engine.worker[i]
             worker_ns += worker.burst_ns
-            match_ns += worker.match_sampled_ns * SAMPLE
+            for j in range(SAMPLED):
+                sampled[j] += worker.sampled_ns[j] * SAMPLE
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
@@ -702,7 +704,8 @@ cdef class DataPlane:
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
                        "steer": engine.steer_ns,
-                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
+                       "flow": max(0, <object>worker_ns - sum(sampled)), "stream": sampled[SAMPLED_STREAM],
+                       "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
                        "telemetry": engine.retire_ns},
         }
 

@@ -239,12 +239,22 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
     return told
 
 
+cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexcept nogil:
+    """Puts the time since then down to a stage; 0 where this burst is not sampled."""
+    cdef uint64_t now
+    if since == 0:
+        return 0
+    now = clock_ns()
+    worker.sampled_ns[stage] += now - since
+    return now
+
+
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
     """One entry on its way from flow to verdict."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef verdict_t *verdict = &slot.verdict[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
-    cdef uint64_t started = 0
+    cdef uint64_t since = 0
     cdef uint64_t entered = clock_ns() if rarely(engine.keep_log) else 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
@@ -270,6 +280,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             count_in_ledger(engine, flow, meta, verdict.ledger)
             verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
         return
+    if rarely(sample):
+        since = clock_ns()
     if flow != NULL:
         if rarely(flow.flags & FLOW_OFFLOADED):
             offloaded = decided = hit_device(engine, flow, meta, now, verdict)
@@ -281,6 +293,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
                 slot.eventful[worker.number] = 1
             if rarely(told & (STREAM_MIDSTREAM | STREAM_NO_SESSION | STREAM_NO_SEGMENT)):
                 except_segment(engine, worker, slot, entry, flow, told, &decided)
+        since = lap(worker, SAMPLED_STREAM, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
             decided = decided or bypass_entry(engine, flow, meta, verdict) or judge_flow(verdict, flow)
@@ -288,11 +301,10 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             inspect_session(engine, worker, slot, entry, flow, told, now, &decided)
             if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
                 decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
+        since = lap(worker, SAMPLED_APPLAYER, since)
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
-        if sample:
-            started = clock_ns()
         if flow != NULL and meta.proto == TCP:
             open_windows(engine, worker, meta, flow, told)
         match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
@@ -300,14 +312,14 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             slot.eventful[worker.number] = 1
             if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
                 cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
-        if sample:
-            worker.match_sampled_ns += clock_ns() - started
+        since = lap(worker, SAMPLED_MATCH, since)
     if flow != NULL:
         if rarely(engine.keep_log):
             note_request(worker, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
+            lap(worker, SAMPLED_APPLAYER, since)
         if rarely(engine.offloads) and may_offload(engine, slot, meta, flow):
             ask_for_offload(engine, flow, meta, told, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
