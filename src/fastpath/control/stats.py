@@ -17,6 +17,7 @@ EXCEPTIONS = {
     "left_out": "fragments that defrag left out",
     "events_lost": "events beyond the room of a burst",
     "rows_lost": "rows for which there was no memory",
+    "full": "requests that the device's table was too full for",
 }
 
 
@@ -38,7 +39,10 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
     (what a memory cap or the lack of memory did); defrag (fragments and packets made whole, by IP version); throughput (over
-    engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes, packets dropped).
+    engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes, packets dropped);
+    device (the session table: sessions in it and added, requests by reason in `asked` and refused in `full`, how sessions `ended`,
+    packets and bytes that it decided on, that it copied to the inspectors, and that came too early; `share` of all packets and
+    bytes that it decided on; `lag`, seconds from a request until the session was in force).
     """
     seconds = counted["run_ns"] / SECOND
     verdicts: dict[str, int] = {}
@@ -55,11 +59,19 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "alerts": run.counts["alerts"], "flows": counted["flows"] | {"rows": run.counts["flows"]},
         "verdicts": verdicts, "reasons": reasons,
         "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
-        "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name) or counted["defrag"].get(name))},
+        "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name) or counted["defrag"].get(name) or counted["device"].get(name))},
         "defrag": counted["defrag"],
-        "device": counted["device"], "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
+        "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],
     }
+
+
+def _device(counted: dict[str, Any]) -> dict[str, Any]:
+    device = counted["device"]
+    if not device.get("added"):
+        return device
+    share = {unit: device[unit] / counted[unit] if counted[unit] else 0.0 for unit in ("packets", "bytes")}
+    return device | {"share": share, "lag": {"mean": device["waited_ns"] / device["added"] / SECOND, "most": device["waited_most_ns"] / SECOND}}
 
 
 def _rules(costs: np.ndarray | None, run: Any) -> list[dict[str, Any]]:
