@@ -1,6 +1,6 @@
 # See _core.pxd. The worker's and the ingest's loops are parts of this module, in files of their own; this is the Python door.
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -324,7 +324,8 @@ cdef class DataPlane:
         config.capacity = settings["sessions"] // buckets + (bucket < settings["sessions"] % buckets)
         config.closed_room = max(CLOSED_KEPT // buckets, CLOSED_LEAST)
         config.interval = round(SECOND * buckets / settings["insert_rate"]) if settings["insert_rate"] else 0
-        config.latency, config.timeout, config.lag = (settings[name] for name in ("insert_latency", "idle_timeout", "counter_lag"))
+        config.latency, config.timeout = settings["insert_latency"], settings["idle_timeout"]
+        config.lag = settings["counter_lag"]
         config.snoop = settings["snoop"]
         if open_device(device, &config):
             raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")

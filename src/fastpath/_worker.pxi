@@ -16,7 +16,8 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
     if row != NULL:
         write_flow_row(row, flow, end, ordinal)
         memcpy(row.app_proto, protocols, sizeof(protocols))
-    leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN, bucket.second * SECOND)
+    leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN,
+                  bucket.second * SECOND)
     if rarely(worker.engine.keep_log):
         log_end(worker, bucket, flow)
 
@@ -235,7 +236,8 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
         follow_session(engine, flow, meta, now)
     if told & STREAM_CLOSED_NOW:
         rearm_flow(bucket, flow)
-        end_session(engine, meta.bucket, flow, CLOSE_RST if meta.tcp_flags & TCP_RST else CLOSE_FINACK, now)
+        if flow.tcp_state == TCP_CLOSED or not session_of_flow(flow):   # else the session waits for the last acknowledgment
+            end_session(engine, meta.bucket, flow, CLOSE_RST if meta.tcp_flags & TCP_RST else CLOSE_FINACK, now)
     return told
 
 
@@ -321,7 +323,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
             lap(worker, SAMPLED_APPLAYER, since)
         if rarely(engine.offloads) and may_offload(engine, slot, meta, flow):
-            ask_for_offload(engine, flow, meta, told, now)
+            ask_for_offload(engine, flow, meta, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
         if engine.verdicts_out != NULL or engine.keep_packets:
@@ -416,6 +418,8 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
             tick += 1
         if cold and i + PAYLOADS_AHEAD < n:
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
+        if rarely(engine.offloads):
+            fetch_ahead(engine, slot, entries, i, n)
         inspect_entry(engine, worker, slot, entry, sample)
     while tick < slot.ticks:
         tick_worker(engine, worker, slot, slot.tick_at[tick])

@@ -1,15 +1,18 @@
 # See device.pxd.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 cdef extern from "<sys/mman.h>" nogil:
     enum:
-        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
     void *MAP_FAILED
     void *mmap(void *address, size_t length, int protection, int flags, int descriptor, long offset) noexcept
     int munmap(void *address, size_t length) noexcept
+    int madvise(void *address, size_t length, int advice) noexcept
 
 cdef enum:
+    LARGE_PAGE = 1 << 21
+    MANY_SESSIONS = 4096        # from which on large pages are worth their clearing
     AGE_HEAD = 1 << 31          # in session_t.prev: the first of a second's list; the low bits name the second
 
 
@@ -28,7 +31,10 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
         return 0
     device.on = True
     device.config = config[0]
-    device.sessions = <session_t *>map_rows(config.capacity, sizeof(session_t))
+    if config.capacity:         # it begins where a large page can: over small ones, every lookup would miss the TLB as well
+        device.region = map_rows(config.capacity * sizeof(session_t) + LARGE_PAGE, 1)
+    if device.region != NULL:
+        device.sessions = <session_t *>((<uintptr_t>device.region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
     device.closed = <closed_t *>map_rows(config.closed_room, sizeof(closed_t))
     if config.lag:
         device.reports = <report_t *>map_rows(config.capacity, sizeof(report_t))
@@ -40,13 +46,20 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
 
 
 cdef void close_device(device_t *device) noexcept nogil:
-    if device.sessions != NULL:
-        munmap(device.sessions, device.config.capacity * sizeof(session_t))
+    if device.region != NULL:
+        munmap(device.region, device.config.capacity * sizeof(session_t) + LARGE_PAGE)
     if device.reports != NULL:
         munmap(device.reports, device.config.capacity * sizeof(report_t))
     if device.closed != NULL:
         munmap(device.closed, device.config.closed_room * sizeof(closed_t))
     memset(device, 0, sizeof(device_t))
+
+
+cdef void use_large_pages(device_t *device) noexcept nogil:
+    """A hint."""
+    madvise(device.sessions, device.config.capacity * sizeof(session_t), MADV_HUGEPAGE)
+    if device.reports != NULL:
+        madvise(device.reports, device.config.capacity * sizeof(report_t), MADV_HUGEPAGE)
 
 
 # ---- the wheel ----
@@ -122,6 +135,8 @@ cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_
     else:
         device.fresh += 1
         session = device.fresh
+        if session == MANY_SESSIONS:
+            use_large_pages(device)
     if device.busy < now:
         device.busy = now
     device.busy += device.config.interval
@@ -203,5 +218,5 @@ cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t c
 cdef void clear_device(device_t *device) noexcept nogil:
     device.used = device.fresh = device.free = 0
     device.batch_count = device.settled = device.timeless = 0
-    device.second = device.busy = device.back_off = 0
+    device.second = device.busy = device.back_off = device.reported = 0
     memset(device.wheel, 0, sizeof(device.wheel))

@@ -12,7 +12,7 @@
 #
 # Errors: none. What a memory account refuses is counted there, and is a gap. Memory: a session is a part of flow_more_t; held
 # bytes, and what few sessions need, come from the pool of the bucket.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.tcp.session cimport SESSION_MIDSTREAM, SESSION_MIDSTREAM_SYNACK
 from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
@@ -103,6 +103,10 @@ cdef inline bint from_midstream(const flow_t *flow) noexcept nogil:
 cdef inline uint32_t stream_size(const flow_t *flow, uint32_t direction) noexcept nogil:
     cdef const tcp_session_t *session = session_of(flow)
     return 0 if session == NULL else session.half[direction].next_seq - session.half[direction].isn
+
+
+# By how many bytes a direction is past the depth up to which it is reassembled; below 0 where it is not, or has no depth.
+cdef int64_t past_depth(const stream_config_t *config, const flow_t *flow, uint32_t direction) noexcept nogil
 
 
 # A segment that begins a session with the key of one that is over, or of a flow that never was one.

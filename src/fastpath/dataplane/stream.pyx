@@ -1,5 +1,5 @@
 # See stream.pxd. The states are in tcp/handshake, established and closing; the bytes in tcp/held, reassembly, feeding, window.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastpath.dataplane.events cimport (
@@ -174,6 +174,14 @@ cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *
     if not state_none(&way):
         way.result |= STREAM_REJECTED
     return way.result
+
+
+cdef int64_t past_depth(const stream_config_t *config, const flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef uint32_t depth = config.depth
+    if session != NULL and session.held != NULL:
+        depth = held_of(session).depth
+    return <int64_t>stream_size(flow, direction) - depth if depth else -1
 
 
 cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil:

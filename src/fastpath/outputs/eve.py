@@ -403,12 +403,17 @@ class EveWriter:
                 layer, what, policy = name.split(".")
                 policies.setdefault(layer, {}).setdefault(what, {})[policy.replace("-", "_")] = count
         verdicts = stats["verdicts"]
+        device, offloaded = stats["device"], stats["ledger"]["offloaded"]
+        by_device = bool(device.get("capacity"))
+        bypassed = {"local_pkts": 0 if by_device else offloaded["packets"], "local_bytes": 0 if by_device else offloaded["bytes"],
+                    "closed": sum(device.get("ended", {}).values()), "pkts": device.get("packets", 0), "bytes": device.get("bytes", 0)}
         return {"timestamp": timestamp(self._latest), "event_type": "stats", "stats": {
             "uptime": int(stats["seconds"]),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
                         "event": events},
             "defrag": {version: stats["defrag"][version] for version in ("ipv4", "ipv6")},
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
+            "flow_bypassed": bypassed,
             "detect": {"alert": stats["alerts"]},
             "exception_policy": policies,
             "ips": {"accepted": verdicts.get("pass", 0), "blocked": sum(stats["drops"].values()),
