@@ -15,7 +15,7 @@ from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
@@ -80,6 +80,8 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
 #: By enum exception_policy.
 EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
+#: By enum exception_cause, as Suricata's statistics name them (exception_policy.*).
+EXCEPTION_CAUSES = ("defrag.memcap", "flow.memcap", "tcp.ssn_memcap", "tcp.reassembly", "tcp.midstream", "app_layer.error")
 #: By enum ask_reason, enum close_code.
 ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outside")
 CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
@@ -102,6 +104,7 @@ cdef enum:
     TCP = 6
     UDP = 17
 
+include "_exceptions.pxi"
 include "_offload.pxi"
 include "_log.pxi"
 include "_policy.pxi"
@@ -173,7 +176,7 @@ cdef class DataPlane:
         keep = settings.get("keep_bytes", ())
         engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
-        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
+        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"))
         decode_defaults(&engine.decode)
         decode_settings(&engine.decode, {name: settings[name] for name in DECODE_SETTINGS if name in settings}
                         | {"checksums": settings["checksums"] != "none"}
@@ -186,9 +189,9 @@ cdef class DataPlane:
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
-        engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
-        self._configure_stream(settings["stream"])
+        self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        self._configure_exceptions(settings["exceptions"], settings["simulate"])
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
@@ -266,7 +269,7 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
-    def _configure_stream(self, settings):
+    def _configure_stream(self, settings, midstream_policy):
         cdef stream_config_t *config = &self.engine.stream
         stream_defaults(config)
         config.hosts = &self.engine.hosts
@@ -274,13 +277,31 @@ cdef class DataPlane:
         config.depth = settings["depth"]
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
         # a policy that lets nothing through picks nothing up
-        permissive = settings["midstream_policy"] in ("ignore", "pass-packet", "pass-flow")
+        permissive = midstream_policy in ("ignore", "pass-packet", "pass-flow")
         config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
+
+    def _configure_exceptions(self, policies, simulate):
+        """simulate: kind (control/exceptions.py) -> where the fault strikes."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef uint64_t nowhere = <uint64_t>-1
+        for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
+                                    REASON_MIDSTREAM, REASON_APPLAYER)):
+            engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            engine.exception_reason[i] = reason
+        engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
+        engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
+        engine.lose_packet = simulate.get("packet-loss", nowhere)
+        engine.fail_alert_queue = simulate.get("alert-queue-realloc-failure", False)
+        engine.stream.fail_session = simulate.get("packet-tcp-ssn-memcap", nowhere)
+        engine.stream.fail_segment = simulate.get("packet-tcp-reassembly-memcap", nowhere)
+        engine.apps.fail_at[TO_SERVER] = simulate.get("applayer-error-at-offset-ts", nowhere)
+        engine.apps.fail_at[TO_CLIENT] = simulate.get("applayer-error-at-offset-tc", nowhere)
 
     def _configure_offload(self, numbers):
         """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
@@ -410,12 +431,11 @@ cdef class DataPlane:
 
     # ---- control ----
 
-    def set_mode(self, mode, malformed_action="pass", memcap_action="pass"):
-        """mode: "ids" cuts nothing, "ips" does; the other two are exception policies, "pass" or "drop"."""
+    def set_mode(self, mode, malformed_action="pass"):
+        """mode: "ids" cuts nothing, "ips" does. malformed_action: "pass" or "drop"."""
         actions = {"pass": ACTION_PASS, "drop": ACTION_DROP}
         self.engine.inline_mode = {"ids": 0, "ips": 1}[mode]
         self.engine.malformed_action = actions[malformed_action]
-        self.engine.memcap_action = actions[memcap_action]
 
     def load(self, Database database):
         """Swaps the rule set: packets from the next ordinal on are inspected by it. The old one stays on any error."""
@@ -630,12 +650,20 @@ cdef class DataPlane:
         """Takes the run of verdicts that was still growing; to be called once, after the last step."""
         return take(&self.engine.runs, row_types.RUN)
 
+    cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
+        cdef uint32_t i
+        cdef uint64_t count = 0
+        for i in range(self.engine.workers):
+            count += self.engine.worker[i].exceptions[cause][policy]
+        return count
+
     def stats(self):
         """Counters since the beginning, as a plain dict; times in nanoseconds."""
         cdef engine_t *engine = &self.engine
         cdef uint32_t i, j
-        cdef uint64_t worker_ns = 0, match_ns = 0, lost
+        cdef uint64_t lost, worker_ns = 0
         cdef worker_t *worker
+        sampled = [0] * SAMPLED
         ledger = {}
         for i, name in enumerate(("inspected", "offloaded", "dropped", "errored")):
             ledger[name] = {"packets": engine.ledger_packets[i], "bytes": engine.ledger_bytes[i]}
@@ -643,7 +671,8 @@ cdef class DataPlane:
         for i in range(engine.workers):
             worker = &engine.worker[i]
             worker_ns += worker.burst_ns
-            match_ns += worker.match_sampled_ns * SAMPLE
+            for j in range(SAMPLED):
+                sampled[j] += worker.sampled_ns[j] * SAMPLE
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
@@ -669,12 +698,15 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
-            "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "rows_lost": lost, "lost": engine.lost,
+            "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
+                                   if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
                        "steer": engine.steer_ns,
-                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
+                       "flow": max(0, <object>worker_ns - sum(sampled)), "stream": sampled[SAMPLED_STREAM],
+                       "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
                        "telemetry": engine.retire_ns},
         }
 

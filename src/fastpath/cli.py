@@ -74,6 +74,8 @@ def replay(
     packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    simulate: Annotated[list[str] | None, typer.Option("--simulate", metavar="KIND=N", help="Force a fault, such as packet-flow-memcap=7: "
+                                                       "Suricata's --simulate-* options, by what follows simulate-.")] = None,
     checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
     test: Annotated[bool, typer.Option("-T", help="Load configuration and rules, and stop.")] = False,
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
@@ -116,8 +118,9 @@ def replay(
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """
-    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.config import Config
     from fastpath.control.engine import Engine
+    from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
 
     if fail_on not in (None, "alert", "drop"):
@@ -132,8 +135,8 @@ def replay(
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, settings or [])
-    except ConfigError as error:
+        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+    except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
@@ -586,6 +589,72 @@ def offload(
         shown.print_study(out, study)
     shown.write_files(out, study, json=None if as_json in (None, "-") else Path(as_json), picture=picture, report=report)
     raise typer.Exit(INTERRUPTED if study.partial else FAILED if study.damages else DONE)
+
+
+@app.command(no_args_is_help=True, short_help="From what a packet costs here to N cores and line rates.")
+def project(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE...", help="As replay takes them, but not standard input.")],
+    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
+    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table that takes packets off the cores, simulated.")] = None,
+    calibration: Annotated[str | None, typer.Option("--calibration", metavar="NAME=FACTOR", help="Another processor, and how many times as long a "
+                                                    "packet takes there. Without it there is no figure for another.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=99, help="Passes that are measured; the median counts.")] = 5,
+    check: Annotated[bool, typer.Option("--check", help="Run two engines live behind rings, beside the simulation. Plain pcap, idle machine.")] = False,
+    as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Everything as one JSON object.")] = None,
+) -> None:
+    """From what a packet of these captures costs here to N cores and line rates. Every number says whether it is measured, simulated or
+    projected, and the formulas are shown.
+
+    \b
+    fastpath project traffic.pcap -S my.rules
+    fastpath project traffic.pcap -S et/ --device bf3
+    fastpath project traffic.pcap -S et/ --calibration 'Cortex-A78 2.5 GHz=1.6' --json -
+    fastpath project traffic.pcap --check
+
+    Measured: ns a packet by stage, the median of --rounds passes; what each packet took; which core symmetric RSS sends it to.
+    Simulated: what --device takes; loss against load with rings of 256 to 4,096 packets. Projected: packets and bits a second
+    at 1 to 128 cores, and cores for 100 to 800 Gbit/s, 1.6 and 3.2 Tbit/s, each core an engine of its own behind a queue of the card.
+
+    Exit: 0 done; 2 usage; 130 Ctrl-C.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.engine import Engine
+    from fastpath.offload.projection import read_calibration
+    from fastpath.outputs import projection as shown
+    from fastpath.outputs import terminal
+
+    out, errors = terminal.console(), terminal.console(stderr=True)
+    table = load_device(device)
+    try:
+        factor = read_calibration(calibration) if calibration is not None else None
+        settings_read = Config.load(config, settings or [])
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True)
+
+        def make() -> Engine:
+            return Engine(rules, config=settings_read, checksums=checksums)
+        checked = None
+        with make() as engine, stage_bar() as progress:
+            made = engine.project(captures, device=table, calibration=factor, rounds=rounds, progress=progress)
+        if check:
+            from fastpath.offload.live import check as check_live
+            if len(made.captures) != 1:
+                fail("--check takes one capture")
+            checked = check_live(make, made, made.captures[0])
+    except (ConfigError, OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json == "-":
+        sys.stdout.buffer.write(shown.as_json(made, checked))
+        raise typer.Exit
+    shown.print_projection(out, made, checked)
+    if as_json is not None:
+        Path(as_json).write_bytes(shown.as_json(made, checked))
+        out.print(f"{terminal.plain(as_json, 400)} written")
 
 
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")

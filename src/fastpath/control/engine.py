@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from fastpath.control import exceptions
 from fastpath.control import stats as stats_of
 from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
@@ -34,6 +35,7 @@ from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
     from fastpath.control.why import Why
+    from fastpath.offload.projection import Projection
     from fastpath.offload.settings import Setting
     from fastpath.offload.study import Study
 
@@ -112,7 +114,8 @@ class Engine:
                      "device": device.settings() if device is not None else None}
         if checksums is not None:
             settings["checksums"] = checksums
-        settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
+        settings["exceptions"] = exceptions.policies(self.config, mode)
+        settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
@@ -271,6 +274,18 @@ class Engine:
         """
         from fastpath.offload.study import study
         return study(self, _listed(paths), settings, confirm, bpf, continuous, progress)
+
+    def project(self, paths: Any, *, device: Device | None = None, calibration: tuple[str, float] | None = None, rounds: int = 5,
+                progress: Callable[[str, float | None], None] | None = None) -> Projection:
+        """From what a packet of these captures costs here to N cores and line rates: an offload.projection.Projection, that says
+        what is measured and what is projected.
+
+        device: whose table takes packets off the inspectors, simulated; None for none. calibration: the name of another processor,
+        and how many times as long a packet takes there. rounds: passes, of which the median counts. Raises OSError for a capture
+        that cannot be opened, ValueError for standard input.
+        """
+        from fastpath.offload.projection import project
+        return project(self, _listed(paths), device, calibration, rounds, progress)
 
     def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
         """What answers questions about a run over these captures."""

@@ -137,7 +137,8 @@ class Run:
             self.judges.add(judge, epoch)
             if self.digest is not None:
                 self.digest.policy(plane.next_ordinal, judge.policy.identity if judge is not None else b"")
-        plane.find_data(judge.data if judge is not None else None)
+        if self.judges.any:
+            plane.find_data(judge.data if judge is not None else None)
 
     def count_policy(self, plane: Any) -> None:
         """Takes the counters of the policy in force."""

@@ -25,6 +25,7 @@ COLUMNS = 170                               # of the chart at most
 #: What each stage of the way does, in the order of the way.
 STAGES = (("rx", "takes packets from the capture"), ("decode", "reads headers, makes flow keys"), ("defrag", "makes fragments whole"), ("decap", "opens tunnels"),
           ("steer", "hashes keys to buckets"), ("flow", "looks up flows, keeps their state"),
+          ("stream", "puts TCP bytes in order"), ("applayer", "protocols, transactions, files"),
           ("match", "Hyperscan, then the rules' programs"), ("telemetry", "verdicts, rows, the ledger"))
 DEVICE = (("added", "sessions added"), ("full", "requests refused, the table was full"), ("packets", "packets offloaded"),
           ("bytes", "bytes offloaded"))

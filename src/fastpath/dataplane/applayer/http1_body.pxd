@@ -7,7 +7,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     view_t,
 )
 from fastpath.dataplane.applayer.files cimport (
-    FILE_NAME_MAX, file_append, file_at, file_close, file_cut, file_forget, file_gap, file_open, file_span, last_file,
+    FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_span, last_file,
 )
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_multipart cimport find_boundary, find_parameter, read_multipart
@@ -129,15 +129,6 @@ cdef inline void end_body_file(app_context_t *context, http1_tx_t *tx, uint32_t 
         file = last_file(&tx.head, direction)
         if file != NULL:
             file_close(context, &tx.head, file, state)
-
-
-cdef inline void cut_upload(app_context_t *context, http1_tx_t *tx) noexcept nogil:
-    """The stream ends within a request: its file is what came of it."""
-    if tx.flags & HTTP1_MULTIPART:
-        read_multipart(context, tx, True)
-    if tx.flags & HTTP1_FILE_TO_SERVER:
-        tx.flags &= ~<uint32_t> HTTP1_FILE_TO_SERVER
-        file_cut(context, &tx.head, last_file(&tx.head, TO_SERVER))
 
 
 cdef inline void prune_body(http1_tx_t *tx, const http1_config_t *config, uint32_t direction) noexcept nogil:

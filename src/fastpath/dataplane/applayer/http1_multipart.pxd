@@ -9,7 +9,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     FILE_CLOSED, HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_INVALID_HEADER,
     HTTP1_MULTIPART_NO_FILEDATA, app_context_t, file_t,
 )
-from fastpath.dataplane.applayer.files cimport file_append, file_close, file_cut, file_open, last_file
+from fastpath.dataplane.applayer.files cimport file_append, file_close, file_open, last_file
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_state cimport (
     BOUNDARY_MAX, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, bytes_of, header_t, http1_tx_t, index_of, is_space, message_t, same,
@@ -117,9 +117,9 @@ cdef inline void read_multipart(app_context_t *context, http1_tx_t *tx, bint end
         stop = <uint32_t> max(start - 2, <int64_t> 0) if start >= 0 else length
         file_append(context, &tx.head, file, data, stop)
         if start < 0:
-            file_cut(context, &tx.head, file)
-        else:
-            file_close(context, &tx.head, file, FILE_CLOSED)
+            tx.parsed += length
+            return
+        file_close(context, &tx.head, file, FILE_CLOSED)
         tx.flags &= ~<uint32_t> HTTP1_FILE_TO_SERVER
     while start >= 0:
         at = <uint32_t> start
