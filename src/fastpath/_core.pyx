@@ -21,7 +21,7 @@ from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_close, hashes_end
+from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
@@ -451,6 +451,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
