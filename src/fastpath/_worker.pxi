@@ -276,11 +276,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
     if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
-        if meta.events != NO_INDEX:
-            write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
-        if flow != NULL:
-            count_in_ledger(engine, flow, meta, verdict.ledger)
-            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        leave_denied(engine, worker, slot, entry, flow, verdict, entered)
         return
     if rarely(sample):
         since = clock_ns()

@@ -94,6 +94,8 @@ def replay(
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
+    policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
+                                                       "the pods and namespaces of this file.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -141,7 +143,7 @@ def replay(
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
-    judge = load_policy(errors, policy)
+    judge = load_policy(errors, policy, policy_labels)
     say_settings(errors, settings_read, config, settings or [], verbose)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                        packs or [])
@@ -306,18 +308,18 @@ def load_device(source: str | None) -> Any:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
-def load_policy(errors: Any, path: Path | None) -> Any:
-    """The policy of --policy, its warnings said; None without one."""
+def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> Any:
+    """The policy of --policy, its warnings said; None without one. With labels: Kubernetes NetworkPolicies."""
     from fastpath.control.policy import Policy, PolicyError
     from fastpath.outputs.terminal import plain
     if path is None:
         return None
     try:
-        policy = Policy.load(path)
+        policy = Policy.load(path) if labels is None else Policy.load_kubernetes(path, labels)
     except PolicyError as error:
         fail(str(error), FAILED)
     except OSError as error:
-        fail(f"--policy: {path}: {error.strerror}")
+        fail(f"--policy: {error.filename}: {error.strerror}")
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
@@ -436,7 +438,8 @@ def rules_keywords(
 
 @policy_app.command("check", no_args_is_help=True)
 def policy_check(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy; with --labels NetworkPolicies, or a folder of them.")],
+    labels: Annotated[Path | None, typer.Option("--labels", metavar="FILE", help="The pods and namespaces of NetworkPolicies.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: segments, lines, classes, memory, warnings.")] = False,
 ) -> None:
     """Read a policy as replay would: its segments, its lines in their order, what is odd in it, what it takes.
@@ -448,7 +451,7 @@ def policy_check(
     Exit: 0; 1 for a policy that cannot be read or contradicts itself; 2 usage.
     """
     from fastpath.outputs import terminal
-    judge = load_policy(terminal.console(stderr=True), path)
+    judge = load_policy(terminal.console(stderr=True), path, labels)
     if as_json:
         import msgspec
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(judge.describe())) + b"\n")
