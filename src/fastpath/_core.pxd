@@ -15,6 +15,7 @@ from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
+from fastpath.dataplane.isolation cimport isolation_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.rx cimport rx_t
@@ -71,6 +72,7 @@ cdef struct worker_t:
     uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
     uint64_t alerts_lost        # beyond packet-alert-max
+    uint64_t isolated           # entries of isolated addresses
 
 cdef struct engine_t:
     uint32_t workers, burst, buckets, packet_alert_max
@@ -104,7 +106,10 @@ cdef struct engine_t:
     kept_t kept
     threshold_table_t *thresholds
     const ruleset_t *rules
+    const isolation_t *isolation    # NULL: nobody is isolated
+    uint64_t called             # somebody wants something between two bursts: the step ends
     uint64_t next_ordinal
+    uint64_t stop_at            # ordinal before which the step ends; 0: none
     uint64_t time               # the running maximum of stamps, ns
     uint64_t second             # of the latest tick
     uint64_t published, retired  # slots

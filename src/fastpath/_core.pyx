@@ -37,6 +37,9 @@ from fastpath.dataplane.flow cimport (
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
+from fastpath.dataplane.isolation cimport (
+    entry_isolated, isolated4_t, isolated6_t, isolation_t, key_isolated,
+)
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
@@ -88,6 +91,7 @@ cdef enum:
     UDP = 17
 
 include "_offload.pxi"
+include "_isolation.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_ingest.pxi"
@@ -119,6 +123,8 @@ cdef class DataPlane:
     cdef list rooms             # Scratch of each worker, for the rule set in force
     cdef dict limits
     cdef object traced          # the Trace that is filled, or None
+    cdef isolation_t isolation
+    cdef tuple isolated         # the arrays that it points into
     cdef unsigned char epoch
     cdef object owner           # process id: worker threads do not survive a fork
     cdef uint32_t flush_next    # bucket
@@ -386,18 +392,49 @@ cdef class DataPlane:
         self.engine.capture_packets = 0
         self.engine.wrong_checksums = 0
 
-    def step(self, Source source not None, uint32_t bursts=256):
-        """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
+    def step(self, Source source not None, uint32_t bursts=256, uint64_t stop_at=0):
+        """Runs up to so many bursts of the source without the GIL, and no packet from the ordinal `stop_at` on (0: none such).
+        False when the source has no more for now: its status says why."""
         cdef uint32_t done
+        if stop_at and stop_at <= self.engine.next_ordinal:
+            raise ValueError(f"packet {stop_at} is not ahead: the next one is {self.engine.next_ordinal}")
         self._start_threads()
+        self.engine.stop_at = stop_at
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
-        return done == bursts or source.rx.status == RX_MORE or self.engine.kept.used >= KEPT_MAX
+        self.engine.stop_at = 0
+        return (done == bursts or source.rx.status == RX_MORE or not goes_on(&self.engine)
+                or stop_at == self.engine.next_ordinal)
+
+    def call(self):
+        """Ends the step or the inspection that runs at its next burst; from any thread."""
+        store_release(&self.engine.called, 1)
+
+    def heed(self):
+        """A call has been heard. To be said before what it is about is looked up, so that none is missed."""
+        store_release(&self.engine.called, 0)
+
+    def isolate(self, ranges4, ranges6):
+        """Cuts off these addresses and no others, from the next packet on; gives how many sessions the device had for them:
+        they are deleted. ranges4, ranges6: rows.ISOLATED4 and ISOLATED6, sorted, without overlap; they must not change."""
+        cdef const unsigned char[::1] bytes4 = ranges4.view(np.uint8), bytes6 = ranges6.view(np.uint8)
+        cdef uint32_t ended
+        self.isolated = (ranges4, ranges6)
+        self.isolation.count4, self.isolation.count6 = len(ranges4), len(ranges6)
+        self.isolation.v4 = <const isolated4_t *>&bytes4[0] if self.isolation.count4 else NULL
+        self.isolation.v6 = <const isolated6_t *>&bytes6[0] if self.isolation.count6 else NULL
+        self.engine.isolation = &self.isolation if self.isolation.count4 or self.isolation.count6 else NULL
+        if self.engine.isolation == NULL:
+            return 0
+        with nogil:
+            ended = end_isolated_sessions(&self.engine)
+        return ended
 
     def inspect(self, Source source not None, verdicts not None):
-        """Inspects all packets of a source that is whole (a batch). verdicts: a contiguous, writeable array of rows.VERDICT, one
-        element a packet (the caller has checked that). Gives how many alerts wait to be taken."""
+        """Inspects the packets of a source that is whole (a batch): all of them, or those up to a call. verdicts: a contiguous,
+        writeable array of rows.VERDICT, one element a packet (the caller has checked that). Gives how many packets."""
         cdef uint32_t done = 1
+        cdef uint64_t first = self.engine.next_ordinal
         cdef Py_buffer view         # a typed memoryview would read the dtype anew in every call
         self._start_threads()
         PyObject_GetBuffer(verdicts, &view, PyBUF_WRITABLE)
@@ -411,6 +448,11 @@ cdef class DataPlane:
                 self.engine.verdicts_room = 0
         finally:
             PyBuffer_Release(&view)
+        return self.engine.next_ordinal - first
+
+    @property
+    def waiting(self):
+        """Alerts that wait to be taken."""
         return self.engine.rows.alerts.used
 
     def tick(self, uint64_t now):
@@ -446,6 +488,11 @@ cdef class DataPlane:
         return False
 
     # ---- what comes out ----
+
+    @property
+    def time(self):
+        """Of packets: ns since 1970, 0 before the first."""
+        return self.engine.time
 
     @property
     def next_ordinal(self):
@@ -538,6 +585,7 @@ cdef class DataPlane:
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,

@@ -248,7 +248,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef uint64_t started = 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
-    cdef bint decided = False
+    cdef bint decided = False, isolated = False
     worker.ordinal = slot.burst.first_ordinal + meta.packet
     worker.order = entry_order(meta.packet, rank)
     worker.inspection.flags = worker.inspection.window_count = 0
@@ -263,6 +263,10 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
+    if rarely(engine.isolation != NULL):
+        isolated = isolate_entry(engine, worker, slot, entry, flow, now)
+        if isolated and engine.inline_mode:
+            return
     if flow != NULL:
         if meta.proto == TCP and not meta.flags & PM_QUOTED:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
@@ -274,7 +278,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
                 decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
-            decided = decided or hit_device(engine, flow, meta, now, verdict) or judge_flow(verdict, flow)
+            decided = (decided or not isolated and hit_device(engine, flow, meta, now, verdict)
+                       or judge_flow(verdict, flow))
         if engine.sessions and not meta.flags & PM_QUOTED:
             open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
     if rarely(meta.events != NO_INDEX):
@@ -293,7 +298,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         if engine.sessions and not meta.flags & PM_QUOTED:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
-        if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)):
+        if rarely(flow.flags & (FLOW_DROP | FLOW_BYPASS)) and not isolated:
             ask_for_offload(engine, meta.bucket, flow, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)

@@ -29,8 +29,19 @@ class Plane:
         self.settings, self.next_ordinal, self.databases, self.waiting, self.flushed, self.closed = settings, 1, [], [], 0, False
         Plane.made.append(self)
 
+    time = 0
+
     def load(self, database):
         self.databases.append((self.next_ordinal, database))
+
+    def isolate(self, ranges4, ranges6):
+        return 0
+
+    def call(self):
+        self.called = True
+
+    def heed(self):
+        self.called = False
 
     def begin_capture(self):
         self.flushed = 0
@@ -53,7 +64,7 @@ class Plane:
                 out[i]["alerts"], out[i]["rule"], out[i]["action"] = 1, 0, 2
                 self.waiting.append(alert(IT, ordinal=self.next_ordinal))
             self.next_ordinal += 1
-        return len(self.waiting)
+        return len(out)
 
     def tick(self, now):
         self.now = now

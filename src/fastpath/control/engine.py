@@ -1,8 +1,8 @@
 """The engine: rules, settings and a device on one side, packets on the other.
 
-Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload` is the
-exception: any thread may call it, and a running replay takes the new rules before its next step. Engines share nothing, so
-several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
+Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload`, `isolate`,
+`release` and `isolated` are the exception: any thread may call them, and what runs goes by them from its next burst on (see
+reload.py). Engines share nothing, so several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
 Free-threaded CPython: the extensions ask for the GIL; the data plane itself runs without it on every build.
 """
 from __future__ import annotations
@@ -13,8 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +24,9 @@ from fastpath.control import stats as stats_of
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
+from fastpath.control.isolation import Isolation, networks_of
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
+from fastpath.control.reload import InForce, Order, Staged, with_isolation, without
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.dataplane import rows
 
@@ -99,10 +101,8 @@ class Engine:
                 raise ValueError(f"{name} must lie between 1 and {most}, not {value}")
         self.config = config if config is not None else Config()
         self.mode = mode
-        self.device = device
         settings = self.config.settings()
-        settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
-                     "device": device.settings() if device is not None else None}
+        settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat}
         if checksums is not None:
             settings["checksums"] = checksums
         settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
@@ -111,18 +111,16 @@ class Engine:
         self._settings = settings
         self._process = _process
         self._busy = threading.Lock()
-        self._swap = threading.Lock()       # guards the rules
+        self._reloading = threading.Lock()  # one reload at a time: each goes on from the numbers that the one before gave
         self._closed = False
-        self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
+        self._plane: Any = None             # of inspect and tick, with its run
         self._run = Run(frozenset(), 0, (), digest=None)     # nobody asks a live engine for one
-        self._live_rules: Any = None
         self._batch_source: Any = None
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken
         self._ended: list[np.ndarray] = []  # flows that wait for the next tick
         check_matcher()
         started = time.perf_counter()
-        self._rules = rules
-        self._database = self._compile(rules, ()) if rules is not None else None
+        self._staged = Staged(InForce(rules, self._compile(rules, ()) if rules is not None else None, device=device))
         self.load_seconds = time.perf_counter() - started
 
     # ---- life ----
@@ -141,6 +139,7 @@ class Engine:
             self._closed = True
             plane, self._plane = self._plane, None
             if plane is not None:
+                self._staged.detach(plane)
                 plane.close()
                 stats_of.check_ledger(plane.stats())
 
@@ -200,6 +199,7 @@ class Engine:
                     result.ask = self._ask(_listed(paths), bpf, continuous)
                     return result
             finally:
+                self._staged.detach(plane)
                 plane.close()
 
     def stream(self, paths: Any, bpf: str | None = None, *, what: str = "alerts", rows: int = 65536,
@@ -220,6 +220,7 @@ class Engine:
                         yield columns[start:start + rows]
                 self._finish(plane, run, [], False)
             finally:
+                self._staged.detach(plane)
                 plane.close()
 
     def why(self, paths: Any, sid: int, *, gid: int | None = None, flow: str | None = None, bpf: str | None = None,
@@ -236,7 +237,7 @@ class Engine:
 
     def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
         """What answers questions about a run over these captures."""
-        rules = self._rules if rules is None else rules
+        rules = self._staged.now.rules if rules is None else rules
         settings, step_limit = self._settings, self.config["detect.inspection-recursion-limit"]
 
         def ask(sid: int, *, gid: int | None = None, flow: str | None = None) -> Why:
@@ -248,18 +249,14 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
+        device = self._staged.now.device
         plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
                                             "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
-                                            "payload_size": run.payload_size})
-        self._load(plane, run)
+                                            "payload_size": run.payload_size,
+                                            "device": device.settings() if device is not None else None})
+        self._staged.attach(plane, device)
+        self._staged.follow(plane, run)
         return plane
-
-    def _load(self, plane: Any, run: Run) -> None:
-        with self._swap:
-            rules, database = self._rules, self._database
-        if database is not None:
-            plane.load(database)
-        run.use(rules, plane.next_ordinal)
 
     def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
                progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
@@ -267,7 +264,6 @@ class Engine:
         from fastpath.dataplane.rx import Status
         bursts = max(1, STEP // self._settings["burst"])
         started = time.perf_counter()
-        rules = self._rules
         done = 0        # bytes of the captures before this one
         for capture in _opened(captures, damages):
             if not continuous and run.captures.all:
@@ -276,11 +272,11 @@ class Engine:
             run.capture = run.captures.begin(capture.path, plane.next_ordinal)
             more = True
             while more:
-                if rules is not self._rules:
+                if self._staged.is_behind(plane):
                     yield run.take(plane.rows(), plane.kept())
-                    self._load(plane, run)
-                    rules = self._rules
+                    self._staged.follow(plane, run)
                 more = plane.step(capture.source, bursts)
+                self._staged.expire(plane.time)
                 with interrupts.held() if interrupts is not None else nullcontext():
                     batch = run.take(plane.rows(), plane.kept())
                 yield batch
@@ -294,6 +290,7 @@ class Engine:
             if capture.damage is not None:
                 damages.append(Damage(capture.path, *capture.damage))
             done += capture.bytes_total or 0
+            self._staged.expire(plane.time)
         yield from self._flush(plane, run)
 
     def _flush(self, plane: Any, run: Run) -> Iterator[Batch]:
@@ -305,7 +302,7 @@ class Engine:
 
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
-        counted = plane.stats()
+        counted = self._counted(plane)
         stats_of.check_ledger(counted)
         stats = stats_of.build(counted, run, self.load_seconds, partial)
         for sink in run.sinks:
@@ -343,16 +340,31 @@ class Engine:
         plane, run = self._live()
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
                                     time.time_ns() if batch.stamps is None else 0, batch.wirelens)
-        waiting = plane.inspect(source, out)
+        first, alerts = plane.next_ordinal, None
+        done = self._inspect_part(plane, run, source, out)
+        if plane.waiting:
+            alerts = run.hold(plane.alerts())
+        while done < len(out):      # somebody has called: the rest goes by what is in force now
+            self._live()
+            self._inspect_part(plane, run, source, out[done:])
+            done = plane.next_ordinal - first
+            if plane.waiting:
+                more = run.hold(plane.alerts())
+                alerts = more if alerts is None else np.concatenate([alerts, more])
         source.close()
-        alerts = run.hold(plane.alerts()) if waiting else None
         if plane.next_ordinal - self._taken > TAKE:
             self._take(plane, run)
             self._taken = plane.next_ordinal
-        if run.base:
-            rule = out["rule"]
-            rule[rule != rows.NO_RULE] += run.base
         return Verdicts(out, run, alerts, batch, linktype, port)
+
+    @staticmethod
+    def _inspect_part(plane: Any, run: Run, source: Any, out: np.ndarray) -> int:
+        """Inspects until the source is through, or somebody calls: how many packets."""
+        done: int = plane.inspect(source, out)
+        if run.base:
+            rule = out["rule"][:done]
+            rule[rule != rows.NO_RULE] += run.base
+        return done
 
     def _take(self, plane: Any, run: Run) -> Batch:
         """The rows of inspect so far; flows wait for the next tick."""
@@ -368,6 +380,7 @@ class Engine:
         with self._inside():
             plane, run = self._live()
             plane.tick(time.time_ns() if now is None else nanoseconds(now, "now"))
+            self._staged.expire(plane.time)
             self._take(plane, run)
             ended, self._ended = self._ended, []
             return Columns("flows", ended, run.signatures, run.captures)
@@ -378,11 +391,9 @@ class Engine:
             from fastpath.dataplane.rx import BatchSource
             self._batch_source = BatchSource
             self._plane = self._new_plane(self._run)
-            self._live_rules = self._rules
-        elif self._live_rules is not self._rules:
+        elif self._staged.is_behind(self._plane):
             self._take(self._plane, self._run)
-            self._load(self._plane, self._run)
-            self._live_rules = self._rules
+            self._staged.follow(self._plane, self._run)
         return self._plane, self._run
 
     @property
@@ -391,21 +402,74 @@ class Engine:
         with self._inside():
             plane, run = self._live()
             self._take(plane, run)
-            return stats_of.build(plane.stats(), run, self.load_seconds, True)
+            return stats_of.build(self._counted(plane), run, self.load_seconds, True)
 
-    # ---- rules ----
+    def _counted(self, plane: Any) -> dict[str, Any]:
+        return plane.stats() | {"isolations_refused": self._staged.refused}
+
+    # ---- what is in force ----
+
+    @property
+    def device(self) -> Device | None:
+        """The session table in force."""
+        return self._staged.now.device
 
     def reload(self, rules: Any) -> None:
-        """Swaps the rule set: compiled here, in force from the next step or call on. The old set stays on any error."""
+        """Swaps the rule set: compiled here, in force from the next burst on. The old set stays on any error."""
         if not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         self._check_open()
-        started = time.perf_counter()
-        database = self._compile(rules, self._database.names if self._database is not None else ())
-        with self._swap:
-            self._rules, self._database = rules, database
+        with self._reloading:
+            started = time.perf_counter()
+            database = self._staged.now.database
+            database = self._compile(rules, database.names if database is not None else ())
+            self._staged.change(partial(replace, rules=rules, database=database))
             self.load_seconds = time.perf_counter() - started
 
+    def isolate(self, workload: Any, until: Any = None, why: str = "") -> Isolation:
+        """Cuts a workload off, from the next burst on: by order of the operator, whatever rules and policy say.
+
+        In ips mode every packet from or to it is dropped (reason "isolated"), fragments and what tunnels carry too, before streams and
+        rules see it. In ids mode nothing is cut: verdicts and rows say that it would be. In both the device's sessions for its flows are
+        deleted and none are made. It survives a reload. What happened stands in `orders`, in EVE (event_type "isolation") and in the log
+        "fastpath.control".
+
+        workload: an address or a network, IPv4 or IPv6, as text or an object of `ipaddress`; an object with `.addresses`; a collection of
+        them; or a name that the policy has. One that is isolated already is isolated anew, with this `until` and `why`. until: packet time
+        at which it ends by itself: ns since 1970 (int), seconds (float) or a datetime with a time zone; None: when it is released.
+
+        Raises ValueError for what names no address, or when more are isolated than there is room for (isolation.RANGES_MAX ranges):
+        then nothing has changed, and it is counted (stats: `exceptions`, "isolations_refused"). TypeError for what is no workload.
+        """
+        self._check_open()
+        isolation = Isolation.of(workload, until, why, self._workload)
+        self._staged.change(partial(with_isolation, isolation=isolation))
+        return isolation
+
+    def release(self, workload: Any) -> None:
+        """Ends the isolation of a workload, named as it was to `isolate`: its flows go on with the next burst, where they were. Raises
+        LookupError when it is not isolated."""
+        self._check_open()
+        named = [one for one in self.isolated if one.workload == workload]
+        networks = networks_of(workload, self._workload) if not named else ()
+        found = named or [one for one in self.isolated if one.networks == networks]
+        if not found:
+            raise LookupError(f"{workload} is not isolated; isolated are {', '.join(one.workload for one in self.isolated) or 'none'}")
+        self._staged.change(partial(without, isolations=found))
+
+    @property
+    def isolated(self) -> tuple[Isolation, ...]:
+        """The workloads that are cut off now."""
+        return self._staged.now.isolations
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """What the control plane did while packets ran, and from which one on; the latest thousand."""
+        return tuple(self._staged.orders)
+
+    def _workload(self, name: str) -> Any:
+        """What the policy calls by this name, None without one."""
+        return getattr(self._staged.now.policy, "workloads", {}).get(name)
 
     def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
         """The compiled form of a rule set; flowbits that have numbers keep them."""

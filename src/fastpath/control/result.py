@@ -18,6 +18,7 @@ from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
+    from fastpath.control.reload import Order
     from fastpath.control.why import Why
 
 KINDS = ("alerts", "flows", "events", "packets")
@@ -49,13 +50,15 @@ class Damage:
 class Batch:
     """Rows that retired together, in global order. `rows` maps "alerts", "flows", "events", "runs" and "packets" to structured
     arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read; `kept` holds the
-    packets whose bytes a sink wanted (outputs/pcapng.py); `port` is that of a call of inspect."""
+    packets whose bytes a sink wanted (outputs/pcapng.py); `port` is that of a call of inspect; `orders`: what the control plane did
+    since the batch before."""
     rows: dict[str, np.ndarray]
     signatures: Signatures
     captures: Captures
     capture: Capture | None
     kept: bytes = b""
     port: int | None = None
+    orders: Sequence[Order] = ()
 
     def columns(self, kind: str) -> Columns:
         return Columns(kind, [self.rows[kind]], self.signatures, self.captures, self.port)
@@ -88,6 +91,7 @@ class Run:
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
     held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
+    orders: list[Order] = field(default_factory=list)       # that wait for the next batch
     base: int = 0               # of the present rule set's indices
 
     @property
@@ -119,6 +123,10 @@ class Run:
         if rules is not None:
             self.base = self.signatures.extend(rules)
 
+    def note(self, order: Order) -> None:
+        """The control plane has done something: sinks are told with the next rows."""
+        self.orders.append(order)
+
     def hold(self, alerts: np.ndarray) -> np.ndarray:
         """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
         cost more than inspecting it. They are counted with the next rows."""
@@ -135,7 +143,8 @@ class Run:
             for kind in ("alerts", "flows", "runs", "packets"):
                 rule = taken[kind]["rule"]
                 rule[rule != rows.NO_RULE] += self.base
-        batch = Batch(taken, self.signatures, self.captures, self.capture, kept)
+        orders, self.orders = self.orders, []
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, orders=orders)
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))

@@ -15,6 +15,7 @@ EXCEPTIONS = {
     "flow_failed": "packets that could have no flow",
     "given_up": "datagrams that defrag gave up",
     "left_out": "fragments that defrag left out",
+    "isolations_refused": "orders to isolate a workload that there was no room for",
     "events_lost": "events beyond the room of a burst",
     "rows_lost": "rows for which there was no memory",
 }

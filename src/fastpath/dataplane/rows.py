@@ -59,6 +59,10 @@ APP = np.dtype([
 PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
+#: Ranges of isolated addresses (isolation.pxd): IPv4 in host order, of IPv6 the upper half first; until: ns.
+ISOLATED4 = np.dtype([("low", "u4"), ("high", "u4"), ("until", "u8")])
+ISOLATED6 = np.dtype([("low", "u8", 2), ("high", "u8", 2), ("until", "u8")])
+
 #: What DataPlane.rows() gives, by name.
 DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP}
 
