@@ -120,4 +120,6 @@ cdef struct engine_t:
     uint64_t ledger_packets[4]
     uint64_t ledger_bytes[4]
     uint64_t read_packets, read_bytes, entries, events_lost
+    uint64_t stepped            # when the latest step ended, where the next one follows at once; else 0
+    uint64_t held_up_ns, held_up_longest_ns     # between such steps: no packet was under way
     uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns

@@ -391,17 +391,24 @@ cdef class DataPlane:
         """A capture begins: checksum mode auto judges anew."""
         self.engine.capture_packets = 0
         self.engine.wrong_checksums = 0
+        self.engine.stepped = 0
 
     def step(self, Source source not None, uint32_t bursts=256, uint64_t stop_at=0):
         """Runs up to so many bursts of the source without the GIL, and no packet from the ordinal `stop_at` on (0: none such).
         False when the source has no more for now: its status says why."""
         cdef uint32_t done
+        cdef uint64_t waited
         if stop_at and stop_at <= self.engine.next_ordinal:
             raise ValueError(f"packet {stop_at} is not ahead: the next one is {self.engine.next_ordinal}")
         self._start_threads()
         self.engine.stop_at = stop_at
         with nogil:
+            if self.engine.stepped:
+                waited = clock_ns() - self.engine.stepped
+                self.engine.held_up_ns += waited
+                self.engine.held_up_longest_ns = max(self.engine.held_up_longest_ns, waited)
             done = run_bursts(&self.engine, &source.rx, bursts)
+            self.engine.stepped = clock_ns() if source.rx.status == RX_MORE else 0
         self.engine.stop_at = 0
         return (done == bursts or source.rx.status == RX_MORE or not goes_on(&self.engine)
                 or stop_at == self.engine.next_ordinal)
@@ -585,6 +592,7 @@ cdef class DataPlane:
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
             "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
