@@ -184,8 +184,8 @@ def test_packets_are_written(core, traffic, rules, tmp_path):
 
 def test_a_device_takes_what_is_dropped(core, traffic, tmp_path):
     (tmp_path / "bypass.rules").write_text('drop udp any any -> any 53 (msg:"leave"; content:"q"; bypass; sid:1;)')
-    (tmp_path / "small.yaml").write_text("capacity: 16\ntimeout: 30\n")
-    twice = write_pcap(tmp_path / "twice.pcap", [udp(b"q")] * 3)
+    (tmp_path / "small.yaml").write_text("capacity: 1600\ntimeout: 30\n")
+    twice = write_pcap(tmp_path / "twice.pcap", [udp(b"q")] * 3, step=1.1)
     for device in ("unlimited", tmp_path / "small.yaml"):
         result = run("replay", twice, "-S", tmp_path / "bypass.rules", "--simulate-ips", "--device", device, "--report", tmp_path / "r.html", "--overwrite")
         assert "sessions added" in (tmp_path / "r.html").read_text() and result.exit_code == 0

@@ -13,11 +13,13 @@ from fastpath.dataplane.applayer.expectations cimport expectations_t
 from fastpath.dataplane.arena cimport arena_t
 from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
+from fastpath.dataplane.keyed cimport keyed_table_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
 from fastpath.dataplane.isolation cimport isolation_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
+from fastpath.dataplane.policy cimport policy_count_t, policy_flow_t, policy_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
 from fastpath.dataplane.stream cimport raw_t, stream_config_t
@@ -47,6 +49,7 @@ cdef struct slot_t:
     arena_t wholes              # packets that defrag made in this burst
     uint64_t number
     const ruleset_t *rules      # the epoch of this burst
+    const policy_t *policy      # and its policy; NULL for none
     rows_t *rows                # one a worker
     uint8_t *eventful           # one a worker: its verdicts are not all the plain one
 
@@ -69,10 +72,14 @@ cdef struct worker_t:
     uint64_t passed             # slots passed; read by ingest
     uint64_t turn               # (ordinal << 16 | low half of order) below which this worker touches no shared state
     uint64_t events[1024]       # by code
+    policy_count_t *policy_counts   # by line, then of the default, then of what is not decided yet
     uint64_t match_sampled_ns, burst_ns
     uint64_t flow_failed        # entries whose flow the memcap refused
     uint64_t alerts_lost        # beyond packet-alert-max
     uint64_t isolated           # entries of isolated addresses
+    uint32_t logged_alerts      # of rows.alerts, those that the log has told of
+    uint16_t asked              # FLOW_BYPASS of the flow at work, where a log is kept
+    uint16_t stateful           # of the alerts of the entry at work, by bit: log.pxd
 
 cdef struct engine_t:
     uint32_t workers, burst, buckets, packet_alert_max
@@ -81,6 +88,7 @@ cdef struct engine_t:
     uint8_t midstream_policy    # enum exception_policy
     bint keep_packets
     bint keep_apps              # rows of transactions, files and their anomalies
+    bint keep_log               # a row of every entry; nobody acts on requests for offload
     bint keep_payloads          # rows of the bytes that alerts are about
     uint32_t payload_size       # of a stream: so many bytes at most
     bint sessions               # the application layer is looked at: there are rules, or such rows are wanted
@@ -97,6 +105,10 @@ cdef struct engine_t:
     expectations_t *expectations    # flows that others told of: the ordered section
     bucket_t *bucket
     device_t *device            # one slice a bucket
+    keyed_table_t *keyed        # of each, what was added from outside
+    bint offloads               # there is a device
+    bint offload_encrypted_bytes        # that number is of KiB, not of packets
+    uint64_t offload[7]         # by ask_reason: from which number on; UINT64_MAX for never
     worker_t *worker
     slot_t *slot                # SLOTS of them, or two
     rows_t rows                 # retired, waiting to be taken
@@ -108,6 +120,10 @@ cdef struct engine_t:
     const ruleset_t *rules
     const isolation_t *isolation    # NULL: nobody is isolated
     uint64_t called             # somebody wants something between two bursts: the step ends
+    const policy_t *policy
+    policy_flow_t **policy_flows    # beside the flows of each bucket; NULL before there was a policy
+    const uint16_t *rule_data   # by rule: the classes of data that it finds
+    uint32_t rule_data_count
     uint64_t next_ordinal
     uint64_t stop_at            # ordinal before which the step ends; 0: none
     uint64_t time               # the running maximum of stamps, ns

@@ -136,6 +136,7 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     t4 = clock_ns()
     slot.number = engine.published
     slot.rules = engine.rules
+    slot.policy = engine.policy
     engine.read_packets += slot.burst.packets
     engine.read_bytes += slot.bytes
     engine.entries += slot.burst.entries
@@ -199,6 +200,9 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
         for i in range(engine.workers):
             buffers[i] = &slot.rows[i].events
         merge_rows(&engine.rows.events, buffers, engine.workers)
+        for i in range(engine.workers):
+            buffers[i] = &slot.rows[i].denials
+        merge_rows(&engine.rows.denials, buffers, engine.workers)
         merge_app_rows(&engine.rows, slot.rows, engine.workers)
     clear_verdict(&verdict)
     if not eventful:

@@ -194,6 +194,8 @@ cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, co
             if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
                 file.flags |= FILE_LOGGED
                 if file.state == FILE_OPEN:
+                    if worker.context.app.flags & APP_STOPPED_TO_SERVER << direction:
+                        hashes_end(&worker.context, file, 0)    # nobody was there to end it
                     file_close(&worker.context, tx, file, FILE_TRUNCATED)
                 row = begin_row(worker, meta, APP_ROW_FILE, tx.id, direction)
                 if row != NULL:
@@ -326,6 +328,8 @@ cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, f
     if engine.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
         open_windows(engine, worker, &worker.flush.meta[0], flow, told)
         match_entry(engine, worker, engine.rules, worker.flush, 0, 0, flow, flow.last, &verdict)
+        if engine.policy != NULL:
+            judge_data(engine, worker, engine.policy, &worker.flush.meta[0], 0, flow)
     settle_session(engine, worker, &worker.flush.meta[0], flow, engine.rules != NULL)
 
 

@@ -165,21 +165,41 @@ def test_a_malformed_packet_of_a_workload_is_dropped_too():
 
 @pytest.mark.parametrize("mode", ["ids", "ips"])
 def test_open_offloads_are_deleted_and_none_are_made(mode):
-    with fp.Engine(rules_of(BYPASS), mode=mode, device=fp.Device(sessions=1 << 20)) as engine:
+    with fp.Engine(rules_of(BYPASS), mode=mode, device=fp.Device(sessions=1 << 20, idle_timeout=1000.0)) as engine:
+        clock = iter(range(START, START + 100, 2))
+
+        def seen(host: int, data: bytes = b"on") -> list[str]:
+            """A datagram, then another two seconds later: the batch has closed between them."""
+            found = []
+            for _ in range(2):
+                found += reasons(engine.inspect([udp(data, src=f"10.0.0.{host}")], ts=float(next(clock))))
+            return found
+
         for host in (7, 8):
-            ask = udp(b"bypass", src=f"10.0.0.{host}")
-            assert reasons(engine.inspect([ask, ask])) == ["none", "offloaded: forward"]
+            assert seen(host, b"bypass") == ["none", "offloaded: forward"]
+        engine.inspect([udp(b"bypass", src="10.0.0.7", sport=7)], ts=float(next(clock)))      # asked for: the batch is open
         assert engine.stats["device"]["sessions"] == 2
         engine.isolate("10.0.0.7")
-        engine.inspect([udp(b"a", src="10.1.1.1")])
+        assert seen(9) == ["none", "none"]
         assert engine.stats["device"]["sessions"] == 1
         assert engine.orders[0].offloads_deleted == 1
-        assert reasons(engine.inspect([udp(b"bypass", src="10.0.0.7")] * 2)) == ["isolated"] * 2
+        assert seen(7, b"bypass") == ["isolated"] * 2
         assert engine.stats["device"]["sessions"] == 1
-        assert reasons(engine.inspect([udp(b"b", src="10.0.0.8")])) == ["offloaded: forward"]
+        assert seen(8) == ["offloaded: forward"] * 2
         engine.release("10.0.0.7")
-        assert reasons(engine.inspect([udp(b"bypass", src="10.0.0.7")] * 2)) == ["none", "offloaded: forward"]
+        assert seen(7, b"bypass") == ["none", "offloaded: forward"]
         assert engine.stats["device"]["sessions"] == 2
+
+
+def test_a_session_from_outside_is_deleted_too():
+    with fp.Engine(mode="ips", device=fp.Device(sessions=1 << 20, idle_timeout=1000.0)) as engine:
+        engine.inspect([udp(b"a", src="10.9.9.9", dst="10.8.8.8")])
+        for number, host in enumerate((7, 8)):
+            engine.device.add([fp.SessionRequest(number + 1, f"10.0.0.{host}", 40000, "10.0.0.2", 53, "udp")])
+        engine.isolate("10.0.0.7")
+        engine.inspect([udp(b"a", src="10.9.9.9", dst="10.8.8.8")])
+        assert [session.id for session in engine.device] == [2]
+        assert engine.orders[0].offloads_deleted == 1
 
 
 def test_until_is_packet_time():

@@ -1,8 +1,8 @@
 """The engine: rules, settings and a device on one side, packets on the other.
 
 Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload`, `isolate`,
-`release` and `isolated` are the exception: any thread may call them, and what runs goes by them from its next burst on (see
-reload.py). Engines share nothing, so several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
+`release`, `isolated`, `orders` and `device` are the exceptions: any thread may call them, and what runs goes by them from its next burst
+on (see reload.py and boundary.py). Engines share nothing, so several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
 Free-threaded CPython: the extensions ask for the GIL; the data plane itself runs without it on every build.
 """
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -21,17 +21,23 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fastpath.control import stats as stats_of
+from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
-from fastpath.control.isolation import Isolation, networks_of
+from fastpath.control.isolation import Isolation, addresses_of, networks_of
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
-from fastpath.control.reload import InForce, Order, Staged, with_isolation, without
+from fastpath.control.policy import Policy
+from fastpath.control.policy.judge import Judge
+from fastpath.control.reload import InForce, Order, Staged, prompt, with_isolation, without
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
+from fastpath.control.sessions import SessionTable
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
     from fastpath.control.why import Why
+    from fastpath.offload.settings import Setting
+    from fastpath.offload.study import Study
 
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
@@ -75,19 +81,21 @@ class Engine:
     """An inspection engine.
 
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
-    what rules say. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
+    what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
     """
 
-    def __init__(self, rules: Any = None, *, config: Config | None = None, device: Device | None = None, mode: str = "ids",
+    def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
                  workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
             raise TypeError(f"device must be a Device, not {type(device).__name__}")
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
         if config is not None and not isinstance(config, Config):
             raise TypeError(f"config must be a Config, not {type(config).__name__}")
         if mode not in ("ids", "ips"):
@@ -111,6 +119,7 @@ class Engine:
         self._settings = settings
         self._process = _process
         self._busy = threading.Lock()
+        self._boundary = Boundary(self._busy)
         self._reloading = threading.Lock()  # one reload at a time: each goes on from the numbers that the one before gave
         self._closed = False
         self._plane: Any = None             # of inspect and tick, with its run
@@ -120,7 +129,9 @@ class Engine:
         self._ended: list[np.ndarray] = []  # flows that wait for the next tick
         check_matcher()
         started = time.perf_counter()
-        self._staged = Staged(InForce(rules, self._compile(rules, ()) if rules is not None else None, device=device))
+        self._data_classes: dict[str, int] = {}     # that zones are about, by name: bits for the engine's life
+        database = self._compile(rules, ()) if rules is not None else None
+        self._staged = Staged(InForce(rules, database, self._judge(policy, rules), device))
         self.load_seconds = time.perf_counter() - started
 
     # ---- life ----
@@ -160,6 +171,15 @@ class Engine:
             self._busy.release()
             self._check_open()
 
+    def _at_boundary(self, act: Callable[[Any], Any]) -> Any:
+        """Runs act(plane) for any thread: at once where the engine is at rest, else between two steps."""
+        self._check_open()
+
+        def live() -> Any:
+            self._check_open()
+            return self._live()[0]
+        return self._boundary.run(act, live)
+
     def _check_open(self) -> None:
         if self._process is not _process:
             raise RuntimeError("the engine was made in another process; make one after the fork")
@@ -169,27 +189,52 @@ class Engine:
     # ---- captures ----
 
     def replay(self, paths: Any, bpf: str | None = None, *, keep: Iterable[str] = ("alerts", "flows"), limit: int = KEPT,
-               sinks: Sequence[Sink] = (), continuous: bool = False, progress: Callable[[Progress], None] | None = None) -> Result:
+               sinks: Sequence[Sink] = (), continuous: bool = False, progress: Callable[[Progress], None] | None = None,
+               reload_at: Mapping[int, Any] | None = None) -> Result:
         """Inspects captures, one after the other, and gives a Result.
 
         paths: a file, a folder, a glob, "-" for standard input, or several of them. bpf: a filter; packets that it refuses
         are not read. keep: what of "alerts", "flows", "events", "packets" the Result holds, up to `limit` rows each. sinks:
         take the rows as they retire (see result.Sink). continuous: the captures are one stream; otherwise every flow ends
-        and detection starts anew with each. progress is called between steps, in this thread.
+        and detection starts anew with each. progress is called between steps, in this thread. reload_at: what `reload` is given, by the
+        packet (counted from 1 over all captures) from which on it is in force: a RuleSet, Policy or Device, or several of them; all are
+        compiled before the first packet, and the last stays in force.
 
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
+        run = Run(check_keep(keep), limit, sinks)
+        if not reload_at:
+            return self._replay(paths, bpf, run, continuous, progress)
+        self._check_open()
+        with self._reloading:
+            return self._replay(paths, bpf, run, continuous, progress, self._ahead(reload_at))
+
+    def _ahead(self, reload_at: Mapping[int, Any]) -> list[tuple[int, InForce]]:
+        """What is to be in force from which packet on, in order."""
+        made: list[tuple[int, InForce]] = []
+        for ordinal in sorted(reload_at):
+            if not isinstance(ordinal, int) or ordinal < 1:
+                raise ValueError(f"reload_at names packets, which count from 1, not {ordinal!r}")
+            given = reload_at[ordinal]
+            what: dict[str, Any] = {}
+            for one in given if isinstance(given, (tuple, list)) else [given]:
+                what["policy" if isinstance(one, Policy) else "device" if isinstance(one, Device) else "rules"] = one
+            made.append((ordinal, self._compiled(made[-1][1] if made else self._staged.now, **what)))
+        return made
+
+    def _replay(self, paths: Any, bpf: str | None, run: Run, continuous: bool,
+                progress: Callable[[Progress], None] | None, ahead: list[tuple[int, InForce]] | None = None) -> Result:
         from fastpath.control.captures import open_captures
         with self._inside():
-            run = Run(check_keep(keep), limit, sinks)
             plane = self._new_plane(run)
             damages: list[Damage] = []
             partial = False
             try:
                 with _Interrupts() as interrupts:
                     try:
-                        for _ in self._steps(plane, run, open_captures(_listed(paths), bpf), damages, continuous, progress, interrupts):
+                        for _ in self._steps(plane, run, open_captures(_listed(paths), bpf), damages, continuous, progress, interrupts,
+                                             ahead or []):
                             pass
                     except KeyboardInterrupt:
                         partial = True
@@ -199,6 +244,7 @@ class Engine:
                     result.ask = self._ask(_listed(paths), bpf, continuous)
                     return result
             finally:
+                self._boundary.ended()
                 self._staged.detach(plane)
                 plane.close()
 
@@ -214,12 +260,13 @@ class Engine:
             run = Run(frozenset((what,)) if what == "packets" else frozenset(), 0, ())
             plane = self._new_plane(run)
             try:
-                for batch in self._steps(plane, run, open_captures(_listed(paths), bpf), [], continuous, None, None):
+                for batch in self._steps(plane, run, open_captures(_listed(paths), bpf), [], continuous, None, None, []):
                     columns = batch.columns(what)
                     for start in range(0, len(columns), rows):
                         yield columns[start:start + rows]
                 self._finish(plane, run, [], False)
             finally:
+                self._boundary.ended()
                 self._staged.detach(plane)
                 plane.close()
 
@@ -234,6 +281,19 @@ class Engine:
         """
         self._check_open()
         return self._ask(_listed(paths), bpf, continuous, rules)(sid, gid=gid, flow=flow)
+
+    def offload(self, paths: Any, settings: Iterable[Setting] | None = None, *, confirm: int | Sequence[Setting] = 1,
+                bpf: str | None = None, continuous: bool = False, progress: Callable[[str, float | None], None] | None = None) -> Study:
+        """What session tables would take off the inspectors, and which alerts they would miss: an offload.study.Study.
+
+        The captures are inspected once without a device, and a log is written of it; each of `settings` (offload.settings.Setting;
+        None: some hundreds, read_grid()) is simulated over the log. confirm: settings that are confirmed by a pass with a real
+        device on one bucket, at most three; a number: so many, chosen from `settings`. progress is called with what is being done,
+        and how far it is from 0 to 1, None where that is not known. The rest is as in replay. The device of this engine plays no
+        part. Raises OSError for a capture that cannot be opened, ValueError for standard input or more than three to confirm.
+        """
+        from fastpath.offload.study import study
+        return study(self, _listed(paths), settings, confirm, bpf, continuous, progress)
 
     def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
         """What answers questions about a run over these captures."""
@@ -250,17 +310,18 @@ class Engine:
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
         device = self._staged.now.device
-        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
-                                            "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
-                                            "payload_size": run.payload_size,
-                                            "device": device.settings() if device is not None else None})
+        plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
+                          | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+                             "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
         self._staged.attach(plane, device)
         self._staged.follow(plane, run)
         return plane
 
     def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
-               progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
-        """Reads the captures to their end, step by step; yields the batches of rows."""
+               progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None,
+               ahead: list[tuple[int, InForce]]) -> Iterator[Batch]:
+        """Reads the captures to their end, step by step; yields the batches of rows. ahead: what is to be in force from which packet on,
+        in order."""
         from fastpath.dataplane.rx import Status
         bursts = max(1, STEP // self._settings["burst"])
         started = time.perf_counter()
@@ -272,10 +333,15 @@ class Engine:
             run.capture = run.captures.begin(capture.path, plane.next_ordinal)
             more = True
             while more:
+                while ahead and ahead[0][0] == plane.next_ordinal:
+                    self._staged.put(ahead.pop(0)[1])
                 if self._staged.is_behind(plane):
                     yield run.take(plane.rows(), plane.kept())
                     self._staged.follow(plane, run)
-                more = plane.step(capture.source, bursts)
+                self._boundary.ended()
+                self._boundary.obey(plane)
+                more = plane.step(capture.source, bursts, ahead[0][0] if ahead else 0)
+                self._boundary.at_rest(plane)
                 self._staged.expire(plane.time)
                 with interrupts.held() if interrupts is not None else nullcontext():
                     batch = run.take(plane.rows(), plane.kept())
@@ -302,6 +368,7 @@ class Engine:
 
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
+        run.count_policy(plane)
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
         stats = stats_of.build(counted, run, self.load_seconds, partial)
@@ -341,11 +408,13 @@ class Engine:
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
                                     time.time_ns() if batch.stamps is None else 0, batch.wirelens)
         first, alerts = plane.next_ordinal, None
+        self._boundary.obey(plane)
         done = self._inspect_part(plane, run, source, out)
         if plane.waiting:
             alerts = run.hold(plane.alerts())
         while done < len(out):      # somebody has called: the rest goes by what is in force now
             self._live()
+            self._boundary.obey(plane)
             self._inspect_part(plane, run, source, out[done:])
             done = plane.next_ordinal - first
             if plane.waiting:
@@ -363,7 +432,7 @@ class Engine:
         done: int = plane.inspect(source, out)
         if run.base:
             rule = out["rule"][:done]
-            rule[rule != rows.NO_RULE] += run.base
+            rule[(rule != rows.NO_RULE) & (out["reason"][:done] != rows.REASON_POLICY)] += run.base
         return done
 
     def _take(self, plane: Any, run: Run) -> Batch:
@@ -402,6 +471,7 @@ class Engine:
         with self._inside():
             plane, run = self._live()
             self._take(plane, run)
+            run.count_policy(plane)
             return stats_of.build(self._counted(plane), run, self.load_seconds, True)
 
     def _counted(self, plane: Any) -> dict[str, Any]:
@@ -410,21 +480,53 @@ class Engine:
     # ---- what is in force ----
 
     @property
-    def device(self) -> Device | None:
-        """The session table in force."""
-        return self._staged.now.device
+    def device(self) -> SessionTable | None:
+        """The session table; None without a device."""
+        device = self._staged.now.device
+        return SessionTable(device, self._at_boundary) if device is not None else None
 
-    def reload(self, rules: Any) -> None:
-        """Swaps the rule set: compiled here, in force from the next burst on. The old set stays on any error."""
-        if not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
-            raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
+    def reload(self, rules: Any = None, *, policy: Policy | None = None, device: Device | None = None) -> None:
+        """Swaps rules, policy or device settings, or several at once: whole or not at all, from the next burst on, from any thread.
+        What is not given stays; on any error all of it does. No packet is lost, flows and sessions go on; a new policy judges them
+        anew, and a table that has become smaller takes no session until enough have ended.
+
+        rules: paths, as RuleSet.load takes them, read as the rules in force were and compiled in a process of their own, so that packets
+        need not wait for it; or a RuleSet, compiled here, in this thread, which costs other threads their turns. Of several threads that reload one waits for the other, and for a replay that was
+        given `reload_at`.
+
+        Raises TypeError for what is none of these, OSError for what cannot be read, ValueError (PolicyError, with its place) for what
+        does not compile, MemoryError.
+        """
         self._check_open()
-        with self._reloading:
+        with self._reloading, prompt():
             started = time.perf_counter()
-            database = self._staged.now.database
-            database = self._compile(rules, database.names if database is not None else ())
-            self._staged.change(partial(replace, rules=rules, database=database))
+            new = self._compiled(self._staged.now, rules, policy, device)
+            self._staged.put(new)
             self.load_seconds = time.perf_counter() - started
+
+    def _compiled(self, now: InForce, rules: Any = None, policy: Any = None, device: Any = None) -> InForce:
+        """What is in force next, after `now`."""
+        if rules is None and policy is None and device is None:
+            raise TypeError("reload takes rules, a policy or a device")
+        is_path = isinstance(rules, (str, os.PathLike, list, tuple))
+        if rules is not None and not is_path and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
+            raise TypeError(f"rules must be a RuleSet or paths, not {type(rules).__name__}")
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
+        if device is not None and not isinstance(device, Device):
+            raise TypeError(f"device must be a Device, not {type(device).__name__}")
+        if rules is not None:
+            flowbits = now.database.names if now.database is not None else ()
+            if is_path:
+                from fastpath.rules.apart import load_apart
+                reading = now.rules.reading if now.rules is not None else {}
+                rules, database = load_apart(rules, _event_codes(), self._compile_options(flowbits), **reading)
+            else:
+                database = self._compile(rules, flowbits)
+            now = replace(now, rules=rules, database=database)
+        if rules is not None and now.policy is not None or policy is not None:
+            now = replace(now, policy=self._judge(policy if policy is not None else now.policy.policy, now.rules))
+        return now if device is None else replace(now, device=device)
 
     def isolate(self, workload: Any, until: Any = None, why: str = "") -> Isolation:
         """Cuts a workload off, from the next burst on: by order of the operator, whatever rules and policy say.
@@ -467,16 +569,26 @@ class Engine:
         """What the control plane did while packets ran, and from which one on; the latest thousand."""
         return tuple(self._staged.orders)
 
-    def _workload(self, name: str) -> Any:
-        """What the policy calls by this name, None without one."""
-        return getattr(self._staged.now.policy, "workloads", {}).get(name)
+    def _workload(self, name: str) -> list[Any] | None:
+        """The addresses of what the policy calls by this name; None where it has no such segment."""
+        judge = self._staged.now.policy
+        return addresses_of(judge.policy, name) if judge is not None else None
+
+    def _judge(self, policy: Policy | None, rules: Any) -> Judge | None:
+        """The compiled form of a policy, which finds data by these rules."""
+        if policy is None:
+            return None
+        if not self._settings["vlan_tracking"] and policy.classes.encapsulated and policy.classes.vlan_class.any():
+            raise ValueError("the policy names VLANs, which vlan.use-for-tracking: no keeps out of flows")
+        return Judge.of(policy, rules, self._data_classes)
 
     def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
         """The compiled form of a rule set; flowbits that have numbers keep them."""
-        priorities = {name: priority for name, (_, priority) in rules.classifications.items()}
-        return rules.compile({name: code for code, name in enumerate(rows.events())}, priorities=priorities, flowbits=flowbits,
-                             action_order=self.config["action-order"],
-                             step_limit=self.config["detect.inspection-recursion-limit"])
+        return rules.compile(_event_codes(), **self._compile_options(flowbits))
+
+    def _compile_options(self, flowbits: Sequence[str]) -> dict[str, Any]:
+        return {"flowbits": flowbits, "action_order": self.config["action-order"],
+                "step_limit": self.config["detect.inspection-recursion-limit"]}
 
 
 class _Interrupts:
@@ -511,6 +623,10 @@ class _Interrupts:
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
+
+
+def _event_codes() -> dict[str, int]:
+    return {name: code for code, name in enumerate(rows.events())}
 
 
 def _port(port: Any) -> int:

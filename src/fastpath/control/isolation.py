@@ -10,13 +10,16 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
-from typing import Any, Self
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network, summarize_address_range
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from fastpath.control.packets import nanoseconds
 from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.policy import Policy
 
 #: Ranges of addresses that all isolations of an engine may have together.
 RANGES_MAX = 1 << 16
@@ -89,6 +92,21 @@ def _networks(workload: Any, resolve: Callable[[str], Any] | None) -> Iterable[N
             yield from _networks(one, resolve)
     else:
         raise TypeError(f"a workload must be an address, a network or have .addresses, not {type(workload).__name__}")
+
+
+def addresses_of(policy: Policy, segment: str) -> list[Network] | None:
+    """The addresses of a segment; None where there is no such segment. ValueError for one that is not made of addresses alone."""
+    found = next((one for one in policy.segments[1:] if one.name == segment), None)
+    if found is None:
+        return None
+    made: list[Network] = []
+    for selector in found.selectors:
+        if selector.encapsulation is not None:
+            raise ValueError(f"{found.place}: segment {segment} is told by VLAN or tunnel; what is isolated is addresses")
+        for make, ranges in ((IPv4Address, selector.addresses.v4), (IPv6Address, selector.addresses.v6)):
+            for low, high in ranges:
+                made += summarize_address_range(make(low), make(high))
+    return made
 
 
 def until_of(until: Any) -> int | None:

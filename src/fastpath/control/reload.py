@@ -8,9 +8,12 @@ thread that asked: taking it cannot fail.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+from _thread import start_new_thread
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -18,31 +21,40 @@ from typing import Any
 from fastpath.control.device import Device
 from fastpath.control.isolation import Isolation, NoRoom, Table
 
+SWITCH = 0.0005     # seconds
 ORDERS = 1000       # that an engine remembers
 log = logging.getLogger("fastpath.control")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Something that the control plane did. kind: "isolate", "release", "expire" or "reload". ordinal: the first packet that it is
-    in force for, 0 for an end in time. time: packet time, ns; 0 before the first packet."""
+    """Something that the control plane did. kind: "isolate", "release", "expire", "reload", or "refused" for a reload that memory did
+    not suffice for (why). ordinal: the first packet that it is in force for, 0 for an end in time. time: packet time, ns; 0 before the
+    first packet."""
     kind: str
     ordinal: int
     time: int
     isolation: Isolation | None = None
     offloads_deleted: int = 0
     what: tuple[str, ...] = ()      # of a reload: "rules", "policy", "device"
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """All that packets are judged by. database: the compiled form of the rules. table: of the isolations."""
+    """All that packets are judged by. database: the compiled form of the rules. policy: a policy.judge.Judge. table: of the
+    isolations."""
     rules: Any = None
     database: Any = None
     policy: Any = None
     device: Device | None = None
     isolations: tuple[Isolation, ...] = ()
     table: Table = field(default_factory=Table)
+
+    def of(self, name: str) -> Any:
+        """The "rules", "policy" or "device", as it was given."""
+        given = getattr(self, name)
+        return given.policy if name == "policy" and given is not None else given
 
 
 class Follower:
@@ -81,6 +93,12 @@ class Staged:
             for follower in self._followers.values():
                 follower.plane.call()
 
+    def put(self, new: InForce) -> None:
+        """Puts rules, policy and device of another into force; isolations stay as they are."""
+        for follower in tuple(self._followers.values()):
+            follower.plane.prepare(new.database)
+        self.change(lambda now: replace(new, isolations=now.isolations, table=now.table))
+
     def attach(self, plane: Any, device: Device | None) -> None:
         """This data plane, which was made with that device, follows from now on."""
         with self._lock:
@@ -95,18 +113,25 @@ class Staged:
         return self._followers[id(plane)].has is not self.now
 
     def follow(self, plane: Any, run: Any) -> None:
-        """Puts what is in force into a data plane that no packet is under way in, and tells its run."""
+        """Puts what is in force into a data plane that no packet is under way in, and tells its run. Where memory does not suffice for it,
+        what was before stays in force, and the log says so."""
         follower = self._followers[id(plane)]
         plane.heed()
         old, new = follower.has, self.now
-        orders = []
-        changed = tuple(name for name in ("rules", "policy", "device") if getattr(new, name) is not getattr(old, name))
-        if new.database is not old.database:
-            plane.load(new.database)
+        try:
+            _swap(plane, run, old, new)
+        except MemoryError as error:
+            if not follower.begun:
+                raise
+            log.error("what was to be in force from packet %d on is not: %s", plane.next_ordinal, error)
+            self.orders.append(Order("refused", plane.next_ordinal, plane.time, why=str(error)))
+            with self._lock:
+                self.now = replace(old, isolations=self.now.isolations, table=self.now.table)
+            return self.follow(plane, run) if self.now.table is not old.table else None
+        changed = tuple(name for name in ("rules", "policy", "device") if new.of(name) is not old.of(name))
+        orders = [Order("reload", plane.next_ordinal, plane.time, what=changed)] if changed and follower.begun else []
         if "rules" in changed or not follower.begun:
             run.use(new.rules, plane.next_ordinal)
-        if changed and follower.begun:
-            orders.append(Order("reload", plane.next_ordinal, plane.time, what=changed))
         if new.table is not old.table:
             deleted = plane.isolate(new.table.ranges4, new.table.ranges6)
             orders += self._isolations(old.isolations, new.isolations, plane, deleted)
@@ -115,6 +140,9 @@ class Staged:
             self.orders.append(order)
             run.note(order)
             say(order)
+        spent = [plane.spent(), old]
+        del old
+        start_new_thread(spent.clear, ())       # to give back a rule set takes longer than a burst may wait
 
     def _isolations(self, old: tuple[Isolation, ...], new: tuple[Isolation, ...], plane: Any, deleted: int) -> list[Order]:
         """The orders between two lists of isolations; the offloads that they deleted together stand with the last."""
@@ -135,6 +163,42 @@ class Staged:
         over = [one for one in self.now.isolations if one.until is not None and one.until <= time]
         if over:
             self.change(partial(without, isolations=over))
+
+
+def _swap(plane: Any, run: Any, old: InForce, new: InForce) -> None:
+    """What can fail for want of memory: all of it, or MemoryError and none of it."""
+    if new.database is not old.database:
+        plane.prepare(new.database)
+    if new.policy is not old.policy:
+        run.judge(new.policy, plane)
+    try:
+        if new.device is not old.device and new.device is not None and "device" not in run.settings:
+            plane.set_device(new.device.settings())
+    except MemoryError:
+        run.judge(old.policy, plane)
+        raise
+    if new.database is not old.database:
+        run.settle_rules(plane.rule_costs())
+        plane.load(new.database)
+
+
+_prompt_lock = threading.Lock()
+_prompt_before: list[float] = []        # the interval that held before, once for each that is inside
+
+
+@contextmanager
+def prompt() -> Iterator[None]:
+    """Meanwhile, threads of this process change turns more often, so that one that inspects need not wait long for one that compiles."""
+    with _prompt_lock:
+        _prompt_before.append(sys.getswitchinterval())
+        sys.setswitchinterval(min(_prompt_before[-1], SWITCH))
+    try:
+        yield
+    finally:
+        with _prompt_lock:
+            if len(_prompt_before) == 1:
+                sys.setswitchinterval(_prompt_before[0])
+            _prompt_before.pop()
 
 
 def say(order: Order) -> None:

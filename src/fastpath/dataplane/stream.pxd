@@ -39,6 +39,10 @@ cdef void stream_defaults(stream_config_t *config) noexcept nogil
 cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst, uint32_t entry,
                            uint64_t now) noexcept nogil
 
+# A segment that the device decided on: what its header says of both directions, so that segments which come to the inspectors
+# later find their place. Its payload, if the other side acknowledges it, is a gap.
+cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil
+
 # What the application layer has not consumed yet of a direction (enum supply); the bytes hold until the next take_segment or
 # settle_stream of the flow. Notes the event of a gap.
 cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction,

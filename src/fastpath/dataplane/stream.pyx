@@ -19,12 +19,12 @@ from fastpath.dataplane.tcp.held cimport (
     SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, let_go, run_at, run_bytes, run_end, run_t,
     side_t,
 )
-from fastpath.dataplane.tcp.segment cimport read_segment
+from fastpath.dataplane.tcp.segment cimport before, read_segment, segment_t
 from fastpath.dataplane.tcp.session cimport (
     HALF_KEEPALIVE, HALF_NO_REASSEMBLY, HALF_RAW_LAST, HALF_RAW_OFF, HALF_RST_DOUBTED, HALF_TRIGGER, SESSION_ASYNC,
     SESSION_CHARGED,
     SESSION_FAST_OPEN_LOST, SESSION_LOSSY, SESSION_NO_APP, SESSION_PROBE, SESSION_RESET, SESSION_SPOKE_TO_SERVER, STATE_BEFORE,
-    held_of, raise_event, way_t,
+    held_of, raise_event, scale_of, update_last_ack, update_next_seq, update_next_win, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
     TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
@@ -173,6 +173,23 @@ cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *
     if not state_none(&way):
         way.result |= STREAM_REJECTED
     return way.result
+
+
+cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    cdef uint32_t side = (meta.flags & PM_TO_CLIENT) != 0
+    cdef segment_t segment
+    flow.tcp_flags[side] |= meta.tcp_flags
+    if session == NULL or meta.flags & PM_L4_CHECKSUM:
+        return
+    memset(&segment, 0, sizeof(segment_t))
+    read_segment(&segment, meta)
+    if before(session.half[side].next_seq, segment.end):
+        update_next_seq(session, side, segment.end)
+    if segment.flags & TCP_ACK:
+        session.half[side ^ 1].window = segment.window << scale_of(session, side ^ 1)
+        update_last_ack(session, side ^ 1, segment.ack)
+        update_next_win(session, side ^ 1)
 
 
 cdef bint renews_session(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta) noexcept nogil:

@@ -57,28 +57,35 @@ class RuleSet:
         self._facts: list[object] = []          # all that plans follow from, where there is a cache
         self._texts: Texts | None = None        # what the cache knows of rules that are not read yet
         self._unread: list[tuple[bytes, str]] = []  # their text and file
+        self._numbers: np.ndarray | None = None
         self._include_disabled = False
         self._lines: list[Line] = []            # of threshold.config, to be applied to them
+        #: How these rules were read, for others to be read alike: what load() takes, and `limits`, the files that limit() was given.
+        self.reading: dict[str, Any] = {"variables": variables, "classifications": classifications, "references": references,
+                                        "event_names": event_names, "reputations": reputations, "limits": []}
 
     @classmethod
     def load(cls, paths: Paths, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
         int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
              reputations: Reputations | None = None, include_disabled: bool = False,
-             cache: bool | str | Path = False) -> Self:
+             cache: bool | str | Path = False, packs: Iterable[str] = ()) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
 
         variables: address and port groups by name, over Suricata's stock ones. classifications: name -> (description,
         priority); references: system -> prefix; both stock if not given. event_names: full names of the events that
         decode-event may name. reputations: what iprep asks. include_disabled: rules behind a # are loaded too. cache: where
         what was read and compiled is kept for the next time: True for $FASTPATH_CACHE or the user's cache folder, a folder, or
-        False; a folder that others may enter is not used, and a CacheWarning says so. Raises FileNotFoundError for a path that
+        False; a folder that others may enter is not used, and a CacheWarning says so. packs: names of packs (fastpath.packs) whose rules
+        come before those of the files. Raises FileNotFoundError for a path that
         names nothing. What is wrong with a rule never raises: it is a refusal.
         """
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
                     reputations=reputations)
         rules._include_disabled = include_disabled
-        texts = [(path.read_bytes(), str(path)) for path in _files(paths)]
+        rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache}
+        from fastpath.packs import texts as texts_of
+        texts = [text for name in rules.reading["packs"] for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
         if cache is not False:
             rules._cache = open_cache(cache)
         if rules._cache is not None:
@@ -94,6 +101,11 @@ class RuleSet:
             rules._cache.put("rules", key_of(rules._facts), Texts.parts(rules._plans, rules.refusals, rules.disabled, lists))
             rules._facts.append(sorted(lists.items()))
         return rules
+
+    @classmethod
+    def pack(cls, name: str, **options: Any) -> Self:
+        """The rules of a pack, "ai_factory" for one; options as in load(). LookupError for a pack that is not there."""
+        return cls.load((), packs=(name,), **options)
 
     @classmethod
     def parse(cls, text: str | bytes, *, file: str = "<rules>", variables: Mapping[str, str] | None = None,
@@ -121,7 +133,11 @@ class RuleSet:
     @property
     def numbers(self) -> np.ndarray:
         """gid, sid and rev of each rule: an array of texts.NUMBERS."""
-        return numbers_of(self._plans) if self._texts is None else self._texts.numbers
+        if self._texts is not None:
+            return self._texts.numbers
+        if self._numbers is None or len(self._numbers) != len(self._plans):
+            self._numbers = numbers_of(self._plans)
+        return self._numbers
 
     def text(self, rule: int) -> RulePlan | Text:
         """What alerts say of the rule with this index."""
@@ -161,6 +177,7 @@ class RuleSet:
         """Applies a threshold.config to the rules. OSError where it cannot be read; ValueError with file and line for what cannot be
         honoured."""
         lines = load_thresholds(path, self._groups)
+        self.reading["limits"].append(path)
         self._facts.append(lines)
         self._lines += lines
         if not self._unread:
@@ -187,6 +204,10 @@ class RuleSet:
             return _database(self.plans, event_codes or {}, options)
         key = key_of(self._facts, sorted((event_codes or {}).items()), sorted(options.items()))
         return _cached_database(self._cache, key, self, event_codes or {}, options)
+
+    def forget_cache(self) -> None:
+        """The cache is no more; what is mapped of it stays."""
+        self._cache = None
 
     def __len__(self) -> int:
         return len(self._plans) if self._texts is None else len(self._texts)
