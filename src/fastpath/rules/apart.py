@@ -53,7 +53,7 @@ def _load(paths: Paths, reading: dict[str, Any], limits: Any, folder: Any) -> Ru
 def _run(job: bytes) -> None:
     root = str(Path(__file__).resolve().parents[2])
     there = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-    done = subprocess.run([sys.executable, "-m", __name__], input=job, capture_output=True, env=there)
+    done = subprocess.run([sys.executable, "-m", __name__], check=False, input=job, capture_output=True, env=there)
     if done.returncode:
         raise RuntimeError(f"the process that compiles ended with {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}")
     failed = pickle.loads(done.stdout)
