@@ -102,6 +102,8 @@ def replay(
     cache: Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Where compiled rules are kept for the next run, instead of "
                                                "$FASTPATH_CACHE or ~/.cache/fastpath.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and compile the rules anew, and keep nothing.")] = False,
+    reload_at: Annotated[list[str] | None, typer.Option("--reload-at", metavar="PACKET:RULES", help="These rules instead, from this "
+                                                        "packet on (counted from 1 over all captures).")] = None,
     verbose: Annotated[bool, typer.Option("-v", help="List refused rules and settings that are not supported.")] = False,
     runmode: Annotated[str | None, typer.Option("--runmode", hidden=True)] = None,
     no_random: Annotated[bool, typer.Option("--no-random", hidden=True)] = False,
@@ -116,7 +118,9 @@ def replay(
     tcpdump -w - | fastpath replay - -S my.rules -l -   EVE on standard output
     fastpath replay ci.pcap -S my.rules --fail-on alert --report run.html
     fastpath replay big.pcap -S my.rules --write alerts:seen.pcapng --device unlimited
+    fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
 
+    SIGHUP: the rules are read again, and swapped while packets go on.
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """
@@ -124,6 +128,7 @@ def replay(
     from fastpath.control.engine import Engine
     from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
+    from fastpath.reloads import on_hangup, read_reloads
 
     if fail_on not in (None, "alert", "drop"):
         fail(f"--fail-on takes alert or drop, not {fail_on}")
@@ -152,6 +157,13 @@ def replay(
         terminal.print_refusals(errors, rules, True)
         fail(f"--strict: {len(rules.refusals)} of {rules.rules} rules are refused", FAILED)
     try:
+        reloads, sound = read_reloads(errors, rules, reload_at or [], verbose or strict)
+    except ValueError as error:
+        fail(str(error))
+    malformed = malformed or not sound
+    if strict and (not sound or any(one.refusals for one in reloads.values())):
+        fail("--strict: some rules of --reload-at are refused", FAILED)
+    try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
                             checksums=checksums, compat=compat is not None, policy=judge, device=session_table)
@@ -162,11 +174,13 @@ def replay(
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
-        with progress_bar() as progress:
+        with progress_bar() as progress, on_hangup(errors, engine, rules.files):
             try:
-                result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress)
+                result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
             except (OSError, ValueError) as error:
                 fail(str(error))
+    if reloads and max(reloads) > result.stats["packets"]:
+        errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
     if report is not None:
