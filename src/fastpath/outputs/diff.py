@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from fastpath.control.diff import Change, Diff, rows_of
+from fastpath.control.diff import Change, Diff, Flow, rows_of
 from fastpath.outputs.terminal import SEVERITY, plain
 from fastpath.outputs.visible import scaled
 
@@ -61,26 +61,29 @@ def _sum(found: Diff) -> str:
 
 def _table(kind: str, changes: list[Change]) -> Table:
     title, style, unit = TITLES[kind]
+    shown = [(f"{one.flow_count:,}", f"{one.count:,}", _who(one), one) for one in changes[:CHANGES]]
     table = Table(title=title, title_justify="left", title_style=style, box=None, header_style="dim", pad_edge=False)
-    for name in ("flows", unit):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("by", no_wrap=True)
+    for at, name in enumerate(("flows", unit)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=max(len(name), *(len(row[at]) for row in shown)))
+    table.add_column("by", no_wrap=True, min_width=max(len(row[2]) for row in shown))
     table.add_column("message", overflow="ellipsis", no_wrap=True)
-    table.add_column("for example", overflow="ellipsis", no_wrap=True, style="dim")
-    for change in changes[:CHANGES]:
+    examples = [_ends(one.flows[0]) if one.flows else "" for *_, one in shown]
+    table.add_column("for example", no_wrap=True, style="dim", min_width=min(48, max(map(len, examples))), overflow="ellipsis")
+    table.add_column("packet", justify="right", no_wrap=True, style="dim", min_width=6)
+    for (flows, count, who, change), example in zip(shown, examples, strict=True):
         colour = SEVERITY.get(change.severity, "")
         message = f"[{colour}]{plain(change.msg)}[/]" if colour and change.msg else plain(change.msg)
-        for at, flow in enumerate(change.examples or [None]):  # type: ignore[list-item]
-            example = "" if flow is None else f"{plain(flow.src)} → {plain(flow.dest)}" if flow.src else "no flow"
-            if flow is not None and flow.packet:
-                example += f"  packet {flow.packet:,}"
-            head = (f"{change.flow_count:,}", f"{change.count:,}", _who(change), message) if at == 0 else ("", "", "", "")
-            table.add_row(*head, example)
+        packet = f"{change.flows[0].packet:,}" if change.flows and change.flows[0].packet else "end"
+        table.add_row(flows, count, plain(who), message, plain(example), packet)
     return table
 
 
+def _ends(flow: Flow) -> str:
+    return f"{flow.src} → {flow.dest}" if flow.src else "no flow"
+
+
 def _who(change: Change) -> str:
-    return plain(change.name if change.what == "rule" else f"policy {change.name}" if change.what == "policy" else change.name, 80)
+    return f"policy {change.name}" if change.what == "policy" else change.name
 
 
 def as_json(found: Diff) -> bytes:
