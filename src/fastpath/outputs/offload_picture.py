@@ -53,16 +53,15 @@ def draw(study: Study, *, title: str = "") -> str:
     sizes = sorted({row.setting.sessions for _, curve, _ in curves for row in curve})
     across = Axis(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT, WIDTH - RIGHT, log=True)
     base = TOP + UPPER + GAP + LOWER
-    parts = [Plot(curves, across, sizes, TOP, UPPER, "share of all bytes offloaded", lambda row: row.byte_share * 100, lambda value: f"{value:g} %",
+    plots = [Plot(curves, across, sizes, TOP, UPPER, "share of all bytes offloaded", lambda row: row.byte_share * 100, lambda value: f"{value:g} %",
                    min(100.0, _top(max(row.byte_share * 100 for _, curve, _ in curves for row in curve)))),
              Plot(curves, across, sizes, TOP + UPPER + GAP, LOWER, "alerts missed", lambda row: row.missed_count, lambda value: f"{value:,.0f}",
                    _top(max(row.missed_count for _, curve, _ in curves for row in curve), whole=True))]
-    parts.append(_confirmed(study, curves, across, parts))
-    parts += [_ticks(across, sizes, base), _legend(curves), _heading(study, title, table)]
+    parts = [*map(str, plots), _confirmed(study, curves, across, plots), _ticks(across, sizes, base), _legend(curves), _heading(study, title, table)]
     height = base + FOOT
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
             f'aria-label="share offloaded and alerts missed over table size">\n<style>{STYLE}</style>\n'
-            f'<rect class="paper" width="{WIDTH}" height="{height}" rx="12"/>\n' + "\n".join(str(part) for part in parts if part) + "\n</svg>\n")
+            f'<rect class="paper" width="{WIDTH}" height="{height}" rx="12"/>\n' + "\n".join(part for part in parts if part) + "\n</svg>\n")
 
 
 def _top(value: float, whole: bool = False) -> float:
