@@ -348,13 +348,17 @@ def longest(ns: np.ndarray) -> int:
 
 
 def choose(made: Study, count: int) -> list[Row]:
-    """Settings worth a confirmation: the smallest table that takes nearly as many bytes as any; the most that misses no alert; the
-    one that takes most. Fewer where these are the same."""
-    best = max(row.bytes for row in made.rows)
-    near = min((row for row in made.rows if row.bytes >= NEAR * best), key=lambda row: (row.setting.sessions, -row.bytes, row.missed_count))
-    most = max(made.rows, key=lambda row: (row.bytes, -row.missed_count, -row.setting.sessions))
-    harmless = max((row for row in made.rows if not row.missed_count), key=lambda row: (row.bytes, -row.setting.sessions), default=near)
-    return list({id(row): row for row in (near, harmless, most)}.values())[:count]
+    """Settings worth a confirmation, of those that have rate, latency and timeout of the first: the smallest table that takes nearly
+    as many bytes as any; of those that miss no alert the one that takes most; of those that miss a quarter of the first one's at
+    most, likewise. Fewer where these are the same."""
+    rows = [row for row in made.rows if row.setting.table == made.settings[0].table]
+    best = max(row.bytes for row in rows)
+    near = min((row for row in rows if row.bytes >= NEAR * best), key=lambda row: (row.setting.sessions, -row.bytes, row.missed_count))
+
+    def most(allowed: float) -> Row:
+        """The one that takes most and misses no more than so many; of equals the smallest table."""
+        return max((row for row in rows if row.missed_count <= allowed), key=lambda row: (row.bytes, -row.setting.sessions), default=near)
+    return list({id(row): row for row in (near, most(0), most(near.missed_count / 4))}.values())[:count]
 
 
 def _confirm(engine: Engine, made: Study, row: Row, paths: list[Any], bpf: str | None, continuous: bool, say: Progress, what: str) -> Confirmation:
