@@ -1,25 +1,27 @@
 # See _core.pxd. The worker's and the ingest's loops are parts of this module, in files of their own; this is the Python door.
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import os
+from operator import itemgetter
 
 import numpy as np
 
 from fastpath.dataplane import rows as row_types
 from fastpath.dataplane.decode import EVENT_NAMES
+from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_close
+from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
@@ -27,9 +29,7 @@ from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.defrag cimport clear_defrag, close_defrag, open_defrag, take_fragment
-from fastpath.dataplane.device cimport (
-    OFFLOAD_DROP, OFFLOAD_FORWARD, add_session, close_device, delete_session, hit_session, open_device,
-)
+from fastpath.dataplane.device cimport *
 from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
@@ -37,18 +37,25 @@ from fastpath.dataplane.flow cimport (
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
+from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
+from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
     FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
     INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW,
-    MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+    MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
 from fastpath.dataplane.match.trace cimport Trace, trace_fate
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
+)
+from fastpath.dataplane.policy cimport (
+    FOR_EVER, NO_LINE, POLICY_ALLOWED, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
+    POLICY_STATE, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
+    policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
@@ -57,7 +64,7 @@ from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
     KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t, close_buffer, close_kept, close_rows,
-    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
+    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, policy_row_t, tick_order,
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
@@ -73,7 +80,15 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
 #: By enum exception_policy.
 EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
+#: By enum exception_cause, as Suricata's statistics name them (exception_policy.*).
+EXCEPTION_CAUSES = ("defrag.memcap", "flow.memcap", "tcp.ssn_memcap", "tcp.reassembly", "tcp.midstream", "app_layer.error")
+#: By enum ask_reason, enum close_code.
+ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outside")
+CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
+
+cdef extern from "<stdint.h>":
+    const uint64_t UINT64_MAX
 
 cdef extern from "<stdlib.h>":
     void *aligned_alloc(size_t alignment, size_t size) noexcept nogil
@@ -84,13 +99,19 @@ cdef enum:
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000
+    CLOSED_KEPT = 65536         # closed sessions, to be fetched
+    CLOSED_LEAST = 4096         # of a slice
     TCP = 6
     UDP = 17
 
+include "_exceptions.pxi"
 include "_offload.pxi"
+include "_log.pxi"
+include "_policy.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_ingest.pxi"
+include "_device_door.pxi"
 
 
 # ---- the Python door ----
@@ -118,8 +139,13 @@ cdef class DataPlane:
     cdef engine_t engine
     cdef list rooms             # Scratch of each worker, for the rule set in force
     cdef dict limits
+    cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef object traced          # the Trace that is filled, or None
     cdef unsigned char epoch
+    cdef Classifier classifier  # of the policy in force, or None
+    cdef Classifier classifier_before
+    cdef unsigned short policy_epoch
+    cdef object rule_data
     cdef object owner           # process id: worker threads do not survive a fork
     cdef uint32_t flush_next    # bucket
     cdef bint threads_running
@@ -143,25 +169,29 @@ cdef class DataPlane:
             raise ValueError(f"workers must be 1 to {WORKERS_MAX}, not {engine.workers}")
         self.owner = os.getpid()
         self.rooms = []
+        self.outside = {}
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
         keep = settings.get("keep_bytes", ())
         engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
-        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
+        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"))
         decode_defaults(&engine.decode)
         decode_settings(&engine.decode, {name: settings[name] for name in DECODE_SETTINGS if name in settings}
                         | {"checksums": settings["checksums"] != "none"}
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
         engine.keep_payloads = settings.get("keep_payloads", False)
+        engine.keep_log = settings.get("keep_log", False)
+        if engine.keep_log and (engine.workers > 1 or engine.buckets > 1):
+            raise ValueError("a log is kept by one worker over one bucket")
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
-        engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
-        self._configure_stream(settings["stream"])
+        self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        self._configure_exceptions(settings["exceptions"], settings["simulate"])
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
@@ -170,7 +200,8 @@ cdef class DataPlane:
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
         slots = SLOTS if engine.workers > 1 else 2
         engine.slot = <slot_t *>aligned_alloc(CACHE_LINE, slots * sizeof(slot_t))
-        if engine.worker == NULL or engine.bucket == NULL or engine.device == NULL or engine.slot == NULL:
+        engine.keyed = <keyed_table_t *>calloc(engine.buckets, sizeof(keyed_table_t))
+        if engine.worker == NULL or engine.bucket == NULL or engine.device == NULL or engine.keyed == NULL or engine.slot == NULL:
             raise MemoryError("no memory for the tables of the data plane")
         memset(engine.slot, 0, slots * sizeof(slot_t))
         pthread_mutex_init(&engine.lock, NULL)
@@ -213,6 +244,9 @@ cdef class DataPlane:
             if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL or engine.worker[i].work.announced == NULL:
                 raise MemoryError("no memory for a worker")
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
+        if settings.get("device"):
+            engine.offloads = True
+            self._configure_offload(settings["device"]["offload"])
         for i in range(engine.buckets):
             if open_bucket(&engine.bucket[i], &engine.flow, i):
                 raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
@@ -221,9 +255,7 @@ cdef class DataPlane:
                 engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
             engine.bucket[i].sink = take_flow
             engine.bucket[i].owner = &engine.worker[i % engine.workers]
-            device = settings.get("device") or {"capacity": 0, "timeout": 0}
-            if open_device(&engine.device[i], -(-device["capacity"] // engine.buckets), device["timeout"]):
-                raise MemoryError(f"no address space for a session table of {device['capacity']} sessions")
+            self._open_device(i, settings.get("device"))
 
     def _configure_flow(self, settings):
         cdef uint32_t i, j
@@ -237,7 +269,7 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
-    def _configure_stream(self, settings):
+    def _configure_stream(self, settings, midstream_policy):
         cdef stream_config_t *config = &self.engine.stream
         stream_defaults(config)
         config.hosts = &self.engine.hosts
@@ -245,13 +277,61 @@ cdef class DataPlane:
         config.depth = settings["depth"]
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
         # a policy that lets nothing through picks nothing up
-        permissive = settings["midstream_policy"] in ("ignore", "pass-packet", "pass-flow")
+        permissive = midstream_policy in ("ignore", "pass-packet", "pass-flow")
         config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
+
+    def _configure_exceptions(self, policies, simulate):
+        """simulate: kind (control/exceptions.py) -> where the fault strikes."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef uint64_t nowhere = <uint64_t>-1
+        for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
+                                    REASON_MIDSTREAM, REASON_APPLAYER)):
+            engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            engine.exception_reason[i] = reason
+        engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
+        engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
+        engine.lose_packet = simulate.get("packet-loss", nowhere)
+        engine.fail_alert_queue = simulate.get("alert-queue-realloc-failure", False)
+        engine.stream.fail_session = simulate.get("packet-tcp-ssn-memcap", nowhere)
+        engine.stream.fail_segment = simulate.get("packet-tcp-reassembly-memcap", nowhere)
+        engine.apps.fail_at[TO_SERVER] = simulate.get("applayer-error-at-offset-ts", nowhere)
+        engine.apps.fail_at[TO_CLIENT] = simulate.get("applayer-error-at-offset-tc", nowhere)
+
+    def _configure_offload(self, numbers):
+        """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
+        cdef uint32_t i
+        self.engine.offload_encrypted_bytes = numbers["encrypted_bytes"] is not None
+        for i, name in enumerate(ASK_REASONS[:ASK_OUTSIDE]):
+            number = numbers[name]
+            if i == ASK_ENCRYPTED and self.engine.offload_encrypted_bytes:
+                number = -(-numbers["encrypted_bytes"] // 1024)
+            self.engine.offload[i] = UINT64_MAX if number is None else number
+
+    def _open_device(self, uint32_t bucket, settings):
+        """A bucket's slice of the session table: an even share of its capacity and of its insert rate."""
+        cdef device_config_t config
+        cdef device_t *device = &self.engine.device[bucket]
+        cdef uint32_t buckets = self.engine.buckets
+        if settings is None:
+            open_device(device, NULL)
+            return
+        config.capacity = settings["sessions"] // buckets + (bucket < settings["sessions"] % buckets)
+        config.closed_room = max(CLOSED_KEPT // buckets, CLOSED_LEAST)
+        config.interval = round(SECOND * buckets / settings["insert_rate"]) if settings["insert_rate"] else 0
+        config.latency, config.timeout = settings["insert_latency"], settings["idle_timeout"]
+        config.lag = settings["counter_lag"]
+        config.snoop = settings["snoop"]
+        if open_device(device, &config):
+            raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
+        device.number = bucket
+        device.sink = lose_session
+        device.context = &self.engine
 
     def _open_defrag(self, limits, hosts):
         open_hosts(&self.engine.hosts, hosts)
@@ -277,6 +357,11 @@ cdef class DataPlane:
                 close_bucket(&engine.bucket[i])
             if engine.device != NULL:
                 close_device(&engine.device[i])
+            if engine.keyed != NULL:
+                close_keyed(&engine.keyed[i])
+            if engine.policy_flows != NULL:
+                free(engine.policy_flows[i])
+        free(engine.policy_flows)
         close_defrag(&engine.defrag)
         close_hosts(&engine.hosts)
         close_rows(&engine.rows)
@@ -290,12 +375,14 @@ cdef class DataPlane:
         free(engine.expectations)
         if engine.worker != NULL:
             for i in range(engine.workers):
+                free(engine.worker[i].policy_counts)
                 free(engine.worker[i].work.room)
                 free(engine.worker[i].work.announced)
                 free(engine.worker[i].flush)
         free(engine.worker)
         free(engine.bucket)
         free(engine.device)
+        free(engine.keyed)
         free(engine.slot)
 
     cdef void _drop_sessions(self, bucket_t *bucket) noexcept:
@@ -345,12 +432,11 @@ cdef class DataPlane:
 
     # ---- control ----
 
-    def set_mode(self, mode, malformed_action="pass", memcap_action="pass"):
-        """mode: "ids" cuts nothing, "ips" does; the other two are exception policies, "pass" or "drop"."""
+    def set_mode(self, mode, malformed_action="pass"):
+        """mode: "ids" cuts nothing, "ips" does. malformed_action: "pass" or "drop"."""
         actions = {"pass": ACTION_PASS, "drop": ACTION_DROP}
         self.engine.inline_mode = {"ids": 0, "ips": 1}[mode]
         self.engine.malformed_action = actions[malformed_action]
-        self.engine.memcap_action = actions[memcap_action]
 
     def load(self, Database database):
         """Swaps the rule set: packets from the next ordinal on are inspected by it. The old one stays on any error."""
@@ -365,8 +451,75 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
+
+    def load_policy(self, Classifier classifier):
+        """Swaps the policy: packets from the next ordinal on are judged by it, those of known flows too. None for no policy. Gives
+        its epoch, which rows of denials bear; 0 for none. Counters begin anew: take policy_counts() before."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef policy_count_t *counts[WORKERS_MAX]
+        if classifier is None:
+            engine.policy = NULL
+            self.classifier = None
+            return 0
+        if engine.policy_flows == NULL:
+            engine.policy_flows = <policy_flow_t **>calloc(engine.buckets, sizeof(void *))
+            if engine.policy_flows == NULL:
+                raise MemoryError("no memory for what policy tells flows")
+        for i in range(engine.buckets):
+            if engine.policy == NULL:       # what was told before a time without policy is about other flows by now
+                free(engine.policy_flows[i])
+                engine.policy_flows[i] = NULL
+            if engine.policy_flows[i] == NULL:
+                engine.policy_flows[i] = <policy_flow_t *>calloc(engine.bucket[i].limit, sizeof(policy_flow_t))
+            if engine.policy_flows[i] == NULL:
+                raise MemoryError(f"no memory for what policy tells {engine.bucket[i].limit} flows")
+        for i in range(engine.workers):
+            counts[i] = <policy_count_t *>calloc(classifier.policy.line_count + 2, sizeof(policy_count_t))
+            if counts[i] == NULL:
+                while i:
+                    i -= 1
+                    free(counts[i])
+                raise MemoryError("no memory for the counters of a policy")
+        for i in range(engine.workers):
+            free(engine.worker[i].policy_counts)
+            engine.worker[i].policy_counts = counts[i]
+        self.policy_epoch = self.policy_epoch % 65535 + 1
+        classifier.policy.epoch = self.policy_epoch
+        self.classifier_before = self.classifier
+        self.classifier = classifier
+        engine.policy = &classifier.policy
+        engine.sessions = engine.sessions or classifier.policy.conditional
+        return self.policy_epoch
+
+    def find_data(self, data):
+        """data: uint16, for each rule of the set in force the classes of data that it finds, as bits; None for no rule that does."""
+        cdef const uint16_t[::1] view
+        self.engine.rule_data_count = 0
+        self.rule_data = data
+        if data is not None and len(data):
+            view = data
+            self.engine.rule_data = &view[0]
+            self.engine.rule_data_count = <uint32_t>len(data)
+
+    def policy_counts(self):
+        """Of each line of the policy in force, then of the default, then of what was not decided yet: an array of policy.COUNT."""
+        cdef uint32_t i
+        cdef unsigned char[::1] view
+        if self.engine.policy == NULL:
+            return np.zeros(0, COUNT)
+        made = np.zeros((self.engine.workers, self.classifier.lines + 2), COUNT)
+        view = made.reshape(-1).view("u1")
+        for i in range(self.engine.workers):
+            memcpy(&view[i * (view.shape[0] // self.engine.workers)], self.engine.worker[i].policy_counts,
+                   view.shape[0] // self.engine.workers)
+        total = np.zeros(made.shape[1], COUNT)
+        for name in COUNT.names:
+            total[name] = made[name].sum(0)
+        return total
 
     def trace(self, Trace trace):
         """Notes what becomes of the trace's rule, of the Database that was loaded last, from now on; None for no more. With
@@ -389,6 +542,8 @@ cdef class DataPlane:
     def step(self, Source source not None, uint32_t bursts=256):
         """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
         cdef uint32_t done
+        if self.engine.decode.compat:
+            source.require_uniform()
         self._start_threads()
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
@@ -423,6 +578,7 @@ cdef class DataPlane:
         for i in range(self.engine.workers):
             self.engine.worker[i].rows = &self.engine.rows
         for i in range(self.engine.buckets):
+            tick_sessions(&self.engine, i, self.engine.second)
             tick_bucket(&self.engine.bucket[i], self.engine.second, self.engine.next_ordinal, 0)
 
     def flush(self):
@@ -434,10 +590,13 @@ cdef class DataPlane:
                 self.engine.worker[i].rows = &self.engine.rows
         with nogil:
             flush_bucket(&self.engine.bucket[self.flush_next], self.engine.next_ordinal - 1, END_SHUTDOWN)
+            empty_device(&self.engine, self.flush_next)
         self.flush_next += 1
         if self.flush_next < self.engine.buckets:
             return True
         self.flush_next = 0
+        if self.engine.keep_log:
+            log_emptied(&self.engine.worker[0])
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
         clear_xbits(self.engine.shared.xbits)
@@ -458,7 +617,7 @@ cdef class DataPlane:
 
     def rows(self):
         """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets", "apps"
-        (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
+        "denials" (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
         The last run stays until `last_run`, since it may grow."""
         cdef row_buffer_t *runs = &self.engine.runs
         cdef verdict_run_t open_run
@@ -471,10 +630,12 @@ cdef class DataPlane:
                  "flows": take(&self.engine.rows.flows, row_types.FLOW),
                  "events": take(&self.engine.rows.events, row_types.EVENT),
                  "packets": take(&self.engine.packets, row_types.PACKET),
-                 "apps": take(&self.engine.rows.apps, row_types.APP),
+                 "apps": take(&self.engine.rows.apps, row_types.APP), "log": take(&self.engine.rows.log, row_types.LOG),
+                 "denials": take(&self.engine.rows.denials, row_types.DENIAL),
                  "app_bytes": (self.engine.rows.bytes.data[:self.engine.rows.bytes.length]
                                if self.engine.rows.bytes.length else b"")}
         self.engine.rows.bytes.length = 0
+        self.engine.worker[0].logged_alerts = 0
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
         return taken
@@ -489,6 +650,13 @@ cdef class DataPlane:
     def last_run(self):
         """Takes the run of verdicts that was still growing; to be called once, after the last step."""
         return take(&self.engine.runs, row_types.RUN)
+
+    cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
+        cdef uint32_t i
+        cdef uint64_t count = 0
+        for i in range(self.engine.workers):
+            count += self.engine.worker[i].exceptions[cause][policy]
+        return count
 
     def stats(self):
         """Counters since the beginning, as a plain dict; times in nanoseconds."""
@@ -509,7 +677,6 @@ cdef class DataPlane:
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
-        device = {"sessions": 0, "added": 0, "full": 0, "timed_out": 0, "closed": 0, "packets": 0, "bytes": 0}
         for i in range(engine.buckets):
             flows["active"] += engine.bucket[i].used
             flows["created"] += engine.bucket[i].created
@@ -517,29 +684,24 @@ cdef class DataPlane:
             flows["memcap_hits"] += engine.bucket[i].memcap_hits
             for j in range(4):
                 flows["ended"][j] += engine.bucket[i].ended[j]
-            device["sessions"] += engine.device[i].used
-            device["added"] += engine.device[i].added
-            device["full"] += engine.device[i].full
-            device["timed_out"] += engine.device[i].timed_out
-            device["closed"] += engine.device[i].closed
-            device["packets"] += engine.device[i].pkts
-            device["bytes"] += engine.device[i].bytes
         flows["ended"] = dict(zip(("timeout", "forced", "shutdown", "reuse"), flows["ended"]))
         defrag = {name: {"fragments": engine.defrag.seen[i], "reassembled": engine.defrag.whole[i]}
                   for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
-        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
+        lost = engine.rows.denials.lost + engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
             + engine.runs.lost + engine.packets.lost + engine.kept.lost
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
                       for i in range(engine.throughput.used)]
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
-            "ledger": ledger, "flows": flows, "device": device, "defrag": defrag,
+            "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
-            "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "rows_lost": lost, "lost": engine.lost,
+            "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
+                                   if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
@@ -548,3 +710,20 @@ cdef class DataPlane:
                        "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
                        "telemetry": engine.retire_ns},
         }
+
+    # ---- the device: see _device_door.pxi ----
+
+    def add_sessions(self, requests):
+        return add_outside(&self.engine, self.outside, requests)
+
+    def session(self, number):
+        return find_session(&self.engine, self.outside, number)
+
+    def delete_session(self, number):
+        return delete_named(&self.engine, self.outside, number)
+
+    def sessions_from(self, uint64_t start, uint32_t most):
+        return page_of_sessions(&self.engine, start, most)
+
+    def closed_sessions(self):
+        return take_closed(&self.engine)

@@ -1,41 +1,226 @@
-# offload: between the flows of the inspectors and the sessions of the device. Part of _core.pyx.
+# offload: between the flows of the inspectors and the sessions of the device. Part of _core.pyx. A flow names its session by
+# number; a session names its owner: the flow, by its number in the bucket, or the row of `keyed` of one added from outside.
 
-cdef void end_session(engine_t *engine, uint32_t bucket, flow_t *flow) noexcept nogil:
-    if flow.more != NULL and flow.more.session:
-        delete_session(&engine.device[bucket], flow.more.session)
-        flow.more.session = 0
+cdef enum:
+    SESSION_ASKED = 0xffffffff  # flow_more_t.session: the request waits in the batch
+    SESSION_DUE = 1 << 31       # flow_more_t.session: encrypted; the low bits say from how many packets or KiB on to ask
+    OWNER_KEYED = 1 << 31       # session_t.owner: a row of `keyed`
 
 
-cdef void ask_for_offload(engine_t *engine, uint32_t bucket, flow_t *flow, uint64_t now) noexcept nogil:
-    """Punts the rest of a flow to the device: dropped there if it is to be dropped, else forwarded."""
+cdef inline uint32_t flow_number(const engine_t *engine, uint32_t bucket, const flow_t *flow) noexcept nogil:
+    return <uint32_t>(flow - engine.bucket[bucket].flows) + 1
+
+
+cdef inline uint32_t session_of_flow(const flow_t *flow) noexcept nogil:
+    """Its session in the device, in force or soon; 0 for none."""
+    return flow.more.session if flow.more != NULL and not flow.more.session & SESSION_DUE else 0
+
+
+cdef inline void fetch_ahead(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t i,
+                             uint32_t n) noexcept nogil:
+    """From a flow to its session are two steps: each is taken some entries before its turn."""
+    cdef const flow_t *flow
+    cdef uint32_t session
+    if i + 8 < n:
+        flow = slot.likely[entries[i + 8]]
+        if flow != NULL and flow.flags & FLOW_OFFLOADED and flow.more != NULL:
+            prefetch(&flow.more.session)
+    if i + 4 < n:
+        flow = slot.likely[entries[i + 4]]
+        session = session_of_flow(flow) if flow != NULL and flow.flags & FLOW_OFFLOADED else 0
+        if session:
+            fetch_session(&engine.device[slot.burst.meta[entries[i + 4]].bucket], session)
+
+
+cdef inline uint64_t session_id(const engine_t *engine, uint32_t bucket, uint32_t session) noexcept nogil:
+    """The name of a session: as whoever added it said; of one that the engine itself asked for, its place, and the how
+    manieth it is of all."""
+    cdef const session_t *it = &engine.device[bucket].sessions[session - 1]
+    if it.owner & OWNER_KEYED:
+        return engine.keyed[bucket].rows[(it.owner & ~<uint32_t>OWNER_KEYED) - 1].id
+    return <uint64_t>1 << 63 | <uint64_t>bucket << 56 | <uint64_t>(it.serial & 0xffffff) << 32 | session
+
+
+cdef void lose_session(device_t *device, uint32_t session, uint8_t code, uint64_t now) noexcept nogil:
+    """The sink of every slice: a session has ended. What the device itself has ended is kept to be told."""
+    cdef engine_t *engine = <engine_t *>device.context
+    cdef keyed_table_t *keyed = &engine.keyed[device.number]
+    cdef uint32_t owner = device.sessions[session - 1].owner, row
+    if code != CLOSE_UNKNOWN:
+        keep_closed(device, session, session_id(engine, device.number, session), code, now)
+    if owner & OWNER_KEYED:
+        row = owner & ~<uint32_t>OWNER_KEYED
+        owner = keyed.rows[row - 1].flow
+        drop_keyed(keyed, row)
+    if owner:
+        engine.bucket[device.number].flows[owner - 1].more.session = 0
+
+
+cdef void end_session(engine_t *engine, uint32_t bucket, flow_t *flow, uint8_t code, uint64_t now) noexcept nogil:
+    """What has become of a flow ends its session, or its request for one."""
+    if flow.more == NULL or flow.more.session == 0:
+        return
+    if flow.more.session == SESSION_ASKED:
+        withdraw_request(&engine.device[bucket], flow_number(engine, bucket, flow))
+    elif not flow.more.session & SESSION_DUE:
+        end_device_session(&engine.device[bucket], flow.more.session, code, now)
+    flow.more.session = 0
+
+
+cdef void leave_session(engine_t *engine, uint32_t bucket, flow_t *flow, uint8_t code, uint64_t now) noexcept nogil:
+    """A flow is no more: a session that it asked for goes with it; one from outside stays, for the next flow of that key."""
+    cdef uint32_t session = session_of_flow(flow)
+    cdef uint32_t owner = engine.device[bucket].sessions[session - 1].owner if session else 0
+    if owner & OWNER_KEYED:
+        engine.keyed[bucket].rows[(owner & ~<uint32_t>OWNER_KEYED) - 1].flow = 0
+    else:
+        end_session(engine, bucket, flow, code, now)
+
+
+cdef void meet_session(engine_t *engine, uint32_t bucket, flow_t *flow, uint32_t row) noexcept nogil:
+    """A flow goes by a session that was added from outside. Without memory for it, it stays with the inspectors."""
+    cdef keyed_t *it = &engine.keyed[bucket].rows[row - 1]
+    cdef flow_more_t *more = ensure_more(flow, &engine.bucket[bucket].pool)
+    if more == NULL:
+        return
+    if more.session == SESSION_ASKED:
+        withdraw_request(&engine.device[bucket], flow_number(engine, bucket, flow))
+    more.session = it.session
+    it.flow = flow_number(engine, bucket, flow)
+    flow.flags |= FLOW_OFFLOADED
+
+
+cdef void greet_session(engine_t *engine, flow_t *flow, const packet_meta_t *meta, const flow_key_t *key) noexcept nogil:
+    """A flow begins."""
+    cdef uint32_t row
+    if rarely(engine.offloads):
+        row = find_keyed(&engine.keyed[meta.bucket], meta.hash, key)
+        if row:
+            meet_session(engine, meta.bucket, flow, row)
+
+
+cdef void settle_requests(engine_t *engine, uint32_t bucket, uint64_t now) noexcept nogil:
+    """The batch closes: each flow learns what came of its request. Refused, it stays with the inspectors."""
+    cdef device_t *device = &engine.device[bucket]
+    cdef uint32_t i
+    cdef flow_t *flow
+    settle_batch(device, now)
+    for i in range(device.settled):
+        flow = &engine.bucket[bucket].flows[device.batch[i].owner - 1]
+        flow.more.session = device.batch[i].session
+        if flow.more.session:
+            flow.flags |= FLOW_OFFLOADED
+
+
+cdef void tick_sessions(engine_t *engine, uint32_t bucket, uint64_t second) noexcept nogil:
+    """A second of packet time is over: the batch closes, and what has been idle ends."""
+    cdef device_t *device = &engine.device[bucket]
+    if batch_is_due(device, second * SECOND):
+        settle_requests(engine, bucket, batch_closed_at(device))
+    tick_device(device, second)
+
+
+cdef void empty_device(engine_t *engine, uint32_t bucket) noexcept nogil:
+    """Every flow has ended; what was added from outside ends too, and time begins anew."""
+    cdef device_t *device = &engine.device[bucket]
+    cdef uint32_t i
+    if not device.on:
+        return
+    for i in range(device.fresh):
+        if device.used and device.sessions[i].owner:
+            end_device_session(device, i + 1, CLOSE_UNKNOWN, device.second * SECOND)
+    clear_device(device)
+
+
+cdef bint encrypted_enough(const engine_t *engine, const flow_t *flow, flow_more_t *more) noexcept nogil:
+    """Payload has been encrypted for so many packets, or KiB, of the flow."""
+    cdef uint64_t so_far
+    if engine.offload_encrypted_bytes:
+        so_far = (flow.bytes[0] + flow.bytes[1]) >> 10
+    else:
+        so_far = <uint64_t>flow.pkts[0] + flow.pkts[1]
+    if more.session == 0:
+        more.session = SESSION_DUE | <uint32_t>min(so_far + engine.offload[ASK_ENCRYPTED], <uint64_t>0x7ffffffe)
+    return so_far >= more.session & ~<uint32_t>SESSION_DUE
+
+
+cdef uint8_t reason_to_ask(const engine_t *engine, flow_t *flow, const packet_meta_t *meta) noexcept nogil:
+    """Why the rest of a flow may be punted to the device; ASK_MAX for no reason."""
+    cdef uint64_t pkts = <uint64_t>flow.pkts[0] + flow.pkts[1]
+    cdef uint32_t direction = (meta.flags & PM_TO_CLIENT) != 0
+    if flow.flags & FLOW_DROP:
+        return ASK_DROP if pkts >= engine.offload[ASK_DROP] else ASK_MAX
+    if flow.flags & FLOW_BYPASS and pkts >= engine.offload[ASK_RULE]:
+        return ASK_RULE
+    if flow.flags & FLOW_PASS and pkts >= engine.offload[ASK_PASS]:
+        return ASK_PASS
+    if engine.offload[ASK_DEPTH] != UINT64_MAX \
+            and past_depth(&engine.stream, flow, direction) >= <int64_t>engine.offload[ASK_DEPTH]:
+        return ASK_DEPTH
+    if flow.bytes[0] + flow.bytes[1] >= engine.offload[ASK_ELEPHANT]:
+        return ASK_ELEPHANT
+    if engine.offload[ASK_ENCRYPTED] != UINT64_MAX and flow.more != NULL and flow.more.app != NULL \
+            and (<app_t *>flow.more.app).flags & APP_NO_PAYLOAD and encrypted_enough(engine, flow, flow.more):
+        return ASK_ENCRYPTED
+    return ASK_MAX
+
+
+cdef void ask_for_offload(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint64_t now) noexcept nogil:
+    """Punts the rest of a flow to the device where there is a reason: dropped there if it is to be dropped, else forwarded."""
+    cdef device_t *device = &engine.device[meta.bucket]
     cdef flow_more_t *more
-    if engine.device[bucket].capacity == 0 or flow.state == FLOW_CLOSED:
+    cdef uint8_t reason
+    if not may_ask(device, now) or flow.state == FLOW_CLOSED or session_of_flow(flow) \
+            or (flow.more != NULL and flow.more.session == SESSION_ASKED):
         return
-    more = ensure_more(flow, &engine.bucket[bucket].pool)
-    if more == NULL or more.session:
+    reason = reason_to_ask(engine, flow, meta)
+    if reason == ASK_MAX:
         return
-    more.session = add_session(&engine.device[bucket], OFFLOAD_DROP if flow.flags & FLOW_DROP else OFFLOAD_FORWARD, now)
-    if more.session:
-        flow.flags |= FLOW_OFFLOADED
+    more = ensure_more(flow, &engine.bucket[meta.bucket].pool)
+    if more == NULL:
+        return
+    more.session = SESSION_ASKED
+    if ask_session(device, flow_number(engine, meta.bucket, flow), OFFLOAD_DROP if reason == ASK_DROP else OFFLOAD_FORWARD,
+                   reason, 0, now):
+        settle_requests(engine, meta.bucket, now)
+
+
+cdef void follow_session(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint64_t now) noexcept nogil:
+    """The inspectors have accepted a segment that the session left to them."""
+    cdef uint32_t session = session_of_flow(flow)
+    cdef uint8_t code
+    if session and not (meta.flags & PM_L4_CHECKSUM and engine.stream.checksums):
+        code = follow_control(&engine.device[meta.bucket], session, meta.tcp_flags, (meta.flags & PM_TO_CLIENT) != 0)
+        if code != CLOSE_NOT:
+            end_session(engine, meta.bucket, flow, code, now)
 
 
 cdef bint hit_device(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint64_t now, verdict_t *verdict) noexcept nogil:
     """True when the device, not the inspectors, decides over this entry."""
-    cdef uint8_t action
-    if flow.more == NULL or flow.more.session == 0:
-        if flow.flags & FLOW_BYPASS and engine.device[meta.bucket].capacity == 0 and not is_tcp_control(meta):
-            raise_verdict(verdict, ACTION_PASS, REASON_OFFLOAD_FORWARD, LEDGER_OFFLOADED, flow.rule)
-            return True
+    cdef device_t *device = &engine.device[meta.bucket]
+    cdef uint32_t session = session_of_flow(flow), to_client = (meta.flags & PM_TO_CLIENT) != 0, owner
+    cdef uint8_t hit
+    if session == 0 or meta.flags & PM_QUOTED or (meta.proto == TCP and is_control(device, session, meta.tcp_flags)):
         return False
-    if is_tcp_control(meta):
-        return False
-    action = hit_session(&engine.device[meta.bucket], flow.more.session, meta, now)
-    if action == OFFLOAD_DROP:
+    owner = device.sessions[session - 1].owner
+    if owner & OWNER_KEYED:     # whoever added it has said which end is the source
+        to_client = (meta.flags & PM_REVERSED) != 0
+        to_client ^= engine.keyed[meta.bucket].rows[(owner & ~<uint32_t>OWNER_KEYED) - 1].reversed
+    hit = hit_session(device, session, meta.wirelen, to_client, now)
+    if hit == HIT_DROP:
         raise_verdict(verdict, ACTION_DROP, REASON_OFFLOAD_DROP, LEDGER_DROPPED, flow.rule)
-    elif action == OFFLOAD_FORWARD:
+    elif hit == HIT_FORWARD:
         raise_verdict(verdict, ACTION_PASS, REASON_OFFLOAD_FORWARD, LEDGER_OFFLOADED, flow.rule)
-    else:
-        engine.device[meta.bucket].timed_out += 1
-        end_session(engine, meta.bucket, flow)
+    elif hit == HIT_IDLE:
+        end_session(engine, meta.bucket, flow, CLOSE_TIMEOUT, now)
+    if hit <= HIT_FORWARD and meta.proto == TCP:
+        skip_segment(flow, meta)
+    return hit <= HIT_FORWARD
+
+
+cdef bint bypass_entry(const engine_t *engine, const flow_t *flow, const packet_meta_t *meta, verdict_t *verdict) noexcept nogil:
+    """Without a device the engine itself bypasses what a rule says."""
+    if not flow.flags & FLOW_BYPASS or engine.device[meta.bucket].on or is_tcp_control(meta):
         return False
+    raise_verdict(verdict, ACTION_PASS, REASON_OFFLOAD_FORWARD, LEDGER_OFFLOADED, flow.rule)
     return True

@@ -1,47 +1,293 @@
-# device: the session table of the emulated DPU, one slice a bucket. A session names what happens to the packets of a flow
-# that no longer reach the inspectors: forwarded or dropped (sessionOffload v2: ActionType).
+# device: the session table of the emulated DPU, one slice a bucket. A session says what happens to the packets of a flow that
+# no longer reach the inspectors. The contract is OpenOffload's (sessionOffload v2); its actions, states and close codes have
+# its numbers.
 #
-# Errors: a full slice refuses a session (SESSION_TABLE_FULL), counted in `full`; the flow stays with the inspectors.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+# All here works on a device_t alone and knows of no flow: whoever asks for a session names its owner by a number, and is told
+# of a session's end by that number. Times are engine time, ns, and never go back.
+#
+# The way of a session: ask_session puts a request into the batch. The batch closes at 64 requests, or at the tick that ends
+# the second of its first one, never at a burst's end (batch_is_due, settle_batch). One that does not fit is refused whole
+# (SESSION_TABLE_FULL), and nobody asks again before the next tick. Sessions are inserted one after another at the insert rate,
+# each comes into force the insert latency later; until then its packets go to the inspectors. It ends by what TCP says
+# (follow_control), by its idle timeout, or when it is deleted.
+#
+# What the actions do. DROP, FORWARD: the device drops or forwards, the inspectors see nothing. MIRROR ("create a copy of the
+# packet and send to a traffic collector"): the packet is counted on the session, and the inspectors are the collector: it is
+# inspected as if there were no session. SNOOP ("apply policy and send copy of packet to a collector"): the inspectors get the
+# first `snoop` bytes of each direction, what comes after is forwarded. Segments with SYN, FIN or RST, and all those after the
+# second FIN, go to the inspectors whatever the action.
+# Source: opiproject/sessionOffload, openoffload.proto v2; Implementation Guide SmartNIC; Integration FAQ 8 and 12.
+#
+# Errors: none. What a full table refuses is counted.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove
 
-from fastpath.dataplane.types cimport PM_TO_CLIENT, packet_meta_t
+from fastpath.dataplane.threads cimport prefetch
 
 cdef enum offload_action:
-    OFFLOAD_FORWARD = 1
-    OFFLOAD_DROP = 2
+    OFFLOAD_DROP, OFFLOAD_FORWARD, OFFLOAD_MIRROR, OFFLOAD_SNOOP
+
+cdef enum session_state:
+    SESSION_ESTABLISHED, SESSION_CLOSING_1, SESSION_CLOSING_2, SESSION_CLOSED
+
+cdef enum close_code:
+    CLOSE_NOT, CLOSE_FINACK, CLOSE_RST, CLOSE_TIMEOUT, CLOSE_UNKNOWN    # the last: deleted, or its flow is gone
+
+cdef enum:                      # ask_reason: what asked for a session; in this order everywhere
+    ASK_RULE, ASK_DROP, ASK_PASS, ASK_ENCRYPTED, ASK_DEPTH, ASK_ELEPHANT, ASK_OUTSIDE, ASK_MAX
+
+cdef enum hit:
+    HIT_DROP, HIT_FORWARD       # the device decides
+    HIT_COPY                    # counted, and to be inspected
+    HIT_EARLY                   # not in force yet: to be inspected
+    HIT_IDLE                    # has timed out: whoever asked ends it
+
+cdef enum:
+    BATCH = 64                  # requests
+    AGES = 1024                 # seconds of the wheel; later timeouts are looked at again after that
+    SECOND_NS = 1000000000
+    FIN = 0x01
+    SYN = 0x02
+    RST = 0x04
+    ACK = 0x10
 
 cdef struct session_t:
-    uint64_t last               # engine time of the latest packet, ns
+    uint64_t last               # of the latest packet; before it is in force, when it will be
+    uint64_t bytes[2]           # to server, to client
+    uint64_t pkts[2]
+    uint32_t owner              # as whoever asked named it
+    uint32_t next, prev         # in the wheel; of a free one, the next free one
+    uint32_t start              # second at which it comes into force
+    uint32_t serial             # of all that were ever inserted
+    uint16_t timeout            # idle, s; 0: the device's
+    uint8_t state               # enum session_state, SIDE_CLOSED_FIRST
+    uint8_t kind                # enum offload_action, and enum ask_reason << 4
+
+cdef enum:
+    SIDE_CLOSED_FIRST = 1 << 2  # the first FIN was to the client
+    STATE_MASK = 3
+
+# What those who ask have been told of a session: its counters as they stood at the latest report.
+cdef struct report_t:
+    uint64_t last
     uint64_t bytes[2]
     uint64_t pkts[2]
-    uint32_t next               # number of the next free one
-    uint8_t action
+
+cdef struct request_t:
+    uint64_t asked
+    uint32_t owner
+    uint32_t session            # set by settle_batch; 0: refused
+    uint16_t timeout            # idle, s; 0: the device's
+    uint8_t action, reason
+
+cdef struct closed_t:
+    uint64_t id
+    uint64_t start, end         # ns
+    uint64_t bytes[2]
+    uint64_t pkts[2]
+    uint8_t action, reason, code, state
+
+cdef struct device_config_t:
+    uint32_t capacity           # of this slice
+    uint32_t closed_room        # closed sessions that are kept to be fetched; 0: none
+    uint64_t interval           # between two insertions, ns; 0: no limit
+    uint64_t latency            # ns
+    uint64_t timeout            # idle, ns
+    uint64_t lag                # between two reports of counters, ns; 0: no lag
+    uint64_t snoop              # bytes a direction
+
+cdef struct device_t
+
+# Told of every session that ends, while it still stands.
+ctypedef void (*session_sink_t)(device_t *device, uint32_t session, uint8_t code, uint64_t now) noexcept nogil
 
 cdef struct device_t:
+    void *region                # of the sessions, reserved
     session_t *sessions
-    uint32_t capacity           # of this slice; 0: no device
+    report_t *reports           # NULL without lag
+    device_config_t config
+    uint32_t on                 # there is a device, be its share of the capacity 0
+    uint32_t timeless           # sessions were added before the first packet: their time begins with it
     uint32_t used, fresh, free
-    uint64_t timeout            # idle, ns
-    uint64_t added, full, timed_out, closed
-    uint64_t pkts, bytes        # that hit
+    uint32_t number             # of the slice
+    uint32_t serial
+    uint32_t batch_count, settled
+    uint64_t batch_second       # of the first request
+    uint64_t back_off           # until when nobody asks: the table was full
+    uint64_t busy               # until when sessions are being inserted
+    uint64_t second             # that the wheel has reached
+    uint64_t reported           # when counters were reported last
+    request_t batch[64]
+    uint32_t wheel[1024]
+    session_sink_t sink
+    void *context               # the sink's
+    closed_t *closed            # a ring
+    uint32_t closed_first, closed_count
+    uint64_t closed_lost        # the oldest, for want of room
+    uint64_t asked[7]           # by ask_reason
+    uint64_t inserted, batches, full, full_batches      # full: requests that were refused
+    uint64_t ended[5]           # by close_code
+    uint64_t pkts, bytes        # the device decided on
+    uint64_t copied_pkts, copied_bytes
+    uint64_t early_pkts, early_bytes
+    uint64_t waited, waited_most        # from request to being in force, ns
 
-cdef int open_device(device_t *device, uint32_t capacity, uint64_t timeout) noexcept nogil
+# 0, or -1 when address space is lacking. A table takes memory as it fills. Without a config there is no device.
+cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil
 cdef void close_device(device_t *device) noexcept nogil
 
-# Number (from 1) of a new session, 0 when the table is full.
-cdef uint32_t add_session(device_t *device, uint8_t action, uint64_t now) noexcept nogil
-cdef void delete_session(device_t *device, uint32_t session) noexcept nogil
+# Closes the batch: device.batch[i].session of the `settled` first ones is told; False, and all of them 0, when they do not fit.
+cdef bint settle_batch(device_t *device, uint64_t now) noexcept nogil
+
+# Number (from 1) of a session inserted outside of batches: the caller has seen to it that there is room.
+cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_t now) noexcept nogil
+
+# Ends a session: the sink is told, then its place is free.
+cdef void end_device_session(device_t *device, uint32_t session, uint8_t code, uint64_t now) noexcept nogil
+
+# Ends what has been idle for too long at this second. To be called at every tick, after the batch that is due.
+cdef void tick_device(device_t *device, uint64_t second) noexcept nogil
+
+# Keeps a session that ends, under its id, until it is fetched.
+cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t code, uint64_t now) noexcept nogil
+
+# Ends every session without telling anyone, and forgets the batch and the time; counters and closed sessions stay.
+cdef void clear_device(device_t *device) noexcept nogil
 
 
-# The action of the session, counted; 0 when it has aged out (the caller then deletes it).
-cdef inline uint8_t hit_session(device_t *device, uint32_t session, const packet_meta_t *meta, uint64_t now) noexcept nogil:
+# ---- requests ----
+
+# Whoever was refused for want of room backs off until the next tick.
+cdef inline bint may_ask(const device_t *device, uint64_t now) noexcept nogil:
+    return device.on and now >= device.back_off
+
+
+# True when the batch is full: settle_batch is due.
+cdef inline bint ask_session(device_t *device, uint32_t owner, uint8_t action, uint8_t reason, uint16_t timeout,
+                             uint64_t now) noexcept nogil:
+    cdef request_t *request = &device.batch[device.batch_count]
+    if device.batch_count == 0:
+        device.batch_second = now // SECOND_NS
+    request.owner = owner
+    request.action = action
+    request.reason = reason
+    request.timeout = timeout
+    request.session = 0
+    request.asked = now
+    device.asked[reason] += 1
+    device.batch_count += 1
+    return device.batch_count == BATCH
+
+
+# The owner wants it no more: the batch has not been sent.
+cdef inline void withdraw_request(device_t *device, uint32_t owner) noexcept nogil:
+    cdef uint32_t i
+    for i in range(device.batch_count):
+        if device.batch[i].owner == owner:
+            device.batch_count -= 1
+            memmove(&device.batch[i], &device.batch[i + 1], (device.batch_count - i) * sizeof(request_t))
+            return
+
+
+cdef inline bint batch_is_due(const device_t *device, uint64_t now) noexcept nogil:
+    return device.batch_count != 0 and now // SECOND_NS > device.batch_second
+
+
+# When a batch that is due did close.
+cdef inline uint64_t batch_closed_at(const device_t *device) noexcept nogil:
+    return (device.batch_second + 1) * SECOND_NS
+
+
+# ---- packets ----
+
+cdef inline void fetch_session(const device_t *device, uint32_t session) noexcept nogil:
+    prefetch(&device.sessions[session - 1])
+    if device.reports != NULL:
+        prefetch(&device.reports[session - 1])
+
+
+cdef inline uint8_t action_of(const session_t *session) noexcept nogil:
+    return session.kind & 15
+
+
+cdef inline uint8_t reason_of(const session_t *session) noexcept nogil:
+    return session.kind >> 4
+
+
+cdef inline uint64_t idle_timeout(const device_t *device, const session_t *session) noexcept nogil:
+    return session.timeout * <uint64_t>SECOND_NS if session.timeout else device.config.timeout
+
+
+# Counters are reported at every multiple of the lag: what came before the latest one is told now.
+cdef inline void report_session(device_t *device, uint32_t session, uint64_t now) noexcept nogil:
     cdef session_t *it = &device.sessions[session - 1]
-    cdef bint to_client = (meta.flags & PM_TO_CLIENT) != 0
-    if now > it.last + device.timeout:
-        return 0
+    cdef report_t *report = &device.reports[session - 1]
+    if now - device.reported >= device.config.lag:
+        device.reported = now - now % device.config.lag
+    if it.last < device.reported:
+        report.last = it.last
+        report.bytes[0], report.bytes[1] = it.bytes[0], it.bytes[1]
+        report.pkts[0], report.pkts[1] = it.pkts[0], it.pkts[1]
+
+
+# The idle timer goes by what has been reported: with a lag, a session whose packets are not told of in time ends too early.
+cdef inline bint is_idle(device_t *device, uint32_t session, uint64_t now) noexcept nogil:
+    cdef session_t *it = &device.sessions[session - 1]
+    cdef uint64_t timeout = idle_timeout(device, it)
+    if now <= it.last + timeout and device.reports == NULL:
+        return False
+    if device.reports == NULL or now < it.last:
+        return now > it.last + timeout
+    report_session(device, session, now)
+    return now > device.reports[session - 1].last + timeout
+
+
+# Whether a TCP segment goes to the inspectors whatever the session says.
+cdef inline bint is_control(const device_t *device, uint32_t session, uint8_t tcp_flags) noexcept nogil:
+    return (tcp_flags & (SYN | FIN | RST)) != 0 or device.sessions[session - 1].state & STATE_MASK == SESSION_CLOSING_2
+
+
+# A packet of a session that is no control segment; enum hit. What the device decides on or copies is counted.
+cdef inline uint8_t hit_session(device_t *device, uint32_t session, uint32_t length, uint32_t to_client,
+                                uint64_t now) noexcept nogil:
+    cdef session_t *it = &device.sessions[session - 1]
+    cdef uint8_t action = action_of(it)
+    if now < it.last:
+        device.early_pkts += 1
+        device.early_bytes += length
+        return HIT_EARLY
+    if is_idle(device, session, now):
+        return HIT_IDLE
+    if device.reports != NULL:
+        report_session(device, session, now)
     it.last = now
     it.pkts[to_client] += 1
-    it.bytes[to_client] += meta.wirelen
+    it.bytes[to_client] += length
+    if action == OFFLOAD_MIRROR or (action == OFFLOAD_SNOOP and it.bytes[to_client] - length < device.config.snoop):
+        device.copied_pkts += 1
+        device.copied_bytes += length
+        return HIT_COPY
     device.pkts += 1
-    device.bytes += meta.wirelen
-    return it.action
+    device.bytes += length
+    return HIT_DROP if action == OFFLOAD_DROP else HIT_FORWARD
+
+
+# The inspectors have accepted a control segment: what becomes of the session. A close code once it is closed, else CLOSE_NOT.
+# A FIN of one side, CLOSING_1; of both, CLOSING_2; the acknowledgment of the second by the side that closed first, CLOSED.
+cdef inline uint8_t follow_control(device_t *device, uint32_t session, uint8_t tcp_flags, uint32_t to_client) noexcept nogil:
+    cdef session_t *it = &device.sessions[session - 1]
+    cdef uint8_t state = it.state & STATE_MASK
+    cdef uint8_t first = it.state & SIDE_CLOSED_FIRST
+    cdef uint8_t side = <uint8_t>(to_client * SIDE_CLOSED_FIRST)
+    if tcp_flags & RST:
+        it.state = SESSION_CLOSED
+        return CLOSE_RST
+    if tcp_flags & FIN:
+        if state == SESSION_ESTABLISHED:
+            it.state = SESSION_CLOSING_1 | side
+        elif state == SESSION_CLOSING_1 and side != first:
+            it.state = SESSION_CLOSING_2 | first
+    elif state == SESSION_CLOSING_2 and side == first and tcp_flags & ACK and not tcp_flags & SYN:
+        it.state = SESSION_CLOSED
+        return CLOSE_FINACK
+    return CLOSE_NOT

@@ -1,55 +1,222 @@
 # See device.pxd.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 cdef extern from "<sys/mman.h>" nogil:
     enum:
-        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
     void *MAP_FAILED
     void *mmap(void *address, size_t length, int protection, int flags, int descriptor, long offset) noexcept
     int munmap(void *address, size_t length) noexcept
+    int madvise(void *address, size_t length, int advice) noexcept
+
+cdef enum:
+    LARGE_PAGE = 1 << 21
+    MANY_SESSIONS = 4096        # from which on large pages are worth their clearing
+    AGE_HEAD = 1 << 31          # in session_t.prev: the first of a second's list; the low bits name the second
 
 
-cdef int open_device(device_t *device, uint32_t capacity, uint64_t timeout) noexcept nogil:
-    """0, or -1 when address space is lacking. A table takes memory as it fills."""
+cdef void *map_rows(size_t count, size_t size) noexcept nogil:
+    """Address space that becomes memory as it is touched; NULL where there is none, or none is asked for."""
+    cdef void *rows
+    if count == 0:
+        return NULL
+    rows = mmap(NULL, count * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    return NULL if rows == MAP_FAILED else rows
+
+
+cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil:
     memset(device, 0, sizeof(device_t))
-    device.timeout = timeout
-    if capacity == 0:
+    if config == NULL:
         return 0
-    device.sessions = <session_t *>mmap(NULL, <size_t>capacity * sizeof(session_t), PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-    if <void *>device.sessions == MAP_FAILED:
-        device.sessions = NULL
+    device.on = True
+    device.config = config[0]
+    if config.capacity:         # it begins where a large page can: over small ones, every lookup would miss the TLB as well
+        device.region = map_rows(config.capacity * sizeof(session_t) + LARGE_PAGE, 1)
+    if device.region != NULL:
+        device.sessions = <session_t *>((<uintptr_t>device.region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
+    device.closed = <closed_t *>map_rows(config.closed_room, sizeof(closed_t))
+    if config.lag:
+        device.reports = <report_t *>map_rows(config.capacity, sizeof(report_t))
+    if config.capacity and (device.sessions == NULL or config.lag and device.reports == NULL) \
+            or config.closed_room and device.closed == NULL:
+        close_device(device)
         return -1
-    device.capacity = capacity
     return 0
 
 
 cdef void close_device(device_t *device) noexcept nogil:
-    if device.sessions != NULL:
-        munmap(device.sessions, <size_t>device.capacity * sizeof(session_t))
+    if device.region != NULL:
+        munmap(device.region, device.config.capacity * sizeof(session_t) + LARGE_PAGE)
+    if device.reports != NULL:
+        munmap(device.reports, device.config.capacity * sizeof(report_t))
+    if device.closed != NULL:
+        munmap(device.closed, device.config.closed_room * sizeof(closed_t))
     memset(device, 0, sizeof(device_t))
 
 
-cdef uint32_t add_session(device_t *device, uint8_t action, uint64_t now) noexcept nogil:
+cdef void use_large_pages(device_t *device) noexcept nogil:
+    """A hint."""
+    madvise(device.sessions, device.config.capacity * sizeof(session_t), MADV_HUGEPAGE)
+    if device.reports != NULL:
+        madvise(device.reports, device.config.capacity * sizeof(report_t), MADV_HUGEPAGE)
+
+
+# ---- the wheel ----
+
+cdef void age(device_t *device, uint32_t session) noexcept nogil:
+    """Into the wheel, at the first second at which it may have timed out."""
+    cdef session_t *it = &device.sessions[session - 1]
+    cdef uint64_t seen = device.reports[session - 1].last if device.reports != NULL else it.last
+    cdef uint64_t due = (seen + idle_timeout(device, it)) // SECOND_NS + 1
+    cdef uint32_t at, following
+    if due <= device.second:
+        due = device.second + 1
+    if due >= device.second + AGES:
+        due = device.second + AGES - 1
+    at = <uint32_t>(due % AGES)
+    following = device.wheel[at]
+    it.next = following
+    it.prev = AGE_HEAD | at
+    if following:
+        device.sessions[following - 1].prev = session
+    device.wheel[at] = session
+
+
+cdef void begin_time(device_t *device, uint64_t second) noexcept nogil:
+    """What was added before the first packet begins to live with it."""
+    cdef uint32_t i
+    device.timeless = False
+    device.second = second
+    device.busy += second * SECOND_NS
+    memset(device.wheel, 0, sizeof(device.wheel))
+    for i in range(device.fresh):
+        if device.sessions[i].serial:
+            device.sessions[i].last += second * SECOND_NS
+            device.sessions[i].start += <uint32_t>second
+            if device.reports != NULL:
+                device.reports[i].last = device.sessions[i].last
+            age(device, i + 1)
+
+
+cdef void tick_device(device_t *device, uint64_t second) noexcept nogil:
+    cdef uint64_t first = device.second + 1
+    cdef uint64_t at
+    cdef uint32_t session, following
+    if second <= device.second:
+        return
+    if device.timeless:
+        begin_time(device, second)
+    if device.used == 0:
+        device.second = second
+        return
+    if second - device.second > AGES:
+        first = second - AGES + 1
+    device.second = second
+    for at in range(first, second + 1):
+        session = device.wheel[at % AGES]
+        device.wheel[at % AGES] = 0
+        while session:
+            following = device.sessions[session - 1].next
+            age(device, session)        # whatever it is, it has to stand somewhere
+            if is_idle(device, session, second * SECOND_NS):
+                end_device_session(device, session, CLOSE_TIMEOUT, second * SECOND_NS)
+            session = following
+
+
+# ---- a session's life ----
+
+cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_t now) noexcept nogil:
     cdef uint32_t session = device.free
+    cdef session_t *it
+    cdef report_t *report
     if session:
         device.free = device.sessions[session - 1].next
-    elif device.fresh < device.capacity:
+    else:
         device.fresh += 1
         session = device.fresh
-    else:
-        device.full += 1
-        return 0
-    memset(&device.sessions[session - 1], 0, sizeof(session_t))
-    device.sessions[session - 1].last = now
-    device.sessions[session - 1].action = action
+        if session == MANY_SESSIONS:
+            use_large_pages(device)
+    if device.busy < now:
+        device.busy = now
+    device.busy += device.config.interval
+    device.serial += 1
+    it = &device.sessions[session - 1]
+    memset(it, 0, sizeof(session_t))
+    it.last = device.busy + device.config.latency
+    it.owner = request.owner
+    it.start = <uint32_t>(it.last // SECOND_NS)
+    it.serial = device.serial
+    it.timeout = request.timeout
+    it.kind = request.action | request.reason << 4
+    if device.reports != NULL:
+        report = &device.reports[session - 1]
+        memset(report, 0, sizeof(report_t))
+        report.last = it.last
+    age(device, session)
     device.used += 1
-    device.added += 1
+    device.inserted += 1
+    device.waited += it.last - request.asked
+    device.waited_most = max(device.waited_most, it.last - request.asked)
     return session
 
 
-cdef void delete_session(device_t *device, uint32_t session) noexcept nogil:
-    device.sessions[session - 1].next = device.free
+cdef bint settle_batch(device_t *device, uint64_t now) noexcept nogil:
+    cdef uint32_t i
+    cdef bint fits = device.used + device.batch_count <= device.config.capacity
+    for i in range(device.batch_count):
+        device.batch[i].session = insert_session(device, &device.batch[i], now) if fits else 0
+    device.settled = device.batch_count
+    device.batches += 1
+    if not fits:
+        device.full += device.batch_count
+        device.full_batches += 1
+        device.back_off = (now // SECOND_NS + 1) * SECOND_NS
+    device.batch_count = 0
+    return fits
+
+
+cdef void end_device_session(device_t *device, uint32_t session, uint8_t code, uint64_t now) noexcept nogil:
+    cdef session_t *it = &device.sessions[session - 1]
+    if device.sink != NULL:
+        device.sink(device, session, code, now)
+    if it.next:
+        device.sessions[it.next - 1].prev = it.prev
+    if it.prev & AGE_HEAD:
+        device.wheel[it.prev & (AGES - 1)] = it.next
+    else:
+        device.sessions[it.prev - 1].next = it.next
+    it.owner = it.serial = 0
+    it.next = device.free
     device.free = session
     device.used -= 1
+    device.ended[code] += 1
+
+
+cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t code, uint64_t now) noexcept nogil:
+    cdef const session_t *it = &device.sessions[session - 1]
+    cdef closed_t *closed
+    if device.config.closed_room == 0:
+        return
+    if device.closed_count == device.config.closed_room:
+        device.closed_first = (device.closed_first + 1) % device.config.closed_room
+        device.closed_count -= 1
+        device.closed_lost += 1
+    closed = &device.closed[(device.closed_first + device.closed_count) % device.config.closed_room]
+    closed.id = id
+    closed.start = it.start * <uint64_t>SECOND_NS
+    closed.end = now
+    closed.bytes[0], closed.bytes[1] = it.bytes[0], it.bytes[1]
+    closed.pkts[0], closed.pkts[1] = it.pkts[0], it.pkts[1]
+    closed.action = action_of(it)
+    closed.reason = reason_of(it)
+    closed.code = code
+    closed.state = SESSION_CLOSED
+    device.closed_count += 1
+
+
+cdef void clear_device(device_t *device) noexcept nogil:
+    device.used = device.fresh = device.free = 0
+    device.batch_count = device.settled = device.timeless = 0
+    device.second = device.busy = device.back_off = device.reported = 0
+    memset(device.wheel, 0, sizeof(device.wheel))

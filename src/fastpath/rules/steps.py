@@ -41,6 +41,7 @@ from fastpath.rules.plan import (
     Step,
     StreamSize,
     Transform,
+    Validate,
     Value,
     Xbits,
 )
@@ -226,6 +227,8 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_VALUE, flags, 0, *self.ranges(step.ranges))
         if isinstance(step, InDataset | HasRank):
             return self.dataset(step, flags)
+        if isinstance(step, Validate):
+            return p.PLAIN_OP.pack(p.OP_VALIDATE, 0, p.VALIDATORS[step.kind])
         if isinstance(step, Clock):
             return p.PLAIN_OP.pack(p.OP_CLOCK, 0, int(step.passed))
         if isinstance(step, Interface):

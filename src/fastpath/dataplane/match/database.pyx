@@ -12,6 +12,7 @@ from posix.stdlib cimport posix_memalign
 from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, FILE_MD5, FILE_SHA1, FILE_SHA256,
 )
+from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA
 from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
@@ -364,7 +365,11 @@ cdef class Database:
             return number.field < SIDES and within(number.ranges, self.count(SECTION_NUMBERS))
         if op.code == OP_FLOW_AGE:
             return within(number.ranges, self.count(SECTION_NUMBERS))
-        return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_EVENT or op.code == OP_APP_PROTO
+        if op.code == OP_EVENT:
+            if (<const plain_op_t *> op).value == EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA:
+                self.overlaps = True
+            return True
+        return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_APP_PROTO
                 or op.code == OP_APP_EVENT or self.variable_holds(op))
 
     cdef bint variable_holds(self, const op_t *op) noexcept:
@@ -423,6 +428,8 @@ cdef class Database:
             return True
         if op.code == OP_CLOCK:
             return True
+        if op.code == OP_VALIDATE:
+            return (<const plain_op_t *> op).value < VALIDATORS
         if op.code == OP_DATASET:
             return self.dataset_is_sound(<const dataset_op_t *> op)
         if op.code == OP_SIZE or op.code == OP_VALUE:

@@ -10,6 +10,7 @@ from fastpath.dataplane.match.bytes cimport (
 )
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.records cimport file_holds, clock_holds, dataset_holds, interface_holds, size_holds, value_holds
+from fastpath.dataplane.match.validators cimport is_valid
 from fastpath.dataplane.match.trace cimport trace_block, trace_limit, trace_step
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ERROR_NOMATCH, pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
@@ -153,6 +154,7 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                     if not op.flags & (RELATIVE | OFFSET_VAR | DEPTH_VAR):
                         scratch.give_up = True
                     return fails(scratch, settled)
+                scratch.taken = <uint32_t> found
                 scratch.cursor = <uint32_t> found + content.length
                 if not op.flags & HAS_RELATIVE_NEXT or op[1].code == OP_END:
                     settled = True
@@ -190,6 +192,7 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                     return fails(scratch, settled)
                 ends = pcre2_get_ovector_pointer(<pcre2_match_data *> scratch.match_data)
                 resume = before + <uint32_t> ends[0] + 1
+                scratch.taken = before + <uint32_t> ends[0]
                 scratch.cursor = before + <uint32_t> ends[1]
                 if not op.flags & HAS_RELATIVE_NEXT or op[1].code == OP_END:
                     break
@@ -223,6 +226,9 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 holds = interface_holds(rules, <const interface_op_t *> op, data, length)
             elif op.code == OP_DATASET:
                 holds = dataset_holds(rules, <const dataset_op_t *> op, data, length)
+            elif op.code == OP_VALIDATE:
+                holds = (scratch.taken <= scratch.cursor <= length
+                         and is_valid((<const plain_op_t *> op).value, data + scratch.taken, scratch.cursor - scratch.taken))
             elif op.code == OP_CLOCK:
                 holds = clock_holds(<const plain_op_t *> op, data, length, scratch.now)
             else:
