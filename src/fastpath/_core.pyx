@@ -11,16 +11,17 @@ import numpy as np
 
 from fastpath.dataplane import rows as row_types
 from fastpath.dataplane.decode import EVENT_NAMES
+from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_close
+from fastpath.dataplane.applayer.files cimport file_close, hashes_end
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
@@ -37,18 +38,24 @@ from fastpath.dataplane.flow cimport (
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
+from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
     FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
     INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW,
-    MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+    MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
 )
 from fastpath.dataplane.match.trace cimport Trace, trace_fate
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
 from fastpath.dataplane.more cimport ensure_more
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
+)
+from fastpath.dataplane.policy cimport (
+    FOR_EVER, NO_LINE, POLICY_ALLOWED, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
+    POLICY_STATE, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
+    policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
@@ -57,7 +64,7 @@ from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
     KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t, close_buffer, close_kept, close_rows,
-    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, tick_order,
+    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, policy_row_t, tick_order,
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
@@ -73,6 +80,8 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
 #: By enum exception_policy.
 EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
+#: By enum exception_cause, as Suricata's statistics name them (exception_policy.*).
+EXCEPTION_CAUSES = ("defrag.memcap", "flow.memcap", "tcp.ssn_memcap", "tcp.reassembly", "tcp.midstream", "app_layer.error")
 #: By enum ask_reason, enum close_code.
 ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outside")
 CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
@@ -95,7 +104,10 @@ cdef enum:
     TCP = 6
     UDP = 17
 
+include "_exceptions.pxi"
 include "_offload.pxi"
+include "_log.pxi"
+include "_policy.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_ingest.pxi"
@@ -130,6 +142,10 @@ cdef class DataPlane:
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef object traced          # the Trace that is filled, or None
     cdef unsigned char epoch
+    cdef Classifier classifier  # of the policy in force, or None
+    cdef Classifier classifier_before
+    cdef unsigned short policy_epoch
+    cdef object rule_data
     cdef object owner           # process id: worker threads do not survive a fork
     cdef uint32_t flush_next    # bucket
     cdef bint threads_running
@@ -160,19 +176,22 @@ cdef class DataPlane:
         keep = settings.get("keep_bytes", ())
         engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
-        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
+        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"))
         decode_defaults(&engine.decode)
         decode_settings(&engine.decode, {name: settings[name] for name in DECODE_SETTINGS if name in settings}
                         | {"checksums": settings["checksums"] != "none"}
                         | {name: ports or [] for name, ports in settings["tunnels"].items()})
         engine.checksums_auto = settings["checksums"] == "auto"
         engine.keep_payloads = settings.get("keep_payloads", False)
+        engine.keep_log = settings.get("keep_log", False)
+        if engine.keep_log and (engine.workers > 1 or engine.buckets > 1):
+            raise ValueError("a log is kept by one worker over one bucket")
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
-        engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
-        self._configure_stream(settings["stream"])
+        self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        self._configure_exceptions(settings["exceptions"], settings["simulate"])
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
@@ -250,7 +269,7 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
-    def _configure_stream(self, settings):
+    def _configure_stream(self, settings, midstream_policy):
         cdef stream_config_t *config = &self.engine.stream
         stream_defaults(config)
         config.hosts = &self.engine.hosts
@@ -258,13 +277,31 @@ cdef class DataPlane:
         config.depth = settings["depth"]
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
         # a policy that lets nothing through picks nothing up
-        permissive = settings["midstream_policy"] in ("ignore", "pass-packet", "pass-flow")
+        permissive = midstream_policy in ("ignore", "pass-packet", "pass-flow")
         config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
+
+    def _configure_exceptions(self, policies, simulate):
+        """simulate: kind (control/exceptions.py) -> where the fault strikes."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef uint64_t nowhere = <uint64_t>-1
+        for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
+                                    REASON_MIDSTREAM, REASON_APPLAYER)):
+            engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            engine.exception_reason[i] = reason
+        engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
+        engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
+        engine.lose_packet = simulate.get("packet-loss", nowhere)
+        engine.fail_alert_queue = simulate.get("alert-queue-realloc-failure", False)
+        engine.stream.fail_session = simulate.get("packet-tcp-ssn-memcap", nowhere)
+        engine.stream.fail_segment = simulate.get("packet-tcp-reassembly-memcap", nowhere)
+        engine.apps.fail_at[TO_SERVER] = simulate.get("applayer-error-at-offset-ts", nowhere)
+        engine.apps.fail_at[TO_CLIENT] = simulate.get("applayer-error-at-offset-tc", nowhere)
 
     def _configure_offload(self, numbers):
         """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
@@ -322,6 +359,9 @@ cdef class DataPlane:
                 close_device(&engine.device[i])
             if engine.keyed != NULL:
                 close_keyed(&engine.keyed[i])
+            if engine.policy_flows != NULL:
+                free(engine.policy_flows[i])
+        free(engine.policy_flows)
         close_defrag(&engine.defrag)
         close_hosts(&engine.hosts)
         close_rows(&engine.rows)
@@ -335,6 +375,7 @@ cdef class DataPlane:
         free(engine.expectations)
         if engine.worker != NULL:
             for i in range(engine.workers):
+                free(engine.worker[i].policy_counts)
                 free(engine.worker[i].work.room)
                 free(engine.worker[i].work.announced)
                 free(engine.worker[i].flush)
@@ -391,12 +432,11 @@ cdef class DataPlane:
 
     # ---- control ----
 
-    def set_mode(self, mode, malformed_action="pass", memcap_action="pass"):
-        """mode: "ids" cuts nothing, "ips" does; the other two are exception policies, "pass" or "drop"."""
+    def set_mode(self, mode, malformed_action="pass"):
+        """mode: "ids" cuts nothing, "ips" does. malformed_action: "pass" or "drop"."""
         actions = {"pass": ACTION_PASS, "drop": ACTION_DROP}
         self.engine.inline_mode = {"ids": 0, "ips": 1}[mode]
         self.engine.malformed_action = actions[malformed_action]
-        self.engine.memcap_action = actions[memcap_action]
 
     def load(self, Database database):
         """Swaps the rule set: packets from the next ordinal on are inspected by it. The old one stays on any error."""
@@ -413,6 +453,72 @@ cdef class DataPlane:
         self.engine.apps.config.files.hashes |= database.hashes
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
+
+    def load_policy(self, Classifier classifier):
+        """Swaps the policy: packets from the next ordinal on are judged by it, those of known flows too. None for no policy. Gives
+        its epoch, which rows of denials bear; 0 for none. Counters begin anew: take policy_counts() before."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef policy_count_t *counts[WORKERS_MAX]
+        if classifier is None:
+            engine.policy = NULL
+            self.classifier = None
+            return 0
+        if engine.policy_flows == NULL:
+            engine.policy_flows = <policy_flow_t **>calloc(engine.buckets, sizeof(void *))
+            if engine.policy_flows == NULL:
+                raise MemoryError("no memory for what policy tells flows")
+        for i in range(engine.buckets):
+            if engine.policy == NULL:       # what was told before a time without policy is about other flows by now
+                free(engine.policy_flows[i])
+                engine.policy_flows[i] = NULL
+            if engine.policy_flows[i] == NULL:
+                engine.policy_flows[i] = <policy_flow_t *>calloc(engine.bucket[i].limit, sizeof(policy_flow_t))
+            if engine.policy_flows[i] == NULL:
+                raise MemoryError(f"no memory for what policy tells {engine.bucket[i].limit} flows")
+        for i in range(engine.workers):
+            counts[i] = <policy_count_t *>calloc(classifier.policy.line_count + 2, sizeof(policy_count_t))
+            if counts[i] == NULL:
+                while i:
+                    i -= 1
+                    free(counts[i])
+                raise MemoryError("no memory for the counters of a policy")
+        for i in range(engine.workers):
+            free(engine.worker[i].policy_counts)
+            engine.worker[i].policy_counts = counts[i]
+        self.policy_epoch = self.policy_epoch % 65535 + 1
+        classifier.policy.epoch = self.policy_epoch
+        self.classifier_before = self.classifier
+        self.classifier = classifier
+        engine.policy = &classifier.policy
+        engine.sessions = engine.sessions or classifier.policy.conditional
+        return self.policy_epoch
+
+    def find_data(self, data):
+        """data: uint16, for each rule of the set in force the classes of data that it finds, as bits; None for no rule that does."""
+        cdef const uint16_t[::1] view
+        self.engine.rule_data_count = 0
+        self.rule_data = data
+        if data is not None and len(data):
+            view = data
+            self.engine.rule_data = &view[0]
+            self.engine.rule_data_count = <uint32_t>len(data)
+
+    def policy_counts(self):
+        """Of each line of the policy in force, then of the default, then of what was not decided yet: an array of policy.COUNT."""
+        cdef uint32_t i
+        cdef unsigned char[::1] view
+        if self.engine.policy == NULL:
+            return np.zeros(0, COUNT)
+        made = np.zeros((self.engine.workers, self.classifier.lines + 2), COUNT)
+        view = made.reshape(-1).view("u1")
+        for i in range(self.engine.workers):
+            memcpy(&view[i * (view.shape[0] // self.engine.workers)], self.engine.worker[i].policy_counts,
+                   view.shape[0] // self.engine.workers)
+        total = np.zeros(made.shape[1], COUNT)
+        for name in COUNT.names:
+            total[name] = made[name].sum(0)
+        return total
 
     def trace(self, Trace trace):
         """Notes what becomes of the trace's rule, of the Database that was loaded last, from now on; None for no more. With
@@ -435,6 +541,8 @@ cdef class DataPlane:
     def step(self, Source source not None, uint32_t bursts=256):
         """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
         cdef uint32_t done
+        if self.engine.decode.compat:
+            source.require_uniform()
         self._start_threads()
         with nogil:
             done = run_bursts(&self.engine, &source.rx, bursts)
@@ -486,6 +594,8 @@ cdef class DataPlane:
         if self.flush_next < self.engine.buckets:
             return True
         self.flush_next = 0
+        if self.engine.keep_log:
+            log_emptied(&self.engine.worker[0])
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
         clear_xbits(self.engine.shared.xbits)
@@ -506,7 +616,7 @@ cdef class DataPlane:
 
     def rows(self):
         """Takes what has retired: a dict of numpy arrays "alerts", "flows", "events", "runs", "packets", "apps"
-        (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
+        "denials" (dataplane/rows.py), and "app_bytes", the bytes that the rows of apps point into.
         The last run stays until `last_run`, since it may grow."""
         cdef row_buffer_t *runs = &self.engine.runs
         cdef verdict_run_t open_run
@@ -519,10 +629,12 @@ cdef class DataPlane:
                  "flows": take(&self.engine.rows.flows, row_types.FLOW),
                  "events": take(&self.engine.rows.events, row_types.EVENT),
                  "packets": take(&self.engine.packets, row_types.PACKET),
-                 "apps": take(&self.engine.rows.apps, row_types.APP),
+                 "apps": take(&self.engine.rows.apps, row_types.APP), "log": take(&self.engine.rows.log, row_types.LOG),
+                 "denials": take(&self.engine.rows.denials, row_types.DENIAL),
                  "app_bytes": (self.engine.rows.bytes.data[:self.engine.rows.bytes.length]
                                if self.engine.rows.bytes.length else b"")}
         self.engine.rows.bytes.length = 0
+        self.engine.worker[0].logged_alerts = 0
         if is_open:
             memcpy(add_row(runs, 0), &open_run, sizeof(verdict_run_t))
         return taken
@@ -538,12 +650,20 @@ cdef class DataPlane:
         """Takes the run of verdicts that was still growing; to be called once, after the last step."""
         return take(&self.engine.runs, row_types.RUN)
 
+    cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
+        cdef uint32_t i
+        cdef uint64_t count = 0
+        for i in range(self.engine.workers):
+            count += self.engine.worker[i].exceptions[cause][policy]
+        return count
+
     def stats(self):
         """Counters since the beginning, as a plain dict; times in nanoseconds."""
         cdef engine_t *engine = &self.engine
         cdef uint32_t i, j
-        cdef uint64_t worker_ns = 0, match_ns = 0, lost
+        cdef uint64_t lost, worker_ns = 0
         cdef worker_t *worker
+        sampled = [0] * SAMPLED
         ledger = {}
         for i, name in enumerate(("inspected", "offloaded", "dropped", "errored")):
             ledger[name] = {"packets": engine.ledger_packets[i], "bytes": engine.ledger_bytes[i]}
@@ -551,7 +671,8 @@ cdef class DataPlane:
         for i in range(engine.workers):
             worker = &engine.worker[i]
             worker_ns += worker.burst_ns
-            match_ns += worker.match_sampled_ns * SAMPLE
+            for j in range(SAMPLED):
+                sampled[j] += worker.sampled_ns[j] * SAMPLE
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
@@ -567,7 +688,7 @@ cdef class DataPlane:
                   for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
-        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
+        lost = engine.rows.denials.lost + engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
             + engine.runs.lost + engine.packets.lost + engine.kept.lost
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
@@ -577,12 +698,15 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
-            "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "rows_lost": lost, "lost": engine.lost,
+            "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
+                                   if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
                        "steer": engine.steer_ns,
-                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
+                       "flow": max(0, <object>worker_ns - sum(sampled)), "stream": sampled[SAMPLED_STREAM],
+                       "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
                        "telemetry": engine.retire_ns},
         }
 

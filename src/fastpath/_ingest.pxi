@@ -84,7 +84,7 @@ cdef void reassemble(engine_t *engine, slot_t *slot) noexcept nogil:
                 note_event(burst, entry, EVENT_TOO_MANY_LAYERS)
                 break
             if meta.flags & PM_FRAGMENT:
-                found = take_fragment(&engine.defrag, burst, entry, burst.now[meta.packet], &slot.wholes)
+                found = defragment(engine, slot, entry)
             else:
                 found = burst.entries if decap_burst(&engine.decode, burst, entry, 1) else <uint32_t>NO_INDEX
                 if found != NO_INDEX:
@@ -101,11 +101,12 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     cdef uint64_t t0 = clock_ns()
     cdef uint64_t t1, t2, t3, t4, t5
     cdef uint32_t first = 0, walked, flags = 0
-    cdef uint32_t count = rx_burst(rx, &slot.burst, engine.burst)
+    cdef uint32_t count = take_burst(engine, rx, slot)
     if count == 0:
         return 0
     slot.burst.notes_used = 0
     slot.burst.events_lost = 0
+    slot.refusals = 0
     slot.burst.first_ordinal = engine.next_ordinal
     engine.next_ordinal += slot.burst.packets
     advance_time(engine, slot)
@@ -132,6 +133,7 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     t4 = clock_ns()
     slot.number = engine.published
     slot.rules = engine.rules
+    slot.policy = engine.policy
     engine.read_packets += slot.burst.packets
     engine.read_bytes += slot.bytes
     engine.entries += slot.burst.entries
@@ -195,6 +197,9 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
         for i in range(engine.workers):
             buffers[i] = &slot.rows[i].events
         merge_rows(&engine.rows.events, buffers, engine.workers)
+        for i in range(engine.workers):
+            buffers[i] = &slot.rows[i].denials
+        merge_rows(&engine.rows.denials, buffers, engine.workers)
         merge_app_rows(&engine.rows, slot.rows, engine.workers)
     clear_verdict(&verdict)
     if not eventful:

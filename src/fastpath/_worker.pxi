@@ -18,6 +18,8 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
         memcpy(row.app_proto, protocols, sizeof(protocols))
     leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN,
                   bucket.second * SECOND)
+    if rarely(worker.engine.keep_log):
+        log_end(worker, bucket, flow)
 
 
 cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:
@@ -40,9 +42,8 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
     if rarely(flow == NULL):
         if meta.flags & PM_QUOTED:
             return NULL
-        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order)
+        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order) if worker.ordinal != engine.fail_flow else NULL
         if flow == NULL:
-            worker.flow_failed += 1
             return NULL
         greet_session(engine, flow, meta, key)
     elif rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
@@ -128,7 +129,7 @@ cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *b
 cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
                       flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
     """Runs the rules over an entry and all that worker.inspection adds to it, and acts on what matched, in order."""
-    cdef uint32_t i, n, written, alerts = 0
+    cdef uint32_t i, n, written, alerts = 0, notes = 0
     cdef uint8_t action, state, reject = ACTION_PASS
     cdef match_t *match
     cdef alert_row_t *row
@@ -137,6 +138,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
     worker.scratch.pool = &engine.bucket[meta.bucket].pool
     written = worker.rows.alerts.used
     n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
+    if rarely(engine.fail_alert_queue) and n > engine.packet_alert_max:
+        worker.alerts_lost += n - engine.packet_alert_max
+        n = engine.packet_alert_max
     for i in range(n):
         match = &worker.scratch.matches[i]
         state = THRESHOLD_ALERT
@@ -156,23 +160,29 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             trace_fate(rules, worker.scratch, match.compiled, match.tx_id,
                        FATE_SUPPRESSED if state != THRESHOLD_ALERT else FATE_NO_ALERT if not match.flags & MATCH_ALERT
                        else FATE_TOO_MANY if alerts == engine.packet_alert_max else FATE_ALERT)
-        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT and alerts == engine.packet_alert_max:
+        if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT \
+                and (notes if match.flags & MATCH_NOTE else alerts) == engine.packet_alert_max:
             worker.alerts_lost += 1
         elif match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
             row = <alert_row_t *>add_row(&worker.rows.alerts, worker.order)
             if row != NULL:
-                write_alert_row(row, burst, entry, rank, flow, match.rule, alerts, action)
+                write_alert_row(row, burst, entry, rank, flow, match.rule, alerts + notes, action)
                 if worker.inspection.context != NULL:
                     name_protocols(worker.context.app, row.app_proto)
                 if meta.flags & PM_PSEUDO:
                     row.source = SOURCE_FLUSH
                 elif row.source == SOURCE_PACKET and match.flags & MATCH_STREAM:
                     row.source = SOURCE_STREAM
+                if match.flags & (MATCH_STREAM | MATCH_STATE):
+                    worker.stateful |= <uint16_t>(1 << min(alerts, 15))
                 if engine.keep_apps and match.tx != NULL:
-                    write_alert_context(engine, worker, meta, match.tx, rank, alerts)
+                    write_alert_context(engine, worker, meta, match.tx, rank, alerts + notes)
                 if engine.keep_payloads:
-                    write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts,
+                    write_alert_bytes(engine, worker, burst, entry, flow, rank, alerts + notes,
                                       flow != NULL and meta.proto == TCP and match.flags & (MATCH_STREAM | MATCH_STATE) != 0)
+            if match.flags & MATCH_NOTE:
+                notes += 1
+                continue
             alerts += 1
             if flow != NULL:
                 flow.flags |= FLOW_ALERTED
@@ -231,17 +241,14 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
     return told
 
 
-cdef bint except_entry(verdict_t *verdict, flow_t *flow, uint8_t policy, uint8_t reason) noexcept nogil:
-    """An exception policy acts on an entry and, as it says, on its flow: the rules do not look at the entry any more."""
-    if policy == EXCEPT_PASS_FLOW or policy == EXCEPT_BYPASS:
-        flow.flags |= FLOW_PASS | FLOW_BYPASS * (policy == EXCEPT_BYPASS)
-    elif policy >= EXCEPT_DROP_PACKET:
-        raise_verdict(verdict, ACTION_DROP, reason, LEDGER_DROPPED, NO_RULE)
-        if policy != EXCEPT_DROP_PACKET:
-            flow.flags |= FLOW_DROP
-            flow.rule = NO_RULE
-            flow.reason = reason
-    return True
+cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexcept nogil:
+    """Puts the time since then down to a stage; 0 where this burst is not sampled."""
+    cdef uint64_t now
+    if since == 0:
+        return 0
+    now = clock_ns()
+    worker.sampled_ns[stage] += now - since
+    return now
 
 
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
@@ -249,7 +256,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef verdict_t *verdict = &slot.verdict[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
-    cdef uint64_t started = 0
+    cdef uint64_t since = 0
+    cdef uint64_t entered = clock_ns() if rarely(engine.keep_log) else 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
     cdef bint decided = False, offloaded = False
@@ -261,12 +269,21 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if meta.flags & PM_KEYED:
         flow = flow_of(engine, worker, slot, entry, now)
         if rarely(flow == NULL) and not meta.flags & PM_QUOTED:
-            raise_verdict(verdict, engine.memcap_action, REASON_FLOW_MEMCAP,
-                          LEDGER_DROPPED if engine.memcap_action >= ACTION_DROP else LEDGER_INSPECTED, NO_RULE)
-            slot.eventful[worker.number] = 1
+            except_entry(engine, worker, slot, entry, NULL, CAUSE_FLOW_MEMCAP, &decided)
+    elif rarely(was_refused(slot, entry)):
+        except_entry(engine, worker, slot, entry, NULL, CAUSE_DEFRAG_MEMCAP, &decided)
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
+    if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
+        if meta.events != NO_INDEX:
+            write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
+        if flow != NULL:
+            count_in_ledger(engine, flow, meta, verdict.ledger)
+            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        return
+    if rarely(sample):
+        since = clock_ns()
     if flow != NULL:
         if rarely(flow.flags & FLOW_OFFLOADED):
             offloaded = decided = hit_device(engine, flow, meta, now, verdict)
@@ -276,36 +293,45 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
                 slot.eventful[worker.number] = 1
-            if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != EXCEPT_IGNORE:
-                slot.eventful[worker.number] = 1
-                decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
+            if rarely(told & (STREAM_MIDSTREAM | STREAM_NO_SESSION | STREAM_NO_SEGMENT)):
+                except_segment(engine, worker, slot, entry, flow, told, &decided)
+        since = lap(worker, SAMPLED_STREAM, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
             decided = decided or bypass_entry(engine, flow, meta, verdict) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
-            open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
+            inspect_session(engine, worker, slot, entry, flow, told, now, &decided)
+            if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
+                decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
+        since = lap(worker, SAMPLED_APPLAYER, since)
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
-        if sample:
-            started = clock_ns()
         if flow != NULL and meta.proto == TCP:
             open_windows(engine, worker, meta, flow, told)
         match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
         if worker.scratch.match_count:
             slot.eventful[worker.number] = 1
-        if sample:
-            worker.match_sampled_ns += clock_ns() - started
+            if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
+                cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
+        since = lap(worker, SAMPLED_MATCH, since)
     if flow != NULL:
+        if rarely(engine.keep_log):
+            note_request(worker, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
-        if rarely(engine.offloads):
+            lap(worker, SAMPLED_APPLAYER, since)
+        if rarely(engine.offloads) and may_offload(engine, slot, meta, flow):
             ask_for_offload(engine, flow, meta, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
         if engine.verdicts_out != NULL or engine.keep_packets:
             verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        if rarely(engine.keep_log):
+            note_request(worker, flow)
+    if rarely(engine.keep_log):
+        log_entry(engine, worker, slot, entry, flow, told, entered)
 
 
 cdef void tick_worker(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t packet) noexcept nogil:
@@ -365,6 +391,8 @@ cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *e
         prefetch(flow)
         if whole:
             prefetch(<const char *>flow + CACHE_LINE)
+        if slot.policy != NULL and bucket.slots[at].flow:
+            prefetch(&engine.policy_flows[meta.bucket][bucket.slots[at].flow - 1])
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:

@@ -40,6 +40,8 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
 app.add_typer(device_app, name="device")
+policy_app = typer.Typer(no_args_is_help=True, help="Zero-trust policies: check one, print their JSON schema.")
+app.add_typer(policy_app, name="policy")
 
 
 def fail(message: str, code: int = USAGE) -> NoReturn:
@@ -69,14 +71,17 @@ def replay(
     read: Annotated[list[str] | None, typer.Option("-r", metavar="FILE", help="A capture, as Suricata spells it.")] = None,
     only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
     more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    simulate: Annotated[list[str] | None, typer.Option("--simulate", metavar="KIND=N", help="Force a fault, such as packet-flow-memcap=7: "
+                                                       "Suricata's --simulate-* options, by what follows simulate-.")] = None,
     checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
     test: Annotated[bool, typer.Option("-T", help="Load configuration and rules, and stop.")] = False,
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Write on at the end of an eve.json that is there.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
-    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,anomaly,flow,stats, or all.")] = "alert",
+    events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,policy,anomaly,flow,stats and protocols, or all.")] = "alert,policy",
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Threads; they change no result.")] = 1,
     burst: Annotated[int, typer.Option("--burst", min=1, max=256, help="Packets a burst.")] = 128,
     continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other: flows go on from one to the next.")] = False,
@@ -87,6 +92,8 @@ def replay(
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
+                                                "before any rule; with --simulate-ips it is dropped.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -111,8 +118,9 @@ def replay(
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """
-    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.config import Config
     from fastpath.control.engine import Engine
+    from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
 
     if fail_on not in (None, "alert", "drop"):
@@ -127,14 +135,16 @@ def replay(
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, settings or [])
-    except ConfigError as error:
+        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+    except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
+    judge = load_policy(errors, policy)
     say_settings(errors, settings_read, config, settings or [], verbose)
-    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True))
+    rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
+                       packs or [])
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
@@ -142,7 +152,7 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, device=session_table)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -156,6 +166,7 @@ def replay(
             except (OSError, ValueError) as error:
                 fail(str(error))
     terminal.print_alerts(out, result)
+    terminal.print_inventory(out, result.inventory)
     if report is not None:
         write_report(report, result, paths, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
@@ -202,7 +213,7 @@ def spoken_warnings(errors: Any) -> Iterator[None]:
 
 
 def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool,
-               cache: bool | Path = False) -> Any:
+               cache: bool | Path = False, packs: list[str] | None = None) -> Any:
     """The rules that -S, -s and the configuration name; those of the demo where none are named."""
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
@@ -217,7 +228,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
             else:
                 errors.print(f"[yellow]{plain(path, 300)}[/]: no such rule file", soft_wrap=True)
         files += more
-    if not files:
+    if not files and not packs:
         from fastpath.demo import rule_files
         files = list(rule_files())
         errors.print("[dim]no rules named: those of the demo are loaded (-S RULES for your own)[/]")
@@ -232,11 +243,11 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
-            rules = RuleSet.load(files, variables=settings.variables, cache=cache, **options)
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
-    except (OSError, ValueError) as error:
-        fail(str(error))
+    except (OSError, ValueError, LookupError) as error:
+        fail(str(error.args[0] if isinstance(error, LookupError) else error))
     refused = sum(not refusal.malformed for refusal in rules.refusals)
     if rules.refusals:
         errors.print(f"{len(rules):,} rules loaded, [yellow]{len(rules.refusals):,} not[/]: {refused:,} are not supported yet, "
@@ -295,6 +306,23 @@ def load_device(source: str | None) -> Any:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
+def load_policy(errors: Any, path: Path | None) -> Any:
+    """The policy of --policy, its warnings said; None without one."""
+    from fastpath.control.policy import Policy, PolicyError
+    from fastpath.outputs.terminal import plain
+    if path is None:
+        return None
+    try:
+        policy = Policy.load(path)
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--policy: {path}: {error.strerror}")
+    for warning in policy.warnings:
+        errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
+    return policy
+
+
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:
     from fastpath.outputs.report import render
     path.write_text(render(result, captures=captures, rules=rules, mode=engine.mode), encoding="utf-8")
@@ -320,6 +348,26 @@ def progress_bar() -> AbstractContextManager[Any]:
                 rate = scaled(at.packets / at.seconds, "packets/s") if at.seconds else ""
                 shown.update(task, description=plain(Path(at.capture).name, 40), completed=at.fraction or 0,
                              total=None if at.fraction is None else 1, rate=f"{at.packets:,} packets, {rate}, {at.alerts:,} alerts")
+            yield step
+    return bar()
+
+
+def stage_bar() -> AbstractContextManager[Any]:
+    """The same for what goes on in stages: the callback takes what is being done, and how far it is, or None."""
+    from contextlib import nullcontext
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from fastpath.outputs.terminal import console, plain
+
+    @contextmanager
+    def bar() -> Any:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console(stderr=True), transient=True) as shown:
+            task = shown.add_task("", total=None)
+
+            def step(what: str, fraction: float | None) -> None:
+                shown.update(task, description=plain(what, 90), completed=fraction or 0, total=None if fraction is None else 1)
             yield step
     return bar()
 
@@ -386,6 +434,39 @@ def rules_keywords(
         terminal.print_keywords(terminal.console(), support.keyword_support())
 
 
+@policy_app.command("check", no_args_is_help=True)
+def policy_check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: segments, lines, classes, memory, warnings.")] = False,
+) -> None:
+    """Read a policy as replay would: its segments, its lines in their order, what is odd in it, what it takes.
+
+    \b
+    fastpath policy check policy.yaml
+    fastpath policy check policy.yaml --json | jq '.warnings[]'
+
+    Exit: 0; 1 for a policy that cannot be read or contradicts itself; 2 usage.
+    """
+    from fastpath.outputs import terminal
+    judge = load_policy(terminal.console(stderr=True), path)
+    if as_json:
+        import msgspec
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(judge.describe())) + b"\n")
+    else:
+        terminal.print_policy(terminal.console(), judge.describe())
+
+
+@policy_app.command("schema")
+def policy_schema() -> None:
+    """The JSON schema of policy files, for editors and for CI.
+
+    \b
+    fastpath policy schema > policy.schema.json
+    """
+    from fastpath.control.policy import schema
+    print(schema(), end="")
+
+
 @app.command(no_args_is_help=True, short_help="Why a rule did or did not fire, step by step.")
 def why(
     captures: Annotated[list[str], typer.Argument(metavar="CAPTURE... ['BPF filter']", help="As replay takes them, but not standard input.")],
@@ -439,6 +520,141 @@ def why(
     else:
         print_why(terminal.console(), answer, most)
     raise typer.Exit(DONE if any(story.match_count for story in answer.near) else FOUND)
+
+
+@app.command(no_args_is_help=True, short_help="What session tables would take off the inspectors, and which alerts they would miss.")
+def offload(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE... ['BPF filter']", help="As replay takes them.")],
+    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
+    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
+    simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: what is dropped is offloaded as dropped.")] = False,
+    sizes: Annotated[str, typer.Option("--sizes", metavar="LIST|auto", help="Sessions that the table holds: 1k,16k,1m. "
+                                       "auto: as many as show the whole curve.")] = "auto",
+    rates: Annotated[str, typer.Option("--rates", metavar="LIST", help="Sessions inserted a second, or unlimited.")] = "unlimited,1k",
+    latencies: Annotated[str, typer.Option("--latencies", metavar="LIST", help="From insertion to being in force: 0,5ms,1s.")] = "0,100ms",
+    timeouts: Annotated[str, typer.Option("--timeouts", metavar="LIST", help="Without a packet, until a session ends: 10s,2min.")] = "10s,60s",
+    policies: Annotated[str | None, typer.Option("--policies", metavar="LIST", help="What asks for a session, see above.")] = None,
+    confirm: Annotated[int, typer.Option("--confirm", metavar="N", min=0, max=3, help="Settings confirmed by a pass with a real device.")] = 1,
+    as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="All settings and all missed alerts, as one JSON object.")] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", metavar="FILE.svg", help="The curves, one file that needs nothing else.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Picture, tables and missed alerts as one page.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+) -> None:
+    """What session tables would take off the inspectors, and which alerts they would miss because they did.
+
+    \b
+    fastpath offload traffic.pcap -S my.rules
+    fastpath offload traffic.pcap -S et/ --confirm 3 --picture offload.svg --json offload.json
+    fastpath offload traffic.pcap -S et/ --sizes 1k,4k,16k --policies encrypted,elephant=1mb+encrypted
+
+    One pass without a device writes a log. Then every combination of size, rate, latency, timeout and policy is simulated over it,
+    hundreds in seconds; --confirm runs the most telling ones with the device itself. Times are packet time.
+
+    A policy says what asks for a session, joined by +: bypass (rules with bypass), verdict (flows that a rule dropped or passed),
+    encrypted (payload that is encrypted after the handshake), depth (beyond the reassembly depth), elephant=BYTES (of a flow). A number
+    says from when on: bypass=10, drop=10, pass=10, encrypted=10 packets; depth=64kb.
+
+    An alert is missed that the pass without a device raises and the one with it does not: its packet did not reach the inspectors, or
+    not all bytes of its stream did. Each is named with its rule and its flow.
+
+    Exit: 0 done; 1 damaged captures; 2 usage; 130 Ctrl-C.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.engine import Engine
+    from fastpath.offload import settings as tables
+    from fastpath.outputs import offload as shown
+    from fastpath.outputs import terminal
+
+    paths, bpf = split_filter(captures, [])
+    out, errors = terminal.console(stderr=as_json == "-"), terminal.console(stderr=True)
+    for path in (picture, report, None if as_json in (None, "-") else Path(as_json)):
+        if path is not None and path.exists() and not overwrite:
+            fail(f"{path} exists: --overwrite replaces it")
+    try:
+        tried = tables.read_grid(None if sizes == "auto" else sizes, rates, latencies, timeouts, policies or tables.POLICIES)
+        settings_read = Config.load(config, settings or [])
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True)
+        with Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums) as engine, \
+                stage_bar() as progress:
+            study = engine.offload(paths, tried, confirm=confirm, bpf=bpf, continuous=continuous, progress=progress)
+    except (ConfigError, OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    if as_json == "-":
+        sys.stdout.buffer.write(shown.as_json(study))
+    else:
+        shown.print_study(out, study)
+    shown.write_files(out, study, json=None if as_json in (None, "-") else Path(as_json), picture=picture, report=report)
+    raise typer.Exit(INTERRUPTED if study.partial else FAILED if study.damages else DONE)
+
+
+@app.command(no_args_is_help=True, short_help="From what a packet costs here to N cores and line rates.")
+def project(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE...", help="As replay takes them, but not standard input.")],
+    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
+    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table that takes packets off the cores, simulated.")] = None,
+    calibration: Annotated[str | None, typer.Option("--calibration", metavar="NAME=FACTOR", help="Another processor, and how many times as long a "
+                                                    "packet takes there. Without it there is no figure for another.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=99, help="Passes that are measured; the median counts.")] = 5,
+    check: Annotated[bool, typer.Option("--check", help="Run two engines live behind rings, beside the simulation. Plain pcap, idle machine.")] = False,
+    as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Everything as one JSON object.")] = None,
+) -> None:
+    """From what a packet of these captures costs here to N cores and line rates. Every number says whether it is measured, simulated or
+    projected, and the formulas are shown.
+
+    \b
+    fastpath project traffic.pcap -S my.rules
+    fastpath project traffic.pcap -S et/ --device bf3
+    fastpath project traffic.pcap -S et/ --calibration 'Cortex-A78 2.5 GHz=1.6' --json -
+    fastpath project traffic.pcap --check
+
+    Measured: ns a packet by stage, the median of --rounds passes; what each packet took; which core symmetric RSS sends it to.
+    Simulated: what --device takes; loss against load with rings of 256 to 4,096 packets. Projected: packets and bits a second
+    at 1 to 128 cores, and cores for 100 to 800 Gbit/s, 1.6 and 3.2 Tbit/s, each core an engine of its own behind a queue of the card.
+
+    Exit: 0 done; 2 usage; 130 Ctrl-C.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.engine import Engine
+    from fastpath.offload.projection import read_calibration
+    from fastpath.outputs import projection as shown
+    from fastpath.outputs import terminal
+
+    out, errors = terminal.console(), terminal.console(stderr=True)
+    table = load_device(device)
+    try:
+        factor = read_calibration(calibration) if calibration is not None else None
+        settings_read = Config.load(config, settings or [])
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True)
+
+        def make() -> Engine:
+            return Engine(rules, config=settings_read, checksums=checksums)
+        checked = None
+        with make() as engine, stage_bar() as progress:
+            made = engine.project(captures, device=table, calibration=factor, rounds=rounds, progress=progress)
+        if check:
+            from fastpath.offload.live import check as check_live
+            if len(made.captures) != 1:
+                fail("--check takes one capture")
+            checked = check_live(make, made, made.captures[0])
+    except (ConfigError, OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json == "-":
+        sys.stdout.buffer.write(shown.as_json(made, checked))
+        raise typer.Exit
+    shown.print_projection(out, made, checked)
+    if as_json is not None:
+        Path(as_json).write_bytes(shown.as_json(made, checked))
+        out.print(f"{terminal.plain(as_json, 400)} written")
 
 
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")

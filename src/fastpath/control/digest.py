@@ -7,11 +7,13 @@ File names, file-local counts and clocks are in none of it.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
 from fastpath.dataplane import rows
 
+LATER = ("policy", "denials")      # without a policy there are none, and the digest is what it was
 STREAMS = ("rules", "runs", "alerts", "flows", "events")
 
 
@@ -24,11 +26,23 @@ class Digest:
         """A rule set that holds from this packet on."""
         self._streams["rules"].update(first_ordinal.to_bytes(8, "little") + len(identity).to_bytes(8, "little") + identity)
 
+    def policy(self, first_ordinal: int, identity: bytes) -> None:
+        """A policy that holds from this packet on; b"" for none."""
+        self._stream("policy").update(first_ordinal.to_bytes(8, "little") + len(identity).to_bytes(8, "little") + identity)
+
+    def _stream(self, name: str) -> Any:
+        """One that is hashed only where there is something in it."""
+        if name not in self._streams:
+            self._streams[name] = blake2b(digest_size=32)
+        return self._streams[name]
+
     def add(self, batch: dict[str, np.ndarray]) -> None:
         """The next rows, as DataPlane.rows() gives them."""
         for name in ("alerts", "flows", "events"):
             if len(batch[name]):
                 self._streams[name].update(np.ascontiguousarray(batch[name]).view("u1").data)
+        if len(batch["denials"]):
+            self._stream("denials").update(np.ascontiguousarray(batch["denials"]).view("u1").data)
         self._add_runs(batch["runs"])
 
     def _add_runs(self, runs: np.ndarray) -> None:
@@ -52,7 +66,7 @@ class Digest:
         if self._run is not None:
             runs.update(self._run.view("u1").data)
         whole = blake2b(digest_size=16)
-        for name in STREAMS:
+        for name in (*STREAMS, *(name for name in LATER if name in self._streams)):
             whole.update((runs if name == "runs" else self._streams[name]).digest())
         return "v1:" + whole.hexdigest()
 

@@ -20,18 +20,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from fastpath.control import exceptions
 from fastpath.control import stats as stats_of
 from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
+from fastpath.control.policy import Policy
+from fastpath.control.policy.judge import Judge
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.control.sessions import SessionTable
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
     from fastpath.control.why import Why
+    from fastpath.offload.projection import Projection
+    from fastpath.offload.settings import Setting
+    from fastpath.offload.study import Study
 
 BURST = 128
 STEP = 1 << 15          # packets between two looks at the rest of the world
@@ -75,19 +81,21 @@ class Engine:
     """An inspection engine.
 
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
-    what rules say. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
+    what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
     """
 
-    def __init__(self, rules: Any = None, *, config: Config | None = None, device: Device | None = None, mode: str = "ids",
+    def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
                  workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
             raise TypeError(f"device must be a Device, not {type(device).__name__}")
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
         if config is not None and not isinstance(config, Config):
             raise TypeError(f"config must be a Config, not {type(config).__name__}")
         if mode not in ("ids", "ips"):
@@ -106,7 +114,8 @@ class Engine:
                      "device": device.settings() if device is not None else None}
         if checksums is not None:
             settings["checksums"] = checksums
-        settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
+        settings["exceptions"] = exceptions.policies(self.config, mode)
+        settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
@@ -118,7 +127,7 @@ class Engine:
         self._closed = False
         self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
         self._run = Run(frozenset(), 0, (), digest=None)     # nobody asks a live engine for one
-        self._live_rules: Any = None
+        self._live_rules: Any = None        # and its policy
         self._batch_source: Any = None
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken
         self._ended: list[np.ndarray] = []  # flows that wait for the next tick
@@ -126,6 +135,8 @@ class Engine:
         started = time.perf_counter()
         self._rules = rules
         self._database = self._compile(rules, ()) if rules is not None else None
+        self._data_classes: dict[str, int] = {}     # that zones are about, by name: bits for the engine's life
+        self._policy = self._judge(policy, rules)
         self.load_seconds = time.perf_counter() - started
 
     # ---- life ----
@@ -193,9 +204,12 @@ class Engine:
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
+        return self._replay(paths, bpf, Run(check_keep(keep), limit, sinks), continuous, progress)
+
+    def _replay(self, paths: Any, bpf: str | None, run: Run, continuous: bool,
+                progress: Callable[[Progress], None] | None) -> Result:
         from fastpath.control.captures import open_captures
         with self._inside():
-            run = Run(check_keep(keep), limit, sinks)
             plane = self._new_plane(run)
             damages: list[Damage] = []
             partial = False
@@ -248,6 +262,31 @@ class Engine:
         self._check_open()
         return self._ask(_listed(paths), bpf, continuous, rules)(sid, gid=gid, flow=flow)
 
+    def offload(self, paths: Any, settings: Iterable[Setting] | None = None, *, confirm: int | Sequence[Setting] = 1,
+                bpf: str | None = None, continuous: bool = False, progress: Callable[[str, float | None], None] | None = None) -> Study:
+        """What session tables would take off the inspectors, and which alerts they would miss: an offload.study.Study.
+
+        The captures are inspected once without a device, and a log is written of it; each of `settings` (offload.settings.Setting;
+        None: some hundreds, read_grid()) is simulated over the log. confirm: settings that are confirmed by a pass with a real
+        device on one bucket, at most three; a number: so many, chosen from `settings`. progress is called with what is being done,
+        and how far it is from 0 to 1, None where that is not known. The rest is as in replay. The device of this engine plays no
+        part. Raises OSError for a capture that cannot be opened, ValueError for standard input or more than three to confirm.
+        """
+        from fastpath.offload.study import study
+        return study(self, _listed(paths), settings, confirm, bpf, continuous, progress)
+
+    def project(self, paths: Any, *, device: Device | None = None, calibration: tuple[str, float] | None = None, rounds: int = 5,
+                progress: Callable[[str, float | None], None] | None = None) -> Projection:
+        """From what a packet of these captures costs here to N cores and line rates: an offload.projection.Projection, that says
+        what is measured and what is projected.
+
+        device: whose table takes packets off the inspectors, simulated; None for none. calibration: the name of another processor,
+        and how many times as long a packet takes there. rounds: passes, of which the median counts. Raises OSError for a capture
+        that cannot be opened, ValueError for standard input.
+        """
+        from fastpath.offload.projection import project
+        return project(self, _listed(paths), device, calibration, rounds, progress)
+
     def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
         """What answers questions about a run over these captures."""
         rules = self._rules if rules is None else rules
@@ -262,7 +301,7 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
-        plane = DataPlane(self._settings | {"keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+        plane = DataPlane(self._settings | run.settings | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
                                             "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
                                             "payload_size": run.payload_size})
         self._load(plane, run)
@@ -270,10 +309,11 @@ class Engine:
 
     def _load(self, plane: Any, run: Run) -> None:
         with self._swap:
-            rules, database = self._rules, self._database
+            rules, database, policy = self._rules, self._database, self._policy
         if database is not None:
             plane.load(database)
         run.use(rules, plane.next_ordinal)
+        run.judge(policy, plane)
 
     def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
                progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
@@ -281,7 +321,7 @@ class Engine:
         from fastpath.dataplane.rx import Status
         bursts = max(1, STEP // self._settings["burst"])
         started = time.perf_counter()
-        rules = self._rules
+        in_force = self._rules, self._policy
         done = 0        # bytes of the captures before this one
         for capture in _opened(captures, damages):
             if not continuous and run.captures.all:
@@ -290,10 +330,10 @@ class Engine:
             run.capture = run.captures.begin(capture.path, plane.next_ordinal)
             more = True
             while more:
-                if rules is not self._rules:
+                if in_force != (self._rules, self._policy):
                     yield run.take(plane.rows(), plane.kept())
                     self._load(plane, run)
-                    rules = self._rules
+                    in_force = self._rules, self._policy
                 self._boundary.ended()
                 self._boundary.obey(plane)
                 more = plane.step(capture.source, bursts)
@@ -322,6 +362,7 @@ class Engine:
 
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
+        run.count_policy(plane)
         counted = plane.stats()
         stats_of.check_ledger(counted)
         stats = stats_of.build(counted, run, self.load_seconds, partial)
@@ -369,7 +410,7 @@ class Engine:
             self._taken = plane.next_ordinal
         if run.base:
             rule = out["rule"]
-            rule[rule != rows.NO_RULE] += run.base
+            rule[(rule != rows.NO_RULE) & (out["reason"] != rows.REASON_POLICY)] += run.base
         return Verdicts(out, run, alerts, batch, linktype, port)
 
     def _take(self, plane: Any, run: Run) -> Batch:
@@ -396,11 +437,11 @@ class Engine:
             from fastpath.dataplane.rx import BatchSource
             self._batch_source = BatchSource
             self._plane = self._new_plane(self._run)
-            self._live_rules = self._rules
-        elif self._live_rules is not self._rules:
+            self._live_rules = self._rules, self._policy
+        elif self._live_rules != (self._rules, self._policy):
             self._take(self._plane, self._run)
             self._load(self._plane, self._run)
-            self._live_rules = self._rules
+            self._live_rules = self._rules, self._policy
         return self._plane, self._run
 
     @property
@@ -409,21 +450,39 @@ class Engine:
         with self._inside():
             plane, run = self._live()
             self._take(plane, run)
+            run.count_policy(plane)
             return stats_of.build(plane.stats(), run, self.load_seconds, True)
 
     # ---- rules ----
 
-    def reload(self, rules: Any) -> None:
-        """Swaps the rule set: compiled here, in force from the next step or call on. The old set stays on any error."""
-        if not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
+    def reload(self, rules: Any = None, *, policy: Policy | None = None) -> None:
+        """Swaps the rule set, the policy, or both at once: compiled here, in force from the next step or call on. What is not given
+        stays. The old ones stay on any error. Flows are kept; a new policy judges them anew."""
+        if rules is None and policy is None:
+            raise TypeError("reload takes rules, a policy, or both")
+        if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
         self._check_open()
         started = time.perf_counter()
-        database = self._compile(rules, self._database.names if self._database is not None else ())
+        database = self._database
+        if rules is None:
+            rules = self._rules
+        else:
+            database = self._compile(rules, database.names if database is not None else ())
+        judge = self._judge(policy if policy is not None else self._policy and self._policy.policy, rules)
         with self._swap:
-            self._rules, self._database = rules, database
+            self._rules, self._database, self._policy = rules, database, judge
             self.load_seconds = time.perf_counter() - started
 
+    def _judge(self, policy: Policy | None, rules: Any) -> Judge | None:
+        """The compiled form of a policy, which finds data by these rules."""
+        if policy is None:
+            return None
+        if not self._settings["vlan_tracking"] and policy.classes.encapsulated and policy.classes.vlan_class.any():
+            raise ValueError("the policy names VLANs, which vlan.use-for-tracking: no keeps out of flows")
+        return Judge.of(policy, rules, self._data_classes)
 
     def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
         """The compiled form of a rule set; flowbits that have numbers keep them."""

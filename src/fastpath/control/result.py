@@ -13,6 +13,8 @@ from fastpath.control import packets as packets_of
 from fastpath.control import signatures as signatures_of
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
+from fastpath.control.inventory import Inventory, Item
+from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
@@ -56,14 +58,15 @@ class Batch:
     capture: Capture | None
     kept: bytes = b""
     port: int | None = None
+    judges: Judges = field(default_factory=Judges)
 
     def columns(self, kind: str) -> Columns:
         return Columns(kind, [self.rows[kind]], self.signatures, self.captures, self.port)
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the bytes of packets
-    that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the "log" of
+    every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
     def write(self, batch: Batch) -> None:
@@ -88,7 +91,10 @@ class Run:
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
     held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
+    inventory: Inventory = field(default_factory=Inventory)
     base: int = 0               # of the present rule set's indices
+    settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
+    judges: Judges = field(default_factory=Judges)
 
     @property
     def wants_apps(self) -> bool:
@@ -102,6 +108,10 @@ class Run:
     def payload_size(self) -> int:
         """Most bytes of a stream that an alert shows."""
         return max((getattr(sink, "payload_size", 0) for sink in self.sinks), default=0)
+
+    @property
+    def wants_log(self) -> bool:
+        return any("log" in sink.wants for sink in self.sinks)
 
     @property
     def wants_packets(self) -> bool:
@@ -119,11 +129,27 @@ class Run:
         if rules is not None:
             self.base = self.signatures.extend(rules)
 
+    def judge(self, judge: Judge | None, plane: Any) -> None:
+        """This policy holds from the next packet on."""
+        if judge is not self.judges.latest:
+            self.count_policy(plane)
+            epoch = plane.load_policy(judge.classifier if judge is not None else None)
+            self.judges.add(judge, epoch)
+            if self.digest is not None:
+                self.digest.policy(plane.next_ordinal, judge.policy.identity if judge is not None else b"")
+        if self.judges.any:
+            plane.find_data(judge.data if judge is not None else None)
+
+    def count_policy(self, plane: Any) -> None:
+        """Takes the counters of the policy in force."""
+        self.judges.count(plane.policy_counts())
+
     def hold(self, alerts: np.ndarray) -> np.ndarray:
         """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
         cost more than inspecting it. They are counted with the next rows."""
         if self.base:
             alerts["rule"] += self.base
+        alerts = self._noted(alerts)
         self.held.append(alerts["rule"].copy())
         return alerts
 
@@ -134,8 +160,14 @@ class Run:
         if self.base:
             for kind in ("alerts", "flows", "runs", "packets"):
                 rule = taken[kind]["rule"]
-                rule[rule != rows.NO_RULE] += self.base
-        batch = Batch(taken, self.signatures, self.captures, self.capture, kept)
+                of_rules = rule != rows.NO_RULE
+                if kind in ("runs", "packets"):
+                    of_rules &= taken[kind]["reason"] != rows.REASON_POLICY
+                rule[of_rules] += self.base
+        taken["alerts"] = self._noted(taken["alerts"])
+        self.inventory.count(taken["flows"])
+        self.judges.take(taken["denials"])
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges)
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))
@@ -144,6 +176,16 @@ class Run:
         for sink in self.sinks:
             sink.write(batch)
         return batch
+
+    def _noted(self, alerts: np.ndarray) -> np.ndarray:
+        """The alerts among these rows; the others are notes, which go into the inventory."""
+        if not self.signatures.notes or not len(alerts):
+            return alerts
+        noted = self.signatures.note[self.signatures.at(alerts["rule"])] != 0
+        if noted.any():
+            self.inventory.note(alerts[noted], self.signatures)
+            alerts = alerts[~noted]
+        return alerts
 
     def _count(self, taken: dict[str, np.ndarray]) -> None:
         alerted = [*self.held, taken["alerts"]["rule"]]
@@ -193,6 +235,11 @@ class Result:
         return self.ask(sid, gid=gid, flow=flow)
 
     @property
+    def inventory(self) -> list[Item]:
+        """What rules with `inventory` have found, most bytes first: see inventory.Item."""
+        return self._run.inventory.items()
+
+    @property
     def alerts(self) -> Columns:
         return self._columns("alerts")
 
@@ -214,10 +261,15 @@ class Result:
                 f"{counts['flows']} flows, {self.digest}>")
 
 
+#: Why a packet has its verdict: NONE, RULE, POLICY, FLOW_MEMCAP and so on; the texts are `Verdicts.reasons`.
+Reason = IntEnum("Reason", {text.upper().replace(": ", "_").replace(" ", "_"): number for number, text in enumerate(rows.reasons())})  # type: ignore[misc]
+
+
 class Verdicts:
     """The verdicts of one call of `inspect`: numpy arrays, one element a packet, in order.
 
-    action: compare with Action. reason: index into `reasons`. rule: the sid that decided, -1 for none. flow: the id of the
+    action: compare with Action. reason: compare with Reason; index into `reasons`. rule: the sid that decided, -1 for none. line: the
+    line of the policy that did. flow: the id of the
     flow, 0 for none. raised: alerts by packet, at most 255 counted. alerts: the alerts themselves, as Columns; batch: the same
     as a Batch, for a sink such as outputs.eve.EveWriter. replies: resets and ICMP errors to send for rejects. `array` is the structured array (fastpath.dataplane.rows.VERDICT).
     """
@@ -252,7 +304,14 @@ class Verdicts:
     def rule(self) -> np.ndarray:
         rule = self.array["rule"]
         signatures = self._run.signatures
-        return np.where(rule == rows.NO_RULE, -1, signatures.sid[signatures.at(rule)].astype("i8"))
+        none = (rule == rows.NO_RULE) | (self.array["reason"] == rows.REASON_POLICY)
+        return np.where(none, -1, signatures.sid[signatures.at(np.where(none, rows.NO_RULE, rule))].astype("i8"))
+
+    @property
+    def line(self) -> np.ndarray:
+        """The line of the policy that denied, -1 for none: the default, or another reason."""
+        rule = self.array["rule"]
+        return np.where((rule != rows.NO_RULE) & (self.array["reason"] == rows.REASON_POLICY), rule.astype("i8"), -1)
 
     @property
     def flow(self) -> np.ndarray:

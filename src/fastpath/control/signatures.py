@@ -32,10 +32,11 @@ class Signatures:
     rules: for NO_RULE."""
 
     def __init__(self, rules: Any = None):
-        self.gid = self.sid = self.rev = np.zeros(1, "u4")
+        self.gid = self.sid = self.rev = self.note = np.zeros(1, "u4")
         self._sets: list[tuple[int, Any]] = []       # (index of its first rule, RuleSet)
         self._made: dict[int, Signature] = {}
         self.count = 0
+        self.notes = False           # whether there are rules for the inventory
         if rules is not None:
             self.extend(rules)
 
@@ -43,10 +44,11 @@ class Signatures:
         """Takes one more RuleSet; returns what is to be added to its own rule indices."""
         base = self.count
         numbers = rules.numbers
-        for name in ("gid", "sid", "rev"):
+        for name in ("gid", "sid", "rev", "note"):
             setattr(self, name, np.concatenate([getattr(self, name)[:-1], numbers[name], np.zeros(1, "u4")]))
         self._sets.append((base, rules))
         self.count += len(numbers)
+        self.notes = bool(self.note.any())
         return base
 
     def __len__(self) -> int:
@@ -73,4 +75,6 @@ class Signatures:
 
 def identity(rules: Any) -> bytes:
     """What the digest takes of a rule set: gid, sid and rev of each rule, in order."""
-    return rules.numbers.tobytes() if rules is not None else b""
+    if rules is None:
+        return b""
+    return np.column_stack([rules.numbers[name] for name in ("gid", "sid", "rev")]).tobytes()

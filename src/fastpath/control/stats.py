@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from fastpath.control.config import EXCEPTION_POLICIES
+from fastpath.control.exceptions import CAUSES
+
 SECOND = 1_000_000_000
 
 #: What the limits did, in words.
@@ -12,13 +15,16 @@ EXCEPTIONS = {
     "alerts_lost": "alerts beyond packet-alert-max",
     "forced": "flows ended early at the flow memcap",
     "memcap_hits": "requests for memory that the flow memcap refused",
-    "flow_failed": "packets that could have no flow",
     "given_up": "datagrams that defrag gave up",
     "left_out": "fragments that defrag left out",
     "events_lost": "events beyond the room of a burst",
     "rows_lost": "rows for which there was no memory",
     "full": "requests that the device's table was too full for",
-}
+    "lost": "packets lost before they were read",
+} | {f"{cause}.{policy}": f"{words} (policy: {policy})"
+     for cause, (_, _, words) in CAUSES.items() for policy in EXCEPTION_POLICIES[1:]}
+#: Nothing out of the ordinary: every capture begins in the middle of sessions.
+UNREMARKABLE = "tcp.midstream.ignore"
 
 
 class InternalError(RuntimeError):
@@ -38,7 +44,8 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
 
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
-    (what a memory cap or the lack of memory did); defrag (fragments and packets made whole, by IP version); throughput (over
+    (what a memory cap or the lack of memory did, and, by cause and policy, what became of packets); drops (packets that were not
+    passed, by reason); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats); throughput (over
     engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes, packets dropped);
     device (the session table: sessions in it and added, requests by reason in `asked` and refused in `full`, how sessions `ended`,
     packets and bytes that it decided on, that it copied to the inspectors, and that came too early; `share` of all packets and
@@ -47,9 +54,12 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
     seconds = counted["run_ns"] / SECOND
     verdicts: dict[str, int] = {}
     reasons: dict[str, int] = {}
+    drops: dict[str, int] = {}
     for (action, reason), packets in run.verdicts.items():
         verdicts[action] = verdicts.get(action, 0) + packets
         reasons[reason] = reasons.get(reason, 0) + packets
+        if action != "pass":
+            drops[reason] = drops.get(reason, 0) + packets
     return {
         "packets": counted["packets"], "bytes": counted["bytes"], "entries": counted["entries"],
         "seconds": seconds, "load_seconds": load_seconds, "partial": partial,
@@ -57,10 +67,11 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
                   "bits_per_second": counted["bytes"] * 8 / seconds if seconds else 0.0},
         "ledger": counted["ledger"],
         "alerts": run.counts["alerts"], "flows": counted["flows"] | {"rows": run.counts["flows"]},
-        "verdicts": verdicts, "reasons": reasons,
+        "verdicts": verdicts, "reasons": reasons, "drops": drops,
         "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
-        "exceptions": {name: value for name in EXCEPTIONS if (value := counted.get(name) or counted["flows"].get(name) or counted["defrag"].get(name) or counted["device"].get(name))},
-        "defrag": counted["defrag"],
+        "exceptions": _exceptions(counted),
+        "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
+        **({"policy": run.judges.stats()} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],
     }
@@ -72,6 +83,13 @@ def _device(counted: dict[str, Any]) -> dict[str, Any]:
         return device
     share = {unit: device[unit] / counted[unit] if counted[unit] else 0.0 for unit in ("packets", "bytes")}
     return device | {"share": share, "lag": {"mean": device["waited_ns"] / device["added"] / SECOND, "most": device["waited_most_ns"] / SECOND}}
+
+
+def _exceptions(counted: dict[str, Any]) -> dict[str, int]:
+    """What is not zero, by the names of EXCEPTIONS."""
+    acted = {f"{cause}.{policy}": count for cause, by_policy in counted["exceptions"].items() for policy, count in by_policy.items()}
+    found = acted | counted["device"] | counted["defrag"] | counted["flows"] | counted
+    return {name: found[name] for name in EXCEPTIONS if name != UNREMARKABLE and found.get(name)}
 
 
 def _rules(costs: np.ndarray | None, run: Any) -> list[dict[str, Any]]:

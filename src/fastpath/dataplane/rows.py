@@ -59,8 +59,23 @@ APP = np.dtype([
 PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
+#: What the log says of an entry (log.pxd): for `fastpath offload`, on request.
+LOG = np.dtype([("now", "u8"), ("flow_bytes", "u8"), ("flow_pkts", "u4"), ("flow", "u4"), ("size", "u4"), ("stream", "u4"), ("ns", "u4"),
+                ("flags", "u4"), ("alerts", "u2"), ("stateful", "u2"), ("rss", "u2"), ("tcp_flags", "u1"), ("reserved", "u1")])
+(LOG_LAST, LOG_FLOW, LOG_BEGIN, LOG_END, LOG_EMPTY, LOG_CLOSED, LOG_OVER, LOG_TCP, LOG_QUOTED, LOG_REJECTED, LOG_TO_CLIENT, LOG_DATA,
+ LOG_INVALID, LOG_CUT, LOG_BYPASS, LOG_DROP, LOG_PASS, LOG_ENCRYPTED, LOG_DEPTH, LOG_LAST_ACK) = (1 << bit for bit in range(20))
+#: A flow that policy denies, once.
+DENIAL = np.dtype([
+    ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("key", FLOW_KEY), ("line", "u4"), ("source", "u4"), ("target", "u4"),
+    ("tunnel_id", "u4"), ("policy", "u2"), ("entry", "u2"), ("data", "u2"), ("reversed", "u1"), ("app", "u1"), ("action", "u1"),
+    ("why", "u1"), ("reserved", "u1", 6),
+])
+#: enum policy_why: a line says so, no line allows it, its application was not known in time, its data may not go there.
+DENIAL_REASONS = ("line", "default", "limit", "data")
+
 #: What DataPlane.rows() gives, by name.
-DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP}
+DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP, "denials": DENIAL,
+          "log": LOG}
 
 
 def _texts(header: str, prefix: str) -> tuple[str, ...]:
@@ -72,6 +87,10 @@ def _texts(header: str, prefix: str) -> tuple[str, ...]:
 def reasons() -> tuple[str, ...]:
     """The text of each enum reason, by its number."""
     return _texts("types.h", "REASON_")
+
+
+#: Of a verdict whose rule is a line of the policy.
+REASON_POLICY = reasons().index("policy")
 
 
 @cache

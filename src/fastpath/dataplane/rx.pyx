@@ -24,7 +24,8 @@ from fastpath.dataplane.formats.pcap cimport MAGIC_MODIFIED, MAGIC_NS, MAGIC_US,
 from fastpath.dataplane.formats.pcapng cimport BLOCK_SECTION, open_section, read_pcapng
 from fastpath.dataplane.formats.reader cimport (
     DAMAGE_BATCH, DAMAGE_BLOCK_BODY, DAMAGE_BLOCK_CUT, DAMAGE_BLOCK_LENGTH, DAMAGE_BLOCK_TRAILER, DAMAGE_BYTE_ORDER,
-    DAMAGE_CAPLEN, DAMAGE_HEADER_CUT, DAMAGE_INTERFACE, DAMAGE_INTERFACES, DAMAGE_MAGIC, DAMAGE_MEMORY, DAMAGE_NONE, DAMAGE_READ,
+    DAMAGE_CAPLEN, DAMAGE_HEADER_CUT, DAMAGE_INTERFACE, DAMAGE_INTERFACES, DAMAGE_MAGIC, DAMAGE_MEMORY, DAMAGE_MIXED, DAMAGE_NONE,
+    DAMAGE_READ,
     DAMAGE_RECORD_CUT, DAMAGE_STREAM, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_BATCH, FORMAT_PCAP, FORMAT_PCAPNG, FORMAT_UNKNOWN,
     filter_t, rx_t,
 )
@@ -69,6 +70,7 @@ DAMAGES = {
     DAMAGE_BYTE_ORDER: "a section without a byte-order magic",
     DAMAGE_INTERFACE: "a packet of an interface that is not described",
     DAMAGE_INTERFACES: "too many interfaces",
+    DAMAGE_MIXED: "an interface or section of another kind than the first, where libpcap stops",
     DAMAGE_TIME: "a time resolution out of range",
     DAMAGE_STREAM: "the stream around the capture is damaged or cut",
     DAMAGE_READ: "the file shrank or cannot be read",
@@ -370,6 +372,11 @@ cdef class Source:
             found.append((head[0], self.rx.secrets[at + 8:at + 8 + head[1]]))
             at += 8 + head[1]
         return found
+
+    def require_uniform(self):
+        """From the start on, reads a pcapng file as libpcap does, which stops at an interface whose link type or snapshot length
+        is not the first one's, and at a section in another byte order."""
+        self.rx.uniform = True
 
     def require_filter(self):
         """From the start on, takes packets only through a filter: reading stops with Status.NEED and `wants` at every link type

@@ -14,11 +14,11 @@
 # bytes, and what few sessions need, come from the pool of the bucket.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.tcp.session cimport SESSION_MIDSTREAM, SESSION_MIDSTREAM_SYNACK
 from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
     STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_CLIENT, STREAM_FED_TO_SERVER, STREAM_IN,
-    STREAM_MIDSTREAM, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN,
-    TCP_URG, URGENT_DROP,
-    URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
+    STREAM_MIDSTREAM, STREAM_NO_SEGMENT, STREAM_NO_SESSION, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN,
+    TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP, URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
 )
 from fastpath.dataplane.tcp.window cimport raw_t
 from fastpath.dataplane.types cimport burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t
@@ -75,6 +75,9 @@ cdef bint held_bytes(const stream_config_t *config, const flow_t *flow, uint32_t
 # Memory back; for the end of a flow, before release_more.
 cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil
 
+# The server was held to be the client: what belongs to one side belongs to the other.
+cdef void turn_stream(flow_t *flow) noexcept nogil
+
 # What a room or dispatch asks for.
 cdef void stop_feeding(flow_t *flow) noexcept nogil                                 # the application layer has given up
 cdef void stop_reassembly(flow_t *flow, uint32_t direction) noexcept nogil          # encrypted: neither it nor rules want more
@@ -88,6 +91,12 @@ cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil                   
 cdef inline tcp_session_t *session_of(const flow_t *flow) noexcept nogil:
     """NULL for a flow that no session was begun for."""
     return &flow.more.tcp if flow.more != NULL and flow.tcp_state != TCP_NONE else NULL
+
+
+# Was the session picked up from one of its segments, so that its client may be the server? A SYN/ACK shows who is who.
+cdef inline bint from_midstream(const flow_t *flow) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    return session != NULL and session.flags & (SESSION_MIDSTREAM | SESSION_MIDSTREAM_SYNACK) == SESSION_MIDSTREAM
 
 
 # The bytes of a direction so far, for stream_size: relative sequence number of what comes next.

@@ -16,7 +16,7 @@ from fastpath.dataplane.tcp.established cimport state_established
 from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
 from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
 from fastpath.dataplane.tcp.held cimport (
-    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, let_go, run_at, run_bytes, run_end, run_t,
+    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end, run_t,
     side_t,
 )
 from fastpath.dataplane.tcp.segment cimport before, read_segment, segment_t
@@ -49,6 +49,7 @@ cdef void stream_defaults(stream_config_t *config) noexcept nogil:
     config.urgent = config.urgent_limit = URGENT_INLINE
     config.max_syn = 10
     config.max_synack = 5
+    config.fail_session = config.fail_segment = <uint64_t>-1
 
 
 # ---- states ----
@@ -362,6 +363,28 @@ cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil:
         session.held = NULL
     session.flags &= ~<uint32_t>SESSION_CHARGED
     pool.used[ACCOUNT_STREAM] -= sizeof(tcp_session_t)
+
+
+cdef uint32_t swap_bits(uint32_t flags, uint32_t first) noexcept nogil:
+    """A bit for the client and the one above it for the server, exchanged."""
+    cdef uint32_t both = flags & (first | first << 1)
+    return flags ^ both | (both >> 1 & first) | (both << 1 & first << 1)
+
+
+cdef void turn_stream(flow_t *flow) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    cdef held_t *held
+    if session == NULL:
+        return
+    session.half[0], session.half[1] = session.half[1], session.half[0]
+    session.half_flags[0], session.half_flags[1] = session.half_flags[1], session.half_flags[0]
+    flow.tcp_flags[0], flow.tcp_flags[1] = flow.tcp_flags[1], flow.tcp_flags[0]
+    session.flags = swap_bits(swap_bits(session.flags, SESSION_PROBE), SESSION_SPOKE_TO_SERVER)
+    session.scale = <uint8_t>(session.scale >> 4 | session.scale << 4)
+    session.os = <uint8_t>(session.os >> 4 | session.os << 4)
+    held = held_of(session)
+    if held != NULL:
+        held.side[0], held.side[1] = held.side[1], held.side[0]
 
 
 # ---- what a room or dispatch asks for ----

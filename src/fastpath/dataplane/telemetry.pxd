@@ -19,13 +19,30 @@ cdef struct row_buffer_t:
     uint64_t lost               # for want of memory
 
 cdef struct rows_t:
-    row_buffer_t alerts, flows, events, apps
+    row_buffer_t alerts, flows, events, apps, denials
+    row_buffer_t log            # log_row_t (log.pxd), where one is kept
     writer_t bytes              # what the rows of apps say
 
 cdef struct packet_row_t:       # mirrored by rows.PACKET
     uint64_t ordinal, ts, flow
     uint32_t rule, caplen, wirelen
     uint8_t action, reason, ledger, alerts
+
+cdef struct policy_row_t:       # mirrored by rows.DENIAL: a flow that policy denies, once
+    uint64_t ordinal            # of the packet with which it was; 0 for a flush at the flow's end
+    uint64_t ts, flow
+    flow_key_t key
+    uint32_t line               # of the policy, NO_RULE for the default
+    uint32_t source, target     # classes of endpoints, of who sent first and of the other
+    uint32_t tunnel_id
+    uint16_t policy             # its epoch
+    uint16_t entry
+    uint16_t data               # classes of data found in it
+    uint8_t reversed            # the source is endpoint 1 of the key
+    uint8_t app                 # enum alproto
+    uint8_t action              # enum action
+    uint8_t why                 # enum policy_why
+    uint8_t reserved[6]
 
 # Packets and bytes by second of engine time, in bins of equal width: when they are used up, the width doubles. A new capture
 # may begin before the one that went before.

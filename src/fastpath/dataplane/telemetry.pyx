@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, put_raw
 from fastpath.dataplane.hash cimport flow_id_of, flow_key_of, hash_key
+from fastpath.dataplane.log cimport log_row_t
 from fastpath.dataplane.types cimport (
     FLOW_REVERSED, NET_IPV4, NET_IPV6, NET_NONE, NO_INDEX, PM_KEYED, PM_QUOTED, PM_REASSEMBLED, PM_REVERSED, PM_TO_CLIENT,
     SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t,
@@ -28,6 +29,8 @@ cdef void open_rows(rows_t *rows) noexcept nogil:
     open_buffer(&rows.flows, sizeof(flow_row_t))
     open_buffer(&rows.events, sizeof(event_row_t))
     open_buffer(&rows.apps, sizeof(app_row_t))
+    open_buffer(&rows.log, sizeof(log_row_t))
+    open_buffer(&rows.denials, sizeof(policy_row_t))
     memset(&rows.bytes, 0, sizeof(rows.bytes))
 
 
@@ -36,6 +39,8 @@ cdef void close_rows(rows_t *rows) noexcept nogil:
     close_buffer(&rows.flows)
     close_buffer(&rows.events)
     close_buffer(&rows.apps)
+    close_buffer(&rows.log)
+    close_buffer(&rows.denials)
     free(rows.bytes.data)
     memset(&rows.bytes, 0, sizeof(rows.bytes))
 

@@ -24,7 +24,7 @@ from fastpath.outputs.protocols import PROTOCOLS
 #: Event types of the application layers.
 APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
 #: Event types, by the names of `--events`.
-EVENTS = ("alert", "anomaly", "flow", "stats", *APP_EVENT_TYPES)
+EVENTS = ("alert", "anomaly", "flow", "inventory", "policy", "stats", *APP_EVENT_TYPES)
 
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
@@ -45,6 +45,10 @@ FLOW_REASONS = {"reuse": "tcp_reuse"}
 VERDICTS = ("alert", "drop", "pass")        # by enum alert_verdict
 REJECTIONS = {"TCP": "tcp-reset", "UDP": "icmp-prohib", "ICMP": "icmp-prohib", "IPv6-ICMP": "icmp-prohib"}
 REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
+
+#: Suricata's names of reasons to drop, where they are not fastpath's with underscores.
+DROP_REASONS = {"rule": "rules", "flow dropped": "flow_drop", "malformed": "decode_error",
+                "stream reassembly memcap": "stream_reassembly"}
 
 
 def check_events(names: Iterable[str]) -> frozenset[str]:
@@ -157,7 +161,7 @@ class EveWriter:
         self._shows = shows if shows is not None else Shows(verdict=mode == "ips")
         self.payload_size = self._shows.payload_size
         self.events = check_events(events)
-        self.wants = frozenset(("apps",)) if self.events - {"flow", "stats"} else frozenset()
+        self.wants = frozenset(("apps",)) if self.events - {"flow", "policy", "stats"} else frozenset()
         if "alert" in self.events and self._shows.any_bytes:
             self.wants |= {"payloads"}
         self.lines = 0
@@ -169,7 +173,7 @@ class EveWriter:
 
     def write(self, batch: Batch) -> None:
         lines: list[dict[str, Any]] = []
-        for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows)):
+        for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows), ("policy", self._denials)):
             if name in self.events:
                 lines.extend(make(batch))
         if len(batch.rows["apps"]):
@@ -180,6 +184,9 @@ class EveWriter:
             self.lines += len(lines)
 
     def close(self, stats: dict[str, Any]) -> None:
+        if "inventory" in self.events and stats["inventory"]:
+            self._out.write(self._encode([_item(item) for item in stats["inventory"]]))
+            self.lines += len(stats["inventory"])
         if "stats" in self.events:
             self._out.write(self._encode([self._stats(stats)]))
             self.lines += 1
@@ -345,6 +352,41 @@ class EveWriter:
             self._latest = max(self._latest, last)
             yield event
 
+    def _denials(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        """A flow that policy denies, once: an event of fastpath's own."""
+        taken = batch.rows["denials"]
+        if not len(taken):
+            return
+        ends = Ends(taken["key"], taken["reversed"])
+        fields = ("ordinal", "ts", "flow", "line", "source", "target", "policy", "data", "app", "action", "why")
+        for i, (ordinal, ts, flow, line, source, target, epoch, data, app, action, why) in \
+                enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+            judge = batch.judges[epoch]
+            number = batch.captures.of(ordinal)
+            event: dict[str, Any] = {"timestamp": timestamp(ts), "flow_id": flow}
+            if number is not None:
+                event["pcap_cnt"] = number[1]
+            event["event_type"] = "policy"
+            vlans = ends.vlans(i)
+            if vlans:
+                event["vlan"] = vlans
+            ends.put(i, event, ends.proto[i] in WITH_L4_PORTS)
+            event["pkt_src"] = PACKET_SOURCES[rows.TUNNELS[int(taken["key"]["tunnel"][i]) >> 4]]
+            event["community_id"] = _community_id(ends.keys[i], self._seed)
+            if app:
+                event["app_proto"] = app_proto((app, 0, 0, 0))["app_proto"]
+            told: dict[str, Any] = {"action": "blocked" if action else "allowed", "why": rows.DENIAL_REASONS[why]}
+            if line != rows.NO_RULE:
+                said = judge.policy.describe_line(line)
+                told |= {"line": line, "name": said["name"], "place": said["place"]}
+            told["from"], told["to"] = judge.policy.names_of(source), judge.policy.names_of(target)
+            if data:
+                told["data"] = [name for bit, name in enumerate(judge.classes) if data >> bit & 1]
+            event["policy"] = told
+            if number is not None:
+                event["pcap_filename"] = number[0].name
+            yield event
+
     def _stats(self, stats: dict[str, Any]) -> dict[str, Any]:
         """Suricata's counters, as far as fastpath has them."""
         events: dict[str, Any] = {}
@@ -359,6 +401,12 @@ class EveWriter:
         by_device = bool(device.get("capacity"))
         bypassed = {"local_pkts": 0 if by_device else offloaded["packets"], "local_bytes": 0 if by_device else offloaded["bytes"],
                     "closed": sum(device.get("ended", {}).values()), "pkts": device.get("packets", 0), "bytes": device.get("bytes", 0)}
+        policies: dict[str, Any] = {}
+        for name, count in stats["exceptions"].items():
+            if name.count(".") == 2:
+                layer, what, policy = name.split(".")
+                policies.setdefault(layer, {}).setdefault(what, {})[policy.replace("-", "_")] = count
+        verdicts = stats["verdicts"]
         return {"timestamp": timestamp(self._latest), "event_type": "stats", "stats": {
             "uptime": int(stats["seconds"]),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
@@ -367,7 +415,21 @@ class EveWriter:
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
             "flow_bypassed": bypassed,
             "detect": {"alert": stats["alerts"]},
+            "exception_policy": policies,
+            "ips": {"accepted": verdicts.get("pass", 0), "blocked": sum(stats["drops"].values()),
+                    "rejected": sum(verdicts.get(action, 0) for action in rows.ACTIONS[2:]),
+                    "drop_reason": {DROP_REASONS.get(reason, reason.replace(" ", "_")): count
+                                    for reason, count in stats["drops"].items()}},
         }}
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    """A service of the inventory, as one workload uses it."""
+    return {"timestamp": timestamp(item["last"]), "event_type": "inventory", "src_ip": item["workload"], "dest_ip": item["peer"],
+            "dest_port": item["port"], "inventory": {
+                "service": item["service"], "kind": item["kind"], "by": item["by"], "flows": item["flows"],
+                "bytes_toserver": item["bytes_out"], "bytes_toclient": item["bytes_in"],
+                "first_seen": timestamp(item["first"]), "last_seen": timestamp(item["last"])}}
 
 
 def _alert(signature: Any, action: int, event: dict[str, Any], ports: bool) -> dict[str, Any]:

@@ -28,11 +28,11 @@ _decode = msgspec.msgpack.Decoder().decode
 
 
 def text_of(raw: bytes) -> str:
-    """Bytes off the wire as EVE writes them: UTF-8 where they are, else every byte that is not printable ASCII escaped."""
+    """Bytes off the wire as EVE writes them: UTF-8 where they are, else every byte that is not ASCII escaped."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        return "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in raw)
+        return raw.decode("ascii", "backslashreplace")
 
 
 def readable(value: Any) -> Any:

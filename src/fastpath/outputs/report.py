@@ -25,6 +25,7 @@ COLUMNS = 170                               # of the chart at most
 #: What each stage of the way does, in the order of the way.
 STAGES = (("rx", "takes packets from the capture"), ("decode", "reads headers, makes flow keys"), ("defrag", "makes fragments whole"), ("decap", "opens tunnels"),
           ("steer", "hashes keys to buckets"), ("flow", "looks up flows, keeps their state"),
+          ("stream", "puts TCP bytes in order"), ("applayer", "protocols, transactions, files"),
           ("match", "Hyperscan, then the rules' programs"), ("telemetry", "verdicts, rows, the ledger"))
 LEDGER = ("inspected", "offloaded", "dropped", "errored")
 
@@ -75,6 +76,7 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
         device=device(stats["device"]),
+        policy=policy_section(stats.get("policy")),
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
@@ -92,6 +94,20 @@ def device(table: dict[str, Any]) -> list[tuple[str, str]] | None:
         said += [("of all packets", f"{table['share']['packets']:.1%}"), ("of all bytes", f"{table['share']['bytes']:.1%}"),
                  ("s until in force, on average", f"{table['lag']['mean']:.3f}")]
     return said
+
+
+def policy_section(policy: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The lines that counted most, and the pairs of segments that were denied most."""
+    if policy is None:
+        return None
+    most = sorted((line for line in policy["lines"] if line["packets"]), key=lambda line: (-line["denied"], -line["packets"]))
+    return {
+        "name": visible(policy["name"]), "denied_packets": policy["denied_packets"], "flows": sum(policy["denied_flows"].values()),
+        "lines": [{"name": visible(line["name"] or line["place"], 200), "source": visible(", ".join(line.get("from", ["any"]))),
+                   "target": visible(", ".join(line.get("to", ["any"]))), "flows": line["flows"], "packets": line["packets"],
+                   "denied": line["denied"]} for line in most[:RULES]],
+        "pairs": [{"source": visible(pair["from"]), "target": visible(pair["to"]), "flows": pair["flows"]} for pair in policy["pairs"][:5]],
+    }
 
 
 def tiles(result: Result) -> list[tuple[str, str, str]]:

@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fastpath.control.inventory import Item
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
 
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
+SERVICES = 40       # of the inventory
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -52,6 +54,29 @@ def print_alerts(out: Console, result: Result) -> None:
         out.print(f"[dim]and {len(rules) - ALERTS:,} rules more[/]")
 
 
+def print_inventory(out: Console, items: list[Item]) -> None:
+    """What rules with `inventory` have found: a line for each service, its workloads and peers counted."""
+    if not items:
+        return
+    by_service: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        by_service.setdefault((item.kind, item.service), []).append(item)
+    table = Table(title=f"inventory: {len(by_service):,} services", title_justify="left", title_style="bold", box=None, header_style="dim",
+                  pad_edge=False)
+    for name, justify in (("service", "left"), ("kind", "left"), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
+                          ("flows", "right"), ("bytes out", "right"), ("bytes in", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for (kind, service), found in list(by_service.items())[:SERVICES]:
+        workloads = list(dict.fromkeys(item.workload for item in found))
+        table.add_row(plain(service), plain(kind), plain(", ".join(sorted({item.by for item in found}))),
+                      plain(workloads[0]) + (f" and {len(workloads) - 1:,} more" if len(workloads) > 1 else ""),
+                      f"{len({(item.peer, item.port) for item in found}):,}", f"{sum(item.flows for item in found):,}",
+                      f"{sum(item.bytes_out for item in found):,}", f"{sum(item.bytes_in for item in found):,}")
+    out.print(table)
+    if len(by_service) > SERVICES:
+        out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
+
+
 def print_summary(out: Console, result: Result) -> None:
     """The ledger, what was odd, the rates, and the digest as the last line."""
     stats = result.stats
@@ -67,6 +92,8 @@ def print_summary(out: Console, result: Result) -> None:
         f"{ledger[name]['bytes']:,}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
     if stats["device"].get("asked") and any(stats["device"]["asked"].values()):
         out.print("[bold]device[/]  " + "; ".join(device_lines(stats["device"])), soft_wrap=True)
+    if "policy" in stats:
+        print_denials(out, stats["policy"])
     if stats["events"]:
         most = sorted(stats["events"].items(), key=lambda item: (-item[1], item[0]))
         shown = ", ".join(f"{count:,} {plain(name)}" for name, count in most[:5])
@@ -89,6 +116,41 @@ def device_lines(device: dict[str, Any]) -> list[str]:
     if device["full"]:
         said.append(f"{device['full']:,} refused, the table was full")
     return said
+
+
+def print_denials(out: Console, policy: dict[str, Any]) -> None:
+    """What policy denied: by line, and between which segments."""
+    flows = sum(policy["denied_flows"].values())
+    by_line = sorted((line for line in policy["lines"] if line["denied"]), key=lambda line: -line["denied"])
+    out.print(f"[bold]policy[/]  {policy['denied_packets']:,} packets of {flows:,} flows denied"
+              + (": " + ", ".join(f"{line['denied']:,} by {plain(line_name(line))}" for line in by_line[:5]) if by_line else "")
+              + (f", and {len(by_line) - 5} lines more" if len(by_line) > 5 else ""), soft_wrap=True)
+    if policy["pairs"]:
+        out.print("        " + ", ".join(f"{plain(pair['from'], 40)} → {plain(pair['to'], 40)} {pair['flows']:,}"
+                                         for pair in policy["pairs"][:5]), soft_wrap=True)
+
+
+def line_name(line: dict[str, Any]) -> str:
+    """A line of a policy in a few words: its name, or where it stands."""
+    return line["name"] or line["place"]
+
+
+def print_policy(out: Console, policy: dict[str, Any]) -> None:
+    """`policy check`: lines in their order, and what the whole comes to. policy: Policy.describe()."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("line", "", "from", "to", "what", "until", "place"):
+        table.add_column(name, overflow="fold", style="dim" if name == "place" else "")
+    for line in policy["lines"]:
+        what = [*line.get("services", ()), *line.get("application", ()), *line.get("server_name", ())]
+        if line["kind"] == "residency":
+            what = [f"data {line['data']}"]
+        style = "red" if line["action"] == "deny" else "green"
+        table.add_row(plain(line["name"]) or f"{line['line'] + 1}", f"[{style}]{line['action']}[/]", plain(", ".join(line["from"])),
+                      plain(", ".join(line["to"])), plain(", ".join(what), 400), line.get("until", ""), plain(line["place"], 400))
+    table.add_row("default", "[red]deny[/]", "any", "any", "any", "", "")
+    out.print(table)
+    out.print(f"[bold]{len(policy['segments']):,} segments[/], {len(policy['lines']):,} lines; {policy['classes']:,} classes of "
+              f"endpoints, {scaled(policy['memory'], 'B')}; {len(policy['warnings']):,} warnings", soft_wrap=True)
 
 
 def print_refusals(out: Console, rules: Any, everything: bool) -> None:

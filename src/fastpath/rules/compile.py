@@ -432,6 +432,7 @@ def rule_flags(plan: RulePlan) -> int:
     flags |= p.RULE_EVENT if any(isinstance(c, HasEvent) for c in plan.conditions) else 0
     flags |= p.RULE_NOALERT if plan.noalert else 0
     flags |= p.RULE_BYPASS if plan.bypass else 0
+    flags |= p.RULE_NOTE if plan.note else 0
     return flags
 
 

@@ -97,6 +97,7 @@ class Draft:
     after: list[After] = field(default_factory=list)
     rooms: list[Room] = field(default_factory=list)
     room: Room | None = None                            # the sticky buffer in force; None: payload
+    latest: Room | None = None                          # where the step before stands
     pattern: Pattern | None = None                      # the latest content, wherever it is
     names: dict[str, Room] = field(default_factory=dict)    # set by byte_extract and byte_math, and where
     longest: int | None = None                          # dsize: the payload that the contents must fit into
@@ -108,6 +109,7 @@ class Draft:
     detection_filter: Threshold | None = None
     tag: Tag | None = None
     noalert: bool | None = None
+    note: bool = False
     bypass: bool = False
     needs_packet: str = ""                              # the keyword that can only be answered packet by packet
     needs_stream: str = ""                              # the one that asks for stream data alone
@@ -126,9 +128,11 @@ class Draft:
             raise RuleError(at, f"belongs to {name}, and the rule asks for {self.app_proto}")
         self.app_proto = both
 
-    def steps(self) -> list[DraftStep]:
-        """The steps of the buffer in force."""
-        return (self.room or self.payload()).steps
+    def steps(self, relative: bool = False) -> list[DraftStep]:
+        """The steps of the buffer in force. Without a sticky buffer what is relative belongs to the step before it, and so to the
+        buffer that a modifier has moved that one to."""
+        self.latest = self.room or (self.latest if relative else None) or self.payload()
+        return self.latest.steps
 
     def payload(self) -> Room:
         """The one room of the payload."""
@@ -203,7 +207,8 @@ class Draft:
         """A content modifier that names a buffer: the content, which was of the payload, belongs there."""
         steps = self.payload().steps
         steps[:] = [step for step in steps if step is not pattern]
-        self.named(buffer).steps.append(pattern)
+        self.latest = self.named(buffer)
+        self.latest.steps.append(pattern)
 
     def last(self, at: int) -> Pattern:
         """The content that a modifier is about."""
@@ -268,7 +273,7 @@ class Draft:
         plan.blocks, plan.after = self.blocks(), self.after
         plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter, self.tag
         plan.noalert = plan.action == "pass" if self.noalert is None else self.noalert     # who passes says so only when asked
-        plan.bypass, plan.app_proto = self.bypass, self.app_proto
+        plan.note, plan.bypass, plan.app_proto = self.note, self.bypass, self.app_proto
 
 
 def number(text: str, at: int, low: int, high: int, base: int = 10) -> int:

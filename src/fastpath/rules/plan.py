@@ -333,6 +333,14 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class Validate:
+    """Over what the content or expression before it took: whether it is a number of that kind, as its checksum or the rules of
+    numbering say. kind: of program.VALIDATORS."""
+    kind: str
+    relative: bool = True       # what it follows is tried further on where this fails
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """dcerpc.iface, over its record: the 16 bytes of the uuid, versions as inclusive ranges, and whether a fragment that is not
     the first counts (any_frag)."""
@@ -353,7 +361,7 @@ class FileIs:
 
 
 Step = (Content | Pcre | ByteTest | ByteJump | ByteExtract | ByteMath | IsDataAt | Base64Decode | Size | NumberIs | Interface
-        | FileIs | Clock | InDataset | HasRank)
+        | FileIs | Clock | InDataset | HasRank | Validate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,6 +437,7 @@ class RulePlan:
     suppressions: list[Suppression] = field(default_factory=list)
     tag: Tag | None = None
     noalert: bool = False
+    note: bool = False
     bypass: bool = False
     app_proto: str = ""         # what the flow must be recognised as (buffers.h): of the header or of a keyword
     order: int = 0              # of loading, from 0

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 
 MAGIC = b"fprules\n"
-VERSION = 2
+VERSION = 3
 NOTHING = 0xFFFFFFFF
 VALUES_MAX = 32
 PORTS = 65536
@@ -17,7 +17,7 @@ SECTIONS = ("RULES", "OPS", "BYTES", "SETS", "V4", "V6", "PORT_SETS", "PORT_RANG
 
 RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM = 1, 2, 4, 8, 16, 32
 RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_EVENT, RULE_FLOW_ACTION = 64, 128, 256, 512, 1024
-RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL = 2048, 4096, 8192, 16384
+RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_NOTE = 2048, 4096, 8192, 16384, 32768
 
 KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3}
 ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}
@@ -26,12 +26,14 @@ EXPRESSION_OPTIONS = {"i": 1, "m": 2, "s": 4, "x": 8, "A": 16, "E": 32, "G": 64,
 
 THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3}
 SUPPRESSIONS = {"by_src": 0, "by_dst": 1, "by_either": 2}
+#: By the numbers of enum validator.
+VALIDATORS = {name: i for i, name in enumerate(("card", "iban", "us_ssn", "uk_nino", "de_tax", "fr_nir", "es_dni", "it_fiscal"))}
 TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4}
 
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
  OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_APP_PROTO, OP_APP_EVENT,
  OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,
- OP_CLOCK, OP_DATASET) = range(32)
+ OP_CLOCK, OP_DATASET, OP_VALIDATE) = range(33)
 
 ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT = range(3)
 ENGINE_FAST, ENGINE_FILE = 1, 2
@@ -110,7 +112,7 @@ NUMBER_OP = struct.Struct("=HHIII16x")
 BITS_OP = struct.Struct("=HHIIII12x")
 FLOWBITS_OP = NUMBER_OP
 BLOCK_OP = struct.Struct("=HHIII16x")
-CONTENT_OP = struct.Struct("=HHIIiiii4x")
+CONTENT_OP = struct.Struct("=HHIIiiiiHH")
 PCRE_OP = PLAIN_OP
 BYTE_OP = struct.Struct("=HHBBBBiIiIQ")
 ISDATAAT_OP = PLAIN_OP

@@ -65,20 +65,22 @@ class RuleSet:
         int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
              reputations: Reputations | None = None, include_disabled: bool = False,
-             cache: bool | str | Path = False) -> Self:
+             cache: bool | str | Path = False, packs: Iterable[str] = ()) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
 
         variables: address and port groups by name, over Suricata's stock ones. classifications: name -> (description,
         priority); references: system -> prefix; both stock if not given. event_names: full names of the events that
         decode-event may name. reputations: what iprep asks. include_disabled: rules behind a # are loaded too. cache: where
         what was read and compiled is kept for the next time: True for $FASTPATH_CACHE or the user's cache folder, a folder, or
-        False; a folder that others may enter is not used, and a CacheWarning says so. Raises FileNotFoundError for a path that
+        False; a folder that others may enter is not used, and a CacheWarning says so. packs: names of packs (fastpath.packs) whose rules
+        come before those of the files. Raises FileNotFoundError for a path that
         names nothing. What is wrong with a rule never raises: it is a refusal.
         """
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
                     reputations=reputations)
         rules._include_disabled = include_disabled
-        texts = [(path.read_bytes(), str(path)) for path in _files(paths)]
+        from fastpath.packs import texts as texts_of
+        texts = [text for name in packs for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
         if cache is not False:
             rules._cache = open_cache(cache)
         if rules._cache is not None:
@@ -94,6 +96,11 @@ class RuleSet:
             rules._cache.put("rules", key_of(rules._facts), Texts.parts(rules._plans, rules.refusals, rules.disabled, lists))
             rules._facts.append(sorted(lists.items()))
         return rules
+
+    @classmethod
+    def pack(cls, name: str, **options: Any) -> Self:
+        """The rules of a pack, "ai_factory" for one; options as in load(). LookupError for a pack that is not there."""
+        return cls.load((), packs=(name,), **options)
 
     @classmethod
     def parse(cls, text: str | bytes, *, file: str = "<rules>", variables: Mapping[str, str] | None = None,

@@ -30,6 +30,7 @@ from .plan import (
     Size,
     StreamSize,
     Threshold,
+    Validate,
     Xbits,
 )
 
@@ -78,6 +79,8 @@ def spelled(part: object) -> str:
         return f"dataset:{'isnotset' if part.negated else 'isset'},{part.dataset.name}"
     if isinstance(part, HasRank):
         return f"datarep:{part.dataset.name},{part.op},{part.rank}"
+    if isinstance(part, Validate):
+        return f"validate:{part.kind}"
     if isinstance(part, Clock):
         return "in the past" if part.passed else "in the future"
     if isinstance(part, FlowState):

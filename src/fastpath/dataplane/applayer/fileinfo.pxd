@@ -30,9 +30,9 @@ cdef inline void say_files(writer_t *writer, const file_t *file, uint64_t tx) no
 
 
 cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
-    """Digests are those of what has no gap; of a file that was cut there is SHA-256 alone, as Suricata has it."""
-    cdef bint over = file.state != FILE_OPEN and not file.flags & FILE_HAS_GAPS
-    cdef bint whole = over and file.state == FILE_CLOSED
+    """Of a file that was cut or has gaps there is SHA-256 alone, of the bytes that were seen, as Suricata has it."""
+    cdef bint over = file.state != FILE_OPEN
+    cdef bint whole = file.state == FILE_CLOSED
     say_bytes(writer, b"filename", file.name.data, file.name.length)
     say_bool(writer, b"gaps", file.flags & FILE_HAS_GAPS)
     say_text(writer, b"state", b"CLOSED" if file.state == FILE_CLOSED else b"ERROR" if file.state == FILE_ERROR

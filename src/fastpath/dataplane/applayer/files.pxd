@@ -144,7 +144,6 @@ cdef inline void file_gap(app_context_t *context, file_t *file, uint64_t length)
     file.size += length
     bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
     file.base = file.inspected = file.size
-    hashes_end(context, file, 0)
 
 
 cdef inline void file_close(app_context_t *context, tx_t *tx, file_t *file, uint32_t state) noexcept nogil:
@@ -152,7 +151,7 @@ cdef inline void file_close(app_context_t *context, tx_t *tx, file_t *file, uint
     if file.state == FILE_OPEN:
         if state == FILE_CLOSED and file.flags & FILE_HAS_GAPS:
             state = FILE_TRUNCATED
-        # of a part, SHA-256 alone is told
+        # of a part, SHA-256 alone is told: that of what was seen
         hashes_end(context, file, FILE_HASHES if state == FILE_CLOSED else FILE_SHA256)
         file.state = <uint8_t> state
         file.closed_ordinal = context.ordinal

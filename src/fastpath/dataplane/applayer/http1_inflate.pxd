@@ -151,7 +151,8 @@ cdef inline bint inflate_bytes(app_context_t *context, http1_tx_t *tx, uint32_t 
         if not inflater.working:
             return False
         said = inflate(stream, Z_NO_FLUSH)
-        if said == Z_DATA_ERROR and stream.avail_out < INFLATE_OUT:
+        if said == Z_DATA_ERROR and stream.avail_out < INFLATE_OUT and inflater.tries == 0:
+            # what came out is right as far as it goes; of a second try it would be chance
             tx_event(&tx.head, HTTP1_GZIP_DECOMPRESSION_FAILED)
             said = Z_STREAM_END
         if said == Z_STREAM_END:

@@ -19,6 +19,10 @@ from fastpath.dataplane.pool cimport bytes_append
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
 
 
+cdef enum:
+    JUNK_MAX = 16               # white space that may follow a request of HTTP/0.9
+
+
 cdef inline http1_tx_t *begin_tx(app_context_t *context) noexcept nogil:
     """NULL where there are too many alive, or memory is refused."""
     cdef http1_tx_t *tx
@@ -69,18 +73,14 @@ cdef inline uint32_t request_line_done(app_context_t *context, http1_t *http) no
 
 
 cdef inline uint32_t request_protocol(app_context_t *context, side_t *side) noexcept nogil:
-    """Without a protocol it is HTTP/0.9, unless what follows looks like a header."""
+    """Without a protocol it is HTTP/0.9, unless more follows than a little white space."""
     cdef http1_tx_t *tx = side.tx
-    cdef uint32_t at = side.at
-    cdef bint blank = False
-    while tx.is_0_9 and at < side.length:
-        if side.data[at] == 58:
+    cdef uint32_t at
+    if side.length - side.at > JUNK_MAX:
+        tx.is_0_9 = False
+    for at in range(side.at, side.length):
+        if not is_space(side.data[at]):
             tx.is_0_9 = False
-        elif is_blank(side.data[at]):
-            blank = True
-        elif blank or is_space(side.data[at]):
-            break
-        at += 1
     if tx.is_0_9:
         side.state = REQUEST_FINALIZE
     else:
@@ -212,6 +212,8 @@ cdef inline uint32_t request_chunk_length(app_context_t *context, side_t *side) 
 cdef inline uint32_t complete_request(app_context_t *context, side_t *side) noexcept nogil:
     cdef http1_tx_t *tx = side.tx
     if tx.head.progress[TO_SERVER] != HTTP1_COMPLETE:
+        if side.undecodable:
+            return STEP_ERROR
         end_message(context, side, TO_SERVER)
     side.state = REQUEST_IGNORE if tx.is_0_9 else REQUEST_IDLE
     side.tx = NULL
@@ -249,7 +251,8 @@ cdef inline uint32_t request_finalize(app_context_t *context, side_t *side) noex
         if without_end(data, length):
             tx_event(&tx.head, HTTP1_REQUEST_BODY_UNEXPECTED)
         tx_progress(context, &tx.head, TO_SERVER, HTTP1_BODY)
-        body_bytes(context, side, TO_SERVER, data, length)
+        if not body_bytes(context, side, TO_SERVER, data, length):
+            return STEP_ERROR
         line_done(side)
         return STEP_ON
     unread(side, length)

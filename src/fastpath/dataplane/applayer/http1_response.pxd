@@ -111,6 +111,35 @@ cdef inline bint read_line_end(side_t *side, bint *waits) noexcept nogil:
     return False
 
 
+cdef inline bint ends_with_crlf(const side_t *side) noexcept nogil:
+    """Of a line that ends with LF."""
+    if side.at > side.start + 1:
+        return side.data[side.at - 2] == 13
+    return side.held.length and side.held.data[side.held.length - 1] == 13
+
+
+cdef inline bint read_header_end(side_t *side, bint *waits, bint *odd) noexcept nogil:
+    """The same among headers, where LF CR ends a line too (`odd`: one did just before), and a lone CR none that has nothing else."""
+    cdef bint after_odd = odd[0]
+    while True:
+        odd[0] = False
+        if not read_line_end(side, waits):
+            return False
+        if side.data[side.at - 1] == 10:
+            if ends_with_crlf(side):
+                if (after_odd and side.at == side.start + 2 and side.at + 1 < side.length and side.data[side.at] == 13
+                        and side.data[side.at + 1] == 10):
+                    side.at += 2        # LF CR, CR LF, CR LF are two ends, not three
+                    side.start += 2
+            elif side.at < side.length and side.data[side.at] == 13:
+                side.at += 1
+                odd[0] = True
+            return True
+        after_odd = False
+        if side.at > side.start + 1 or side.held.length:
+            return True
+
+
 cdef inline uint32_t response_line(app_context_t *context, side_t *side) noexcept nogil:
     cdef http1_tx_t *tx = side.tx
     cdef message_t *response = &tx.side[TO_CLIENT]
@@ -161,12 +190,14 @@ cdef inline uint32_t response_headers(app_context_t *context, side_t *side) noex
     cdef bint trailer = tx.head.progress[TO_CLIENT] > HTTP1_HEADERS
     cdef const uint8_t *data
     cdef uint32_t length
-    cdef bint waits
+    cdef bint waits, odd = False
     while True:
         if side.status == SIDE_CLOSED and side.at == side.length:
+            if not flush_header(context, side, TO_CLIENT):
+                return STEP_ERROR
             side.state = RESPONSE_FINALIZE
             return STEP_ON
-        if not read_line_end(side, &waits):
+        if not read_header_end(side, &waits, &odd):
             if waits:
                 # the CR is read again with what follows it
                 side.at -= 1
@@ -350,7 +381,8 @@ cdef inline uint32_t response_chunk_length(app_context_t *context, side_t *side)
 
 cdef inline uint32_t response_body_to_end(app_context_t *context, side_t *side) noexcept nogil:
     if side.at < side.length:
-        body_bytes(context, side, TO_CLIENT, shown(side), side.length - side.at)
+        if not body_bytes(context, side, TO_CLIENT, shown(side), side.length - side.at):
+            return STEP_ERROR
         side.at = side.length
         line_done(side)
     if side.status == SIDE_CLOSED:
@@ -396,7 +428,8 @@ cdef inline uint32_t response_finalize(app_context_t *context, http1_t *http) no
     if length == 0:
         return complete_response(context, http)
     if not looks_like_response(data, length):
-        body_bytes(context, side, TO_CLIENT, data, length)
+        if not body_bytes(context, side, TO_CLIENT, data, length):
+            return STEP_ERROR
         line_done(side)
         return STEP_ON
     unread(side, length)

@@ -129,12 +129,18 @@ cdef inline bint header_line(app_context_t *context, side_t *side, uint32_t dire
 
 cdef inline bint body_bytes(app_context_t *context, side_t *side, uint32_t direction, const uint8_t *data,
                             uint32_t length) noexcept nogil:
-    """Bytes of a body as they came. NULL: so many are missing."""
+    """Bytes of a body as they came. NULL: so many are missing. What is decoded ends there, as if that was all of it; False where
+    more comes then."""
     cdef http1_tx_t *tx = side.tx
     cdef message_t *message = &tx.side[direction]
     message.length += length
-    if data == NULL:
+    if side.undecodable:
+        return False
+    if data == NULL and side.inflater != NULL:
         finish_inflaters(context, tx, direction, &side.inflater)
+        side.undecodable = True
+        return True
+    if data == NULL:
         message.entity += length
         if tx.flags & file_flag(direction):
             file_gap(context, last_file(&tx.head, direction), length)
@@ -164,7 +170,8 @@ cdef inline uint32_t body_step(app_context_t *context, side_t *side, uint32_t di
     cdef uint32_t length = <uint32_t> min(<int64_t> (side.length - side.at), side.left)
     if length == 0:
         return STEP_MORE
-    body_bytes(context, side, direction, shown(side), length)
+    if not body_bytes(context, side, direction, shown(side), length):
+        return STEP_ERROR
     side.at += length
     side.left -= length
     line_done(side)
@@ -212,6 +219,7 @@ cdef inline void end_message(app_context_t *context, side_t *side, uint32_t dire
     cdef http1_tx_t *tx = side.tx
     if tx.side[direction].coding != CODING_NONE:
         finish_inflaters(context, tx, direction, &side.inflater)
+    side.undecodable = False
     tx_progress(context, &tx.head, direction, HTTP1_COMPLETE)
     end_body_file(context, tx, direction, FILE_CLOSED)
     context.app.flags |= APP_RAW_TO_SERVER << direction

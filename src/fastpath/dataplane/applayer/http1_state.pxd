@@ -129,6 +129,7 @@ cdef struct side_t:
     http1_tx_t *tx
     uint64_t next_tx            # of the response side: the id of the transaction that the next response answers
     inflater_t *inflater
+    bint undecodable            # bytes that were to be decoded are missing: nothing of this body can follow
 
 cdef struct http1_t:
     side_t side[2]

@@ -5,11 +5,11 @@ from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.bpf cimport bpf_run
 from fastpath.dataplane.formats.record cimport (
-    SECOND, choose_filter, fail, fetch_ahead, fill, load16, load32, load64, plain_linktype, rarely, uint128_t,
+    SECOND, caplen_max, choose_filter, fail, fetch_ahead, fill, load16, load32, load64, plain_linktype, rarely, uint128_t,
 )
 from fastpath.dataplane.formats.reader cimport (
     DAMAGE_BLOCK_BODY, DAMAGE_BLOCK_LENGTH, DAMAGE_BLOCK_TRAILER, DAMAGE_BYTE_ORDER, DAMAGE_INTERFACE, DAMAGE_INTERFACES,
-    DAMAGE_MEMORY, DAMAGE_NONE, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_PCAPNG, UNIT_BINARY, UNIT_OVER, UNIT_TIMES, interface_t,
+    DAMAGE_MEMORY, DAMAGE_MIXED, DAMAGE_NONE, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_PCAPNG, UNIT_BINARY, UNIT_OVER, UNIT_TIMES, interface_t,
     rx_t,
 )
 from fastpath.dataplane.types cimport burst_t
@@ -97,6 +97,20 @@ cdef inline uint8_t describe(interface_t *interface, const uint8_t *at, uint32_t
     return DAMAGE_NONE
 
 
+cdef inline uint32_t snaplen_read(const interface_t *interface) noexcept nogil:
+    """As libpcap reads it: none, or more than the link type's longest packet, is that maximum."""
+    cdef uint32_t most = caplen_max(interface.linktype)
+    return most if interface.snaplen == 0 or interface.snaplen > most else interface.snaplen
+
+
+cdef inline bint like_first(rx_t *rx, const interface_t *interface) noexcept nogil:
+    if rx.described:
+        return interface.linktype == rx.interface.linktype and snaplen_read(interface) == snaplen_read(&rx.interface)
+    rx.interface = interface[0]
+    rx.described = True
+    return True
+
+
 cdef inline bint add_interface(rx_t *rx, const uint8_t *at, uint32_t length, bint swapped) noexcept nogil:
     """False where reading must stop: damage, or a filter program is wanted first."""
     cdef interface_t interface
@@ -105,6 +119,8 @@ cdef inline bint add_interface(rx_t *rx, const uint8_t *at, uint32_t length, bin
     cdef uint8_t damage = describe(&interface, at, length, swapped)
     if damage == DAMAGE_NONE and rx.interfaces_used == INTERFACES_MAX:
         damage = DAMAGE_INTERFACES
+    if damage == DAMAGE_NONE and rx.uniform and not like_first(rx, &interface):
+        damage = DAMAGE_MIXED
     if damage != DAMAGE_NONE:
         fail(rx, at, damage)
         return False
@@ -171,6 +187,8 @@ cdef inline void open_section(rx_t *rx) noexcept nogil:
         fail(rx, at, DAMAGE_BLOCK_TRAILER)
     elif load16(at + 12, swapped) != 1 or (load16(at + 14, swapped) != 0 and load16(at + 14, swapped) != 2):
         fail(rx, at, DAMAGE_VERSION)
+    elif rx.uniform and rx.format == FORMAT_PCAPNG and swapped != rx.swapped:
+        fail(rx, at, DAMAGE_MIXED)
     else:
         rx.swapped = swapped
         rx.interfaces_used = 0

@@ -23,6 +23,7 @@ cdef enum rx_damage:      # each with its text in DAMAGES of rx.pyx
     DAMAGE_BYTE_ORDER
     DAMAGE_INTERFACE
     DAMAGE_INTERFACES
+    DAMAGE_MIXED
     DAMAGE_TIME
     DAMAGE_STREAM
     DAMAGE_READ
@@ -66,9 +67,11 @@ ctypedef struct rx_t:
     uint8_t broken              # enum rx_damage: the bytes end here because of damage around the capture
     bint swapped                # the section's byte order is not this machine's
     bint last                   # no chunk follows
+    bint uniform                # as libpcap: every interface and section is like the first
+    bint described              # an interface was: `interface` is the first
     bint filtering              # no packet of a link type without a program is taken
     int wants                   # link type that needs a program, -1 for none
-    # classic pcap: one interface
+    # classic pcap: one interface; pcapng: the first
     uint32_t record_header      # 16, or 24 in the modified form
     uint32_t caplen_at, wirelen_at      # offsets in the record header
     bint lengths_unsure         # version 2.3: the two lengths may stand either way round

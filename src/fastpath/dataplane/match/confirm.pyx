@@ -43,7 +43,12 @@ cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32
     length[0] = 8
     if buffer == BUFFER_UDP_HDR:
         return transport(meta, UDP, 8)
-    return transport(meta, ICMP if buffer == BUFFER_ICMPV4_HDR else ICMPV6, 8)
+    if buffer == BUFFER_ICMPV6_HDR:
+        return transport(meta, ICMPV6, 8)
+    if transport(meta, ICMP, 8) == NULL:
+        return NULL
+    length[0] = meta.payload - meta.l4      # with the stamps, or routers, that belong to it
+    return bytes_at(meta, meta.l4, length[0])
 
 
 cdef bint windows_hold(const ruleset_t *rules, match_scratch_t *scratch, uint32_t block) noexcept nogil:
@@ -151,6 +156,8 @@ cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t 
         flags |= MATCH_FILE
     if not rule.flags & RULE_NOALERT:
         flags |= MATCH_ALERT
+    if rule.flags & RULE_NOTE:
+        flags |= MATCH_NOTE
     match.rule = rule.plan
     match.compiled = compiled
     match.kind = rule.kind

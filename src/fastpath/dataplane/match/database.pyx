@@ -410,6 +410,7 @@ cdef class Database:
         if op.code == OP_CONTENT:
             text.first, text.count = content.at, content.length
             return (content.length > 0 and within(text, self.count(SECTION_BYTES))
+                    and content.probe[0] < content.length and content.probe[1] < content.length
                     and (not op.flags & OFFSET_VAR or <uint32_t> content.offset < VALUES_MAX)
                     and (not op.flags & DEPTH_VAR or <uint32_t> content.depth < VALUES_MAX)
                     and (not op.flags & DISTANCE_VAR or <uint32_t> content.distance < VALUES_MAX)
@@ -422,6 +423,8 @@ cdef class Database:
             return True
         if op.code == OP_CLOCK:
             return True
+        if op.code == OP_VALIDATE:
+            return (<const plain_op_t *> op).value < VALIDATORS
         if op.code == OP_DATASET:
             return self.dataset_is_sound(<const dataset_op_t *> op)
         if op.code == OP_SIZE or op.code == OP_VALUE:

@@ -15,7 +15,7 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 2,
+    PROGRAM_VERSION = 3,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -105,6 +105,7 @@ enum rule_flag {
     RULE_PROTO_ONLY = 1 << 12,  /* app-layer-protocol and nothing that needs more: once, when the protocol is found */
     RULE_FILE = 1 << 13,        /* looks at files: a new one is a new chance */
     RULE_REAL = 1 << 14,        /* is about packets as they came, not about what is flushed at the end of a flow */
+    RULE_NOTE = 1 << 15,        /* what it finds is for the inventory: a row, but no alert */
 };
 
 enum rule_kind { KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT };  /* in the order of inspection */
@@ -243,7 +244,7 @@ enum op_code {
     OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE,    /* conditions */
     OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE,                   /* steps */
     OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, and what is asked last */
-    OP_CLOCK, OP_DATASET,                           /* steps */
+    OP_CLOCK, OP_DATASET, OP_VALIDATE,              /* steps */
     OP_CODES,
 };
 
@@ -276,6 +277,11 @@ enum {                          /* value of OP_FLOW */
     STATE_MASK = 0x7f,
 };
 
+enum validator {                /* value of OP_VALIDATE: validators.pxd */
+    VALIDATE_CARD, VALIDATE_IBAN, VALIDATE_US_SSN, VALIDATE_UK_NINO, VALIDATE_DE_TAX, VALIDATE_FR_NIR, VALIDATE_ES_DNI, VALIDATE_IT_FISCAL,
+    VALIDATORS,
+};
+
 enum { FLOWBITS_SET, FLOWBITS_UNSET, FLOWBITS_TOGGLE, FLOWBITS_ISSET, FLOWBITS_ISNOTSET, FLOWBITS_OPS };
 typedef struct flowbits_op { uint16_t code, flags; uint32_t what; span_t bits; uint32_t reserved[4]; } flowbits_op_t;
 _Static_assert(sizeof(flowbits_op_t) == 32, "an op");
@@ -300,7 +306,7 @@ typedef struct content_op {
     int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all, and
                                    depth counts from where the step before ended */
     int32_t distance, within;
-    uint32_t reserved;
+    uint16_t probe[2];          /* places in it where bytes are seldom: needle_t.probe */
 } content_op_t;
 _Static_assert(sizeof(content_op_t) == 32, "an op");
 
@@ -507,6 +513,7 @@ enum match_flag {
     MATCH_THRESHOLD = 1 << 4,   /* threshold_check has a say */
     MATCH_STATE = 1 << 5,       /* matched on a transaction, by its buffers or events */
     MATCH_FILE = 1 << 6,        /* a file of the transaction took part: alerts carry fileinfo */
+    MATCH_NOTE = 1 << 7,        /* with MATCH_ALERT: the row is a note for the inventory, not an alert */
 };
 
 typedef struct match {
@@ -595,6 +602,7 @@ typedef struct match_scratch {  /* one per worker and rule set */
     uint32_t view_buffer, view_index, view_chain, view_state, view_known;
     uint32_t steps;             /* taken by the block at work, held against step_limit */
     uint32_t cursor;            /* where the step before ended: what relative means */
+    uint32_t taken;             /* where what the step before took starts: up to cursor */
     uint32_t give_up;           /* no further occurrence can help this block */
     trace_t *trace;             /* NULL unless somebody asks why */
     uint32_t scanning[2];       /* databases of the latest two scans, by scans & 1 */

@@ -15,7 +15,7 @@ cdef extern from "match/program.h" nogil:
         SECTION_PATTERNS, SECTION_DATABASES, SECTION_SERIALIZED, SECTION_EXPRESSIONS, SECTION_THRESHOLDS, SECTION_IPONLY
         SECTION_ENGINES, SECTION_PREFILTERS, SECTION_APPS, SECTION_CHAINS, SECTION_TRANSFORMS, SECTION_MAX
     enum:
-        RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS
+        RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_NOTE
         RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL
     enum:
         KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
@@ -32,7 +32,9 @@ cdef extern from "match/program.h" nogil:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
         OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64
         OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE
-        OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_CODES
+        OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CODES
+        VALIDATE_CARD, VALIDATE_IBAN, VALIDATE_US_SSN, VALIDATE_UK_NINO, VALIDATE_DE_TAX, VALIDATE_FR_NIR, VALIDATE_ES_DNI
+        VALIDATE_IT_FISCAL, VALIDATORS
     enum:
         FLOWINT_SET, FLOWINT_ADD, FLOWINT_SUBTRACT, FLOWINT_LT, FLOWINT_LE, FLOWINT_EQ, FLOWINT_NE, FLOWINT_GE, FLOWINT_GT
         FLOWINT_ISSET, FLOWINT_NOTSET, FLOWINT_OPS, FLOWINT_OF_NAME
@@ -67,7 +69,7 @@ cdef extern from "match/program.h" nogil:
     enum:
         MATH_ADD, MATH_SUBTRACT, MATH_MULTIPLY, MATH_DIVIDE, MATH_SHIFT_LEFT, MATH_SHIFT_RIGHT, MATHS
     enum:
-        MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD, MATCH_STATE, MATCH_FILE
+        MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD, MATCH_STATE, MATCH_FILE, MATCH_NOTE
     enum:
         INSPECT_IN_STREAM, INSPECT_FLUSH, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX
     enum:
@@ -222,7 +224,7 @@ cdef extern from "match/program.h" nogil:
         uint16_t code, flags
         uint32_t at, length
         int32_t offset, depth, distance, within
-        uint32_t reserved
+        uint16_t probe[2]
 
     ctypedef struct pcre_op_t:
         uint16_t code, flags
@@ -376,7 +378,7 @@ cdef extern from "match/program.h" nogil:
         view_t view
         tx_t *view_tx
         uint32_t view_buffer, view_index, view_chain, view_state, view_known
-        uint32_t steps, cursor, give_up
+        uint32_t steps, cursor, taken, give_up
         trace_t *trace
         uint32_t scanning[2]
         uint64_t scans, scanned, limits_hit

@@ -19,6 +19,8 @@ cdef enum:
     ICMP_TIMESTAMP_LEN = 20     # with three stamps
     ICMP_TYPE_AT = 0
     ICMP_CODE_AT = 1
+    ICMP_ROUTERS_AT = 4         # of an advertisement: how many, and the words that each has (RFC 1256)
+    ICMP_ROUTER_WORDS_AT = 5
     ICMP_CHECKSUM_AT = 2
     ICMP_ID_AT = 4
     ICMP_SEQ_AT = 6
@@ -78,6 +80,7 @@ cdef inline void walk_quoted_ipv4(walk_t *walk, const uint8_t *at, uint32_t left
 cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     cdef const uint8_t *at = walk.frame + walk.at
     cdef uint32_t left = walk.end - walk.at
+    cdef uint32_t header = ICMP_LEN, routers
     cdef bint stamps
     cdef uint8_t kind
     cdef int code_max
@@ -92,7 +95,13 @@ cdef inline void walk_icmp(walk_t *walk) noexcept nogil:
     if walk.config.checksums and not walk.cut and checksum_wrong(0, at, left):
         walk.meta.flags |= PM_L4_CHECKSUM
     stamps = kind == ICMP_TIMESTAMP or kind == ICMP_TIMESTAMP_REPLY
-    set_payload(walk, walk.at + (ICMP_TIMESTAMP_LEN if stamps and left >= ICMP_TIMESTAMP_LEN else ICMP_LEN), walk.end)
+    if stamps and left >= ICMP_TIMESTAMP_LEN:
+        header = ICMP_TIMESTAMP_LEN
+    elif kind == ICMP_ROUTER_ADVERTISEMENT:
+        routers = <uint32_t> at[ICMP_ROUTERS_AT] * at[ICMP_ROUTER_WORDS_AT] * 4
+        if routers <= left - ICMP_LEN:
+            header += routers
+    set_payload(walk, walk.at + header, walk.end)
     code_max = icmp_code_max(kind)
     if code_max < 0:
         note(walk, EVENT_ICMPV4_UNKNOWN_TYPE)

@@ -16,6 +16,7 @@ from . import (  # noqa: F401  (each enters its rows)
     rooms,
     state,
     stream,
+    validate,
 )
 from .fitness import settle
 from .table import TABLE, Keyword

@@ -94,7 +94,7 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
                 f"found {word!r} where relative, big, little, string, hex, dec, oct, dce or bitmask was expected")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base,
+    draft.steps(options.relative).append(ByteTest(nbytes, op, value, offset, negated, options.relative, options.endian, options.base,
         options.bitmask))
 
 
@@ -124,7 +124,7 @@ def byte_jump(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, "from_beginning and from_end contradict each other")
     options.settle(at)
     _count(nbytes, options, at)
-    draft.steps().append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align,
+    draft.steps(options.relative).append(ByteJump(nbytes, offset, options.relative, multiplier, options.endian, options.base, align,
         from_beginning,
                                   from_end, post_offset))
 
@@ -157,7 +157,7 @@ def byte_extract(draft: Draft, text: str, at: int) -> None:
     _count(nbytes, options, at, _EXTRACTED.get(options.base, 8))
     if nbytes == 0:
         draft.refuse(at, "nothing is extracted from 0 bytes")
-    draft.steps().append(ByteExtract(nbytes, offset, name, options.relative, multiplier, options.endian, options.base, align))
+    draft.steps(options.relative).append(ByteExtract(nbytes, offset, name, options.relative, multiplier, options.endian, options.base, align))
     draft.name(name, at)
 
 
@@ -206,7 +206,7 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
         raise RuleError(at, "relative needs a content or an expression before it")
     if oper == "/" and rvalue == 0:
         draft.refuse(said["rvalue"][1], "divides by zero")
-    draft.steps().append(ByteMath(nbytes, offset, oper, rvalue, result, options.relative, options.endian, options.base,
+    draft.steps(options.relative).append(ByteMath(nbytes, offset, oper, rvalue, result, options.relative, options.endian, options.base,
                                   options.bitmask))
     draft.name(result, at)
 
@@ -226,7 +226,7 @@ def base64_decode(draft: Draft, text: str, at: int) -> None:
             raise RuleError(where, f"found {word!r} where bytes, offset or relative was expected")
     if draft.room is not None and draft.room.buffer == "base64_data":
         draft.refuse(at, "what was decoded is not decoded again")
-    draft.steps().append(Base64Decode(nbytes, offset, relative))
+    draft.steps(relative=True).append(Base64Decode(nbytes, offset, relative))
     draft.decoded = True
 
 

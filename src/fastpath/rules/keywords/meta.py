@@ -102,6 +102,11 @@ def alert(draft: Draft, text: str, at: int) -> None:
     draft.noalert = False
 
 
+@keyword("inventory", "meta", value="none", note="fastpath's own: what matches is written into the inventory, and is no alert")
+def inventory(draft: Draft, text: str, at: int) -> None:
+    draft.note = True
+
+
 @keyword("bypass", "meta", value="none", note="asks for the flow to be offloaded")
 def bypass(draft: Draft, text: str, at: int) -> None:
     draft.bypass = True

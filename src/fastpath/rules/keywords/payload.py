@@ -130,7 +130,8 @@ def isdataat(draft: Draft, text: str, at: int) -> None:
     for word, where in parts[1:]:
         if word not in ("relative", "rawbytes") or options.count(word) > 1:
             raise RuleError(where, f"found {word!r} where 'relative' or 'rawbytes' was expected")
-    draft.steps().append(IsDataAt(draft.value(*parts[0], 0, _U16), negated, "relative" in options))
+    value, related = draft.value(*parts[0], 0, _U16), "relative" in options
+    draft.steps(related).append(IsDataAt(value, negated, related))
 
 
 @keyword("dsize", "payload")

@@ -61,4 +61,5 @@ def pcre(draft: Draft, text: str, at: int) -> None:
     room = draft.room or draft.named(buffer or "payload")
     if "R" in kept and not any(isinstance(step, Pattern | Pcre) for step in room.steps) and (buffer or draft.room is None):
         raise RuleError(at, "a relative expression needs a content or an expression before it")
+    draft.latest = room
     room.steps.append(Pcre(expression, kept, draft.negated))

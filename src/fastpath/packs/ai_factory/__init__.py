@@ -1,0 +1,13 @@
+"""ai_factory: what AI is spoken here, by whom, what leaves, and what must not. docs/packs/ai_factory.md tells it."""
+from __future__ import annotations
+
+from importlib.resources import files
+
+
+def texts() -> list[tuple[bytes, str]]:
+    """The rules, each text with the file that places name."""
+    from . import hosted, leaks
+    folder = files(__package__)
+    made = [(each.read_bytes(), f"packs/ai_factory/{each.name}")
+            for each in sorted(folder.iterdir(), key=lambda each: each.name) if each.name.endswith(".rules")]
+    return [*made, (hosted.rules().encode(), "packs/ai_factory/services.toml"), (leaks.rules().encode(), "packs/ai_factory/leaks.toml")]
