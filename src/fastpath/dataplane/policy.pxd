@@ -3,8 +3,8 @@
 #
 # An address leads through a trie of sixty-four branches a node (poptrie: Asai and Ohara, SIGCOMM 2015) to a class: all addresses
 # that lie in the same segments. With VLAN, VNI or TEID that is the class of an endpoint. The segments of both endpoints, few
-# each, are looked up pair by pair; a pair has a table of services, protocol << 16 | port, and a service a list of lines. So what a
-# decision costs hangs on how deep segments lie in each other, not on how many lines there are, and it is made once a flow.
+# each, are looked up pair by pair; a pair has a table of services, protocol << 16 | port, and a service a list of lines. So what
+# a decision costs hangs on how deep segments lie in each other, not on how many lines there are, and it is made once a flow.
 #
 # Errors: none; what no line allows is denied.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t

@@ -254,6 +254,20 @@ def test_a_policy_that_comes_late_judges_flows_by_their_initiator():
         assert engine.inspect([udp(b"b", SERVER, 53, CLIENT, 4000), udp(b"b", SERVER, 53, CLIENT, 4001)]).action.tolist() == [0, 1]
 
 
+def test_a_policy_serves_two_runs_of_one_engine(capture):
+    """Epochs belong to a run: what a replay does with the policy changes nothing for the live side."""
+    judges = [policy(f"- {{name: {name}, from: client, to: server, protocol: udp, ports: 53}}\n") for name in ("one", "two")]
+    path = capture([udp(b"a", dport=54)])
+    with fp.Engine(None, policy=judges[0], mode="ips") as engine:
+        engine.inspect([udp(b"a", dport=53)])
+        engine.reload(policy=judges[1])
+        engine.inspect([udp(b"a", dport=53), udp(b"a", dport=54)])
+        first = engine.replay(str(path))
+        assert engine.inspect([udp(b"a", dport=53), udp(b"a", dport=54)]).action.tolist() == [0, 1]
+        assert engine.stats["policy"]["denied_flows"] == {"default": 1}
+        assert engine.replay(str(path)).digest == first.digest
+
+
 def test_reload_of_rules_keeps_the_policy():
     judge = policy("- {from: client, to: server, protocol: udp, ports: 53}\n")
     with fp.Engine(rules_of("alert udp any any -> any any (sid:1;)"), policy=judge, mode="ips") as engine:
