@@ -12,9 +12,9 @@ from fastpath.control.packets import LINUX_SLL2 as LINUX_SLL2
 from fastpath.control.packets import NULL as NULL
 from fastpath.control.packets import RAW as RAW
 from fastpath.control.packets import PacketBatch as PacketBatch
-from fastpath.control.replies import Reply as Reply
 from fastpath.control.policy import Policy as Policy
 from fastpath.control.policy import PolicyError as PolicyError
+from fastpath.control.replies import Reply as Reply
 from fastpath.control.result import Action as Action
 from fastpath.control.result import Batch as Batch
 from fastpath.control.result import Damage as Damage
