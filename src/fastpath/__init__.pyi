@@ -6,6 +6,7 @@ from fastpath.control.diff import Diff as Diff
 from fastpath.control.diff import diff as diff
 from fastpath.control.engine import Engine as Engine
 from fastpath.control.engine import Progress as Progress
+from fastpath.control.isolation import Isolation as Isolation
 from fastpath.control.packets import ETHERNET as ETHERNET
 from fastpath.control.packets import LINUX_SLL as LINUX_SLL
 from fastpath.control.packets import LINUX_SLL2 as LINUX_SLL2
@@ -14,6 +15,7 @@ from fastpath.control.packets import RAW as RAW
 from fastpath.control.packets import PacketBatch as PacketBatch
 from fastpath.control.policy import Policy as Policy
 from fastpath.control.policy import PolicyError as PolicyError
+from fastpath.control.reload import Order as Order
 from fastpath.control.replies import Reply as Reply
 from fastpath.control.result import Action as Action
 from fastpath.control.result import Batch as Batch

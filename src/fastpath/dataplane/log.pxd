@@ -23,7 +23,8 @@ cdef enum log_flag:             # mirrored by rows.py
     LOG_DROP = 1 << 15          # the flow has been dropped
     LOG_PASS = 1 << 16          # the flow has been passed
     LOG_ENCRYPTED = 1 << 17     # payload is encrypted from here on
-    LOG_DEPTH = 1 << 18         # the segment is beyond the reassembly depth
+    LOG_DEPTH = 1 << 18         # the stream is beyond its reassembly depth in this direction
+    LOG_LAST_ACK = 1 << 19      # with LOG_CLOSED: its last acknowledgment is still to come
 
 cdef struct log_row_t:          # mirrored by rows.LOG
     uint64_t now                # engine time, ns
@@ -35,6 +36,7 @@ cdef struct log_row_t:          # mirrored by rows.LOG
     uint32_t ns                 # that the inspectors took for it, as measured
     uint32_t flags              # LOG_*
     uint16_t alerts             # raised with it: as many of the rows of alerts, in order
-    uint16_t stateful           # of them, by bit, those on a stream or a transaction: they hang on bytes before
+    uint16_t stateful           # of them, by bit, those on a stream or a transaction: they hang on more than this packet
+    uint16_t rss                # upper half of the symmetric hash of the entry's key; 0 without one
     uint8_t tcp_flags           # those of a segment; 0 otherwise
-    uint8_t reserved[3]
+    uint8_t reserved

@@ -177,5 +177,5 @@ cdef inline void allow_peer(way_t *way) noexcept nogil:
 cdef inline uint64_t acked_offset(const tcp_session_t *session, uint32_t side) noexcept nogil:
     """The offset up to which a direction is acknowledged; not before its base."""
     cdef const side_t *held = &held_of(session).side[side]
-    cdef uint32_t last_ack = session.half[side].last_ack
+    cdef uint32_t last_ack = session.half[side].last_ack - held.urgent_seen
     return held.base + (last_ack - held.base_seq) if before(held.base_seq, last_ack) else held.base
