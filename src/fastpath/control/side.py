@@ -19,7 +19,6 @@ class Side:
         self.run = Run(check_keep(keep), limit, sinks)
         self.plane = engine._new_plane(self.run)
         self.bursts = max(1, STEP // engine._settings["burst"])
-        self._in_force = engine._rules, engine._policy
 
     def begin(self, path: str) -> None:
         """A capture begins."""
@@ -32,11 +31,12 @@ class Side:
 
     def step(self, source: Any) -> tuple[bool, dict[str, np.ndarray]]:
         """Some packets of the source: whether there may be more now, and what came of them."""
-        if self._in_force != (self.engine._rules, self.engine._policy):
+        staged = self.engine._staged
+        if staged.is_behind(self.plane):
             self.take()
-            self.engine._load(self.plane, self.run)
-            self._in_force = self.engine._rules, self.engine._policy
+            staged.follow(self.plane, self.run)
         more = self.plane.step(source, self.bursts)
+        staged.expire(self.plane.time)
         return more, self.take()
 
     def flush(self) -> tuple[bool, dict[str, np.ndarray]]:
@@ -49,4 +49,5 @@ class Side:
         return self.engine._finish(self.plane, self.run, damages, partial)
 
     def close(self) -> None:
+        self.engine._staged.detach(self.plane)
         self.plane.close()
