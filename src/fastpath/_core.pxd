@@ -16,6 +16,7 @@ from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.keyed cimport keyed_table_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
+from fastpath.dataplane.isolation cimport isolation_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.policy cimport policy_count_t, policy_flow_t, policy_t
@@ -84,6 +85,7 @@ cdef struct worker_t:
     uint64_t sampled_ns[SAMPLED]
     uint64_t exceptions[6][7]   # entries, by cause and by the policy that acted
     uint64_t alerts_lost        # beyond packet-alert-max
+    uint64_t isolated           # entries of isolated addresses
     uint32_t logged_alerts      # of rows.alerts, those that the log has told of
     uint16_t asked              # FLOW_BYPASS of the flow at work, where a log is kept
     uint16_t stateful           # of the alerts of the entry at work, by bit: log.pxd
@@ -127,11 +129,14 @@ cdef struct engine_t:
     kept_t kept
     threshold_table_t *thresholds
     const ruleset_t *rules
+    const isolation_t *isolation    # NULL: nobody is isolated
+    uint64_t called             # somebody wants something between two bursts: the step ends
     const policy_t *policy
     policy_flow_t **policy_flows    # beside the flows of each bucket; NULL before there was a policy
     const uint16_t *rule_data   # by rule: the classes of data that it finds
     uint32_t rule_data_count
     uint64_t next_ordinal
+    uint64_t stop_at            # ordinal before which the step ends; 0: none
     uint64_t time               # the running maximum of stamps, ns
     uint64_t second             # of the latest tick
     uint64_t published, retired  # slots
@@ -143,4 +148,6 @@ cdef struct engine_t:
     uint64_t ledger_bytes[4]
     uint64_t read_packets, read_bytes, entries, events_lost
     uint64_t lost               # packets that never reached rx
+    uint64_t stepped            # when the latest step ended, where the next one follows at once; else 0
+    uint64_t held_up_ns, held_up_longest_ns     # between such steps: no packet was under way
     uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns

@@ -260,7 +260,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef uint64_t entered = clock_ns() if rarely(engine.keep_log) else 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
-    cdef bint decided = False, offloaded = False
+    cdef bint decided = False, offloaded = False, isolated = False
     worker.ordinal = slot.burst.first_ordinal + meta.packet
     worker.order = entry_order(meta.packet, rank)
     worker.inspection.flags = worker.inspection.window_count = 0
@@ -275,12 +275,12 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
+    if rarely(engine.isolation != NULL):
+        isolated = isolate_entry(engine, worker, slot, entry, flow, now)
+        if isolated and engine.inline_mode:
+            return
     if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
-        if meta.events != NO_INDEX:
-            write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
-        if flow != NULL:
-            count_in_ledger(engine, flow, meta, verdict.ledger)
-            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        leave_denied(engine, worker, slot, entry, flow, verdict, entered)
         return
     if rarely(sample):
         since = clock_ns()
@@ -298,7 +298,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         since = lap(worker, SAMPLED_STREAM, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
-            decided = decided or bypass_entry(engine, flow, meta, verdict) or judge_flow(verdict, flow)
+            decided = decided or (not isolated and bypass_entry(engine, flow, meta, verdict)) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             inspect_session(engine, worker, slot, entry, flow, told, now, &decided)
             if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
@@ -322,7 +322,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
             lap(worker, SAMPLED_APPLAYER, since)
-        if rarely(engine.offloads) and may_offload(engine, slot, meta, flow):
+        if rarely(engine.offloads) and not isolated and may_offload(engine, slot, meta, flow):
             ask_for_offload(engine, flow, meta, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
@@ -408,7 +408,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     """A worker's way through a burst: it takes its entries in order, and ticks between them."""
     cdef uint32_t i, tick = 0
     cdef uint16_t entry
-    cdef bint sample = slot.number % SAMPLE == 0
+    cdef bint sample = engine.sessions and slot.number % SAMPLE == 0
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     cdef uint64_t started = clock_ns()
     for i in range(n):

@@ -9,7 +9,9 @@ from captures import write_pcap
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from property.strategies import traffic
-from runs import MIXED_RULES, replay, rules_of
+from runs import MIXED_RULES, assert_ledger, replay, rules_of
+
+import fastpath as fp
 
 import fastpath as fp
 
@@ -85,3 +87,21 @@ def test_real_captures(rules, corpus, folder):
     some = found[::max(1, len(found) // 8)][:8]
     seen = digests(some, rules)
     assert set(seen.values()) == {seen[256, 1]}, seen
+
+
+@quiet
+@given(packets=traffic(), mode=st.sampled_from(["ids", "ips"]), data=st.data())
+def test_isolation_changes_nothing_of_it(rules, packets, mode, data):
+    """Addresses of the traffic are cut off, some until a time that the capture passes."""
+    host = data.draw(st.integers(1, 3))
+    until = data.draw(st.one_of(st.none(), st.floats(0, 200).map(lambda seconds: 1_700_000_000 + seconds)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_pcap(Path(folder) / "a.pcap", packets)
+        found = set()
+        for burst, workers in ((256, 1), (1, 1), (7, 1), (256, 2), (7, 4)):
+            with fp.Engine(rules, burst=burst, workers=workers, mode=mode, device=fp.Device(sessions=1 << 20)) as engine:
+                engine.isolate(f"10.0.0.{host}", until=until)
+                result = engine.replay(path)
+            assert_ledger(result.stats)
+            found.add(result.digest)
+    assert len(found) == 1

@@ -109,6 +109,7 @@ cdef struct device_t:
     uint32_t on                 # there is a device, be its share of the capacity 0
     uint32_t timeless           # sessions were added before the first packet: their time begins with it
     uint32_t used, fresh, free
+    uint32_t room               # sessions that the memory holds: the capacity, or a greater one of before
     uint32_t number             # of the slice
     uint32_t serial
     uint32_t batch_count, settled
@@ -135,6 +136,11 @@ cdef struct device_t:
 # 0, or -1 when address space is lacking. A table takes memory as it fills. Without a config there is no device.
 cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil
 cdef void close_device(device_t *device) noexcept nogil
+
+# Makes room for what a config asks for; -1 when address space is lacking. Nothing else changes: apply_config does that, and cannot
+# fail. What is in the table stays; a capacity below it takes nothing new until enough has ended.
+cdef int make_room(device_t *device, const device_config_t *config) noexcept nogil
+cdef void apply_config(device_t *device, const device_config_t *config) noexcept nogil
 
 # Closes the batch: device.batch[i].session of the `settled` first ones is told; False, and all of them 0, when they do not fit.
 cdef bint settle_batch(device_t *device, uint64_t now) noexcept nogil

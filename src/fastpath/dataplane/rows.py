@@ -59,6 +59,9 @@ APP = np.dtype([
 PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
+#: Ranges of isolated addresses (isolation.pxd): IPv4 in host order, of IPv6 the upper half first; until: ns.
+ISOLATED4 = np.dtype([("low", "u4"), ("high", "u4"), ("until", "u8")])
+ISOLATED6 = np.dtype([("low", "u8", 2), ("high", "u8", 2), ("until", "u8")])
 #: What the log says of an entry (log.pxd): for `fastpath offload`, on request.
 LOG = np.dtype([("now", "u8"), ("flow_bytes", "u8"), ("flow_pkts", "u4"), ("flow", "u4"), ("size", "u4"), ("stream", "u4"), ("ns", "u4"),
                 ("flags", "u4"), ("alerts", "u2"), ("stateful", "u2"), ("rss", "u2"), ("tcp_flags", "u1"), ("reserved", "u1")])

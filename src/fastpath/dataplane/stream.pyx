@@ -263,7 +263,7 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
             length[0] = <uint32_t>(min(edge, run_end(run)) - side.app)
             side.flags &= <uint8_t>~SIDE_GAP_SAID
             return SUPPLY_BYTES
-    elif run != NULL and edge > side.app and not side.flags & SIDE_GAP_SAID and lost(flow, session, direction):
+    elif run != NULL and edge > side.app and not side.flags & SIDE_GAP_SAID and lost(flow, session, direction, side.app):
         length[0] = <uint32_t>(min(edge, run.start) - side.app)
         side.flags |= SIDE_GAP_SAID
         session.flags |= SESSION_LOSSY
@@ -272,10 +272,26 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
     if side.flags & SIDE_DEPTH and not side.flags & SIDE_CUT_SAID:
         side.flags |= SIDE_CUT_SAID
         return SUPPLY_CUT
+    return say_end(flow, side, pseudo)
+
+
+cdef inline uint32_t say_end(const flow_t *flow, side_t *side, bint pseudo) noexcept nogil:
     if (flow.tcp_state == TCP_CLOSED or pseudo) and not side.flags & SIDE_END_SAID:
         side.flags |= SIDE_END_SAID
         return SUPPLY_END
     return SUPPLY_NONE
+
+
+cdef uint32_t behind_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry,
+                           uint32_t direction) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef bint pseudo = (burst.meta[entry].flags & PM_PSEUDO) != 0
+    cdef side_t *side = &held_of(session).side[direction]
+    cdef const run_t *run = run_at(side, side.app)
+    if run != NULL and run.next != NULL and handed_on_until(flow, session, direction, config.passive, pseudo) > run_end(run) \
+            and lost(flow, session, direction, run_end(run)):
+        return SUPPLY_GAP
+    return say_end(flow, side, pseudo)
 
 
 cdef void consume_bytes(flow_t *flow, uint32_t direction, uint32_t count) noexcept nogil:

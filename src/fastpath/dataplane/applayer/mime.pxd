@@ -9,7 +9,7 @@
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from fastpath.dataplane.applayer.applayer cimport FILE_CLOSED, FILE_OPEN, FILE_TRUNCATED, app_context_t, file_t, tx_t
+from fastpath.dataplane.applayer.applayer cimport FILE_CLOSED, FILE_OPEN, app_context_t, file_t, tx_t
 from fastpath.dataplane.applayer.files cimport file_append, file_close, file_forget, file_open
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
@@ -782,5 +782,3 @@ cdef inline void mime_cut(app_context_t *context, tx_t *tx, mime_t *mime) noexce
     """No more of the message will come."""
     if mime.top != NULL and mime.state < MIME_PARSE_DONE:
         send_chunk(context, tx, mime, False)
-    if mime.file != NULL and mime.file.state == FILE_OPEN:
-        file_close(context, tx, mime.file, FILE_TRUNCATED)

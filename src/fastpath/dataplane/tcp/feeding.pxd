@@ -139,13 +139,13 @@ cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:
 
 # ---- handing on ----
 
-cdef inline bint lost(const flow_t *flow, const tcp_session_t *session, uint32_t number) noexcept nogil:
-    """Whether what is missing at the application's place was acknowledged, and so will not come. A FIN is acknowledged too."""
+cdef inline bint lost(const flow_t *flow, const tcp_session_t *session, uint32_t number, uint64_t at) noexcept nogil:
+    """Whether what is missing at this offset was acknowledged, and so will not come. A FIN is acknowledged too."""
     cdef const side_t *side = &held_of(session).side[number]
     cdef uint64_t acked = acked_offset(session, number)
     cdef uint64_t next_offset
     cdef uint64_t counted = 1 if flow.tcp_state >= TCP_FIN_WAIT1 else 0
-    if acked < counted or acked - counted <= side.app:
+    if acked < counted or acked - counted <= at:
         return False
     if before(session.half[number].next_seq, session.half[number].last_ack):
         if side.runs == NULL:       # acknowledgments are taken generously: wait for something behind it
