@@ -2,8 +2,11 @@ from fastpath.control.columns import Columns as Columns
 from fastpath.control.config import Config as Config
 from fastpath.control.config import ConfigError as ConfigError
 from fastpath.control.device import Device as Device
+from fastpath.control.diff import Diff as Diff
+from fastpath.control.diff import diff as diff
 from fastpath.control.engine import Engine as Engine
 from fastpath.control.engine import Progress as Progress
+from fastpath.control.isolation import Isolation as Isolation
 from fastpath.control.packets import ETHERNET as ETHERNET
 from fastpath.control.packets import LINUX_SLL as LINUX_SLL
 from fastpath.control.packets import LINUX_SLL2 as LINUX_SLL2
@@ -12,6 +15,7 @@ from fastpath.control.packets import RAW as RAW
 from fastpath.control.packets import PacketBatch as PacketBatch
 from fastpath.control.policy import Policy as Policy
 from fastpath.control.policy import PolicyError as PolicyError
+from fastpath.control.reload import Order as Order
 from fastpath.control.replies import Reply as Reply
 from fastpath.control.result import Action as Action
 from fastpath.control.result import Batch as Batch
@@ -23,6 +27,9 @@ from fastpath.control.result import Verdicts as Verdicts
 from fastpath.control.sessions import Session as Session
 from fastpath.control.sessions import SessionAction as SessionAction
 from fastpath.control.sessions import SessionRequest as SessionRequest
+from fastpath.control.tenants import Tenant as Tenant
+from fastpath.control.tenants import TenantError as TenantError
+from fastpath.control.tenants import Tenants as Tenants
 from fastpath.control.why import Why as Why
 from fastpath.rules import RuleSet as RuleSet
 

@@ -1,6 +1,6 @@
 # See _core.pxd. The worker's and the ingest's loops are parts of this module, in files of their own; this is the Python door.
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -21,7 +21,7 @@ from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_close, hashes_end
+from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
@@ -37,6 +37,9 @@ from fastpath.dataplane.flow cimport (
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
+from fastpath.dataplane.isolation cimport (
+    entry_isolated, isolated4_t, isolated6_t, isolation_t, key_isolated,
+)
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
 from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
@@ -80,6 +83,8 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
 #: By enum exception_policy.
 EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
+#: By enum exception_cause, as Suricata's statistics name them (exception_policy.*).
+EXCEPTION_CAUSES = ("defrag.memcap", "flow.memcap", "tcp.ssn_memcap", "tcp.reassembly", "tcp.midstream", "app_layer.error")
 #: By enum ask_reason, enum close_code.
 ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outside")
 CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
@@ -102,7 +107,9 @@ cdef enum:
     TCP = 6
     UDP = 17
 
+include "_exceptions.pxi"
 include "_offload.pxi"
+include "_isolation.pxi"
 include "_log.pxi"
 include "_policy.pxi"
 include "_worker.pxi"
@@ -128,6 +135,11 @@ cdef object take(row_buffer_t *buffer, object dtype):
     return array
 
 
+cdef bint is_for(list rooms, Database database):
+    """Is this the working memory for that rule set?"""
+    return rooms is not None and (<Scratch>rooms[0]).database is database
+
+
 cdef class DataPlane:
     """The stages and their memory. One thread at a time; `fastpath.Engine` is the face to use.
 
@@ -135,9 +147,13 @@ cdef class DataPlane:
     """
     cdef engine_t engine
     cdef list rooms             # Scratch of each worker, for the rule set in force
+    cdef list prepared          # the same, for the one that comes next; or None
+    cdef list before            # of rule sets that are in force no more
     cdef dict limits
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef object traced          # the Trace that is filled, or None
+    cdef isolation_t isolation
+    cdef tuple isolated         # the arrays that it points into
     cdef unsigned char epoch
     cdef Classifier classifier  # of the policy in force, or None
     cdef Classifier classifier_before
@@ -165,7 +181,7 @@ cdef class DataPlane:
         if not 1 <= engine.workers <= WORKERS_MAX:
             raise ValueError(f"workers must be 1 to {WORKERS_MAX}, not {engine.workers}")
         self.owner = os.getpid()
-        self.rooms = []
+        self.rooms, self.before = [], []
         self.outside = {}
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
@@ -173,7 +189,7 @@ cdef class DataPlane:
         keep = settings.get("keep_bytes", ())
         engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
-        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
+        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"))
         decode_defaults(&engine.decode)
         decode_settings(&engine.decode, {name: settings[name] for name in DECODE_SETTINGS if name in settings}
                         | {"checksums": settings["checksums"] != "none"}
@@ -186,9 +202,9 @@ cdef class DataPlane:
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
-        engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
-        self._configure_stream(settings["stream"])
+        self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        self._configure_exceptions(settings["exceptions"], settings["simulate"])
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
@@ -266,7 +282,7 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
-    def _configure_stream(self, settings):
+    def _configure_stream(self, settings, midstream_policy):
         cdef stream_config_t *config = &self.engine.stream
         stream_defaults(config)
         config.hosts = &self.engine.hosts
@@ -274,13 +290,31 @@ cdef class DataPlane:
         config.depth = settings["depth"]
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
         # a policy that lets nothing through picks nothing up
-        permissive = settings["midstream_policy"] in ("ignore", "pass-packet", "pass-flow")
+        permissive = midstream_policy in ("ignore", "pass-packet", "pass-flow")
         config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
+
+    def _configure_exceptions(self, policies, simulate):
+        """simulate: kind (control/exceptions.py) -> where the fault strikes."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef uint64_t nowhere = <uint64_t>-1
+        for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
+                                    REASON_MIDSTREAM, REASON_APPLAYER)):
+            engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            engine.exception_reason[i] = reason
+        engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
+        engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
+        engine.lose_packet = simulate.get("packet-loss", nowhere)
+        engine.fail_alert_queue = simulate.get("alert-queue-realloc-failure", False)
+        engine.stream.fail_session = simulate.get("packet-tcp-ssn-memcap", nowhere)
+        engine.stream.fail_segment = simulate.get("packet-tcp-reassembly-memcap", nowhere)
+        engine.apps.fail_at[TO_SERVER] = simulate.get("applayer-error-at-offset-ts", nowhere)
+        engine.apps.fail_at[TO_CLIENT] = simulate.get("applayer-error-at-offset-tc", nowhere)
 
     def _configure_offload(self, numbers):
         """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
@@ -292,24 +326,50 @@ cdef class DataPlane:
                 number = -(-numbers["encrypted_bytes"] // 1024)
             self.engine.offload[i] = UINT64_MAX if number is None else number
 
-    def _open_device(self, uint32_t bucket, settings):
+    cdef device_config_t _device_config(self, uint32_t bucket, settings) except *:
         """A bucket's slice of the session table: an even share of its capacity and of its insert rate."""
         cdef device_config_t config
-        cdef device_t *device = &self.engine.device[bucket]
         cdef uint32_t buckets = self.engine.buckets
-        if settings is None:
-            open_device(device, NULL)
-            return
         config.capacity = settings["sessions"] // buckets + (bucket < settings["sessions"] % buckets)
         config.closed_room = max(CLOSED_KEPT // buckets, CLOSED_LEAST)
         config.interval = round(SECOND * buckets / settings["insert_rate"]) if settings["insert_rate"] else 0
-        config.latency, config.timeout, config.lag = (settings[name] for name in ("insert_latency", "idle_timeout", "counter_lag"))
+        config.latency, config.timeout = settings["insert_latency"], settings["idle_timeout"]
+        config.lag = settings["counter_lag"]
         config.snoop = settings["snoop"]
+        return config
+
+    def _open_device(self, uint32_t bucket, settings):
+        cdef device_config_t config
+        cdef device_t *device = &self.engine.device[bucket]
+        if settings is None:
+            open_device(device, NULL)
+            return
+        config = self._device_config(bucket, settings)
         if open_device(device, &config):
             raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
         device.number = bucket
         device.sink = lose_session
         device.context = &self.engine
+
+    def set_device(self, settings):
+        """Changes the session table from the next packet on; its sessions stay. MemoryError when address space is lacking: then
+        nothing has changed."""
+        cdef device_config_t config
+        cdef uint32_t i
+        for i in range(self.engine.buckets):
+            if self.engine.device[i].on:
+                config = self._device_config(i, settings)
+                if make_room(&self.engine.device[i], &config):
+                    raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
+        for i in range(self.engine.buckets):
+            if self.engine.device[i].on:
+                config = self._device_config(i, settings)
+                apply_config(&self.engine.device[i], &config)
+            else:
+                self._open_device(i, settings)
+                self.engine.device[i].second = self.engine.second
+        self.engine.offloads = True
+        self._configure_offload(settings["offload"])
 
     def _open_defrag(self, limits, hosts):
         open_hosts(&self.engine.hosts, hosts)
@@ -410,18 +470,30 @@ cdef class DataPlane:
 
     # ---- control ----
 
-    def set_mode(self, mode, malformed_action="pass", memcap_action="pass"):
-        """mode: "ids" cuts nothing, "ips" does; the other two are exception policies, "pass" or "drop"."""
+    def set_mode(self, mode, malformed_action="pass"):
+        """mode: "ids" cuts nothing, "ips" does. malformed_action: "pass" or "drop"."""
         actions = {"pass": ACTION_PASS, "drop": ACTION_DROP}
         self.engine.inline_mode = {"ids": 0, "ips": 1}[mode]
         self.engine.malformed_action = actions[malformed_action]
-        self.engine.memcap_action = actions[memcap_action]
+
+    def prepare(self, Database database):
+        """Makes the working memory that load(database) needs, so that it takes no time then; from any thread. None: for no rules."""
+        if database is not None and not is_for(self.prepared, database):
+            self.prepared = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
+
+    def spent(self):
+        """Takes what belonged to rule sets before the one in force: it takes time to be freed."""
+        spent, self.before = self.before, []
+        return spent
 
     def load(self, Database database):
         """Swaps the rule set: packets from the next ordinal on are inspected by it. The old one stays on any error."""
         cdef uint32_t i
         cdef Scratch scratch
-        rooms = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
+        rooms, self.prepared = self.prepared, None
+        if not is_for(rooms, database):
+            rooms = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
+        self.before.append(self.rooms)
         self.epoch = self.epoch % 255 + 1
         database.set_epoch(self.epoch)
         for i, scratch in enumerate(rooms):
@@ -430,6 +502,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
@@ -516,21 +589,59 @@ cdef class DataPlane:
         """A capture begins: checksum mode auto judges anew."""
         self.engine.capture_packets = 0
         self.engine.wrong_checksums = 0
+        self.engine.stepped = 0
 
-    def step(self, Source source not None, uint32_t bursts=256):
-        """Runs up to so many bursts of the source without the GIL. False when it has no more for now: its status says why."""
+    def step(self, Source source not None, uint32_t bursts=256, uint64_t stop_at=0):
+        """Runs up to so many bursts of the source without the GIL, and no packet from the ordinal `stop_at` on (0: none such).
+        False when the source has no more for now: its status says why."""
         cdef uint32_t done
+        cdef uint64_t waited
+        if stop_at and stop_at <= self.engine.next_ordinal:
+            raise ValueError(f"packet {stop_at} is not ahead: the next one is {self.engine.next_ordinal}")
         if self.engine.decode.compat:
             source.require_uniform()
         self._start_threads()
+        self.engine.stop_at = stop_at
         with nogil:
+            if self.engine.stepped:
+                waited = clock_ns() - self.engine.stepped
+                self.engine.held_up_ns += waited
+                self.engine.held_up_longest_ns = max(self.engine.held_up_longest_ns, waited)
             done = run_bursts(&self.engine, &source.rx, bursts)
-        return done == bursts or source.rx.status == RX_MORE or self.engine.kept.used >= KEPT_MAX
+            self.engine.stepped = clock_ns() if source.rx.status == RX_MORE else 0
+        self.engine.stop_at = 0
+        return (done == bursts or source.rx.status == RX_MORE or not goes_on(&self.engine)
+                or stop_at == self.engine.next_ordinal)
+
+    def call(self):
+        """Ends the step or the inspection that runs at its next burst; from any thread."""
+        store_release(&self.engine.called, 1)
+
+    def heed(self):
+        """A call has been heard. To be said before what it is about is looked up, so that none is missed."""
+        store_release(&self.engine.called, 0)
+
+    def isolate(self, ranges4, ranges6):
+        """Cuts off these addresses and no others, from the next packet on; gives how many sessions the device had for them:
+        they are deleted. ranges4, ranges6: rows.ISOLATED4 and ISOLATED6, sorted, without overlap; they must not change."""
+        cdef const unsigned char[::1] bytes4 = ranges4.view(np.uint8), bytes6 = ranges6.view(np.uint8)
+        cdef uint32_t ended
+        self.isolated = (ranges4, ranges6)
+        self.isolation.count4, self.isolation.count6 = len(ranges4), len(ranges6)
+        self.isolation.v4 = <const isolated4_t *>&bytes4[0] if self.isolation.count4 else NULL
+        self.isolation.v6 = <const isolated6_t *>&bytes6[0] if self.isolation.count6 else NULL
+        self.engine.isolation = &self.isolation if self.isolation.count4 or self.isolation.count6 else NULL
+        if self.engine.isolation == NULL:
+            return 0
+        with nogil:
+            ended = end_isolated_sessions(&self.engine)
+        return ended
 
     def inspect(self, Source source not None, verdicts not None):
-        """Inspects all packets of a source that is whole (a batch). verdicts: a contiguous, writeable array of rows.VERDICT, one
-        element a packet (the caller has checked that). Gives how many alerts wait to be taken."""
+        """Inspects the packets of a source that is whole (a batch): all of them, or those up to a call. verdicts: a contiguous,
+        writeable array of rows.VERDICT, one element a packet (the caller has checked that). Gives how many packets."""
         cdef uint32_t done = 1
+        cdef uint64_t first = self.engine.next_ordinal
         cdef Py_buffer view         # a typed memoryview would read the dtype anew in every call
         self._start_threads()
         PyObject_GetBuffer(verdicts, &view, PyBUF_WRITABLE)
@@ -544,6 +655,11 @@ cdef class DataPlane:
                 self.engine.verdicts_room = 0
         finally:
             PyBuffer_Release(&view)
+        return self.engine.next_ordinal - first
+
+    @property
+    def waiting(self):
+        """Alerts that wait to be taken."""
         return self.engine.rows.alerts.used
 
     def tick(self, uint64_t now):
@@ -583,6 +699,11 @@ cdef class DataPlane:
         return False
 
     # ---- what comes out ----
+
+    @property
+    def time(self):
+        """Of packets: ns since 1970, 0 before the first."""
+        return self.engine.time
 
     @property
     def next_ordinal(self):
@@ -629,12 +750,24 @@ cdef class DataPlane:
         """Takes the run of verdicts that was still growing; to be called once, after the last step."""
         return take(&self.engine.runs, row_types.RUN)
 
+    cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
+        cdef uint32_t i
+        cdef uint64_t count = 0
+        for i in range(self.engine.workers):
+            count += self.engine.worker[i].exceptions[cause][policy]
+        return count
+
+    def rule_costs(self):
+        """What the rules in force have cost so far, as Scratch.counters() gives it, of all workers; None without rules."""
+        return sum(room.counters() for room in self.rooms) if self.rooms else None
+
     def stats(self):
         """Counters since the beginning, as a plain dict; times in nanoseconds."""
         cdef engine_t *engine = &self.engine
         cdef uint32_t i, j
-        cdef uint64_t worker_ns = 0, match_ns = 0, lost
+        cdef uint64_t lost, worker_ns = 0
         cdef worker_t *worker
+        sampled = [0] * SAMPLED
         ledger = {}
         for i, name in enumerate(("inspected", "offloaded", "dropped", "errored")):
             ledger[name] = {"packets": engine.ledger_packets[i], "bytes": engine.ledger_bytes[i]}
@@ -642,7 +775,8 @@ cdef class DataPlane:
         for i in range(engine.workers):
             worker = &engine.worker[i]
             worker_ns += worker.burst_ns
-            match_ns += worker.match_sampled_ns * SAMPLE
+            for j in range(SAMPLED):
+                sampled[j] += worker.sampled_ns[j] * SAMPLE
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
@@ -668,12 +802,17 @@ cdef class DataPlane:
             "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
-            "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
+            "rows_lost": lost, "lost": engine.lost,
+            "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
+            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
+            "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
+                                   if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
-            "rules": sum(room.counters() for room in self.rooms) if self.rooms else None,
+            "rules": self.rule_costs(),
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
                        "steer": engine.steer_ns,
-                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
+                       "flow": max(0, <object>worker_ns - sum(sampled)), "stream": sampled[SAMPLED_STREAM],
+                       "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
                        "telemetry": engine.retire_ns},
         }
 

@@ -84,7 +84,7 @@ cdef void reassemble(engine_t *engine, slot_t *slot) noexcept nogil:
                 note_event(burst, entry, EVENT_TOO_MANY_LAYERS)
                 break
             if meta.flags & PM_FRAGMENT:
-                found = take_fragment(&engine.defrag, burst, entry, burst.now[meta.packet], &slot.wholes)
+                found = defragment(engine, slot, entry)
             else:
                 found = burst.entries if decap_burst(&engine.decode, burst, entry, 1) else <uint32_t>NO_INDEX
                 if found != NO_INDEX:
@@ -101,11 +101,12 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     cdef uint64_t t0 = clock_ns()
     cdef uint64_t t1, t2, t3, t4, t5
     cdef uint32_t first = 0, walked, flags = 0
-    cdef uint32_t count = rx_burst(rx, &slot.burst, engine.burst)
+    cdef uint32_t count = take_burst(engine, rx, slot)
     if count == 0:
         return 0
     slot.burst.notes_used = 0
     slot.burst.events_lost = 0
+    slot.refusals = 0
     slot.burst.first_ordinal = engine.next_ordinal
     engine.next_ordinal += slot.burst.packets
     advance_time(engine, slot)
@@ -246,6 +247,11 @@ cdef void retire_passed(engine_t *engine, uint64_t target) noexcept nogil:
         retire_slot(engine, &engine.slot[engine.retired % SLOTS])
 
 
+cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
+    """Does a step take one more burst, as far as its rows and the control plane are concerned?"""
+    return engine.kept.used < KEPT_MAX and not load_acquire(&engine.called)
+
+
 cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Ingest and the one worker in one thread. The next burst is taken before this one is passed: while this one is worked
     on, memory brings the index lines of the next, and while the one after is taken, its flows."""
@@ -256,7 +262,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
     cdef const uint16_t *entries
     cdef const uint16_t *entries_following = NULL
     cdef uint32_t n, n_following
-    if bursts == 0 or fill_slot(engine, rx, slot) == 0:
+    if bursts == 0 or not goes_on(engine) or fill_slot(engine, rx, slot) == 0:
         return 0
     n = own_entries(engine, worker, slot, &entries)
     prefetch_index(engine, slot, entries, n)
@@ -265,7 +271,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
         done += 1
         engine.published += 1
         n_following = 0
-        if done < bursts and engine.kept.used < KEPT_MAX and fill_slot(engine, rx, following):
+        if done < bursts and goes_on(engine) and fill_slot(engine, rx, following):
             n_following = own_entries(engine, worker, following, &entries_following)
             prefetch_index(engine, following, entries_following, n_following)
         pass_slot(engine, worker, slot, entries, n)
@@ -279,7 +285,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
 cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Ingest in this thread, the workers in theirs, at most SLOTS bursts between the first and the last of them."""
     cdef uint32_t done = 0
-    while done < bursts and engine.kept.used < KEPT_MAX:
+    while done < bursts and goes_on(engine):
         if engine.published - engine.retired == SLOTS:
             retire_passed(engine, engine.retired + 1)
         if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:

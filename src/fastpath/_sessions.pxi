@@ -46,8 +46,16 @@ cdef bint feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, 
             stop_reassembly(context.flow, TO_SERVER)
             stop_reassembly(context.flow, TO_CLIENT)
             return turned
-        if supply >= SUPPLY_END or used < length:
+        if supply >= SUPPLY_END:
             return turned
+        if used < length:
+            supply = behind_bytes(&engine.stream, context.flow, burst, entry, direction) if context.app.need[direction] \
+                else <uint32_t>SUPPLY_NONE
+            if supply == SUPPLY_NONE:
+                return turned
+            if supply == SUPPLY_END:
+                feed_bytes(&engine.apps, context, direction, data + used, length - used, PARSE_EOF)
+            consume_bytes(context.flow, direction, length - used)
 
 
 cdef uint32_t meet_flow(app_context_t *context, uint32_t direction) noexcept nogil:
@@ -194,19 +202,17 @@ cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t k
 
 cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
                       bint ended) noexcept nogil:
-    """Files that have come to their end since."""
+    """Files that have come to their end since: with the session, or with a parser that gave up."""
     cdef uint32_t direction
     cdef file_t *file
     cdef app_row_t *row
     for direction in range(2):
         file = tx.files[direction]
+        ended |= worker.context.app.flags & APP_STOPPED_TO_SERVER << direction != 0
         while file != NULL:
             if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
                 file.flags |= FILE_LOGGED
-                if file.state == FILE_OPEN:
-                    if worker.context.app.flags & APP_STOPPED_TO_SERVER << direction:
-                        hashes_end(&worker.context, file, 0)    # nobody was there to end it
-                    file_close(&worker.context, tx, file, FILE_TRUNCATED)
+                file_cut(&worker.context, tx, file)
                 row = begin_row(worker, meta, APP_ROW_FILE, tx.id, direction)
                 if row != NULL:
                     say_file(&worker.rows.bytes, file)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -74,6 +74,8 @@ def replay(
     packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    simulate: Annotated[list[str] | None, typer.Option("--simulate", metavar="KIND=N", help="Force a fault, such as packet-flow-memcap=7: "
+                                                       "Suricata's --simulate-* options, by what follows simulate-.")] = None,
     checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
     test: Annotated[bool, typer.Option("-T", help="Load configuration and rules, and stop.")] = False,
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
@@ -92,12 +94,18 @@ def replay(
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
+    policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
+                                                       "the pods and namespaces of this file.")] = None,
+    tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
+                                                 "policy and outputs (-l DIR/NAME) of each apart.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
     cache: Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Where compiled rules are kept for the next run, instead of "
                                                "$FASTPATH_CACHE or ~/.cache/fastpath.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and compile the rules anew, and keep nothing.")] = False,
+    reload_at: Annotated[list[str] | None, typer.Option("--reload-at", metavar="PACKET:RULES", help="These rules instead, from this "
+                                                        "packet on (counted from 1 over all captures).")] = None,
     verbose: Annotated[bool, typer.Option("-v", help="List refused rules and settings that are not supported.")] = False,
     runmode: Annotated[str | None, typer.Option("--runmode", hidden=True)] = None,
     no_random: Annotated[bool, typer.Option("--no-random", hidden=True)] = False,
@@ -112,13 +120,17 @@ def replay(
     tcpdump -w - | fastpath replay - -S my.rules -l -   EVE on standard output
     fastpath replay ci.pcap -S my.rules --fail-on alert --report run.html
     fastpath replay big.pcap -S my.rules --write alerts:seen.pcapng --device unlimited
+    fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
 
+    SIGHUP: the rules are read again, and swapped while packets go on.
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """
-    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.config import Config
     from fastpath.control.engine import Engine
+    from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
+    from fastpath.reloads import on_hangup, read_reloads
 
     if fail_on not in (None, "alert", "drop"):
         fail(f"--fail-on takes alert or drop, not {fail_on}")
@@ -132,20 +144,38 @@ def replay(
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, settings or [])
-    except ConfigError as error:
+        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+    except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
-    session_table = load_device(device)
-    judge = load_policy(errors, policy)
     say_settings(errors, settings_read, config, settings or [], verbose)
+    if tenants is not None:
+        for name, given in (("--device", device), ("--policy", policy), ("--report", report), ("--write", write), ("-l -", log == "-")):
+            if given:
+                fail(f"--tenants goes without {name}: of each tenant there is one")
+        common = bool(only_rules or more_rules or packs or config)
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
+                           packs or []) if common else None
+        replay_tenants(tenants, paths, bpf, rules, {"config": settings_read, "mode": "ips" if simulate_ips else "ids", "workers": workers,
+                                                    "burst": burst, "checksums": checksums, "compat": compat is not None},
+                       lambda name: open_sinks(log and str(Path(log) / name), append, overwrite, events, "ips" if simulate_ips else "ids",
+                                               parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
+    session_table = load_device(device)
+    judge = load_policy(errors, policy, policy_labels)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                        packs or [])
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
         fail(f"--strict: {len(rules.refusals)} of {rules.rules} rules are refused", FAILED)
+    try:
+        reloads, sound = read_reloads(errors, rules, reload_at or [], verbose or strict)
+    except ValueError as error:
+        fail(str(error))
+    malformed = malformed or not sound
+    if strict and (not sound or any(one.refusals for one in reloads.values())):
+        fail("--strict: some rules of --reload-at are refused", FAILED)
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
@@ -157,11 +187,13 @@ def replay(
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
-        with progress_bar() as progress:
+        with progress_bar() as progress, on_hangup(errors, engine, rules.files):
             try:
-                result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress)
+                result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
             except (OSError, ValueError) as error:
                 fail(str(error))
+    if reloads and max(reloads) > result.stats["packets"]:
+        errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
     if report is not None:
@@ -169,6 +201,30 @@ def replay(
         out.print(f"report: {terminal.plain(report, 400)}")
     terminal.print_summary(out, result)
     raise typer.Exit(exit_code(result, malformed, fail_on))
+
+
+def replay_tenants(file: Path, paths: list[str], bpf: str | None, rules: Any, options: dict[str, Any], sinks: Callable[[str], list[Sink]],
+                   continuous: bool, fail_on: str | None, test: bool) -> NoReturn:
+    """replay --tenants: each tenant's packets by its own engine."""
+    from fastpath.control.tenants import Tenants
+    from fastpath.outputs import terminal
+    out, errors = terminal.console(), terminal.console(stderr=True)
+
+    def load(files: list[Path]) -> Any:
+        return load_rules(errors, options["config"], None, list(map(str, files)), [], False, True)
+    try:
+        with Tenants.load(file, rules, load, **options) as made:
+            if test:
+                out.print(f"{len(made.names)} tenants loaded")
+                raise typer.Exit(DONE)
+            writers = {name: sinks(name) for name in made.names}
+            with progress_bar() as progress:
+                result = made.replay(paths, bpf, keep=(), sinks=writers, continuous=continuous, progress=progress)
+    except (OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    terminal.print_tenants(out, result)
+    codes = [exit_code(one, False, fail_on) for one in result.results.values()]
+    raise typer.Exit(INTERRUPTED if result.partial else FOUND if FOUND in codes else FAILED if result.damages else DONE)
 
 
 def split_filter(captures: list[str], read: list[str]) -> tuple[list[str], str | None]:
@@ -303,18 +359,18 @@ def load_device(source: str | None) -> Any:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
-def load_policy(errors: Any, path: Path | None) -> Any:
-    """The policy of --policy, its warnings said; None without one."""
+def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> Any:
+    """The policy of --policy, its warnings said; None without one. With labels: Kubernetes NetworkPolicies."""
     from fastpath.control.policy import Policy, PolicyError
     from fastpath.outputs.terminal import plain
     if path is None:
         return None
     try:
-        policy = Policy.load(path)
+        policy = Policy.load(path) if labels is None else Policy.load_kubernetes(path, labels)
     except PolicyError as error:
         fail(str(error), FAILED)
     except OSError as error:
-        fail(f"--policy: {path}: {error.strerror}")
+        fail(f"--policy: {error.filename}: {error.strerror}")
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
@@ -433,7 +489,8 @@ def rules_keywords(
 
 @policy_app.command("check", no_args_is_help=True)
 def policy_check(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy; with --labels NetworkPolicies, or a folder of them.")],
+    labels: Annotated[Path | None, typer.Option("--labels", metavar="FILE", help="The pods and namespaces of NetworkPolicies.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: segments, lines, classes, memory, warnings.")] = False,
 ) -> None:
     """Read a policy as replay would: its segments, its lines in their order, what is odd in it, what it takes.
@@ -445,7 +502,7 @@ def policy_check(
     Exit: 0; 1 for a policy that cannot be read or contradicts itself; 2 usage.
     """
     from fastpath.outputs import terminal
-    judge = load_policy(terminal.console(stderr=True), path)
+    judge = load_policy(terminal.console(stderr=True), path, labels)
     if as_json:
         import msgspec
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(judge.describe())) + b"\n")
@@ -652,6 +709,75 @@ def project(
     if as_json is not None:
         Path(as_json).write_bytes(shown.as_json(made, checked))
         out.print(f"{terminal.plain(as_json, 400)} written")
+
+
+@app.command(no_args_is_help=True, short_help="What a change of rules or policy newly drops, allows or alerts on.")
+def diff(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE... ['BPF filter']", help="As replay takes them.")],
+    old: Annotated[list[str] | None, typer.Option("--old", metavar="RULES", help="The rules (file, folder, glob) or the policy (.yaml) before.")] = None,
+    new: Annotated[list[str] | None, typer.Option("--new", metavar="RULES", help="Those after.")] = None,
+    both: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="Rules of both.")] = None,
+    old_policy: Annotated[Path | None, typer.Option("--old-policy", metavar="FILE", help="The policy before.")] = None,
+    new_policy: Annotated[Path | None, typer.Option("--new-policy", metavar="FILE", help="The policy after.")] = None,
+    mode: Annotated[str, typer.Option("--mode", metavar="auto|ids|ips", help="auto: ips where there is a policy or a rule that drops.")] = "auto",
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
+    compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks.")] = None,
+    as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="All of it as one JSON object.")] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="A row for each flow of each change.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+) -> None:
+    """What a change of rules or policy newly drops, newly allows, newly alerts on, and no longer alerts on, by rule and flow.
+
+    \b
+    fastpath diff traffic.pcap --old rules/ --new rules-next/
+    fastpath diff week/*.pcap --old policy.yaml --new policy-next.yaml -S rules/ --json change.json
+    fastpath diff traffic.pcap -S rules/ --new extra.rules
+
+    The captures are read once; both go through them at the same time. docs/diff.md has a workflow that gates a change in CI.
+
+    Exit: 0 no difference; 3 there is one; 1 damaged captures, and no difference; 2 usage; 130 Ctrl-C.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.diff import diff as compare
+    from fastpath.outputs import diff as shown
+    from fastpath.outputs import terminal
+
+    if mode not in ("auto", "ids", "ips"):
+        fail(f"--mode takes auto, ids or ips, not {mode}")
+    if not (old or new or old_policy or new_policy):
+        fail("nothing to compare: --old and --new name rules or policies")
+    for path in (parquet, None if as_json in (None, "-") else Path(as_json)):
+        if path is not None and path.exists() and not overwrite:
+            fail(f"{path} exists: --overwrite replaces it")
+    paths, bpf = split_filter(captures, [])
+    out, errors = terminal.console(stderr=as_json == "-"), terminal.console(stderr=True)
+    sides: dict[str, Any] = {}
+    try:
+        settings_read = Config.load(config, settings or [])
+        for name, given, policy in (("old", old or [], old_policy), ("new", new or [], new_policy)):
+            files = [*(both or []), *(one for one in given if Path(one).suffix not in (".yaml", ".yml"))]
+            policies = [Path(one) for one in given if Path(one).suffix in (".yaml", ".yml")] + ([policy] if policy else [])
+            if len(policies) > 1:
+                fail(f"--{name}: one policy, not {len(policies)}")
+            sides[name] = load_rules(errors, settings_read, config, files, [], False, True) if files else None
+            sides[f"{name}_policy"] = load_policy(errors, policies[0]) if policies else None
+        with progress_bar() as progress:
+            found = compare(paths, **sides, bpf=bpf, mode=None if mode == "auto" else mode, config=settings_read, checksums=checksums,
+                            compat=compat is not None, continuous=continuous, progress=progress)
+        if parquet is not None:
+            shown.write_parquet(found, parquet)
+    except (ConfigError, OSError, ValueError, RuntimeError, ImportError) as error:
+        fail(str(error))
+    if as_json == "-":
+        sys.stdout.buffer.write(shown.as_json(found))
+    else:
+        shown.print_diff(out, found)
+    if as_json not in (None, "-"):
+        Path(as_json).write_bytes(shown.as_json(found))
+    raise typer.Exit(INTERRUPTED if found.partial else FOUND if found else FAILED if found.damages else DONE)
 
 
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")

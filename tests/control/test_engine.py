@@ -29,13 +29,42 @@ class Plane:
         self.settings, self.next_ordinal, self.databases, self.waiting, self.flushed, self.closed = settings, 1, [], [], 0, False
         Plane.made.append(self)
 
+    time = 0
+
     def load(self, database):
         self.databases.append((self.next_ordinal, database))
+
+    def isolate(self, ranges4, ranges6):
+        return 0
+
+    def call(self):
+        self.called = True
+
+    def heed(self):
+        self.called = False
 
     def begin_capture(self):
         self.flushed = 0
 
-    def step(self, source, bursts):
+    def prepare(self, database):
+        pass
+
+    def load_policy(self, classifier):
+        return 0
+
+    def find_data(self, data):
+        pass
+
+    def policy_counts(self):
+        return np.zeros(0)
+
+    def spent(self):
+        return []
+
+    def rule_costs(self):
+        return None
+
+    def step(self, source, bursts, stop_at):
         if source.interrupt_at and self.next_ordinal > source.interrupt_at:
             raise KeyboardInterrupt
         for _ in range(min(bursts * self.settings["burst"], 10, source.left)):
@@ -53,7 +82,7 @@ class Plane:
                 out[i]["alerts"], out[i]["rule"], out[i]["action"] = 1, 0, 2
                 self.waiting.append(alert(IT, ordinal=self.next_ordinal))
             self.next_ordinal += 1
-        return len(self.waiting)
+        return len(out)
 
     def tick(self, now):
         self.now = now
@@ -85,7 +114,7 @@ class Plane:
     def stats(self):
         n = self.next_ordinal - 1
         zero = {"packets": 0, "bytes": 0}
-        return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
+        return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {}, "held_up": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
                 "ledger": {"inspected": {"packets": n, "bytes": n * 100 + self.lie}, "offloaded": zero, "dropped": zero, "errored": zero},
                 "rows_lost": 0, "flow_failed": 0, "rules": None, "flows": {"created": 0, "active": 0, "forced": 0, "memcap_hits": 0, "ended": {}}}
 
@@ -124,7 +153,7 @@ class Rules:
     def compile(self, event_codes, **options):
         if self.broken:
             raise ValueError("no")
-        assert event_codes["decoder.ipv4.pkt_too_small"] >= 0 and options["priorities"]["attempted-admin"] == 1
+        assert event_codes["decoder.ipv4.pkt_too_small"] >= 0 and options["action_order"][0] == "pass"
         return SimpleNamespace(name=self.name, names=(*options["flowbits"], self.name))
 
 
@@ -165,7 +194,7 @@ def test_settings_reach_the_data_plane():
         engine.replay([source("a", 5)], keep=("packets",))
     settings = Plane.made[0].settings
     assert {name: settings[name] for name in ("mode", "workers", "burst", "checksums", "device", "flow_memcap", "keep_packets")} == {
-        "mode": "ips", "workers": 2, "burst": 7, "checksums": "none", "device": {"capacity": 5, "timeout": 1_500_000_000},
+        "mode": "ips", "workers": 2, "burst": 7, "checksums": "none", "device": fp.Device(5, idle_timeout=1.5).settings(),
         "flow_memcap": 1 << 30, "keep_packets": True}
     assert Plane.made[0].databases == []
 
@@ -233,7 +262,7 @@ def test_a_failed_reload_leaves_the_rules():
         with pytest.raises(ValueError, match="no"):
             engine.reload(Rules("second", broken=True))
         with pytest.raises(TypeError, match="rules must be a RuleSet"):
-            engine.reload("rules")
+            engine.reload(5)
         engine.replay([source("a", 5)])
     assert Plane.made[0].databases[0][1].name == "first"
 
@@ -284,7 +313,7 @@ def test_faults_of_calls_name_the_argument():
         engine.replay([])       # none of it left the engine busy
     for sessions, timeout in ((-1, 1), (1, 0)):
         with pytest.raises(ValueError, match="sessions|idle_timeout"):
-            fp.Device(sessions, timeout)
+            fp.Device(sessions, idle_timeout=timeout)
 
 
 def test_a_closed_engine_says_so():

@@ -1,8 +1,8 @@
 """The engine: rules, settings and a device on one side, packets on the other.
 
-Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload` and
-`device` are the exceptions: any thread may call them, and a running replay acts on it before its next step. Engines share nothing, so
-several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
+Threads: an engine serves one call at a time; a call while another thread is inside raises RuntimeError. `reload`, `isolate`,
+`release`, `isolated`, `orders` and `device` are the exceptions: any thread may call them, and what runs goes by them from its next burst
+on (see reload.py and boundary.py). Engines share nothing, so several may run in several threads. Fork: an engine belongs to the process that made it; any use in a child raises.
 Free-threaded CPython: the extensions ask for the GIL; the data plane itself runs without it on every build.
 """
 from __future__ import annotations
@@ -11,23 +11,26 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from fastpath.control import exceptions
 from fastpath.control import stats as stats_of
 from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
+from fastpath.control.isolation import Isolation, addresses_of, networks_of
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.policy import Policy
 from fastpath.control.policy.judge import Judge
+from fastpath.control.reload import InForce, Order, Staged, prompt, with_isolation, without
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.control.sessions import SessionTable
 from fastpath.dataplane import rows
@@ -109,32 +112,29 @@ class Engine:
         self.config = config if config is not None else Config()
         self.mode = mode
         settings = self.config.settings()
-        settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat,
-                     "device": device.settings() if device is not None else None}
+        settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat}
         if checksums is not None:
             settings["checksums"] = checksums
-        settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
+        settings["exceptions"] = exceptions.policies(self.config, mode)
+        settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
         self._process = _process
         self._busy = threading.Lock()
         self._boundary = Boundary(self._busy)
-        self.device = SessionTable(device, self._at_boundary) if device is not None else None
-        self._swap = threading.Lock()       # guards the rules
+        self._reloading = threading.Lock()  # one reload at a time: each goes on from the numbers that the one before gave
         self._closed = False
-        self._plane: Any = None             # of inspect and tick, with its run and the rules that it has
+        self._plane: Any = None             # of inspect and tick, with its run
         self._run = Run(frozenset(), 0, (), digest=None)     # nobody asks a live engine for one
-        self._live_rules: Any = None        # and its policy
         self._batch_source: Any = None
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken
         self._ended: list[np.ndarray] = []  # flows that wait for the next tick
         check_matcher()
         started = time.perf_counter()
-        self._rules = rules
-        self._database = self._compile(rules, ()) if rules is not None else None
         self._data_classes: dict[str, int] = {}     # that zones are about, by name: bits for the engine's life
-        self._policy = self._judge(policy, rules)
+        database = self._compile(rules, ()) if rules is not None else None
+        self._staged = Staged(InForce(rules, database, self._judge(policy, rules), device))
         self.load_seconds = time.perf_counter() - started
 
     # ---- life ----
@@ -153,6 +153,7 @@ class Engine:
             self._closed = True
             plane, self._plane = self._plane, None
             if plane is not None:
+                self._staged.detach(plane)
                 plane.close()
                 stats_of.check_ledger(plane.stats())
 
@@ -191,21 +192,42 @@ class Engine:
     # ---- captures ----
 
     def replay(self, paths: Any, bpf: str | None = None, *, keep: Iterable[str] = ("alerts", "flows"), limit: int = KEPT,
-               sinks: Sequence[Sink] = (), continuous: bool = False, progress: Callable[[Progress], None] | None = None) -> Result:
+               sinks: Sequence[Sink] = (), continuous: bool = False, progress: Callable[[Progress], None] | None = None,
+               reload_at: Mapping[int, Any] | None = None) -> Result:
         """Inspects captures, one after the other, and gives a Result.
 
         paths: a file, a folder, a glob, "-" for standard input, or several of them. bpf: a filter; packets that it refuses
         are not read. keep: what of "alerts", "flows", "events", "packets" the Result holds, up to `limit` rows each. sinks:
         take the rows as they retire (see result.Sink). continuous: the captures are one stream; otherwise every flow ends
-        and detection starts anew with each. progress is called between steps, in this thread.
+        and detection starts anew with each. progress is called between steps, in this thread. reload_at: what `reload` is given, by the
+        packet (counted from 1 over all captures) from which on it is in force: a RuleSet, Policy or Device, or several of them; all are
+        compiled before the first packet, and the last stays in force.
 
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
-        return self._replay(paths, bpf, Run(check_keep(keep), limit, sinks), continuous, progress)
+        run = Run(check_keep(keep), limit, sinks)
+        if not reload_at:
+            return self._replay(paths, bpf, run, continuous, progress)
+        self._check_open()
+        with self._reloading:
+            return self._replay(paths, bpf, run, continuous, progress, self._ahead(reload_at))
+
+    def _ahead(self, reload_at: Mapping[int, Any]) -> list[tuple[int, InForce]]:
+        """What is to be in force from which packet on, in order."""
+        made: list[tuple[int, InForce]] = []
+        for ordinal in sorted(reload_at):
+            if not isinstance(ordinal, int) or ordinal < 1:
+                raise ValueError(f"reload_at names packets, which count from 1, not {ordinal!r}")
+            given = reload_at[ordinal]
+            what: dict[str, Any] = {}
+            for one in given if isinstance(given, (tuple, list)) else [given]:
+                what["policy" if isinstance(one, Policy) else "device" if isinstance(one, Device) else "rules"] = one
+            made.append((ordinal, self._compiled(made[-1][1] if made else self._staged.now, **what)))
+        return made
 
     def _replay(self, paths: Any, bpf: str | None, run: Run, continuous: bool,
-                progress: Callable[[Progress], None] | None) -> Result:
+                progress: Callable[[Progress], None] | None, ahead: list[tuple[int, InForce]] | None = None) -> Result:
         from fastpath.control.captures import open_captures
         with self._inside():
             plane = self._new_plane(run)
@@ -214,7 +236,8 @@ class Engine:
             try:
                 with _Interrupts() as interrupts:
                     try:
-                        for _ in self._steps(plane, run, open_captures(_listed(paths), bpf), damages, continuous, progress, interrupts):
+                        for _ in self._steps(plane, run, open_captures(_listed(paths), bpf), damages, continuous, progress, interrupts,
+                                             ahead or []):
                             pass
                     except KeyboardInterrupt:
                         partial = True
@@ -225,6 +248,7 @@ class Engine:
                     return result
             finally:
                 self._boundary.ended()
+                self._staged.detach(plane)
                 plane.close()
 
     def stream(self, paths: Any, bpf: str | None = None, *, what: str = "alerts", rows: int = 65536,
@@ -239,13 +263,14 @@ class Engine:
             run = Run(frozenset((what,)) if what == "packets" else frozenset(), 0, ())
             plane = self._new_plane(run)
             try:
-                for batch in self._steps(plane, run, open_captures(_listed(paths), bpf), [], continuous, None, None):
+                for batch in self._steps(plane, run, open_captures(_listed(paths), bpf), [], continuous, None, None, []):
                     columns = batch.columns(what)
                     for start in range(0, len(columns), rows):
                         yield columns[start:start + rows]
                 self._finish(plane, run, [], False)
             finally:
                 self._boundary.ended()
+                self._staged.detach(plane)
                 plane.close()
 
     def why(self, paths: Any, sid: int, *, gid: int | None = None, flow: str | None = None, bpf: str | None = None,
@@ -287,7 +312,7 @@ class Engine:
 
     def _ask(self, paths: list[Any], bpf: str | None, continuous: bool, rules: Any = None) -> Callable[..., Why]:
         """What answers questions about a run over these captures."""
-        rules = self._rules if rules is None else rules
+        rules = self._staged.now.rules if rules is None else rules
         settings, step_limit = self._settings, self.config["detect.inspection-recursion-limit"]
 
         def ask(sid: int, *, gid: int | None = None, flow: str | None = None) -> Why:
@@ -299,27 +324,22 @@ class Engine:
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
-        plane = DataPlane(self._settings | run.settings | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
-                                            "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads,
-                                            "payload_size": run.payload_size})
-        self._load(plane, run)
+        device = self._staged.now.device
+        plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
+                          | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+                             "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
+        self._staged.attach(plane, device)
+        self._staged.follow(plane, run)
         return plane
 
-    def _load(self, plane: Any, run: Run) -> None:
-        with self._swap:
-            rules, database, policy = self._rules, self._database, self._policy
-        if database is not None:
-            plane.load(database)
-        run.use(rules, plane.next_ordinal)
-        run.judge(policy, plane)
-
     def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
-               progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None) -> Iterator[Batch]:
-        """Reads the captures to their end, step by step; yields the batches of rows."""
+               progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None,
+               ahead: list[tuple[int, InForce]]) -> Iterator[Batch]:
+        """Reads the captures to their end, step by step; yields the batches of rows. ahead: what is to be in force from which packet on,
+        in order."""
         from fastpath.dataplane.rx import Status
         bursts = max(1, STEP // self._settings["burst"])
         started = time.perf_counter()
-        in_force = self._rules, self._policy
         done = 0        # bytes of the captures before this one
         for capture in _opened(captures, damages):
             if not continuous and run.captures.all:
@@ -328,14 +348,16 @@ class Engine:
             run.capture = run.captures.begin(capture.path, plane.next_ordinal)
             more = True
             while more:
-                if in_force != (self._rules, self._policy):
+                while ahead and ahead[0][0] == plane.next_ordinal:
+                    self._staged.put(ahead.pop(0)[1])
+                if self._staged.is_behind(plane):
                     yield run.take(plane.rows(), plane.kept())
-                    self._load(plane, run)
-                    in_force = self._rules, self._policy
+                    self._staged.follow(plane, run)
                 self._boundary.ended()
                 self._boundary.obey(plane)
-                more = plane.step(capture.source, bursts)
+                more = plane.step(capture.source, bursts, ahead[0][0] if ahead else 0)
                 self._boundary.at_rest(plane)
+                self._staged.expire(plane.time)
                 with interrupts.held() if interrupts is not None else nullcontext():
                     batch = run.take(plane.rows(), plane.kept())
                 yield batch
@@ -349,6 +371,7 @@ class Engine:
             if capture.damage is not None:
                 damages.append(Damage(capture.path, *capture.damage))
             done += capture.bytes_total or 0
+            self._staged.expire(plane.time)
         yield from self._flush(plane, run)
 
     def _flush(self, plane: Any, run: Run) -> Iterator[Batch]:
@@ -361,7 +384,7 @@ class Engine:
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
         run.count_policy(plane)
-        counted = plane.stats()
+        counted = self._counted(plane)
         stats_of.check_ledger(counted)
         stats = stats_of.build(counted, run, self.load_seconds, partial)
         for sink in run.sinks:
@@ -399,17 +422,33 @@ class Engine:
         plane, run = self._live()
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
                                     time.time_ns() if batch.stamps is None else 0, batch.wirelens)
+        first, alerts = plane.next_ordinal, None
         self._boundary.obey(plane)
-        waiting = plane.inspect(source, out)
+        done = self._inspect_part(plane, run, source, out)
+        if plane.waiting:
+            alerts = run.hold(plane.alerts())
+        while done < len(out):      # somebody has called: the rest goes by what is in force now
+            self._live()
+            self._boundary.obey(plane)
+            self._inspect_part(plane, run, source, out[done:])
+            done = plane.next_ordinal - first
+            if plane.waiting:
+                more = run.hold(plane.alerts())
+                alerts = more if alerts is None else np.concatenate([alerts, more])
         source.close()
-        alerts = run.hold(plane.alerts()) if waiting else None
         if plane.next_ordinal - self._taken > TAKE:
             self._take(plane, run)
             self._taken = plane.next_ordinal
-        if run.base:
-            rule = out["rule"]
-            rule[(rule != rows.NO_RULE) & (out["reason"] != rows.REASON_POLICY)] += run.base
         return Verdicts(out, run, alerts, batch, linktype, port)
+
+    @staticmethod
+    def _inspect_part(plane: Any, run: Run, source: Any, out: np.ndarray) -> int:
+        """Inspects until the source is through, or somebody calls: how many packets."""
+        done: int = plane.inspect(source, out)
+        if run.base:
+            rule = out["rule"][:done]
+            rule[(rule != rows.NO_RULE) & (out["reason"][:done] != rows.REASON_POLICY)] += run.base
+        return done
 
     def _take(self, plane: Any, run: Run) -> Batch:
         """The rows of inspect so far; flows wait for the next tick."""
@@ -425,6 +464,7 @@ class Engine:
         with self._inside():
             plane, run = self._live()
             plane.tick(time.time_ns() if now is None else nanoseconds(now, "now"))
+            self._staged.expire(plane.time)
             self._take(plane, run)
             ended, self._ended = self._ended, []
             return Columns("flows", ended, run.signatures, run.captures)
@@ -435,11 +475,9 @@ class Engine:
             from fastpath.dataplane.rx import BatchSource
             self._batch_source = BatchSource
             self._plane = self._new_plane(self._run)
-            self._live_rules = self._rules, self._policy
-        elif self._live_rules != (self._rules, self._policy):
+        elif self._staged.is_behind(self._plane):
             self._take(self._plane, self._run)
-            self._load(self._plane, self._run)
-            self._live_rules = self._rules, self._policy
+            self._staged.follow(self._plane, self._run)
         return self._plane, self._run
 
     @property
@@ -449,30 +487,107 @@ class Engine:
             plane, run = self._live()
             self._take(plane, run)
             run.count_policy(plane)
-            return stats_of.build(plane.stats(), run, self.load_seconds, True)
+            return stats_of.build(self._counted(plane), run, self.load_seconds, True)
 
-    # ---- rules ----
+    def _counted(self, plane: Any) -> dict[str, Any]:
+        return plane.stats() | {"isolations_refused": self._staged.refused}
 
-    def reload(self, rules: Any = None, *, policy: Policy | None = None) -> None:
-        """Swaps the rule set, the policy, or both at once: compiled here, in force from the next step or call on. What is not given
-        stays. The old ones stay on any error. Flows are kept; a new policy judges them anew."""
-        if rules is None and policy is None:
-            raise TypeError("reload takes rules, a policy, or both")
-        if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
-            raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
+    # ---- what is in force ----
+
+    @property
+    def device(self) -> SessionTable | None:
+        """The session table; None without a device."""
+        device = self._staged.now.device
+        return SessionTable(device, self._at_boundary) if device is not None else None
+
+    def reload(self, rules: Any = None, *, policy: Policy | None = None, device: Device | None = None) -> None:
+        """Swaps rules, policy or device settings, or several at once: whole or not at all, from the next burst on, from any thread.
+        What is not given stays; on any error all of it does. No packet is lost, flows and sessions go on; a new policy judges them
+        anew, and a table that has become smaller takes no session until enough have ended.
+
+        rules: paths, as RuleSet.load takes them, read as the rules in force were and compiled in a process of their own, so that packets
+        need not wait for it; or a RuleSet, compiled here, in this thread, which costs other threads their turns. Of several threads that reload one waits for the other, and for a replay that was
+        given `reload_at`.
+
+        Raises TypeError for what is none of these, OSError for what cannot be read, ValueError (PolicyError, with its place) for what
+        does not compile, MemoryError.
+        """
+        self._check_open()
+        with self._reloading, prompt():
+            started = time.perf_counter()
+            new = self._compiled(self._staged.now, rules, policy, device)
+            self._staged.put(new)
+            self.load_seconds = time.perf_counter() - started
+
+    def _compiled(self, now: InForce, rules: Any = None, policy: Any = None, device: Any = None) -> InForce:
+        """What is in force next, after `now`."""
+        if rules is None and policy is None and device is None:
+            raise TypeError("reload takes rules, a policy or a device")
+        is_path = isinstance(rules, (str, os.PathLike, list, tuple))
+        if rules is not None and not is_path and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
+            raise TypeError(f"rules must be a RuleSet or paths, not {type(rules).__name__}")
         if policy is not None and not isinstance(policy, Policy):
             raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
+        if device is not None and not isinstance(device, Device):
+            raise TypeError(f"device must be a Device, not {type(device).__name__}")
+        if rules is not None:
+            flowbits = now.database.names if now.database is not None else ()
+            if is_path:
+                from fastpath.rules.apart import load_apart
+                reading = now.rules.reading if now.rules is not None else {}
+                rules, database = load_apart(rules, _event_codes(), self._compile_options(flowbits), **reading)
+            else:
+                database = self._compile(rules, flowbits)
+            now = replace(now, rules=rules, database=database)
+        if rules is not None and now.policy is not None or policy is not None:
+            now = replace(now, policy=self._judge(policy if policy is not None else now.policy.policy, now.rules))
+        return now if device is None else replace(now, device=device)
+
+    def isolate(self, workload: Any, until: Any = None, why: str = "") -> Isolation:
+        """Cuts a workload off, from the next burst on: by order of the operator, whatever rules and policy say.
+
+        In ips mode every packet from or to it is dropped (reason "isolated"), fragments and what tunnels carry too, before streams and
+        rules see it. In ids mode nothing is cut: verdicts and rows say that it would be. In both the device's sessions for its flows are
+        deleted and none are made. It survives a reload. What happened stands in `orders`, in EVE (event_type "isolation") and in the log
+        "fastpath.control".
+
+        workload: an address or a network, IPv4 or IPv6, as text or an object of `ipaddress`; an object with `.addresses`; a collection of
+        them; or a name that the policy has. One that is isolated already is isolated anew, with this `until` and `why`. until: packet time
+        at which it ends by itself: ns since 1970 (int), seconds (float) or a datetime with a time zone; None: when it is released.
+
+        Raises ValueError for what names no address, or when more are isolated than there is room for (isolation.RANGES_MAX ranges):
+        then nothing has changed, and it is counted (stats: `exceptions`, "isolations_refused"). TypeError for what is no workload.
+        """
         self._check_open()
-        started = time.perf_counter()
-        database = self._database
-        if rules is None:
-            rules = self._rules
-        else:
-            database = self._compile(rules, database.names if database is not None else ())
-        judge = self._judge(policy if policy is not None else self._policy and self._policy.policy, rules)
-        with self._swap:
-            self._rules, self._database, self._policy = rules, database, judge
-            self.load_seconds = time.perf_counter() - started
+        isolation = Isolation.of(workload, until, why, self._workload)
+        self._staged.change(partial(with_isolation, isolation=isolation))
+        return isolation
+
+    def release(self, workload: Any) -> None:
+        """Ends the isolation of a workload, named as it was to `isolate`: its flows go on with the next burst, where they were. Raises
+        LookupError when it is not isolated."""
+        self._check_open()
+        named = [one for one in self.isolated if one.workload == workload]
+        networks = networks_of(workload, self._workload) if not named else ()
+        found = named or [one for one in self.isolated if one.networks == networks]
+        if not found:
+            raise LookupError(f"{workload} is not isolated; isolated are {', '.join(one.workload for one in self.isolated) or 'none'}")
+        self._staged.change(partial(without, isolations=found))
+
+    @property
+    def isolated(self) -> tuple[Isolation, ...]:
+        """The workloads that are cut off now."""
+        return self._staged.now.isolations
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """What the control plane did while packets ran, and from which one on; the latest thousand."""
+        return tuple(self._staged.orders)
+
+    def _workload(self, name: str) -> list[Any] | None:
+        """The addresses of what the policy calls by this name; None where it has no such segment."""
+        judge = self._staged.now.policy
+        return addresses_of(judge.policy, name) if judge is not None else None
 
     def _judge(self, policy: Policy | None, rules: Any) -> Judge | None:
         """The compiled form of a policy, which finds data by these rules."""
@@ -484,10 +599,11 @@ class Engine:
 
     def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
         """The compiled form of a rule set; flowbits that have numbers keep them."""
-        priorities = {name: priority for name, (_, priority) in rules.classifications.items()}
-        return rules.compile({name: code for code, name in enumerate(rows.events())}, priorities=priorities, flowbits=flowbits,
-                             action_order=self.config["action-order"],
-                             step_limit=self.config["detect.inspection-recursion-limit"])
+        return rules.compile(_event_codes(), **self._compile_options(flowbits))
+
+    def _compile_options(self, flowbits: Sequence[str]) -> dict[str, Any]:
+        return {"flowbits": flowbits, "action_order": self.config["action-order"],
+                "step_limit": self.config["detect.inspection-recursion-limit"]}
 
 
 class _Interrupts:
@@ -522,6 +638,10 @@ class _Interrupts:
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
+
+
+def _event_codes() -> dict[str, int]:
+    return {name: code for code, name in enumerate(rows.events())}
 
 
 def _port(port: Any) -> int:

@@ -20,6 +20,7 @@ from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
+    from fastpath.control.reload import Order
     from fastpath.control.why import Why
 
 KINDS = ("alerts", "flows", "events", "packets")
@@ -51,13 +52,15 @@ class Damage:
 class Batch:
     """Rows that retired together, in global order. `rows` maps "alerts", "flows", "events", "runs" and "packets" to structured
     arrays (fastpath.dataplane.rows) whose rule field counts within `signatures`; `capture` is the one being read; `kept` holds the
-    packets whose bytes a sink wanted (outputs/pcapng.py); `port` is that of a call of inspect."""
+    packets whose bytes a sink wanted (outputs/pcapng.py); `port` is that of a call of inspect; `orders`: what the control plane did
+    since the batch before."""
     rows: dict[str, np.ndarray]
     signatures: Signatures
     captures: Captures
     capture: Capture | None
     kept: bytes = b""
     port: int | None = None
+    orders: Sequence[Order] = ()
     judges: Judges = field(default_factory=Judges)
 
     def columns(self, kind: str) -> Columns:
@@ -91,6 +94,8 @@ class Run:
     verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[int, int] = field(default_factory=dict)
     held: list[np.ndarray] = field(default_factory=list)    # the rules of alerts taken alone, to be counted with the next rows
+    orders: list[Order] = field(default_factory=list)       # that wait for the next batch
+    costs: list[tuple[int, np.ndarray]] = field(default_factory=list)      # of rule sets before the present one: base, DataPlane.rule_costs()
     inventory: Inventory = field(default_factory=Inventory)
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
@@ -128,6 +133,15 @@ class Run:
             self.digest.rules(first_ordinal, signatures_of.identity(rules))
         if rules is not None:
             self.base = self.signatures.extend(rules)
+
+    def settle_rules(self, costs: np.ndarray | None) -> None:
+        """The present rule set is about to give way: this is what its rules have cost."""
+        if costs is not None:
+            self.costs.append((self.base, costs))
+
+    def note(self, order: Order) -> None:
+        """The control plane has done something: sinks are told with the next rows."""
+        self.orders.append(order)
 
     def judge(self, judge: Judge | None, plane: Any) -> None:
         """This policy holds from the next packet on."""
@@ -167,7 +181,8 @@ class Run:
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
         self.judges.take(taken["denials"])
-        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges)
+        orders, self.orders = self.orders, []
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders)
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))

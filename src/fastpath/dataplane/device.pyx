@@ -1,15 +1,36 @@
 # See device.pxd.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
 
 cdef extern from "<sys/mman.h>" nogil:
     enum:
-        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
     void *MAP_FAILED
     void *mmap(void *address, size_t length, int protection, int flags, int descriptor, long offset) noexcept
     int munmap(void *address, size_t length) noexcept
+    int madvise(void *address, size_t length, int advice) noexcept
+
+cdef extern from *:
+    """
+    #ifdef __linux__
+    #define grow_map(at, size, larger) mremap(at, size, larger, MREMAP_MAYMOVE)
+    #else
+    static void *grow_map(void *at, size_t size, size_t larger)
+    {
+        void *made = mmap(NULL, larger, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (made == MAP_FAILED)
+            return made;
+        memcpy(made, at, size);
+        munmap(at, size);
+        return made;
+    }
+    #endif
+    """
+    void *grow_map(void *at, size_t size, size_t larger) noexcept nogil
 
 cdef enum:
+    LARGE_PAGE = 1 << 21
+    MANY_SESSIONS = 4096        # from which on large pages are worth their clearing
     AGE_HEAD = 1 << 31          # in session_t.prev: the first of a second's list; the low bits name the second
 
 
@@ -22,13 +43,36 @@ cdef void *map_rows(size_t count, size_t size) noexcept nogil:
     return NULL if rows == MAP_FAILED else rows
 
 
+cdef void *grow_rows(void *rows, size_t count, size_t more, size_t size) noexcept nogil:
+    """Room for more rows than before; NULL when address space is lacking: then the rows stay as they are."""
+    if rows == NULL:
+        return map_rows(more, size)
+    rows = grow_map(rows, count * size, more * size)
+    return NULL if rows == MAP_FAILED else rows
+
+
+cdef inline size_t region_size(size_t room) noexcept nogil:
+    return room * sizeof(session_t) + LARGE_PAGE
+
+
+cdef void map_sessions(device_t *device) noexcept nogil:
+    """Sessions begin where a large page can: over small ones, every lookup would miss the TLB as well. The region is NULL when address
+    space is lacking."""
+    device.region = map_rows(region_size(device.room), 1)
+    device.sessions = NULL
+    if device.region != NULL:
+        device.sessions = <session_t *>((<uintptr_t>device.region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
+
+
 cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil:
     memset(device, 0, sizeof(device_t))
     if config == NULL:
         return 0
     device.on = True
     device.config = config[0]
-    device.sessions = <session_t *>map_rows(config.capacity, sizeof(session_t))
+    device.room = config.capacity
+    if config.capacity:
+        map_sessions(device)
     device.closed = <closed_t *>map_rows(config.closed_room, sizeof(closed_t))
     if config.lag:
         device.reports = <report_t *>map_rows(config.capacity, sizeof(report_t))
@@ -40,13 +84,66 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
 
 
 cdef void close_device(device_t *device) noexcept nogil:
-    if device.sessions != NULL:
-        munmap(device.sessions, device.config.capacity * sizeof(session_t))
+    if device.region != NULL:
+        munmap(device.region, region_size(device.room))
     if device.reports != NULL:
-        munmap(device.reports, device.config.capacity * sizeof(report_t))
+        munmap(device.reports, device.room * sizeof(report_t))
     if device.closed != NULL:
         munmap(device.closed, device.config.closed_room * sizeof(closed_t))
     memset(device, 0, sizeof(device_t))
+
+
+cdef void use_large_pages(device_t *device) noexcept nogil:
+    """A hint."""
+    madvise(device.sessions, device.room * sizeof(session_t), MADV_HUGEPAGE)
+    if device.reports != NULL:
+        madvise(device.reports, device.room * sizeof(report_t), MADV_HUGEPAGE)
+
+
+cdef int make_room(device_t *device, const device_config_t *config) noexcept nogil:
+    cdef uint32_t room = max(config.capacity, device.room), had
+    cdef void *rows
+    cdef void *before
+    cdef session_t *sessions
+    if room > device.room:
+        if device.reports != NULL:
+            rows = grow_rows(device.reports, device.room, room, sizeof(report_t))
+            if rows == NULL:
+                return -1
+            device.reports = <report_t *>rows
+        before, sessions, had = device.region, device.sessions, device.room
+        device.room = room
+        map_sessions(device)
+        if device.region == NULL:       # the reports are larger than they need be
+            device.region, device.sessions, device.room = before, sessions, had
+            if device.reports != NULL:
+                munmap(<char *>device.reports + had * sizeof(report_t), (room - had) * sizeof(report_t))
+            return -1
+        if before != NULL:
+            memcpy(device.sessions, sessions, device.fresh * sizeof(session_t))
+            munmap(before, region_size(had))
+    if config.lag and device.reports == NULL and room:
+        device.reports = <report_t *>map_rows(room, sizeof(report_t))
+        if device.reports == NULL:
+            return -1
+    return 0
+
+
+cdef void apply_config(device_t *device, const device_config_t *config) noexcept nogil:
+    cdef uint32_t i, room = device.config.closed_room
+    cdef bint reported = device.config.lag != 0
+    device.config = config[0]
+    device.config.closed_room = room
+    device.back_off = 0
+    if not config.lag and device.reports != NULL:
+        munmap(device.reports, device.room * sizeof(report_t))
+        device.reports = NULL
+    memset(device.wheel, 0, sizeof(device.wheel))
+    for i in range(device.fresh):
+        if device.sessions[i].serial:
+            if config.lag and not reported:
+                device.reports[i].last = device.sessions[i].last
+            age(device, i + 1)
 
 
 # ---- the wheel ----
@@ -122,6 +219,8 @@ cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_
     else:
         device.fresh += 1
         session = device.fresh
+        if session == MANY_SESSIONS:
+            use_large_pages(device)
     if device.busy < now:
         device.busy = now
     device.busy += device.config.interval
@@ -203,5 +302,5 @@ cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t c
 cdef void clear_device(device_t *device) noexcept nogil:
     device.used = device.fresh = device.free = 0
     device.batch_count = device.settled = device.timeless = 0
-    device.second = device.busy = device.back_off = 0
+    device.second = device.busy = device.back_off = device.reported = 0
     memset(device.wheel, 0, sizeof(device.wheel))

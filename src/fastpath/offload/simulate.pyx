@@ -17,7 +17,7 @@ from fastpath.dataplane.device cimport (
 )
 from fastpath.dataplane.log cimport (
     LOG_BEGIN, LOG_BYPASS, LOG_CLOSED, LOG_CUT, LOG_DATA, LOG_DEPTH, LOG_DROP, LOG_EMPTY, LOG_ENCRYPTED, LOG_END, LOG_FLOW,
-    LOG_INVALID, LOG_LAST, LOG_OVER, LOG_PASS, LOG_QUOTED, LOG_REJECTED, LOG_TCP, LOG_TO_CLIENT, log_row_t,
+    LOG_INVALID, LOG_LAST, LOG_LAST_ACK, LOG_OVER, LOG_PASS, LOG_QUOTED, LOG_REJECTED, LOG_TCP, LOG_TO_CLIENT, log_row_t,
 )
 
 #: What became of an alert of the full pass.
@@ -124,7 +124,7 @@ cdef inline void inspect(device_t *device, place_t *places, const requests_t *re
         code = follow_control(device, place.session, row.tcp_flags, (row.flags & LOG_TO_CLIENT) != 0)
         if code != CLOSE_NOT:
             end_device_session(device, place.session, code, row.now)
-    if row.flags & LOG_CLOSED:
+    if row.flags & LOG_CLOSED and not (place.session and row.flags & LOG_LAST_ACK):
         leave(device, place, row.flow, CLOSE_RST if row.tcp_flags & RST else CLOSE_FINACK, row.now)
     if row.flags & LOG_BYPASS:
         place.marks |= BYPASSED

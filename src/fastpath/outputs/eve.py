@@ -1,4 +1,4 @@
-"""EVE: one JSON object a line for each alert, flow and anomaly, and one with statistics at the end.
+"""EVE: one JSON object a line for each alert, flow and anomaly, each order of the control plane, and one with statistics at the end.
 
 Fields and spelling are those of Suricata 7.0's EVE output (User Guide, Eve JSON Format; the schema etc/schema.json); times
 are UTC. `flow_id` is fastpath's own. What fastpath does not know yet (the application protocol) is absent.
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from fastpath.control.community_id import WITH_PORTS, identify
+from fastpath.control.reload import Order
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
 from fastpath.outputs.eve_app import AppRows, app_proto
@@ -45,6 +46,10 @@ FLOW_REASONS = {"reuse": "tcp_reuse"}
 VERDICTS = ("alert", "drop", "pass")        # by enum alert_verdict
 REJECTIONS = {"TCP": "tcp-reset", "UDP": "icmp-prohib", "ICMP": "icmp-prohib", "IPv6-ICMP": "icmp-prohib"}
 REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
+
+#: Suricata's names of reasons to drop, where they are not fastpath's with underscores.
+DROP_REASONS = {"rule": "rules", "flow dropped": "flow_drop", "malformed": "decode_error",
+                "stream reassembly memcap": "stream_reassembly"}
 
 
 def check_events(names: Iterable[str]) -> frozenset[str]:
@@ -168,7 +173,7 @@ class EveWriter:
         self._latest = 0
 
     def write(self, batch: Batch) -> None:
-        lines: list[dict[str, Any]] = []
+        lines: list[dict[str, Any]] = [_order(order, batch) for order in batch.orders]     # whichever events were asked for
         for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows), ("policy", self._denials)):
             if name in self.events:
                 lines.extend(make(batch))
@@ -393,14 +398,52 @@ class EveWriter:
             for one in path:
                 at = at.setdefault(one, {})
             at[leaf] = count
+        policies: dict[str, Any] = {}
+        for name, count in stats["exceptions"].items():
+            if name.count(".") == 2:
+                layer, what, policy = name.split(".")
+                policies.setdefault(layer, {}).setdefault(what, {})[policy.replace("-", "_")] = count
+        verdicts = stats["verdicts"]
+        device, offloaded = stats["device"], stats["ledger"]["offloaded"]
+        by_device = bool(device.get("capacity"))
+        bypassed = {"local_pkts": 0 if by_device else offloaded["packets"], "local_bytes": 0 if by_device else offloaded["bytes"],
+                    "closed": sum(device.get("ended", {}).values()), "pkts": device.get("packets", 0), "bytes": device.get("bytes", 0)}
         return {"timestamp": timestamp(self._latest), "event_type": "stats", "stats": {
             "uptime": int(stats["seconds"]),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
                         "event": events},
             "defrag": {version: stats["defrag"][version] for version in ("ipv4", "ipv6")},
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
+            "flow_bypassed": bypassed,
             "detect": {"alert": stats["alerts"]},
+            "exception_policy": policies,
+            "ips": {"accepted": verdicts.get("pass", 0), "blocked": sum(stats["drops"].values()),
+                    "rejected": sum(verdicts.get(action, 0) for action in rows.ACTIONS[2:]),
+                    "drop_reason": {DROP_REASONS.get(reason, reason.replace(" ", "_")): count
+                                    for reason, count in stats["drops"].items()}},
         }}
+
+
+def _order(order: Order, batch: Batch) -> dict[str, Any]:
+    """What the control plane did: event_type "isolation" or "reload", which Suricata does not have."""
+    kind = "isolation" if order.isolation is not None else "reload"
+    event: dict[str, Any] = {"timestamp": timestamp(order.time), "event_type": kind}
+    number = batch.captures.of(order.ordinal)
+    if number is not None:
+        event |= {"pcap_cnt": number[1], "pcap_filename": number[0].name}
+    said: dict[str, Any] = {"ordinal": order.ordinal} if order.ordinal else {}
+    if order.isolation is None:
+        event[kind] = said | {"action": order.kind, "what": list(order.what)}
+        return event
+    said |= {"action": order.kind, "workload": order.isolation.workload, "addresses": list(map(str, order.isolation.networks))}
+    if order.isolation.until is not None:
+        said["until"] = timestamp(order.isolation.until)
+    if order.isolation.why:
+        said["why"] = order.isolation.why
+    if order.kind == "isolate":
+        said["offloads_deleted"] = order.offloads_deleted
+    event[kind] = said
+    return event
 
 
 def _item(item: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def print_summary(out: Console, result: Result) -> None:
         f"{ledger[name]['packets']:,} {name}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
     out.print(f"        {stats['bytes']:,} bytes = " + " + ".join(
         f"{ledger[name]['bytes']:,}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
+    if stats["device"].get("asked") and any(stats["device"]["asked"].values()):
+        out.print("[bold]device[/]  " + "; ".join(device_lines(stats["device"])), soft_wrap=True)
     if "policy" in stats:
         print_denials(out, stats["policy"])
     if stats["events"]:
@@ -137,6 +139,41 @@ def print_policy(out: Console, policy: dict[str, Any]) -> None:
     out.print(table)
     out.print(f"[bold]{len(policy['segments']):,} segments[/], {len(policy['lines']):,} lines; {policy['classes']:,} classes of "
               f"endpoints, {scaled(policy['memory'], 'B')}; {len(policy['warnings']):,} warnings", soft_wrap=True)
+
+
+def device_lines(device: dict[str, Any]) -> list[str]:
+    """What the session table did, in phrases."""
+    asked = {reason: count for reason, count in device["asked"].items() if count}
+    said = [f"asked for {sum(asked.values()):,} sessions (" + ", ".join(f"{count:,} by {reason}" for reason, count in asked.items()) + ")"]
+    if device["added"]:
+        said.append(f"{device['share']['packets']:.1%} of packets and {device['share']['bytes']:.1%} of bytes offloaded")
+        said.append(f"{device['added']:,} added, in force after {device['lag']['mean']:.3f} s on average")
+    if device["full"]:
+        said.append(f"{device['full']:,} refused, the table was full")
+    return said
+
+
+def print_tenants(out: Console, result: Any) -> None:
+    """`replay --tenants`: a line a tenant, what nobody claimed, and the ledger of all. result: a TenantsResult."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("tenant", "packets", "bytes", "flows", "alerts", "dropped", "limits", "digest"):
+        table.add_column(name, justify="left" if name in ("tenant", "digest") else "right", no_wrap=True, overflow="ellipsis")
+    for name, one in result.items():
+        stats = one.stats
+        table.add_row(plain(name), f"{stats['packets']:,}", scaled(stats["bytes"], "B"), f"{stats['flows']['rows']:,}",
+                      f"{stats['alerts']:,}", f"{stats['ledger']['dropped']['packets']:,}", f"{sum(stats['exceptions'].values()):,}",
+                      one.digest)
+    unclaimed = result.stats["unclaimed"]
+    if unclaimed["packets"]:
+        table.add_row("[yellow]unclaimed[/]", f"{unclaimed['packets']:,}", scaled(unclaimed["bytes"], "B"))
+    out.print(table)
+    for damage in result.damages:
+        out.print(f"[bold red]damaged[/] {plain(damage, 400)}")
+    if result.partial:
+        out.print("[bold yellow]interrupted: this is what was inspected until then[/]")
+    ledger = result.stats["ledger"]
+    out.print(f"[bold]ledger[/]  {result.stats['packets']:,} packets = " + " + ".join(
+        f"{ledger[name]['packets']:,} {name}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
 
 
 def print_refusals(out: Console, rules: Any, everything: bool) -> None:

@@ -57,8 +57,12 @@ class RuleSet:
         self._facts: list[object] = []          # all that plans follow from, where there is a cache
         self._texts: Texts | None = None        # what the cache knows of rules that are not read yet
         self._unread: list[tuple[bytes, str]] = []  # their text and file
+        self._numbers: np.ndarray | None = None
         self._include_disabled = False
         self._lines: list[Line] = []            # of threshold.config, to be applied to them
+        #: How these rules were read, for others to be read alike: what load() takes, and `limits`, the files that limit() was given.
+        self.reading: dict[str, Any] = {"variables": variables, "classifications": classifications, "references": references,
+                                        "event_names": event_names, "reputations": reputations, "limits": []}
 
     @classmethod
     def load(cls, paths: Paths, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
@@ -79,8 +83,9 @@ class RuleSet:
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
                     reputations=reputations)
         rules._include_disabled = include_disabled
+        rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache}
         from fastpath.packs import texts as texts_of
-        texts = [text for name in packs for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
+        texts = [text for name in rules.reading["packs"] for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
         if cache is not False:
             rules._cache = open_cache(cache)
         if rules._cache is not None:
@@ -128,7 +133,11 @@ class RuleSet:
     @property
     def numbers(self) -> np.ndarray:
         """gid, sid and rev of each rule: an array of texts.NUMBERS."""
-        return numbers_of(self._plans) if self._texts is None else self._texts.numbers
+        if self._texts is not None:
+            return self._texts.numbers
+        if self._numbers is None or len(self._numbers) != len(self._plans):
+            self._numbers = numbers_of(self._plans)
+        return self._numbers
 
     def text(self, rule: int) -> RulePlan | Text:
         """What alerts say of the rule with this index."""
@@ -168,6 +177,7 @@ class RuleSet:
         """Applies a threshold.config to the rules. OSError where it cannot be read; ValueError with file and line for what cannot be
         honoured."""
         lines = load_thresholds(path, self._groups)
+        self.reading["limits"].append(path)
         self._facts.append(lines)
         self._lines += lines
         if not self._unread:
@@ -194,6 +204,10 @@ class RuleSet:
             return _database(self.plans, event_codes or {}, options)
         key = key_of(self._facts, sorted((event_codes or {}).items()), sorted(options.items()))
         return _cached_database(self._cache, key, self, event_codes or {}, options)
+
+    def forget_cache(self) -> None:
+        """The cache is no more; what is mapped of it stays."""
+        self._cache = None
 
     def __len__(self) -> int:
         return len(self._plans) if self._texts is None else len(self._texts)

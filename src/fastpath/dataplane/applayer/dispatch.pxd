@@ -15,6 +15,7 @@ cdef struct app_table_t:
     room_t room[64]
     app_config_t config
     recogniser_t recogniser
+    uint64_t fail_at[2]         # by direction: the parser fails from this offset on, to try what happens then; ~0 for nowhere
 
 cdef enum feed_result:
     FEED_REVERSED = 1 << 31     # in the result: the sender is the server. Of a stream, nothing was consumed

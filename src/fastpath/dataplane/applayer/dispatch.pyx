@@ -27,6 +27,7 @@ cdef enum:
 cdef void open_table(app_table_t *table, settings) except *:
     cdef uint32_t number
     memset(table, 0, sizeof(app_table_t))
+    table.fail_at[TO_SERVER] = table.fail_at[TO_CLIENT] = <uint64_t>-1
     describe_rooms(table.room)
     default_settings(&table.config)
     for number in range(ALPROTO_MAX):
@@ -63,7 +64,8 @@ cdef void turn_round(app_t *app) noexcept nogil:
 
 
 cdef void stop_session(app_t *app) noexcept nogil:
-    app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT
+    """The parser has failed, or cannot go on behind a gap."""
+    app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT | APP_ERROR
 
 
 cdef void leave_protocol(const app_table_t *table, app_context_t *context) noexcept nogil:
@@ -245,7 +247,7 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         app.fed[direction] += length
         return length
-    if flags & PARSE_GAP and not room.gaps:
+    if flags & PARSE_GAP and not room.gaps or app.fed[direction] >= table.fail_at[direction]:
         stop_session(app)
         return length
     while True:
@@ -307,7 +309,8 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         return result
     app.fed[direction] += length
-    if length and room.parse(context, direction, data, length, PARSE_START).status == PARSE_ERROR:
+    if length and (table.fail_at[direction] == 0
+                   or room.parse(context, direction, data, length, PARSE_START).status == PARSE_ERROR):
         stop_session(app)
     return result
 

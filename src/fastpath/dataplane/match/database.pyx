@@ -12,6 +12,7 @@ from posix.stdlib cimport posix_memalign
 from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, FILE_MD5, FILE_SHA1, FILE_SHA256,
 )
+from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA
 from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
@@ -48,7 +49,8 @@ cdef bint below(const uint32_t *list, span_t span, uint32_t limit, bint rising) 
     return True
 
 
-cdef pcre2_code *compile_expression(const uint8_t *text, size_t length, uint32_t options, int *error, size_t *offset) noexcept:
+cdef pcre2_code *compile_expression(const uint8_t *text, size_t length, uint32_t options, int *error,
+                                    size_t *offset) noexcept nogil:
     return pcre2_compile(
         text, length,
         (PCRE2_CASELESS if options & EXPRESSION_CASELESS else 0)
@@ -114,15 +116,16 @@ cdef class Database:
 
     def __dealloc__(self):
         cdef uint32_t i
-        if self.rules.databases != NULL:
-            for i in range(self.database_count):
-                hs_free_database(<hs_database_t *> self.rules.databases[i])
-            free(self.rules.databases)
-        if self.rules.expressions != NULL:
-            for i in range(self.expression_count):
-                pcre2_code_free(<pcre2_code *> self.rules.expressions[i])
-            free(self.rules.expressions)
-        free(self.copy)
+        with nogil:     # a large one takes time, and other threads have better things to wait for
+            if self.rules.databases != NULL:
+                for i in range(self.database_count):
+                    hs_free_database(<hs_database_t *> self.rules.databases[i])
+                free(self.rules.databases)
+            if self.rules.expressions != NULL:
+                for i in range(self.expression_count):
+                    pcre2_code_free(<pcre2_code *> self.rules.expressions[i])
+                free(self.rules.expressions)
+            free(self.copy)
 
     @property
     def plans(self):
@@ -200,11 +203,14 @@ cdef class Database:
         self.rules.transforms = <const transform_t *> at[SECTION_TRANSFORMS]
         self.rules.has_iponly = header.section[SECTION_IPONLY].count > 0 or header.iponly_anywhere.count > 0
 
-    cdef uint32_t count(self, uint32_t section) noexcept:
+    cdef uint32_t count(self, uint32_t section) noexcept nogil:
         return self.rules.header.section[section].count
 
+    cdef bint list_holds(self, span_t span) noexcept nogil:
+        return within(span, self.count(SECTION_LISTS)) and below(self.rules.lists, span, self.rules.rule_count, True)
+
     cdef rule_list(self, span_t span, what):
-        if not within(span, self.count(SECTION_LISTS)) or not below(self.rules.lists, span, self.rules.rule_count, True):
+        if not self.list_holds(span):
             raise ValueError(f"rule database: the rules of {what} are not a rising list of rules")
 
     cdef check_tables(self):
@@ -228,8 +234,12 @@ cdef class Database:
         for i in range(4 * PORTS):
             if self.rules.port_tables[i] >= n:
                 raise ValueError("rule database: a port names no group")
-        for i in range(self.count(SECTION_PATTERNS)):
-            self.rule_list(self.rules.patterns[i], f"pattern {i}")
+        i = 0
+        with nogil:
+            while i < self.count(SECTION_PATTERNS) and self.list_holds(self.rules.patterns[i]):
+                i += 1
+        if i < self.count(SECTION_PATTERNS):
+            raise ValueError(f"rule database: the rules of pattern {i} are not a rising list of rules")
         for i in range(n):
             group = &self.rules.groups[i]
             self.rule_list(group.bare, f"group {i}")
@@ -249,8 +259,12 @@ cdef class Database:
             if not within(self.rules.header.iponly[i], self.count(SECTION_IPONLY)):
                 raise ValueError("rule database: a table of IP-only rules lies outside its section")
         self.rule_list(self.rules.header.iponly_anywhere, "no address")
-        for i in range(self.count(SECTION_IPONLY)):
-            self.rule_list(self.rules.iponly[i].rules, f"address entry {i}")
+        i = 0
+        with nogil:
+            while i < self.count(SECTION_IPONLY) and self.list_holds(self.rules.iponly[i].rules):
+                i += 1
+        if i < self.count(SECTION_IPONLY):
+            raise ValueError(f"rule database: the rules of address entry {i} are not a rising list of rules")
 
     cdef check_patterns(self, const pattern_set_t *patterns, what):
         if not within(patterns.patterns, self.count(SECTION_PATTERNS)):
@@ -288,10 +302,10 @@ cdef class Database:
             if not self.engine_holds(&self.rules.engines[i]):
                 raise ValueError(f"rule database: engine {i} is not sound")
 
-    cdef bint chain_holds(self, uint32_t chain) noexcept:
+    cdef bint chain_holds(self, uint32_t chain) noexcept nogil:
         return chain == NOTHING or chain < self.count(SECTION_CHAINS)
 
-    cdef bint engine_holds(self, const app_block_t *engine) noexcept:
+    cdef bint engine_holds(self, const app_block_t *engine) noexcept nogil:
         cdef const block_op_t *block
         if engine.kind >= ENGINE_KINDS or engine.proto >= ALPROTO_MAX or engine.direction > 1:
             return False
@@ -307,25 +321,28 @@ cdef class Database:
         return block.buffer == engine.buffer and self.block_holds(engine.block, True)
 
     cdef check_rules(self):
-        cdef uint32_t i
-        cdef const rule_t *rule
-        for i in range(self.rules.rule_count):
-            rule = &self.rules.rules[i]
-            if (rule.plan >= self.rules.header.plans or rule.kind > KIND_ALERT or rule.action > ACTION_REJECT_BOTH
-                    or (rule.src != NOTHING and rule.src >= self.count(SECTION_SETS))
-                    or (rule.dst != NOTHING and rule.dst >= self.count(SECTION_SETS))
-                    or (rule.sport != NOTHING and rule.sport >= self.count(SECTION_PORT_SETS))
-                    or (rule.dport != NOTHING and rule.dport >= self.count(SECTION_PORT_SETS))
-                    or (rule.threshold != NOTHING and rule.threshold >= self.count(SECTION_THRESHOLDS))
-                    or (rule.detection_filter != NOTHING and rule.detection_filter >= self.count(SECTION_THRESHOLDS))
-                    or rule.app >= ALPROTO_MAX or rule.app2 >= ALPROTO_MAX
-                    or rule.engine_count > self.count(SECTION_ENGINES)
-                    or rule.engines > self.count(SECTION_ENGINES) - rule.engine_count
-                    or (rule.suppressed != NOTHING and not self.suppressions_hold(rule.suppressed))
-                    or not self.program_holds(rule.ops, False) or not self.program_holds(rule.after, True)):
-                raise ValueError(f"rule database: rule {i} points outside the blob")
+        cdef uint32_t i = 0
+        with nogil:
+            while i < self.rules.rule_count and self.rule_holds(&self.rules.rules[i]):
+                i += 1
+        if i < self.rules.rule_count:
+            raise ValueError(f"rule database: rule {i} points outside the blob")
 
-    cdef bint program_holds(self, uint32_t at, bint after) noexcept:
+    cdef bint rule_holds(self, const rule_t *rule) noexcept nogil:
+        return (rule.plan < self.rules.header.plans and rule.kind <= KIND_ALERT and rule.action <= ACTION_REJECT_BOTH
+                and (rule.src == NOTHING or rule.src < self.count(SECTION_SETS))
+                and (rule.dst == NOTHING or rule.dst < self.count(SECTION_SETS))
+                and (rule.sport == NOTHING or rule.sport < self.count(SECTION_PORT_SETS))
+                and (rule.dport == NOTHING or rule.dport < self.count(SECTION_PORT_SETS))
+                and (rule.threshold == NOTHING or rule.threshold < self.count(SECTION_THRESHOLDS))
+                and (rule.detection_filter == NOTHING or rule.detection_filter < self.count(SECTION_THRESHOLDS))
+                and rule.app < ALPROTO_MAX and rule.app2 < ALPROTO_MAX
+                and rule.engine_count <= self.count(SECTION_ENGINES)
+                and rule.engines <= self.count(SECTION_ENGINES) - rule.engine_count
+                and (rule.suppressed == NOTHING or self.suppressions_hold(rule.suppressed))
+                and self.program_holds(rule.ops, False) and self.program_holds(rule.after, True))
+
+    cdef bint program_holds(self, uint32_t at, bint after) noexcept nogil:
         """Is this a whole program, up to OP_MATCH, with every operand within bounds?"""
         cdef uint32_t end = self.count(SECTION_OPS)
         cdef const op_t *op
@@ -347,7 +364,7 @@ cdef class Database:
                 return False
         return False
 
-    cdef bint condition_holds(self, const op_t *op) noexcept:
+    cdef bint condition_holds(self, const op_t *op) noexcept nogil:
         cdef const number_op_t *number = <const number_op_t *> op
         cdef const bits_op_t *bits = <const bits_op_t *> op
         cdef const flowbits_op_t *flowbits = <const flowbits_op_t *> op
@@ -364,10 +381,14 @@ cdef class Database:
             return number.field < SIDES and within(number.ranges, self.count(SECTION_NUMBERS))
         if op.code == OP_FLOW_AGE:
             return within(number.ranges, self.count(SECTION_NUMBERS))
-        return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_EVENT or op.code == OP_APP_PROTO
+        if op.code == OP_EVENT:
+            if (<const plain_op_t *> op).value == EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA:
+                self.overlaps = True
+            return True
+        return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_APP_PROTO
                 or op.code == OP_APP_EVENT or self.variable_holds(op))
 
-    cdef bint variable_holds(self, const op_t *op) noexcept:
+    cdef bint variable_holds(self, const op_t *op) noexcept nogil:
         cdef const flowint_op_t *flowint = <const flowint_op_t *> op
         cdef const xbits_op_t *xbits = <const xbits_op_t *> op
         cdef const number_op_t *number = <const number_op_t *> op
@@ -381,7 +402,7 @@ cdef class Database:
             return number.field < REPUTATION_SIDES and number.ranges.first < self.count(SECTION_SETS)
         return op.code == OP_ASN1
 
-    cdef bint block_holds(self, uint32_t at, bint nest) noexcept:
+    cdef bint block_holds(self, uint32_t at, bint nest) noexcept nogil:
         """Is this an OP_BLOCK whose steps are sound and end with OP_END, right before its `next`? A block over what
         base64_decode gave may not decode again."""
         cdef uint32_t end = self.count(SECTION_OPS)
@@ -403,13 +424,14 @@ cdef class Database:
                     return False
         return self.rules.ops[block.next - 1].code == OP_END
 
-    cdef bint step_holds(self, const op_t *op) noexcept:
+    cdef bint step_holds(self, const op_t *op) noexcept nogil:
         cdef const content_op_t *content = <const content_op_t *> op
         cdef const byte_op_t *byte = <const byte_op_t *> op
         cdef span_t text
         if op.code == OP_CONTENT:
             text.first, text.count = content.at, content.length
             return (content.length > 0 and within(text, self.count(SECTION_BYTES))
+                    and content.probe[0] < content.length and content.probe[1] < content.length
                     and (not op.flags & OFFSET_VAR or <uint32_t> content.offset < VALUES_MAX)
                     and (not op.flags & DEPTH_VAR or <uint32_t> content.depth < VALUES_MAX)
                     and (not op.flags & DISTANCE_VAR or <uint32_t> content.distance < VALUES_MAX)
@@ -455,7 +477,7 @@ cdef class Database:
             return byte.what < TESTS
         return op.code != OP_BYTE_MATH or byte.what < MATHS
 
-    cdef bint file_holds(self, const file_op_t *op) noexcept:
+    cdef bint file_holds(self, const file_op_t *op) noexcept nogil:
         cdef uint32_t *widths = [0, 16, 20, 32, 1, 1, 0]
         cdef uint64_t length
         if op.what >= FILE_IS or not within(op.ranges, self.count(SECTION_NUMBERS)):
@@ -465,7 +487,7 @@ cdef class Database:
         length = <uint64_t> op.count * widths[op.what]
         return op.at <= self.count(SECTION_BYTES) and length <= self.count(SECTION_BYTES) - op.at
 
-    cdef bint suppressions_hold(self, uint32_t at) noexcept:
+    cdef bint suppressions_hold(self, uint32_t at) noexcept nogil:
         cdef uint32_t end = self.count(SECTION_LISTS), i
         if at >= end or self.rules.lists[at] > (end - at - 1) // 2:
             return False
@@ -475,7 +497,7 @@ cdef class Database:
                 return False
         return True
 
-    cdef bint dataset_is_sound(self, const dataset_op_t *op) noexcept:
+    cdef bint dataset_is_sound(self, const dataset_op_t *op) noexcept nogil:
         cdef const uint32_t *entry
         cdef span_t text
         cdef uint32_t i
@@ -497,8 +519,9 @@ cdef class Database:
         if self.rules.databases == NULL:
             raise MemoryError
         for i in range(n):
-            status = hs_deserialize_database(serialized + spans[i].first, spans[i].count,
-                                             <hs_database_t **> &self.rules.databases[i])
+            with nogil:
+                status = hs_deserialize_database(serialized + spans[i].first, spans[i].count,
+                                                 <hs_database_t **> &self.rules.databases[i])
             if status != HS_SUCCESS:
                 raise ValueError(f"rule database: Hyperscan refuses database {i} (error {status}): damaged, or made by another "
                                  "version or for another processor")
@@ -512,6 +535,7 @@ cdef class Database:
         cdef int error
         cdef size_t offset
         cdef uint8_t message[256]
+        cdef pcre2_code *code
         self.rules.expressions = <void **> calloc(n + 1, sizeof(void *))
         if self.rules.expressions == NULL:
             raise MemoryError
@@ -520,13 +544,16 @@ cdef class Database:
             if not within(text, self.count(SECTION_BYTES)):
                 raise ValueError(f"rule database: expression {i} lies outside its section")
             options = known[i].options
-            self.rules.expressions[i] = compile_expression(self.rules.bytes + text.first, text.count, options, &error, &offset)
+            with nogil:
+                code = compile_expression(self.rules.bytes + text.first, text.count, options, &error, &offset)
+                # where there is no just-in-time compiler the interpreter runs the same expression
+                if code != NULL:
+                    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE)
+            self.rules.expressions[i] = code
             if self.rules.expressions[i] == NULL:
                 pcre2_get_error_message(error, message, sizeof(message))
                 raise ValueError(f"expression {i}, offset {offset}: {(<const char *> message).decode()}")
             self.expression_count = i + 1
-            # where there is no just-in-time compiler the interpreter runs the same expression
-            pcre2_jit_compile(<pcre2_code *> self.rules.expressions[i], PCRE2_JIT_COMPLETE)
 
     cdef (uint32_t, size_t) rooms(self):
         """The most patterns that one scan can find, and the candidates that there must be room for: every rule once, and a
@@ -549,11 +576,14 @@ cdef class Scratch:
                   uint32_t heap_limit=20000):
         cdef match_scratch_t *at = &self.at
         cdef uint32_t i, patterns, plans = database.rules.header.plans + 1
+        cdef int status
         cdef size_t rules
         self.database = database
         patterns, rules = database.rooms()
         for i in range(database.database_count):
-            if hs_alloc_scratch(<hs_database_t *> database.rules.databases[i], <hs_scratch_t **> &at.hyperscan) != HS_SUCCESS:
+            with nogil:
+                status = hs_alloc_scratch(<hs_database_t *> database.rules.databases[i], <hs_scratch_t **> &at.hyperscan)
+            if status != HS_SUCCESS:
                 raise MemoryError("Hyperscan scratch")
         at.hits = <uint32_t *> malloc(patterns * sizeof(uint32_t))
         at.candidates = <uint32_t *> malloc(rules * sizeof(uint32_t))
@@ -578,6 +608,10 @@ cdef class Scratch:
         pcre2_set_heap_limit(<pcre2_match_context *> at.match_context, heap_limit)
 
     def __dealloc__(self):
+        with nogil:
+            self.free_all()
+
+    cdef void free_all(self) noexcept nogil:
         hs_free_scratch(<hs_scratch_t *> self.at.hyperscan)
         pcre2_match_data_free(<pcre2_match_data *> self.at.match_data)
         pcre2_match_context_free(<pcre2_match_context *> self.at.match_context)

@@ -306,7 +306,7 @@ typedef struct content_op {
     int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all, and
                                    depth counts from where the step before ended */
     int32_t distance, within;
-    uint32_t reserved;
+    uint16_t probe[2];          /* places in it where bytes are seldom: needle_t.probe */
 } content_op_t;
 _Static_assert(sizeof(content_op_t) == 32, "an op");
 

@@ -224,7 +224,7 @@ cdef extern from "match/program.h" nogil:
         uint16_t code, flags
         uint32_t at, length
         int32_t offset, depth, distance, within
-        uint32_t reserved
+        uint16_t probe[2]
 
     ctypedef struct pcre_op_t:
         uint16_t code, flags

@@ -14,12 +14,11 @@ from fastpath.dataplane.tcp.reassembly cimport INSERTED_DIFFERENT, INSERT_LIMIT,
 from fastpath.dataplane.tcp.segment cimport before, until
 from fastpath.dataplane.tcp.session cimport (
     HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, SESSION_SPOKE_TO_CLIENT, SESSION_SPOKE_TO_SERVER,
-    acked_offset, ensure_held, held_of, os_of_receiver,
-    raise_event, way_t,
+    acked_offset, ensure_held, held_of, ordinal_of, os_of_receiver, raise_event, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
-    STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_CLOSING, TCP_FIN,
-    TCP_FIN_WAIT1, TCP_RST, TCP_SYN, TCP_TIME_WAIT, TCP_URG, URGENT_DROP, URGENT_GAP, URGENT_OOB,
+    STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_NO_SEGMENT, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_CLOSING,
+    TCP_FIN, TCP_FIN_WAIT1, TCP_RST, TCP_SYN, TCP_TIME_WAIT, TCP_URG, URGENT_DROP, URGENT_GAP, URGENT_OOB,
 )
 from fastpath.dataplane.types cimport PM_PSEUDO, flow_t, tcp_session_t
 
@@ -76,8 +75,9 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
         way.session.flags |= SESSION_SPOKE_TO_SERVER << number
     if way.session.flags & SESSION_NO_APP and way.session.half_flags[number] & HALF_RAW_LAST:
         return True
-    held = ensure_held(way)
+    held = ensure_held(way) if ordinal_of(way) != way.config.fail_segment else NULL
     if held == NULL:
+        way.result |= STREAM_NO_SEGMENT
         raise_event(way, EVENT_STREAM_REASSEMBLY_NO_SEGMENT)
         return False
     side = &held.side[number]
@@ -92,10 +92,10 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
                              length)
     if outcome == INSERTED_DIFFERENT:
         raise_event(way, EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA)
-    elif outcome == INSERT_REFUSED:
-        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP)
-    elif outcome == INSERT_LIMIT:
-        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_LIMIT)
+    elif outcome >= INSERT_REFUSED:
+        way.result |= STREAM_NO_SEGMENT
+        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP if outcome == INSERT_REFUSED
+                    else EVENT_STREAM_REASSEMBLY_INSERT_LIMIT)
     return outcome < INSERT_REFUSED
 
 
@@ -139,13 +139,13 @@ cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:
 
 # ---- handing on ----
 
-cdef inline bint lost(const flow_t *flow, const tcp_session_t *session, uint32_t number) noexcept nogil:
-    """Whether what is missing at the application's place was acknowledged, and so will not come. A FIN is acknowledged too."""
+cdef inline bint lost(const flow_t *flow, const tcp_session_t *session, uint32_t number, uint64_t at) noexcept nogil:
+    """Whether what is missing at this offset was acknowledged, and so will not come. A FIN is acknowledged too."""
     cdef const side_t *side = &held_of(session).side[number]
     cdef uint64_t acked = acked_offset(session, number)
     cdef uint64_t next_offset
     cdef uint64_t counted = 1 if flow.tcp_state >= TCP_FIN_WAIT1 else 0
-    if acked < counted or acked - counted <= side.app:
+    if acked < counted or acked - counted <= at:
         return False
     if before(session.half[number].next_seq, session.half[number].last_ack):
         if side.runs == NULL:       # acknowledgments are taken generously: wait for something behind it

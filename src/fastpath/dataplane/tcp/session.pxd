@@ -69,6 +69,10 @@ cdef inline void raise_event(way_t *way, uint16_t code) noexcept nogil:
     note_event(way.burst, way.entry, code)
 
 
+cdef inline uint64_t ordinal_of(const way_t *way) noexcept nogil:
+    return way.burst.first_ordinal + way.meta.packet
+
+
 cdef inline held_t *held_of(const tcp_session_t *session) noexcept nogil:
     return <held_t *>session.held
 
