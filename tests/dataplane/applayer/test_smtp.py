@@ -209,10 +209,10 @@ def test_a_large_attachment_is_looked_at_in_windows():
     assert offset == len(data) and set(again) <= set(b"yz\r\n")
 
 
-def test_a_mail_that_is_cut_off_leaves_a_truncated_file():
+def test_a_mail_that_is_cut_off_leaves_a_file_to_the_end_of_the_session():
     trial = play(dialogue(MIXED[:MIXED.index(b"bGQh")])[:-1])
     trial.feed(TO_SERVER, b"", eof=True)
-    assert [(file["name"], file["state"]) for file in trial.transactions()[0]["files"][0]] == [(b"f.bin", "truncated")]
+    assert [(file["name"], file["state"]) for file in trial.transactions()[0]["files"][0]] == [(b"f.bin", "open")]
 
 
 @given(st.integers(1, 60))
