@@ -114,6 +114,7 @@ class Engine:
             settings["checksums"] = checksums
         settings["stream"]["midstream_policy"] = self.config.midstream_policy(mode)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
+        settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
         self._process = _process

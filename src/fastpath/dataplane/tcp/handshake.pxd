@@ -150,6 +150,7 @@ cdef inline bint begin_with_syn(way_t *way) noexcept nogil:
     if way.segment.fast_open:
         session.flags |= SESSION_FAST_OPEN
         if way.segment.length:
+            way.own.last_ack = way.own.next_seq     # nothing of it is acknowledged
             update_next_seq(session, way.side, way.own.next_seq + way.segment.length)
             reassemble(way, way.side)
     return True
