@@ -62,7 +62,7 @@ def flags_of(package):
 
 def extension(path):
     module = ".".join(path.relative_to("src").with_suffix("").parts)
-    compile_args = ["-g", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter",
+    compile_args = ["-g1", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter",
                     "-Wno-missing-field-initializers", "-Wno-cast-function-type", "-Wno-sign-compare"]
     compile_args += ["-O1", "-fno-omit-frame-pointer"] if SANITIZE else ["-O0"] if DEBUG else ["-O3", "-DNDEBUG"]
     macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]

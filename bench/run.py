@@ -13,6 +13,7 @@ import ctypes
 import json
 import mmap
 import os
+import shutil
 import sys
 import time
 import tomllib
@@ -24,7 +25,7 @@ from typing import Any
 import build
 import numpy as np
 from peers import pythonhyperscan
-from traces import trace
+from traces import corpus, trace
 
 import fastpath as fp
 from fastpath.control.bench import (
@@ -37,6 +38,7 @@ from fastpath.control.bench import (
     read_record,
     record_of,
     slug,
+    suricata_inspecting,
     timed,
 )
 from fastpath.dataplane import rows
@@ -71,6 +73,7 @@ class Bench:
         self.wrong: list[str] = []
         self.absent: list[str] = []
         self.engines: list[fp.Engine] = []
+        self.stages: dict[str, dict[str, float]] = {}      # of a work: ns a packet of each stage
 
     def timed(self, action: Callable[[], Any]) -> Callable[[], float]:
         return timed(action, time.process_time if self.clock == "cpu" else time.perf_counter)
@@ -197,6 +200,29 @@ def literal_rules(bench: Bench, name: str, definition: dict) -> None:
     bench.add(python_hyperscan(bench, trace(definition["trace"]), DEFINITIONS / rules, name))
 
 
+def rule_set(bench: Bench, name: str, definition: dict) -> None:
+    """The engine with a rule set of the corpus beside Suricata with the same, and where the engine's time goes."""
+    folder, path = corpus() / definition["rules"], trace(definition["trace"])
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no {definition['rules']} in the corpus ({corpus()}); set FASTPATH_CORPUS")
+    rules = fp.RuleSet.load([str(folder)], variables=definition["variables"])
+    engine = fp.Engine(rules, checksums="none", compat=True)
+    bench.engines.append(engine)
+    stats = engine.replay(str(path), keep=()).stats
+    bench.expect(name, definition["expected"], stats)
+    work = bench.add(Work(f"replay {definition['trace']}, {name}", timed(lambda: engine.replay(str(path), keep=()), time.process_time),
+                          stats["packets"], stats["bytes"]))
+    bench.stages[work.name] = {stage: ns / stats["packets"] for stage, ns in stats["stages"].items()}
+    whole = build.cache() / f"{name}.rules"
+    whole.write_bytes(b"".join(file.read_bytes() for file in sorted(folder.rglob("*.rules"))))
+    if shutil.which("suricata") is None:
+        bench.absent.append("suricata: not installed")
+        return
+    peer = bench.add(Work(f"suricata, {name}", lambda: suricata_inspecting(path, whole, definition["variables"]), work.packets, work.bytes,
+                          warms=False))
+    bench.compare_rates(work, peer, definition["suricata"])
+
+
 def python_hyperscan(bench: Bench, path: Path, rules: Path, name: str) -> Work:
     payloads = []
     for batch in packet_batches(path, PAYLOADS)[:1]:
@@ -207,7 +233,7 @@ def python_hyperscan(bench: Bench, path: Path, rules: Path, name: str) -> Work:
     return Work(f"python-hyperscan, {name}", bench.timed(lambda: scan(payloads)), len(payloads), sum(map(len, payloads)))
 
 
-KINDS = {"inspect": inspect, "literals": literal_rules}
+KINDS = {"inspect": inspect, "literals": literal_rules, "et_open": rule_set}
 
 
 def table(targets: list[Target], works: dict[str, Work]) -> None:
@@ -243,20 +269,21 @@ def main() -> int:
         if options.only and name not in options.only.split(","):
             continue
         try:
-            trace(definition["trace"])
+            KINDS.get(name, no_rules)(bench, name, definition)
         except FileNotFoundError as missing:
             bench.absent.append(f"{name}: {missing}")
-            continue
-        KINDS.get(name, no_rules)(bench, name, definition)
     if not bench.works:
         print("nothing to measure:", *bench.absent, sep="\n", file=sys.stderr)
         return 1
     interleave(list(bench.works.values()), options.rounds, lambda name: print(f"\r\033[K{name}", end="", file=sys.stderr) if sys.stderr.isatty() else None)
     targets = [make() for make in bench.targets]
-    record = record_of(list(bench.works.values()), targets=[asdict(target) | {"met": target.met} for target in targets], absent=bench.absent)
+    record = record_of(list(bench.works.values()), targets=[asdict(target) | {"met": target.met} for target in targets], absent=bench.absent,
+                       stages=bench.stages)
     changes = compare(record, before) if before else []
     print_table(list(bench.works.values()), changes, bench.absent)
     table(targets, bench.works)
+    for work, stages in bench.stages.items():
+        print(f"{work}, ns a packet by stage:", ", ".join(f"{stage} {ns:,.0f}" for stage, ns in stages.items()))
     if not options.no_record and options.clock == "wall":
         folder = HERE / "record" / slug(record["machine"])
         folder.mkdir(parents=True, exist_ok=True)

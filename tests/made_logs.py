@@ -15,21 +15,24 @@ def random_log(seed: int, count: int, flows: int, pace: int = 3) -> np.ndarray:
     rng = np.random.default_rng(seed)
     log = np.zeros(count, rows.LOG)
     alive: dict[int, list[int]] = {}        # packets, bytes, stream; TCP; encrypted
+    ending = False
     now = 1_700_000_000_000_000_000
     for row in log:
         now += STEPS[rng.integers(pace)] if rng.random() < 0.7 else 0
         number = int(rng.integers(flows))
         what = rng.random()
-        if what < 0.002 and alive:
-            row["flags"], alive = rows.LOG_EMPTY, {}
-            now = max(1, now - 10_000_000_000)
+        if ending and not alive:
+            row["flags"], ending = rows.LOG_EMPTY, False
+            now -= 10_000_000_000
             continue
+        ending = len(alive) > 0 and (ending or what < 0.002)
+        number = next(iter(alive)) if ending and alive else number
         row["now"], row["flow"], row["alerts"] = now, number, rng.choice((0, 0, 0, 1, 3))
         row["stateful"], row["ns"] = rng.integers(8), rng.integers(1, 5000)
-        if what < 0.05:
+        if what < 0.05 and not ending:
             row["flags"], row["size"] = rows.LOG_LAST, 60
             continue
-        if what < 0.08 and number in alive:
+        if (ending or what < 0.08) and number in alive:
             row["flags"], row["stateful"] = rows.LOG_FLOW | rows.LOG_END, 0xFFFF
             del alive[number]
             continue

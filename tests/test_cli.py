@@ -58,7 +58,7 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["replay", "x.pcap", "--device", "no.yaml"], "neither a profile (unlimited) nor a file that can be read"),
+    (["replay", "x.pcap", "--device", "no.yaml"], "neither a profile (bf2, bf3, unlimited) nor a file that can be read"),
     (["replay", "-S", "x.rules"], "no capture"), (["replay", "x.pcap", "--fail-on", "tuesday"], "--fail-on takes alert or drop"),
     (["replay", "x.pcap", "--compat", "snort"], "--compat takes suricata-7.0"),
     (["replay", "x.pcap", "--append", "--overwrite"], "exclude each other"),
@@ -184,7 +184,7 @@ def test_packets_are_written(core, traffic, rules, tmp_path):
 
 def test_a_device_takes_what_is_dropped(core, traffic, tmp_path):
     (tmp_path / "bypass.rules").write_text('drop udp any any -> any 53 (msg:"leave"; content:"q"; bypass; sid:1;)')
-    (tmp_path / "small.yaml").write_text("capacity: 1600\ntimeout: 30\n")
+    (tmp_path / "small.yaml").write_text("sessions: 1600\nidle_timeout: 30\n")
     twice = write_pcap(tmp_path / "twice.pcap", [udp(b"q")] * 3, step=1.1)
     for device in ("unlimited", tmp_path / "small.yaml"):
         result = run("replay", twice, "-S", tmp_path / "bypass.rules", "--simulate-ips", "--device", device, "--report", tmp_path / "r.html", "--overwrite")

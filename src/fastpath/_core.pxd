@@ -20,6 +20,7 @@ from fastpath.dataplane.isolation cimport isolation_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.policy cimport policy_count_t, policy_flow_t, policy_t
+from fastpath.dataplane.ring cimport ring_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
 from fastpath.dataplane.stream cimport raw_t, stream_config_t
@@ -33,10 +34,16 @@ cdef enum:
     SLOTS = 32                  # bursts in flight with several workers
     WINDOWS_MAX = 16            # of the raw stream, inspected with one entry
     PSEUDO_MAX = 80             # bytes of a pseudo-packet: its headers
-    SAMPLE = 16                 # of so many bursts one has its match stage timed entry by entry
+    SAMPLE = 16                 # of so many bursts one has its later stages timed entry by entry
+    SAMPLED_STREAM = 0, SAMPLED_APPLAYER, SAMPLED_MATCH, SAMPLED
 
 cdef enum exception_policy:
     EXCEPT_IGNORE, EXCEPT_PASS_PACKET, EXCEPT_PASS_FLOW, EXCEPT_BYPASS, EXCEPT_DROP_PACKET, EXCEPT_DROP_FLOW, EXCEPT_REJECT
+    EXCEPT_MAX
+
+cdef enum exception_cause:
+    CAUSE_DEFRAG_MEMCAP, CAUSE_FLOW_MEMCAP, CAUSE_SESSION_MEMCAP, CAUSE_REASSEMBLY_MEMCAP, CAUSE_MIDSTREAM, CAUSE_APPLAYER
+    CAUSE_MAX
 
 cdef struct slot_t:
     burst_t burst
@@ -47,6 +54,8 @@ cdef struct slot_t:
     uint16_t tick_at[256]
     uint64_t bytes              # of the wire packets
     arena_t wholes              # packets that defrag made in this burst
+    uint64_t refused[32]        # by entry, a bit: a fragment for which defrag had no room; valid where there are `refusals`
+    uint32_t refusals
     uint64_t number
     const ruleset_t *rules      # the epoch of this burst
     const policy_t *policy      # and its policy; NULL for none
@@ -73,8 +82,9 @@ cdef struct worker_t:
     uint64_t turn               # (ordinal << 16 | low half of order) below which this worker touches no shared state
     uint64_t events[1024]       # by code
     policy_count_t *policy_counts   # by line, then of the default, then of what is not decided yet
-    uint64_t match_sampled_ns, burst_ns
-    uint64_t flow_failed        # entries whose flow the memcap refused
+    uint64_t burst_ns
+    uint64_t sampled_ns[SAMPLED]
+    uint64_t exceptions[6][7]   # entries, by cause and by the policy that acted
     uint64_t alerts_lost        # beyond packet-alert-max
     uint64_t isolated           # entries of isolated addresses
     uint32_t logged_alerts      # of rows.alerts, those that the log has told of
@@ -84,8 +94,10 @@ cdef struct worker_t:
 cdef struct engine_t:
     uint32_t workers, burst, buckets, packet_alert_max
     uint8_t inline_mode         # ips
-    uint8_t malformed_action, memcap_action
-    uint8_t midstream_policy    # enum exception_policy
+    uint8_t malformed_action
+    uint8_t exception_policy[6], exception_reason[6]    # by cause
+    uint64_t fail_flow, fail_defrag, lose_packet        # ordinals of packets, to try what happens then; ~0 for none
+    bint fail_alert_queue       # no more matches of an entry than packet_alert_max are looked at
     bint keep_packets
     bint keep_apps              # rows of transactions, files and their anomalies
     bint keep_log               # a row of every entry; nobody acts on requests for offload
@@ -136,6 +148,11 @@ cdef struct engine_t:
     uint64_t ledger_packets[4]
     uint64_t ledger_bytes[4]
     uint64_t read_packets, read_bytes, entries, events_lost
+    ring_t *ring                # where every verdict goes as well; NULL for nowhere
+    uint32_t rule_base          # what its rule numbers begin with
+    bint timing                 # of some bursts, stages and rules are timed
+    uint64_t began              # when the step that runs began; 0 between two
     uint64_t stepped            # when the latest step ended, where the next one follows at once; else 0
     uint64_t held_up_ns, held_up_longest_ns     # between such steps: no packet was under way
+    uint64_t lost               # packets that never reached rx
     uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns

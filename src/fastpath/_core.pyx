@@ -1,6 +1,6 @@
 # See _core.pxd. The worker's and the ingest's loops are parts of this module, in files of their own; this is the Python door.
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -15,13 +15,13 @@ from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_close, hashes_end
+from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
@@ -61,6 +61,7 @@ from fastpath.dataplane.policy cimport (
     policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
+from fastpath.dataplane.ring cimport Ring, publish_rows, ring_t, write_row
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
@@ -83,6 +84,8 @@ from fastpath.dataplane.wire.udp cimport UDP_LEN, UDP_LENGTH_AT
 URGENT_POLICIES = ("inline", "drop", "oob", "gap")
 #: By enum exception_policy.
 EXCEPTION_POLICIES = ("ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject")
+#: By enum exception_cause, as Suricata's statistics name them (exception_policy.*).
+EXCEPTION_CAUSES = ("defrag.memcap", "flow.memcap", "tcp.ssn_memcap", "tcp.reassembly", "tcp.midstream", "app_layer.error")
 #: By enum ask_reason, enum close_code.
 ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outside")
 CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
@@ -105,6 +108,7 @@ cdef enum:
     TCP = 6
     UDP = 17
 
+include "_exceptions.pxi"
 include "_offload.pxi"
 include "_isolation.pxi"
 include "_log.pxi"
@@ -144,6 +148,7 @@ cdef class DataPlane:
     """
     cdef engine_t engine
     cdef list rooms             # Scratch of each worker, for the rule set in force
+    cdef Ring ring              # of engine.ring
     cdef list prepared          # the same, for the one that comes next; or None
     cdef list before            # of rule sets that are in force no more
     cdef dict limits
@@ -183,10 +188,11 @@ cdef class DataPlane:
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
+        engine.timing = settings.get("statistics", True)
         keep = settings.get("keep_bytes", ())
         engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
-        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"), settings.get("memcap_action", "pass"))
+        self.set_mode(settings["mode"], settings.get("malformed_action", "pass"))
         decode_defaults(&engine.decode)
         decode_settings(&engine.decode, {name: settings[name] for name in DECODE_SETTINGS if name in settings}
                         | {"checksums": settings["checksums"] != "none"}
@@ -199,9 +205,9 @@ cdef class DataPlane:
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
         self._configure_flow(settings)
-        engine.midstream_policy = EXCEPTION_POLICIES.index(settings["stream"]["midstream_policy"])
-        self._configure_stream(settings["stream"])
+        self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        self._configure_exceptions(settings["exceptions"], settings["simulate"])
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
@@ -279,7 +285,7 @@ cdef class DataPlane:
             for j, state in enumerate(("new", "established", "closed")):
                 self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
-    def _configure_stream(self, settings):
+    def _configure_stream(self, settings, midstream_policy):
         cdef stream_config_t *config = &self.engine.stream
         stream_defaults(config)
         config.hosts = &self.engine.hosts
@@ -287,13 +293,31 @@ cdef class DataPlane:
         config.depth = settings["depth"]
         config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
         # a policy that lets nothing through picks nothing up
-        permissive = settings["midstream_policy"] in ("ignore", "pass-packet", "pass-flow")
+        permissive = midstream_policy in ("ignore", "pass-packet", "pass-flow")
         config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
         config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
         config.compare_overlaps = settings["compare_overlaps"] or not config.passive
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
+
+    def _configure_exceptions(self, policies, simulate):
+        """simulate: kind (control/exceptions.py) -> where the fault strikes."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        cdef uint64_t nowhere = <uint64_t>-1
+        for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
+                                    REASON_MIDSTREAM, REASON_APPLAYER)):
+            engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            engine.exception_reason[i] = reason
+        engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
+        engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
+        engine.lose_packet = simulate.get("packet-loss", nowhere)
+        engine.fail_alert_queue = simulate.get("alert-queue-realloc-failure", False)
+        engine.stream.fail_session = simulate.get("packet-tcp-ssn-memcap", nowhere)
+        engine.stream.fail_segment = simulate.get("packet-tcp-reassembly-memcap", nowhere)
+        engine.apps.fail_at[TO_SERVER] = simulate.get("applayer-error-at-offset-ts", nowhere)
+        engine.apps.fail_at[TO_CLIENT] = simulate.get("applayer-error-at-offset-tc", nowhere)
 
     def _configure_offload(self, numbers):
         """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
@@ -312,7 +336,8 @@ cdef class DataPlane:
         config.capacity = settings["sessions"] // buckets + (bucket < settings["sessions"] % buckets)
         config.closed_room = max(CLOSED_KEPT // buckets, CLOSED_LEAST)
         config.interval = round(SECOND * buckets / settings["insert_rate"]) if settings["insert_rate"] else 0
-        config.latency, config.timeout, config.lag = (settings[name] for name in ("insert_latency", "idle_timeout", "counter_lag"))
+        config.latency, config.timeout = settings["insert_latency"], settings["idle_timeout"]
+        config.lag = settings["counter_lag"]
         config.snoop = settings["snoop"]
         return config
 
@@ -448,12 +473,11 @@ cdef class DataPlane:
 
     # ---- control ----
 
-    def set_mode(self, mode, malformed_action="pass", memcap_action="pass"):
-        """mode: "ids" cuts nothing, "ips" does; the other two are exception policies, "pass" or "drop"."""
+    def set_mode(self, mode, malformed_action="pass"):
+        """mode: "ids" cuts nothing, "ips" does. malformed_action: "pass" or "drop"."""
         actions = {"pass": ACTION_PASS, "drop": ACTION_DROP}
         self.engine.inline_mode = {"ids": 0, "ips": 1}[mode]
         self.engine.malformed_action = actions[malformed_action]
-        self.engine.memcap_action = actions[memcap_action]
 
     def prepare(self, Database database):
         """Makes the working memory that load(database) needs, so that it takes no time then; from any thread. None: for no rules."""
@@ -481,6 +505,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
@@ -590,6 +615,13 @@ cdef class DataPlane:
         self.engine.stop_at = 0
         return (done == bursts or source.rx.status == RX_MORE or not goes_on(&self.engine)
                 or stop_at == self.engine.next_ordinal)
+
+    def publish(self, Ring ring, uint32_t rule_base):
+        """Every verdict goes into this ring too, from the next packet on; None for into none. rule_base: what is added to the numbers
+        of rules."""
+        self.ring = ring
+        self.engine.rule_base = rule_base
+        self.engine.ring = &ring.ring if ring is not None else NULL
 
     def call(self):
         """Ends the step or the inspection that runs at its next burst; from any thread."""
@@ -729,23 +761,39 @@ cdef class DataPlane:
         return take(&self.engine.runs, row_types.RUN)
 
     def rule_costs(self):
-        """What the rules in force have cost so far, as Scratch.counters() gives it, of all workers; None without rules."""
-        return sum(room.counters() for room in self.rooms) if self.rooms else None
+        """What the rules in force have cost so far, as Scratch.counters() gives it, of all workers; None without rules. Of the time,
+        which is taken of some bursts alone, what it comes to over all."""
+        if not self.rooms:
+            return None
+        costs = sum(room.counters() for room in self.rooms)
+        costs[3] *= SAMPLE
+        return costs
+
+    cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
+        cdef uint32_t i
+        cdef uint64_t count = 0
+        for i in range(self.engine.workers):
+            count += self.engine.worker[i].exceptions[cause][policy]
+        return count
 
     def stats(self):
-        """Counters since the beginning, as a plain dict; times in nanoseconds."""
+        """Counters since the beginning, as a plain dict; times in nanoseconds. From any thread: nobody waits, and while packets run
+        counters may be some packets apart."""
         cdef engine_t *engine = &self.engine
+        cdef uint64_t began = load_acquire(&engine.began)
         cdef uint32_t i, j
-        cdef uint64_t worker_ns = 0, match_ns = 0, lost
+        cdef uint64_t lost, worker_ns = 0
         cdef worker_t *worker
+        sampled = [0] * SAMPLED
         ledger = {}
         for i, name in enumerate(("inspected", "offloaded", "dropped", "errored")):
-            ledger[name] = {"packets": engine.ledger_packets[i], "bytes": engine.ledger_bytes[i]}
+            ledger[name] = {"packets": load_acquire(&engine.ledger_packets[i]), "bytes": load_acquire(&engine.ledger_bytes[i])}
         events = [0] * len(EVENT_NAMES)
         for i in range(engine.workers):
             worker = &engine.worker[i]
             worker_ns += worker.burst_ns
-            match_ns += worker.match_sampled_ns * SAMPLE
+            for j in range(SAMPLED):
+                sampled[j] += worker.sampled_ns[j] * SAMPLE
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
@@ -767,18 +815,22 @@ cdef class DataPlane:
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
                       for i in range(engine.throughput.used)]
         return {
-            "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
+            "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries,
+            "run_ns": engine.run_ns + (clock_ns() - began if began else 0),
             "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
-            "rows_lost": lost, "flow_failed": sum(engine.worker[i].flow_failed for i in range(engine.workers)),
             "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
             "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
+            "rows_lost": lost, "lost": engine.lost,
+            "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
+                                   if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": self.rule_costs(),
             "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
                        "steer": engine.steer_ns,
-                       "flow": worker_ns - match_ns if worker_ns > match_ns else 0, "match": match_ns,
+                       "flow": max(0, <object>worker_ns - sum(sampled)), "stream": sampled[SAMPLED_STREAM],
+                       "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
                        "telemetry": engine.retire_ns},
         }
 

@@ -171,9 +171,9 @@ cdef dict device_stats(const engine_t *engine):
     """Of all slices together. Times in ns."""
     cdef const device_t *device
     cdef uint32_t i, j
-    total = dict.fromkeys(("capacity", "sessions", "added", "batches", "full", "full_batches", "packets", "bytes", "copied_packets",
-                           "copied_bytes", "early_packets", "early_bytes", "waited_ns", "waited_most_ns", "closed_waiting",
-                           "closed_lost"), 0)
+    total = dict.fromkeys(("capacity", "sessions", "added", "batches", "full", "full_batches", "packets", "bytes",
+                           "copied_packets", "copied_bytes", "early_packets", "early_bytes", "waited_ns", "waited_most_ns",
+                           "closed_waiting", "closed_lost"), 0)
     asked, ended = dict.fromkeys(ASK_REASONS, 0), dict.fromkeys(CLOSE_CODES, 0)
     for i in range(engine.buckets):
         device = &engine.device[i]

@@ -84,7 +84,7 @@ cdef void reassemble(engine_t *engine, slot_t *slot) noexcept nogil:
                 note_event(burst, entry, EVENT_TOO_MANY_LAYERS)
                 break
             if meta.flags & PM_FRAGMENT:
-                found = take_fragment(&engine.defrag, burst, entry, burst.now[meta.packet], &slot.wholes)
+                found = defragment(engine, slot, entry)
             else:
                 found = burst.entries if decap_burst(&engine.decode, burst, entry, 1) else <uint32_t>NO_INDEX
                 if found != NO_INDEX:
@@ -101,15 +101,12 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     cdef uint64_t t0 = clock_ns()
     cdef uint64_t t1, t2, t3, t4, t5
     cdef uint32_t first = 0, walked, flags = 0
-    cdef uint32_t count = engine.burst
-    if engine.stop_at:
-        count = <uint32_t>min(<uint64_t>count, engine.stop_at - engine.next_ordinal)
-    if count:
-        count = rx_burst(rx, &slot.burst, count)
+    cdef uint32_t count = take_burst(engine, rx, slot)
     if count == 0:
         return 0
     slot.burst.notes_used = 0
     slot.burst.events_lost = 0
+    slot.refusals = 0
     slot.burst.first_ordinal = engine.next_ordinal
     engine.next_ordinal += slot.burst.packets
     advance_time(engine, slot)
@@ -164,6 +161,8 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
         engine.verdicts_out[0] = verdict[0]
         engine.verdicts_out += 1
         engine.verdicts_room -= 1
+    if engine.ring != NULL:
+        write_row(engine.ring, slot.burst.first_ordinal + packet, verdict, engine.rule_base)
     if engine.keep_packets:
         row = <packet_row_t *>add_row(&engine.packets, 0)
         if row != NULL:
@@ -183,7 +182,7 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
     """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'."""
     cdef row_buffer_t *buffers[64]
     cdef uint32_t i, packet
-    cdef bint eventful = engine.verdicts_out != NULL or engine.keep_packets
+    cdef bint eventful = each_packet(engine)
     cdef verdict_t verdict
     cdef verdict_t *entry
     cdef uint64_t started = clock_ns()
@@ -223,6 +222,8 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
                 verdict.flow = entry.flow
             clear_verdict(entry)
         retire_packet(engine, slot, packet, &verdict)
+    if engine.ring != NULL:
+        publish_rows(engine.ring)
     engine.retired += 1
     engine.retire_ns += clock_ns() - started
 
@@ -306,9 +307,11 @@ cdef uint32_t run_bursts(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept n
     """Up to so many bursts from ingest to retirement; returns how many there were."""
     cdef uint64_t started = clock_ns()
     cdef uint32_t done
+    store_release(&engine.began, started)
     if engine.workers == 1:
         done = run_alone(engine, rx, bursts)
     else:
         done = run_workers(engine, rx, bursts)
     engine.run_ns += clock_ns() - started
+    store_release(&engine.began, 0)
     return done

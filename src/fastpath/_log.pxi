@@ -40,6 +40,7 @@ cdef void log_entry(engine_t *engine, worker_t *worker, const slot_t *slot, uint
     if row == NULL:
         return
     row.size = meta.wirelen
+    row.rss = <uint16_t>(meta.hash >> 16)
     row.flags = (LOG_LAST * (meta.depth == 0) | LOG_DATA * (meta.payload_len > 0) | LOG_INVALID * (meta.flags & PM_INVALID != 0)
                  | LOG_CUT * (slot.verdict[entry].action >= ACTION_DROP))
     if flow != NULL:

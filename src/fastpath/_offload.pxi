@@ -16,6 +16,22 @@ cdef inline uint32_t session_of_flow(const flow_t *flow) noexcept nogil:
     return flow.more.session if flow.more != NULL and not flow.more.session & SESSION_DUE else 0
 
 
+cdef inline void fetch_ahead(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t i,
+                             uint32_t n) noexcept nogil:
+    """From a flow to its session are two steps: each is taken some entries before its turn."""
+    cdef const flow_t *flow
+    cdef uint32_t session
+    if i + 8 < n:
+        flow = slot.likely[entries[i + 8]]
+        if flow != NULL and flow.flags & FLOW_OFFLOADED and flow.more != NULL:
+            prefetch(&flow.more.session)
+    if i + 4 < n:
+        flow = slot.likely[entries[i + 4]]
+        session = session_of_flow(flow) if flow != NULL and flow.flags & FLOW_OFFLOADED else 0
+        if session:
+            fetch_session(&engine.device[slot.burst.meta[entries[i + 4]].bucket], session)
+
+
 cdef inline uint64_t session_id(const engine_t *engine, uint32_t bucket, uint32_t session) noexcept nogil:
     """The name of a session: as whoever added it said; of one that the engine itself asked for, its place, and the how
     manieth it is of all."""
@@ -128,7 +144,7 @@ cdef bint encrypted_enough(const engine_t *engine, const flow_t *flow, flow_more
     return so_far >= more.session & ~<uint32_t>SESSION_DUE
 
 
-cdef uint8_t reason_to_ask(const engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint32_t told) noexcept nogil:
+cdef uint8_t reason_to_ask(const engine_t *engine, flow_t *flow, const packet_meta_t *meta) noexcept nogil:
     """Why the rest of a flow may be punted to the device; ASK_MAX for no reason."""
     cdef uint64_t pkts = <uint64_t>flow.pkts[0] + flow.pkts[1]
     cdef uint32_t direction = (meta.flags & PM_TO_CLIENT) != 0
@@ -138,8 +154,8 @@ cdef uint8_t reason_to_ask(const engine_t *engine, flow_t *flow, const packet_me
         return ASK_RULE
     if flow.flags & FLOW_PASS and pkts >= engine.offload[ASK_PASS]:
         return ASK_PASS
-    if told & STREAM_DEPTH_REACHED and engine.offload[ASK_DEPTH] != UINT64_MAX \
-            and stream_size(flow, direction) >= engine.stream.depth + engine.offload[ASK_DEPTH]:
+    if engine.offload[ASK_DEPTH] != UINT64_MAX \
+            and past_depth(&engine.stream, flow, direction) >= <int64_t>engine.offload[ASK_DEPTH]:
         return ASK_DEPTH
     if flow.bytes[0] + flow.bytes[1] >= engine.offload[ASK_ELEPHANT]:
         return ASK_ELEPHANT
@@ -149,7 +165,7 @@ cdef uint8_t reason_to_ask(const engine_t *engine, flow_t *flow, const packet_me
     return ASK_MAX
 
 
-cdef void ask_for_offload(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint32_t told, uint64_t now) noexcept nogil:
+cdef void ask_for_offload(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint64_t now) noexcept nogil:
     """Punts the rest of a flow to the device where there is a reason: dropped there if it is to be dropped, else forwarded."""
     cdef device_t *device = &engine.device[meta.bucket]
     cdef flow_more_t *more
@@ -157,7 +173,7 @@ cdef void ask_for_offload(engine_t *engine, flow_t *flow, const packet_meta_t *m
     if not may_ask(device, now) or flow.state == FLOW_CLOSED or session_of_flow(flow) \
             or (flow.more != NULL and flow.more.session == SESSION_ASKED):
         return
-    reason = reason_to_ask(engine, flow, meta, told)
+    reason = reason_to_ask(engine, flow, meta)
     if reason == ASK_MAX:
         return
     more = ensure_more(flow, &engine.bucket[meta.bucket].pool)
@@ -188,7 +204,8 @@ cdef bint hit_device(engine_t *engine, flow_t *flow, const packet_meta_t *meta, 
         return False
     owner = device.sessions[session - 1].owner
     if owner & OWNER_KEYED:     # whoever added it has said which end is the source
-        to_client = engine.keyed[meta.bucket].rows[(owner & ~<uint32_t>OWNER_KEYED) - 1].reversed ^ ((meta.flags & PM_REVERSED) != 0)
+        to_client = (meta.flags & PM_REVERSED) != 0
+        to_client ^= engine.keyed[meta.bucket].rows[(owner & ~<uint32_t>OWNER_KEYED) - 1].reversed
     hit = hit_session(device, session, meta.wirelen, to_client, now)
     if hit == HIT_DROP:
         raise_verdict(verdict, ACTION_DROP, REASON_OFFLOAD_DROP, LEDGER_DROPPED, flow.rule)

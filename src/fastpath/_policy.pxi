@@ -25,9 +25,12 @@ cdef inline uint32_t line_of(const engine_t *engine, const packet_meta_t *meta, 
 
 
 cdef inline bint may_offload(const engine_t *engine, const slot_t *slot, const packet_meta_t *meta, const flow_t *flow) noexcept nogil:
-    """Only what policy allows for good leaves the inspectors."""
-    return slot.policy == NULL or engine.policy_flows[meta.bucket][flow - engine.bucket[meta.bucket].flows].flags & POLICY_STATE \
-        == POLICY_ALLOWED
+    """What policy has not decided yet, or cuts itself, does not leave the inspectors."""
+    cdef uint32_t state
+    if slot.policy == NULL:
+        return True
+    state = engine.policy_flows[meta.bucket][flow - engine.bucket[meta.bucket].flows].flags & POLICY_STATE
+    return state != POLICY_PENDING and not (state == POLICY_DENIED and engine.inline_mode)
 
 
 cdef void write_denial(worker_t *worker, const policy_t *policy, const policy_flow_t *kept, const told_t *told, const flow_t *flow,
@@ -232,6 +235,19 @@ cdef bint judge_by_policy(engine_t *engine, worker_t *worker, slot_t *slot, uint
         return False
     cut_by_policy(engine, worker, slot, kept.line, verdict)
     return engine.inline_mode
+
+
+cdef void leave_denied(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, verdict_t *verdict,
+                       uint64_t entered) noexcept nogil:
+    """What is due of an entry that nothing looks at: events that were noted on it, and its place in all that counts."""
+    cdef const packet_meta_t *meta = &slot.burst.meta[entry]
+    if meta.events != NO_INDEX:
+        write_event_rows(&worker.rows.events, &slot.burst, entry, slot.steering.rank[entry], worker.events)
+    if flow != NULL:
+        count_in_ledger(engine, flow, meta, verdict.ledger)
+        verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+    if rarely(engine.keep_log):
+        log_entry(engine, worker, slot, entry, flow, 0, entered)
 
 
 cdef bint judge_application(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint64_t now,

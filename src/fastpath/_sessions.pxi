@@ -1,33 +1,61 @@
 # sessions: what stream and the application layer make of an entry before the rules see it, and what they have to say after. Part
 # of _core.pyx. Read from the bottom up: end_flow, settle_session, open_inspection.
 
-cdef void feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry,
+cdef void turn_flow_round(flow_t *flow, packet_meta_t *meta) noexcept nogil:
+    """The first packet seen was the answer: who was held to be the client is the server."""
+    flow.pkts[0], flow.pkts[1] = flow.pkts[1], flow.pkts[0]
+    flow.bytes[0], flow.bytes[1] = flow.bytes[1], flow.bytes[0]
+    flow.flags ^= FLOW_REVERSED
+    if flow.flags & FLOW_SEEN_TO_CLIENT == 0 or flow.flags & FLOW_SEEN_TO_SERVER == 0:
+        flow.flags ^= FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER
+    flow.flags &= ~<uint16_t>(FLOW_GROUPED_TO_SERVER | FLOW_GROUPED_TO_CLIENT)
+    meta.flags ^= PM_TO_CLIENT
+
+
+cdef bint feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry,
                       uint32_t direction) noexcept nogil:
     """Hands on what a direction of the stream has for its room. If it is recognised and the other spoke first, that one is fed
-    before."""
+    before. True: the flow was turned round."""
+    cdef bint turned = False
     cdef const uint8_t *data
     cdef uint32_t length, used, supply, flags
     while True:
         supply = next_bytes(&engine.stream, context.flow, burst, entry, direction, &data, &length)
         if supply == SUPPLY_NONE:
-            return
+            return turned
         flags = PARSE_GAP if supply == SUPPLY_GAP else PARSE_EOF if supply >= SUPPLY_END else 0
         if not context.app.flags & APP_SHOWN:
             context.spoke_first = waiting_bytes(&engine.stream, context.flow, context.held, context.hold_max)
+            if from_midstream(context.flow) and not turned:
+                flags |= EITHER_WAY
         used = feed_bytes(&engine.apps, context, direction, data, length, flags)
+        if used == FEED_REVERSED:
+            turned = True
+            turn_stream(context.flow)
+            turn_flow_round(context.flow, &burst.meta[entry])
+            direction = 1 - direction
+            continue
         if context.app.flags & APP_TURN_TO_SERVER << direction:
             feed_stream(engine, context, burst, entry, 1 - direction)
             used = feed_bytes(&engine.apps, context, direction, data, length, flags)
         consume_bytes(context.flow, direction, used)
         if context.app.proto == ALPROTO_FAILED:
             stop_feeding(context.flow)
-            return
+            return turned
         if context.app.flags & APP_NO_REASSEMBLY:
             stop_reassembly(context.flow, TO_SERVER)
             stop_reassembly(context.flow, TO_CLIENT)
-            return
-        if supply >= SUPPLY_END or used < length:
-            return
+            return turned
+        if supply >= SUPPLY_END:
+            return turned
+        if used < length:
+            supply = behind_bytes(&engine.stream, context.flow, burst, entry, direction) if context.app.need[direction] \
+                else <uint32_t>SUPPLY_NONE
+            if supply == SUPPLY_NONE:
+                return turned
+            if supply == SUPPLY_END:
+                feed_bytes(&engine.apps, context, direction, data + used, length - used, PARSE_EOF)
+            consume_bytes(context.flow, direction, length - used)
 
 
 cdef uint32_t meet_flow(app_context_t *context, uint32_t direction) noexcept nogil:
@@ -57,25 +85,15 @@ cdef void remember_expectations(engine_t *engine, worker_t *worker) noexcept nog
 cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst, uint32_t entry, uint32_t told) noexcept nogil:
     """Both directions, first the one that this entry acknowledges."""
     cdef uint32_t direction = TO_SERVER if burst.meta[entry].flags & PM_TO_CLIENT else TO_CLIENT
-    if told & STREAM_FED_TO_SERVER << direction:
-        feed_stream(engine, context, burst, entry, direction)
+    cdef uint32_t other = 1 - direction
+    if told & STREAM_FED_TO_SERVER << direction and feed_stream(engine, context, burst, entry, direction):
+        other = direction
     if told & STREAM_FED_TO_SERVER << (1 - direction):
-        feed_stream(engine, context, burst, entry, 1 - direction)
+        feed_stream(engine, context, burst, entry, other)
     for direction in range(2):
         if context.app.flags & APP_RAW_TO_SERVER << direction:
             trigger_raw(context.flow, direction)
     context.app.flags &= ~<uint32_t>(APP_RAW_TO_SERVER | APP_RAW_TO_CLIENT)
-
-
-cdef void turn_flow_round(flow_t *flow, packet_meta_t *meta) noexcept nogil:
-    """The first packet seen was the answer: who was held to be the client is the server."""
-    flow.pkts[0], flow.pkts[1] = flow.pkts[1], flow.pkts[0]
-    flow.bytes[0], flow.bytes[1] = flow.bytes[1], flow.bytes[0]
-    flow.flags ^= FLOW_REVERSED
-    if flow.flags & FLOW_SEEN_TO_CLIENT == 0 or flow.flags & FLOW_SEEN_TO_SERVER == 0:
-        flow.flags ^= FLOW_SEEN_TO_CLIENT | FLOW_SEEN_TO_SERVER
-    flow.flags &= ~<uint16_t>(FLOW_GROUPED_TO_SERVER | FLOW_GROUPED_TO_CLIENT)
-    meta.flags ^= PM_TO_CLIENT
 
 
 cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, pool_t *pool, uint64_t now) noexcept nogil:
@@ -184,19 +202,17 @@ cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t k
 
 cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
                       bint ended) noexcept nogil:
-    """Files that have come to their end since."""
+    """Files that have come to their end since: with the session, or with a parser that gave up."""
     cdef uint32_t direction
     cdef file_t *file
     cdef app_row_t *row
     for direction in range(2):
         file = tx.files[direction]
+        ended |= worker.context.app.flags & APP_STOPPED_TO_SERVER << direction != 0
         while file != NULL:
             if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
                 file.flags |= FILE_LOGGED
-                if file.state == FILE_OPEN:
-                    if worker.context.app.flags & APP_STOPPED_TO_SERVER << direction:
-                        hashes_end(&worker.context, file, 0)    # nobody was there to end it
-                    file_close(&worker.context, tx, file, FILE_TRUNCATED)
+                file_cut(&worker.context, tx, file)
                 row = begin_row(worker, meta, APP_ROW_FILE, tx.id, direction)
                 if row != NULL:
                     say_file(&worker.rows.bytes, file)
@@ -318,14 +334,15 @@ cdef void make_pseudo(worker_t *worker, uint32_t bucket, const flow_t *flow, uin
     meta.bucket = <uint8_t>bucket
 
 
-cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint32_t direction) noexcept nogil:
+cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint32_t direction,
+                          bint bypassed) noexcept nogil:
     cdef uint32_t told
     cdef verdict_t verdict
     make_pseudo(worker, bucket, flow, direction)
     clear_verdict(&verdict)
     told = take_segment(&engine.stream, &engine.bucket[bucket].pool, flow, worker.flush, 0, flow.last)
     open_inspection(engine, worker, worker.flush, 0, flow, told, flow.last)
-    if engine.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS):
+    if engine.rules != NULL and not bypassed and not flow.flags & (FLOW_DROP | FLOW_PASS):
         open_windows(engine, worker, &worker.flush.meta[0], flow, told)
         match_entry(engine, worker, engine.rules, worker.flush, 0, 0, flow, flow.last, &verdict)
         if engine.policy != NULL:
@@ -356,6 +373,7 @@ cdef bint has_more(const app_t *app, uint32_t direction) noexcept nogil:
 cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint8_t *protocols) noexcept nogil:
     """What is left of a flow is inspected and written, and its session freed. Fills in its protocols."""
     cdef uint32_t direction, left
+    cdef bint bypassed = flow.flags & FLOW_BYPASS != 0      # before: a bypass that one direction asks for leaves the other one
     if flow.more == NULL:
         return
     if flow.key.proto == TCP:
@@ -363,7 +381,7 @@ cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *
         for direction in range(2):
             if left & STREAM_FED_TO_SERVER << direction or engine.rules != NULL and flow.more.app != NULL \
                     and has_more(<const app_t *>flow.more.app, direction):
-                flush_direction(engine, worker, bucket, flow, direction)
+                flush_direction(engine, worker, bucket, flow, direction, bypassed)
     if flow.more.app != NULL and enter_session(engine, worker, flow, &engine.bucket[bucket].pool, flow.last):
         make_pseudo(worker, bucket, flow, TO_SERVER)
         write_session(engine, worker, &worker.flush.meta[0], True)

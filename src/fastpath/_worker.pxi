@@ -16,9 +16,15 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
     if row != NULL:
         write_flow_row(row, flow, end, ordinal)
         memcpy(row.app_proto, protocols, sizeof(protocols))
-    leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN, bucket.second * SECOND)
+    leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN,
+                  bucket.second * SECOND)
     if rarely(worker.engine.keep_log):
         log_end(worker, bucket, flow)
+
+
+cdef inline bint each_packet(const engine_t *engine) noexcept nogil:
+    """Does somebody want the verdict of every packet, with its flow?"""
+    return engine.verdicts_out != NULL or engine.keep_packets or engine.ring != NULL
 
 
 cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:
@@ -41,9 +47,8 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
     if rarely(flow == NULL):
         if meta.flags & PM_QUOTED:
             return NULL
-        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order)
+        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order) if worker.ordinal != engine.fail_flow else NULL
         if flow == NULL:
-            worker.flow_failed += 1
             return NULL
         greet_session(engine, flow, meta, key)
     elif rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
@@ -138,6 +143,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
     worker.scratch.pool = &engine.bucket[meta.bucket].pool
     written = worker.rows.alerts.used
     n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
+    if rarely(engine.fail_alert_queue) and n > engine.packet_alert_max:
+        worker.alerts_lost += n - engine.packet_alert_max
+        n = engine.packet_alert_max
     for i in range(n):
         match = &worker.scratch.matches[i]
         state = THRESHOLD_ALERT
@@ -233,21 +241,19 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
         follow_session(engine, flow, meta, now)
     if told & STREAM_CLOSED_NOW:
         rearm_flow(bucket, flow)
-        end_session(engine, meta.bucket, flow, CLOSE_RST if meta.tcp_flags & TCP_RST else CLOSE_FINACK, now)
+        if flow.tcp_state == TCP_CLOSED or not session_of_flow(flow):   # else the session waits for the last acknowledgment
+            end_session(engine, meta.bucket, flow, CLOSE_RST if meta.tcp_flags & TCP_RST else CLOSE_FINACK, now)
     return told
 
 
-cdef bint except_entry(verdict_t *verdict, flow_t *flow, uint8_t policy, uint8_t reason) noexcept nogil:
-    """An exception policy acts on an entry and, as it says, on its flow: the rules do not look at the entry any more."""
-    if policy == EXCEPT_PASS_FLOW or policy == EXCEPT_BYPASS:
-        flow.flags |= FLOW_PASS | FLOW_BYPASS * (policy == EXCEPT_BYPASS)
-    elif policy >= EXCEPT_DROP_PACKET:
-        raise_verdict(verdict, ACTION_DROP, reason, LEDGER_DROPPED, NO_RULE)
-        if policy != EXCEPT_DROP_PACKET:
-            flow.flags |= FLOW_DROP
-            flow.rule = NO_RULE
-            flow.reason = reason
-    return True
+cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexcept nogil:
+    """Puts the time since then down to a stage; 0 where this burst is not sampled."""
+    cdef uint64_t now
+    if since == 0:
+        return 0
+    now = clock_ns()
+    worker.sampled_ns[stage] += now - since
+    return now
 
 
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
@@ -255,7 +261,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef verdict_t *verdict = &slot.verdict[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
-    cdef uint64_t started = 0
+    cdef uint64_t since = 0
     cdef uint64_t entered = clock_ns() if rarely(engine.keep_log) else 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
@@ -268,9 +274,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if meta.flags & PM_KEYED:
         flow = flow_of(engine, worker, slot, entry, now)
         if rarely(flow == NULL) and not meta.flags & PM_QUOTED:
-            raise_verdict(verdict, engine.memcap_action, REASON_FLOW_MEMCAP,
-                          LEDGER_DROPPED if engine.memcap_action >= ACTION_DROP else LEDGER_INSPECTED, NO_RULE)
-            slot.eventful[worker.number] = 1
+            except_entry(engine, worker, slot, entry, NULL, CAUSE_FLOW_MEMCAP, &decided)
+    elif rarely(was_refused(slot, entry)):
+        except_entry(engine, worker, slot, entry, NULL, CAUSE_DEFRAG_MEMCAP, &decided)
     if rarely(meta.flags & PM_INVALID):
         judge_malformed(verdict, engine.malformed_action)
         slot.eventful[worker.number] = 1
@@ -279,12 +285,10 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         if isolated and engine.inline_mode:
             return
     if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
-        if meta.events != NO_INDEX:
-            write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
-        if flow != NULL:
-            count_in_ledger(engine, flow, meta, verdict.ledger)
-            verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
+        leave_denied(engine, worker, slot, entry, flow, verdict, entered)
         return
+    if rarely(sample):
+        since = clock_ns()
     if flow != NULL:
         if rarely(flow.flags & FLOW_OFFLOADED):
             offloaded = decided = hit_device(engine, flow, meta, now, verdict)
@@ -294,21 +298,20 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
                 slot.eventful[worker.number] = 1
-            if rarely(told & STREAM_MIDSTREAM) and engine.midstream_policy != EXCEPT_IGNORE:
-                slot.eventful[worker.number] = 1
-                decided = except_entry(verdict, flow, engine.midstream_policy, REASON_STREAM)
+            if rarely(told & (STREAM_MIDSTREAM | STREAM_NO_SESSION | STREAM_NO_SEGMENT)):
+                except_segment(engine, worker, slot, entry, flow, told, &decided)
+        since = lap(worker, SAMPLED_STREAM, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
             decided = decided or (not isolated and bypass_entry(engine, flow, meta, verdict)) or judge_flow(verdict, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
-            open_inspection(engine, worker, &slot.burst, entry, flow, told, now)
+            inspect_session(engine, worker, slot, entry, flow, told, now, &decided)
             if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
                 decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
+        since = lap(worker, SAMPLED_APPLAYER, since)
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
-        if sample:
-            started = clock_ns()
         if flow != NULL and meta.proto == TCP:
             open_windows(engine, worker, meta, flow, told)
         match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
@@ -316,19 +319,19 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             slot.eventful[worker.number] = 1
             if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
                 cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
-        if sample:
-            worker.match_sampled_ns += clock_ns() - started
+        since = lap(worker, SAMPLED_MATCH, since)
     if flow != NULL:
         if rarely(engine.keep_log):
             note_request(worker, flow)
         if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
+            lap(worker, SAMPLED_APPLAYER, since)
         if rarely(engine.offloads) and not isolated and may_offload(engine, slot, meta, flow):
-            ask_for_offload(engine, flow, meta, told, now)
+            ask_for_offload(engine, flow, meta, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
-        if engine.verdicts_out != NULL or engine.keep_packets:
+        if each_packet(engine):
             verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
         if rarely(engine.keep_log):
             note_request(worker, flow)
@@ -375,7 +378,7 @@ cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint1
 cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
     """Also notes which flow the index names now, so that the index need not be read again if nothing has changed by then.
     Of the flow, the second line is wanted by rules, by rows and by whoever asks for the flow of a packet."""
-    cdef bint whole = slot.rules != NULL or engine.verdicts_out != NULL or engine.keep_packets
+    cdef bint whole = slot.rules != NULL or each_packet(engine)
     cdef uint32_t i, at
     cdef const packet_meta_t *meta
     cdef const bucket_t *bucket
@@ -410,9 +413,11 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     """A worker's way through a burst: it takes its entries in order, and ticks between them."""
     cdef uint32_t i, tick = 0
     cdef uint16_t entry
-    cdef bint sample = slot.number % SAMPLE == 0
+    cdef bint sample = engine.timing and slot.number % SAMPLE == 0
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     cdef uint64_t started = clock_ns()
+    if worker.scratch != NULL:
+        worker.scratch.timing = sample
     for i in range(n):
         entry = entries[i]
         while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
@@ -420,6 +425,8 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
             tick += 1
         if cold and i + PAYLOADS_AHEAD < n:
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
+        if rarely(engine.offloads):
+            fetch_ahead(engine, slot, entries, i, n)
         inspect_entry(engine, worker, slot, entry, sample)
     while tick < slot.ticks:
         tick_worker(engine, worker, slot, slot.tick_at[tick])

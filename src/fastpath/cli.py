@@ -74,6 +74,8 @@ def replay(
     packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
     config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    simulate: Annotated[list[str] | None, typer.Option("--simulate", metavar="KIND=N", help="Force a fault, such as packet-flow-memcap=7: "
+                                                       "Suricata's --simulate-* options, by what follows simulate-.")] = None,
     checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
     test: Annotated[bool, typer.Option("-T", help="Load configuration and rules, and stop.")] = False,
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
@@ -92,6 +94,8 @@ def replay(
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
+    policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
+                                                       "the pods and namespaces of this file.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -100,6 +104,8 @@ def replay(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and compile the rules anew, and keep nothing.")] = False,
     reload_at: Annotated[list[str] | None, typer.Option("--reload-at", metavar="PACKET:RULES", help="These rules instead, from this "
                                                         "packet on (counted from 1 over all captures).")] = None,
+    metrics: Annotated[int | None, typer.Option("--metrics", metavar="PORT", min=0, max=65535, help="Statistics while it runs, on "
+                                                "127.0.0.1: /metrics for Prometheus, /stats.json, / as text.")] = None,
     verbose: Annotated[bool, typer.Option("-v", help="List refused rules and settings that are not supported.")] = False,
     runmode: Annotated[str | None, typer.Option("--runmode", hidden=True)] = None,
     no_random: Annotated[bool, typer.Option("--no-random", hidden=True)] = False,
@@ -120,8 +126,9 @@ def replay(
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """
-    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.config import Config
     from fastpath.control.engine import Engine
+    from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
     from fastpath.reloads import on_hangup, read_reloads
 
@@ -137,13 +144,13 @@ def replay(
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, settings or [])
-    except ConfigError as error:
+        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+    except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     session_table = load_device(device)
-    judge = load_policy(errors, policy)
+    judge = load_policy(errors, policy, policy_labels)
     say_settings(errors, settings_read, config, settings or [], verbose)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                        packs or [])
@@ -169,7 +176,7 @@ def replay(
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
-        with progress_bar() as progress, on_hangup(errors, engine, rules.files):
+        with progress_bar() as progress, on_hangup(errors, engine, rules.files), serve_metrics(errors, engine, metrics):
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
             except (OSError, ValueError) as error:
@@ -304,6 +311,20 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
     return sinks
 
 
+def serve_metrics(errors: Any, engine: Any, port: int | None) -> AbstractContextManager[Any]:
+    """Serves an engine's statistics meanwhile, where --metrics asks for it."""
+    from contextlib import nullcontext
+    if port is None:
+        return nullcontext()
+    from fastpath.outputs.metrics import Server
+    try:
+        server = Server(engine.snapshot, port)
+    except (ImportError, OSError) as error:
+        fail(f"--metrics {port}: {error}")
+    errors.print(f"[dim]metrics: http://127.0.0.1:{server.port}/metrics[/]")
+    return server
+
+
 def load_device(source: str | None) -> Any:
     """The session table of --device; None without one."""
     from fastpath.control.device import Device, DeviceError, profiles
@@ -317,18 +338,18 @@ def load_device(source: str | None) -> Any:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
-def load_policy(errors: Any, path: Path | None) -> Any:
-    """The policy of --policy, its warnings said; None without one."""
+def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> Any:
+    """The policy of --policy, its warnings said; None without one. With labels: Kubernetes NetworkPolicies."""
     from fastpath.control.policy import Policy, PolicyError
     from fastpath.outputs.terminal import plain
     if path is None:
         return None
     try:
-        policy = Policy.load(path)
+        policy = Policy.load(path) if labels is None else Policy.load_kubernetes(path, labels)
     except PolicyError as error:
         fail(str(error), FAILED)
     except OSError as error:
-        fail(f"--policy: {path}: {error.strerror}")
+        fail(f"--policy: {error.filename}: {error.strerror}")
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
@@ -447,7 +468,8 @@ def rules_keywords(
 
 @policy_app.command("check", no_args_is_help=True)
 def policy_check(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy; with --labels NetworkPolicies, or a folder of them.")],
+    labels: Annotated[Path | None, typer.Option("--labels", metavar="FILE", help="The pods and namespaces of NetworkPolicies.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: segments, lines, classes, memory, warnings.")] = False,
 ) -> None:
     """Read a policy as replay would: its segments, its lines in their order, what is odd in it, what it takes.
@@ -459,7 +481,7 @@ def policy_check(
     Exit: 0; 1 for a policy that cannot be read or contradicts itself; 2 usage.
     """
     from fastpath.outputs import terminal
-    judge = load_policy(terminal.console(stderr=True), path)
+    judge = load_policy(terminal.console(stderr=True), path, labels)
     if as_json:
         import msgspec
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(judge.describe())) + b"\n")
@@ -600,6 +622,72 @@ def offload(
         shown.print_study(out, study)
     shown.write_files(out, study, json=None if as_json in (None, "-") else Path(as_json), picture=picture, report=report)
     raise typer.Exit(INTERRUPTED if study.partial else FAILED if study.damages else DONE)
+
+
+@app.command(no_args_is_help=True, short_help="From what a packet costs here to N cores and line rates.")
+def project(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE...", help="As replay takes them, but not standard input.")],
+    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
+    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table that takes packets off the cores, simulated.")] = None,
+    calibration: Annotated[str | None, typer.Option("--calibration", metavar="NAME=FACTOR", help="Another processor, and how many times as long a "
+                                                    "packet takes there. Without it there is no figure for another.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=99, help="Passes that are measured; the median counts.")] = 5,
+    check: Annotated[bool, typer.Option("--check", help="Run two engines live behind rings, beside the simulation. Plain pcap, idle machine.")] = False,
+    as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Everything as one JSON object.")] = None,
+) -> None:
+    """From what a packet of these captures costs here to N cores and line rates. Every number says whether it is measured, simulated or
+    projected, and the formulas are shown.
+
+    \b
+    fastpath project traffic.pcap -S my.rules
+    fastpath project traffic.pcap -S et/ --device bf3
+    fastpath project traffic.pcap -S et/ --calibration 'Cortex-A78 2.5 GHz=1.6' --json -
+    fastpath project traffic.pcap --check
+
+    Measured: ns a packet by stage, the median of --rounds passes; what each packet took; which core symmetric RSS sends it to.
+    Simulated: what --device takes; loss against load with rings of 256 to 4,096 packets. Projected: packets and bits a second
+    at 1 to 128 cores, and cores for 100 to 800 Gbit/s, 1.6 and 3.2 Tbit/s, each core an engine of its own behind a queue of the card.
+
+    Exit: 0 done; 2 usage; 130 Ctrl-C.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.engine import Engine
+    from fastpath.offload.projection import read_calibration
+    from fastpath.outputs import projection as shown
+    from fastpath.outputs import terminal
+
+    out, errors = terminal.console(), terminal.console(stderr=True)
+    table = load_device(device)
+    try:
+        factor = read_calibration(calibration) if calibration is not None else None
+        settings_read = Config.load(config, settings or [])
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True)
+
+        def make() -> Engine:
+            return Engine(rules, config=settings_read, checksums=checksums)
+        checked = None
+        with make() as engine, stage_bar() as progress:
+            made = engine.project(captures, device=table, calibration=factor, rounds=rounds, progress=progress)
+        if check:
+            from fastpath.offload.live import check as check_live
+            if len(made.captures) != 1:
+                fail("--check takes one capture")
+            checked = check_live(make, made, made.captures[0])
+    except (ConfigError, OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json == "-":
+        sys.stdout.buffer.write(shown.as_json(made, checked))
+        raise typer.Exit
+    shown.print_projection(out, made, checked)
+    if as_json is not None:
+        Path(as_json).write_bytes(shown.as_json(made, checked))
+        out.print(f"{terminal.plain(as_json, 400)} written")
 
 
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")

@@ -194,7 +194,7 @@ def test_settings_reach_the_data_plane():
         engine.replay([source("a", 5)], keep=("packets",))
     settings = Plane.made[0].settings
     assert {name: settings[name] for name in ("mode", "workers", "burst", "checksums", "device", "flow_memcap", "keep_packets")} == {
-        "mode": "ips", "workers": 2, "burst": 7, "checksums": "none", "device": {"capacity": 5, "timeout": 1_500_000_000},
+        "mode": "ips", "workers": 2, "burst": 7, "checksums": "none", "device": fp.Device(5, idle_timeout=1.5).settings(),
         "flow_memcap": 1 << 30, "keep_packets": True}
     assert Plane.made[0].databases == []
 
@@ -313,7 +313,7 @@ def test_faults_of_calls_name_the_argument():
         engine.replay([])       # none of it left the engine busy
     for sessions, timeout in ((-1, 1), (1, 0)):
         with pytest.raises(ValueError, match="sessions|idle_timeout"):
-            fp.Device(sessions, timeout)
+            fp.Device(sessions, idle_timeout=timeout)
 
 
 def test_a_closed_engine_says_so():

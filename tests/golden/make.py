@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
 import struct
 import subprocess
 import tempfile
+from base64 import b64encode
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -172,7 +174,57 @@ def directions() -> list[bytes]:
             for src, dst in ends]
 
 
-CAPTURES = {"defrag": defrag, "directions": directions, "steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
+def spoken(said: list[tuple[str, bytes | int]], sport: int, dport: int, end: bool = True) -> list[bytes]:
+    """A connection of what client ("c") and server ("s") say, each acknowledged. A number: so many bytes never came, though they
+    were acknowledged."""
+    ends = {"c": ("10.0.0.1", sport, "10.0.0.2", dport), "s": ("10.0.0.2", dport, "10.0.0.1", sport)}
+    at = {"c": 1001, "s": 9001}
+    frames = [tcp(b"", *ends["c"], flags=0x02, seq=1000), tcp(b"", *ends["s"], flags=0x12, seq=9000, ack=1001),
+              tcp(b"", *ends["c"], seq=1001, ack=9001)]
+    for who, what in [*said, *([("c", b"")] if end else [])]:
+        other = "s" if who == "c" else "c"
+        if isinstance(what, bytes):
+            frames.append(tcp(what, *ends[who], flags=0x18 if what else 0x11, seq=at[who], ack=at[other]))
+        at[who] += what if isinstance(what, int) else len(what) or 1
+        frames.append(tcp(b"", *ends[other], flags=0x10 if what else 0x11, seq=at[other], ack=at[who]))
+    return [*frames, *([tcp(b"", *ends["c"], seq=at["c"], ack=at["s"] + 1)] if end else [])]
+
+
+def lost() -> list[bytes]:
+    """Bytes that never came: of a compressed body and of a plain one, to their end or not, either way; behind a line of which a part
+    is there. And a line that the end of the connection cuts."""
+    choice = Random(1)
+    text = bytes(choice.choices(b"abcdefghijklmnopqrst", k=20000))
+    packed = gzip.compress(text, mtime=0)
+    get, following = b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n", [("c", b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"), ("s", answer(b"ok"))]
+
+    def mail(*rest: bytes | int) -> list[tuple[str, bytes | int]]:
+        talk: list[tuple[str, bytes | int]] = [("s", b"220 hi\r\n"), ("c", b"EHLO a\r\n"), ("s", b"250 ok\r\n"), ("c", b"MAIL FROM:<a@b>\r\n"),
+            ("s", b"250 ok\r\n"), ("c", b"RCPT TO:<c@d>\r\n"), ("s", b"250 ok\r\n"), ("c", b"DATA\r\n"), ("s", b"354 go\r\n"),
+            ("c", b"MIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
+                  b'Content-Disposition: attachment; filename="a.bin"\r\n\r\n')]
+        return [*talk, *(("c", piece) for piece in rest)]
+
+    lines = b"".join(b64encode(bytes(57)) + b"\r\n" for _ in range(3))
+    part = b64encode(b"an attachment is cut")
+    gz = answer(packed, b"Content-Encoding: gzip\r\n")
+    head, cut = len(gz) - len(packed), 6000
+    post = b"POST /first HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    plain = answer(text)
+    return [
+        *spoken([("c", get), ("s", gz[:head + cut]), ("s", 2000), ("s", gz[head + cut + 2000:]), *following], 40001, 80),
+        *spoken([("c", get), ("s", gz[:head + cut]), ("s", len(packed) - cut), *following], 40002, 80),
+        *spoken([("c", get), ("s", gz[:head]), ("s", 2000), ("s", gz[head + 2000:]), *following], 40003, 80),
+        *spoken([("c", get), ("s", plain[:5000]), ("s", 2000), ("s", plain[7000:]), *following], 40004, 80),
+        *spoken([("c", post + packed[:cut]), ("c", len(packed) - cut), ("s", answer(b"ok")), *following], 40005, 80),
+        *spoken(mail(lines + part), 40006, 25), *spoken(mail(lines + part, 200, lines), 40007, 25)]
+
+
+def answer(body: bytes, headers: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n%sContent-Length: %d\r\n\r\n" % (headers, len(body)) + body
+
+
+CAPTURES = {"lost": lost, "defrag": defrag, "directions": directions, "steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
             "verdicts": verdicts, "tunnels": tunnels, "events": events}
 
 

@@ -124,10 +124,13 @@ def test_anomaly_and_stats():
                      "dest_ip": "192.0.2.9", "proto": "GRE", "pkt_src": "wire/pcap",
                      "anomaly": {"type": "decode", "event": "decoder.ipv4.pkt_too_small"}, "pcap_filename": "a.pcap"}
     out = io.BytesIO()
-    EveWriter(out, ["stats"]).close({"packets": 5, "bytes": 300, "seconds": 1.5, "alerts": 2, "ledger": {"errored": {"packets": 1}},
+    EveWriter(out, ["stats"]).close({"packets": 5, "bytes": 300, "seconds": 1.5, "alerts": 2,
+                                     "ledger": {"errored": {"packets": 1}, "offloaded": {"packets": 2, "bytes": 120}},
+                                     "device": {},
                                      "events": {"decoder.ipv4.trunc_pkt": 4}, "flows": {"created": 3, "active": 0},
                                      "defrag": {"ipv4": {"fragments": 2, "reassembled": 1}, "ipv6": {"fragments": 0, "reassembled": 0}}})
     stats = json.loads(out.getvalue())["stats"]
+    assert stats["flow_bypassed"] == {"local_pkts": 2, "local_bytes": 120, "closed": 0, "pkts": 0, "bytes": 0}
     assert stats["decoder"] == {"pkts": 5, "bytes": 300, "invalid": 1, "event": {"ipv4": {"trunc_pkt": 4}}}
 
 

@@ -13,6 +13,8 @@ from runs import MIXED_RULES, assert_ledger, replay, rules_of
 
 import fastpath as fp
 
+import fastpath as fp
+
 BURSTS, WORKERS = (1, 7, 32, 256), (1, 2, 4)
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -22,8 +24,8 @@ def rules():
     return rules_of(MIXED_RULES)
 
 
-def digests(paths, rules, *, mode="ids", **options):
-    return {(burst, workers): replay(paths, rules, engine={"burst": burst, "workers": workers, "mode": mode}, **options).digest
+def digests(paths, rules, *, mode="ids", device=None, **options):
+    return {(burst, workers): replay(paths, rules, engine={"burst": burst, "workers": workers, "mode": mode, "device": device}, **options).digest
             for burst, workers in [(256, 1), *((burst, 1) for burst in BURSTS[:-1]), *((256, workers) for workers in WORKERS[1:]), (7, 2)]}
 
 
@@ -32,6 +34,17 @@ def digests(paths, rules, *, mode="ids", **options):
 def test_bursts_and_workers_change_nothing(rules, packets, mode):
     with tempfile.TemporaryDirectory() as folder:
         found = digests(write_pcap(Path(folder) / "a.pcap", packets), rules, mode=mode)
+    assert set(found.values()) == {found[256, 1]}, found
+
+
+@quiet
+@given(packets=traffic(), mode=st.sampled_from(["ids", "ips"]), sessions=st.sampled_from([0, 200, 1 << 20]), rate=st.sampled_from([None, 200]),
+       latency=st.sampled_from([0, 0.3]), timeout=st.sampled_from([0.5, 10]), lag=st.sampled_from([0, 1]), elephant=st.sampled_from([None, 200]))
+def test_with_a_device_neither(rules, packets, mode, sessions, rate, latency, timeout, lag, elephant):
+    """Batches close at a tick or at 64, whatever the bursts; the table is one slice a bucket, whatever the workers."""
+    device = fp.Device(sessions, insert_rate=rate, insert_latency=latency, idle_timeout=timeout, counter_lag=lag, offload={"elephant": elephant})
+    with tempfile.TemporaryDirectory() as folder:
+        found = digests(write_pcap(Path(folder) / "a.pcap", packets), rules, mode=mode, device=device)
     assert set(found.values()) == {found[256, 1]}, found
 
 

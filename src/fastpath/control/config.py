@@ -18,6 +18,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from fastpath.control.exceptions import FAULTS
 from fastpath.dataplane.hosts import OS_NAMES, host_ranges
 from fastpath.rules.plan import Place
 from fastpath.rules.stock import STOCK_VARIABLES
@@ -228,13 +229,19 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "stream.reassembly.urgent.oob-limit-policy": urgent_policy,
     "action-order": action_order,
     "exception-policy": exception_policy,
+    "defrag.memcap-policy": exception_policy,
+    "flow.memcap-policy": exception_policy,
+    "stream.memcap-policy": exception_policy,
+    "stream.reassembly.memcap-policy": exception_policy,
+    "app-layer.error-policy": exception_policy,
     "outputs.*.eve-log.ethernet": boolean,
     "outputs.*.eve-log.types.*.alert.payload": boolean,
     "outputs.*.eve-log.types.*.alert.payload-printable": boolean,
     "outputs.*.eve-log.types.*.alert.payload-buffer-size": size,
     "outputs.*.eve-log.types.*.alert.packet": boolean,
     "outputs.*.eve-log.types.*.alert.verdict": boolean,
-} | {key: read for key, (_, read) in ROOM_SETTINGS.items()}
+} | {key: read for key, (_, read) in ROOM_SETTINGS.items()} | {
+    f"simulate.{kind}": boolean if meaning is None else size for kind, meaning in FAULTS.items()}
 LISTS = ("rule-files", "reputation-files")
 
 #: Accepted, and change nothing: they choose how Suricata runs or what it writes, not what it finds.
@@ -480,13 +487,6 @@ class Config:
             if key.startswith("outputs.") and ".eve-log." in key:
                 found.setdefault(key.rpartition(".")[2], value)
         return found
-
-    def midstream_policy(self, mode: str) -> str:
-        """What becomes of segments outside of sessions (guide: Exception Policies). Outside of ips mode nothing is dropped."""
-        policy = self.get("stream.midstream-policy", self["exception-policy"])
-        if policy == "auto":
-            return "ignore" if mode != "ips" or self["stream.midstream"] else "drop-flow"
-        return "ignore" if mode != "ips" and policy in ("drop-packet", "drop-flow", "reject") else policy
 
     def settings(self) -> dict[str, Any]:
         """What `fastpath._core.DataPlane` is made with, as far as the configuration decides it: sizes in bytes, times in

@@ -134,6 +134,13 @@ class Run:
         if rules is not None:
             self.base = self.signatures.extend(rules)
 
+    def alerted(self) -> Counter[int]:
+        """Alerts by rule so far, those too that have not been counted with their rows."""
+        counts = Counter(self.matches)
+        for held in tuple(self.held):
+            counts.update(held.tolist())
+        return counts
+
     def settle_rules(self, costs: np.ndarray | None) -> None:
         """The present rule set is about to give way: this is what its rules have cost."""
         if costs is not None:
@@ -151,7 +158,8 @@ class Run:
             self.judges.add(judge, epoch)
             if self.digest is not None:
                 self.digest.policy(plane.next_ordinal, judge.policy.identity if judge is not None else b"")
-        plane.find_data(judge.data if judge is not None else None)
+        if self.judges.any:
+            plane.find_data(judge.data if judge is not None else None)
 
     def count_policy(self, plane: Any) -> None:
         """Takes the counters of the policy in force."""

@@ -193,5 +193,5 @@ def _made(row: dict[str, Any]) -> Session:
         return Session(*base)
     low, high, low_port, high_port, *vlans, protocol, _, version = struct.unpack("=16s16s2H3HBBB3x", row["key"])
     ends = [(str(ipaddress.ip_address(end[:4] if version == 4 else end)), port) for end, port in ((low, low_port), (high, high_port))]
-    source, destination = reversed(ends) if row["reversed"] else ends
-    return Session(*base, *source, *destination, protocol, tuple(vlan for vlan in vlans if vlan))
+    (source, source_port), (destination, destination_port) = reversed(ends) if row["reversed"] else ends
+    return Session(*base, source, source_port, destination, destination_port, protocol, tuple(vlan for vlan in vlans if vlan))

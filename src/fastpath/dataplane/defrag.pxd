@@ -53,6 +53,7 @@ cdef struct defrag_t:
     uint64_t seen[2]            # fragments, of IPv4 and IPv6
     uint64_t whole[2]           # packets made of them
     uint64_t timed_out, given_up, left_out      # datagrams, datagrams, fragments
+    uint64_t refused            # of those left out: for which there was no room
 
 cdef int open_defrag(defrag_t *defrag, const hosts_t *hosts, uint64_t memcap, uint32_t datagrams, uint32_t fragments,
                      uint64_t timeout) noexcept nogil

@@ -600,6 +600,7 @@ cdef uint32_t take_fragment(defrag_t *defrag, burst_t *burst, uint32_t entry, ui
         number = begin_datagram(defrag, &key, hash, policy_of(os_of(defrag.hosts, meta.net, destination)))
         if number == 0:
             defrag.left_out += 1
+            defrag.refused += 1
             return NO_INDEX
     else:
         unlink_age(defrag, datagram_at(defrag, number))
@@ -613,6 +614,7 @@ cdef uint32_t take_fragment(defrag_t *defrag, burst_t *burst, uint32_t entry, ui
             whole = make_whole(defrag, number, burst, entry, arena)
         else:
             defrag.left_out += 1
+            defrag.refused += 1
             note_event(burst, entry, EVENT_IPV4_FRAG_IGNORED if v4 else EVENT_IPV6_FRAG_IGNORED)
     if overlaps:
         note_event(burst, entry, EVENT_IPV4_FRAG_OVERLAP if v4 else EVENT_IPV6_FRAG_OVERLAP)

@@ -7,9 +7,9 @@
 #
 # The way of a session: ask_session puts a request into the batch. The batch closes at 64 requests, or at the tick that ends
 # the second of its first one, never at a burst's end (batch_is_due, settle_batch). One that does not fit is refused whole
-# (SESSION_TABLE_FULL), and nobody asks again before the next tick. Sessions are inserted one after another at the insert rate, each comes into force the insert latency
-# later; until then its packets go to the inspectors. It ends by what TCP says (follow_control), by its idle timeout, or when
-# it is deleted.
+# (SESSION_TABLE_FULL), and nobody asks again before the next tick. Sessions are inserted one after another at the insert rate,
+# each comes into force the insert latency later; until then its packets go to the inspectors. It ends by what TCP says
+# (follow_control), by its idle timeout, or when it is deleted.
 #
 # What the actions do. DROP, FORWARD: the device drops or forwards, the inspectors see nothing. MIRROR ("create a copy of the
 # packet and send to a traffic collector"): the packet is counted on the session, and the inspectors are the collector: it is
@@ -102,6 +102,7 @@ cdef struct device_t
 ctypedef void (*session_sink_t)(device_t *device, uint32_t session, uint8_t code, uint64_t now) noexcept nogil
 
 cdef struct device_t:
+    void *region                # of the sessions, reserved
     session_t *sessions
     report_t *reports           # NULL without lag
     device_config_t config
@@ -116,6 +117,7 @@ cdef struct device_t:
     uint64_t back_off           # until when nobody asks: the table was full
     uint64_t busy               # until when sessions are being inserted
     uint64_t second             # that the wheel has reached
+    uint64_t reported           # when counters were reported last
     request_t batch[64]
     uint32_t wheel[1024]
     session_sink_t sink
@@ -206,7 +208,8 @@ cdef inline uint64_t batch_closed_at(const device_t *device) noexcept nogil:
 
 cdef inline void fetch_session(const device_t *device, uint32_t session) noexcept nogil:
     prefetch(&device.sessions[session - 1])
-
+    if device.reports != NULL:
+        prefetch(&device.reports[session - 1])
 
 
 cdef inline uint8_t action_of(const session_t *session) noexcept nogil:
@@ -225,7 +228,9 @@ cdef inline uint64_t idle_timeout(const device_t *device, const session_t *sessi
 cdef inline void report_session(device_t *device, uint32_t session, uint64_t now) noexcept nogil:
     cdef session_t *it = &device.sessions[session - 1]
     cdef report_t *report = &device.reports[session - 1]
-    if now // device.config.lag > it.last // device.config.lag:
+    if now - device.reported >= device.config.lag:
+        device.reported = now - now % device.config.lag
+    if it.last < device.reported:
         report.last = it.last
         report.bytes[0], report.bytes[1] = it.bytes[0], it.bytes[1]
         report.pkts[0], report.pkts[1] = it.pkts[0], it.pkts[1]

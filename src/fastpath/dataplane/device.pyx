@@ -1,33 +1,34 @@
 # See device.pxd.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 cdef extern from "<sys/mman.h>" nogil:
     enum:
-        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
     void *MAP_FAILED
     void *mmap(void *address, size_t length, int protection, int flags, int descriptor, long offset) noexcept
     int munmap(void *address, size_t length) noexcept
+    int madvise(void *address, size_t length, int advice) noexcept
 
 cdef extern from *:
     """
-    #ifdef __linux__
-    #define grow_map(at, size, larger) mremap(at, size, larger, MREMAP_MAYMOVE)
-    #else
-    static void *grow_map(void *at, size_t size, size_t larger)
+    #include <string.h>
+    /* Rows from one mapping to another, page by page where the system can: the rest of the last page goes with them. */
+    static inline void move_rows(void *to, void *from, size_t size)
     {
-        void *made = mmap(NULL, larger, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (made == MAP_FAILED)
-            return made;
-        memcpy(made, at, size);
-        munmap(at, size);
-        return made;
-    }
+    #ifdef __linux__
+        size_t pages = (size + 4095) & ~(size_t)4095;
+        if (pages == 0 || mremap(from, pages, pages, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED)
+            return;
     #endif
+        memcpy(to, from, size);
+    }
     """
-    void *grow_map(void *at, size_t size, size_t larger) noexcept nogil
+    void move_rows(void *to, void *source, size_t size) noexcept nogil
 
 cdef enum:
+    LARGE_PAGE = 1 << 21
+    MANY_SESSIONS = 4096        # from which on large pages are worth their clearing
     AGE_HEAD = 1 << 31          # in session_t.prev: the first of a second's list; the low bits name the second
 
 
@@ -40,12 +41,9 @@ cdef void *map_rows(size_t count, size_t size) noexcept nogil:
     return NULL if rows == MAP_FAILED else rows
 
 
-cdef void *grow_rows(void *rows, size_t count, size_t more, size_t size) noexcept nogil:
-    """Room for more rows than before; NULL when address space is lacking: then the rows stay as they are."""
-    if rows == NULL:
-        return map_rows(more, size)
-    rows = grow_map(rows, count * size, more * size)
-    return NULL if rows == MAP_FAILED else rows
+cdef inline session_t *rows_in(void *region) noexcept nogil:
+    """Where a table begins: where a large page can, for over small ones every lookup would miss the TLB as well."""
+    return <session_t *>((<uintptr_t>region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
 
 
 cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil:
@@ -55,7 +53,10 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
     device.on = True
     device.config = config[0]
     device.room = config.capacity
-    device.sessions = <session_t *>map_rows(config.capacity, sizeof(session_t))
+    if config.capacity:
+        device.region = map_rows(config.capacity * sizeof(session_t) + LARGE_PAGE, 1)
+    if device.region != NULL:
+        device.sessions = rows_in(device.region)
     device.closed = <closed_t *>map_rows(config.closed_room, sizeof(closed_t))
     if config.lag:
         device.reports = <report_t *>map_rows(config.capacity, sizeof(report_t))
@@ -67,8 +68,8 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
 
 
 cdef void close_device(device_t *device) noexcept nogil:
-    if device.sessions != NULL:
-        munmap(device.sessions, device.room * sizeof(session_t))
+    if device.region != NULL:
+        munmap(device.region, device.room * sizeof(session_t) + LARGE_PAGE)
     if device.reports != NULL:
         munmap(device.reports, device.room * sizeof(report_t))
     if device.closed != NULL:
@@ -78,24 +79,32 @@ cdef void close_device(device_t *device) noexcept nogil:
 
 cdef int make_room(device_t *device, const device_config_t *config) noexcept nogil:
     cdef uint32_t room = max(config.capacity, device.room)
-    cdef void *rows
+    cdef void *region = NULL
+    cdef void *reports = NULL
     if room > device.room:
+        region = map_rows(room * sizeof(session_t) + LARGE_PAGE, 1)
+        if region == NULL:
+            return -1
+    if room and (config.lag or device.reports != NULL) and (room > device.room or device.reports == NULL):
+        reports = map_rows(room, sizeof(report_t))
+        if reports == NULL:
+            if region != NULL:
+                munmap(region, room * sizeof(session_t) + LARGE_PAGE)
+            return -1
+    if reports != NULL:
         if device.reports != NULL:
-            rows = grow_rows(device.reports, device.room, room, sizeof(report_t))
-            if rows == NULL:
-                return -1
-            device.reports = <report_t *>rows
-        rows = grow_rows(device.sessions, device.room, room, sizeof(session_t))
-        if rows == NULL:        # the reports are larger than they need be
-            if device.reports != NULL:
-                munmap(<char *>device.reports + device.room * sizeof(report_t), (room - device.room) * sizeof(report_t))
-            return -1
-        device.sessions = <session_t *>rows
+            move_rows(reports, device.reports, device.fresh * sizeof(report_t))
+            munmap(device.reports, device.room * sizeof(report_t))
+        device.reports = <report_t *>reports
+    if region != NULL:
+        if device.region != NULL:
+            move_rows(rows_in(region), device.sessions, device.fresh * sizeof(session_t))
+            munmap(device.region, device.room * sizeof(session_t) + LARGE_PAGE)
+        device.region = region
+        device.sessions = rows_in(region)
         device.room = room
-    if config.lag and device.reports == NULL and room:
-        device.reports = <report_t *>map_rows(room, sizeof(report_t))
-        if device.reports == NULL:
-            return -1
+        if device.fresh >= MANY_SESSIONS:
+            use_large_pages(device)
     return 0
 
 
@@ -114,6 +123,13 @@ cdef void apply_config(device_t *device, const device_config_t *config) noexcept
             if config.lag and not reported:
                 device.reports[i].last = device.sessions[i].last
             age(device, i + 1)
+
+
+cdef void use_large_pages(device_t *device) noexcept nogil:
+    """A hint."""
+    madvise(device.sessions, device.room * sizeof(session_t), MADV_HUGEPAGE)
+    if device.reports != NULL:
+        madvise(device.reports, device.room * sizeof(report_t), MADV_HUGEPAGE)
 
 
 # ---- the wheel ----
@@ -189,6 +205,8 @@ cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_
     else:
         device.fresh += 1
         session = device.fresh
+        if session == MANY_SESSIONS:
+            use_large_pages(device)
     if device.busy < now:
         device.busy = now
     device.busy += device.config.interval
@@ -270,5 +288,5 @@ cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t c
 cdef void clear_device(device_t *device) noexcept nogil:
     device.used = device.fresh = device.free = 0
     device.batch_count = device.settled = device.timeless = 0
-    device.second = device.busy = device.back_off = 0
+    device.second = device.busy = device.back_off = device.reported = 0
     memset(device.wheel, 0, sizeof(device.wheel))

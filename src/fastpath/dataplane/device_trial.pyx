@@ -12,11 +12,12 @@ cdef void note_end(device_t *device, uint32_t session, uint8_t code, uint64_t no
 
 
 cdef class Table:
-    """One slice. settings: capacity, interval, latency, timeout, lag (ns), snoop (bytes), closed_room. Owners are numbers from 1."""
+    """One slice. settings: capacity, interval, latency, timeout, lag (ns), snoop (bytes), closed_room. Owners count from 1."""
     cdef device_t device
 
     def __init__(self, **settings):
-        cdef device_config_t config = {"capacity": 0, "closed_room": 0, "interval": 0, "latency": 0, "timeout": 0, "lag": 0, "snoop": 0}
+        cdef device_config_t config = {"capacity": 0, "closed_room": 0, "interval": 0, "latency": 0, "timeout": 0, "lag": 0,
+                                       "snoop": 0}
         config.capacity, config.closed_room = settings["capacity"], settings.get("closed_room", 4096)
         config.interval, config.latency = settings.get("interval", 0), settings.get("latency", 0)
         config.timeout, config.lag, config.snoop = settings["timeout"], settings.get("lag", 0), settings.get("snoop", 0)
@@ -84,9 +85,8 @@ cdef class Table:
 
     @property
     def counters(self):
-        return {"used": self.device.used, "inserted": self.device.inserted, "full": self.device.full, "batches": self.device.batches,
-                "early": self.device.early_pkts, "hits": self.device.pkts, "copied": self.device.copied_pkts, "waited": self.device.waited,
-                "closed_lost": self.device.closed_lost}
+        return {"used": self.device.used, "inserted": self.device.inserted, "full": self.device.full,
+                "batches": self.device.batches, "closed_lost": self.device.closed_lost}
 
     def fill(self, uint64_t now):
         """Inserts sessions until the table is full."""

@@ -35,6 +35,7 @@ cdef struct log_row_t:          # mirrored by rows.LOG
     uint32_t ns                 # that the inspectors took for it, as measured
     uint32_t flags              # LOG_*
     uint16_t alerts             # raised with it: as many of the rows of alerts, in order
-    uint16_t stateful           # of them, by bit, those on a stream or a transaction: they hang on bytes before
+    uint16_t stateful           # of them, by bit, those on a stream or a transaction: they hang on more than this packet
+    uint16_t rss                # upper half of the symmetric hash of the entry's key; 0 without one
     uint8_t tcp_flags           # those of a segment; 0 otherwise
-    uint8_t reserved[3]
+    uint8_t reserved

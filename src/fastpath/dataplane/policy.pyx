@@ -525,6 +525,33 @@ cdef class Classifier:
         decide(&self.policy, &asked, &told)
         return ("none", "allowed", "denied", "pending")[told.state], None if told.line == NO_LINE else told.line
 
+    def decide_keys(self, keys, uint64_t second=0):
+        """What new flows are told whose application is not known: states (u1: 1 allowed, 2 denied, 3 pending) and lines (u4,
+        NO_LINE for the default). keys: an array of rows.FLOW_KEY; endpoint 0 is the source."""
+        cdef const uint8_t[::1] view = np.ascontiguousarray(keys).view("u1")
+        cdef Py_ssize_t i, n = view.shape[0] // <Py_ssize_t>sizeof(flow_key_t)
+        states, lines = np.zeros(n, "u1"), np.zeros(n, "u4")
+        cdef uint8_t[::1] state = states
+        cdef uint32_t[::1] line = lines
+        cdef const flow_key_t *key = <const flow_key_t *>&view[0] if n else NULL
+        cdef packet_meta_t meta
+        cdef asked_t asked
+        cdef told_t told
+        cdef uint16_t encapsulation
+        memset(&meta, 0, sizeof(meta))
+        memset(&asked, 0, sizeof(asked))
+        asked.second = <uint32_t>second
+        with nogil:
+            for i in range(n):
+                encapsulation = find_encapsulation(&self.policy, &meta, &key[i])
+                asked.source = find_endpoint(&self.policy, &key[i], 0, encapsulation)
+                asked.target = find_endpoint(&self.policy, &key[i], 1, encapsulation)
+                asked.service = service_of(&key[i], 1)
+                decide(&self.policy, &asked, &told)
+                state[i] = told.state
+                line[i] = told.line
+        return states, lines
+
     def classes(self, bytes source, unsigned short vlan=0, unsigned char tunnel=0, uint32_t tunnel_id=0):
         """The class of an endpoint: what rows of denials bear."""
         cdef flow_key_t key

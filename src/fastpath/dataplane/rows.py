@@ -59,12 +59,15 @@ APP = np.dtype([
 PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
+#: A verdict on its way through a ring (ring.pxd).
+RING = np.dtype([("ordinal", "u8"), ("flow", "u8"), ("rule", "u4"), ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
+
 #: Ranges of isolated addresses (isolation.pxd): IPv4 in host order, of IPv6 the upper half first; until: ns.
 ISOLATED4 = np.dtype([("low", "u4"), ("high", "u4"), ("until", "u8")])
 ISOLATED6 = np.dtype([("low", "u8", 2), ("high", "u8", 2), ("until", "u8")])
 #: What the log says of an entry (log.pxd): for `fastpath offload`, on request.
 LOG = np.dtype([("now", "u8"), ("flow_bytes", "u8"), ("flow_pkts", "u4"), ("flow", "u4"), ("size", "u4"), ("stream", "u4"), ("ns", "u4"),
-                ("flags", "u4"), ("alerts", "u2"), ("stateful", "u2"), ("tcp_flags", "u1"), ("reserved", "u1", 3)])
+                ("flags", "u4"), ("alerts", "u2"), ("stateful", "u2"), ("rss", "u2"), ("tcp_flags", "u1"), ("reserved", "u1")])
 (LOG_LAST, LOG_FLOW, LOG_BEGIN, LOG_END, LOG_EMPTY, LOG_CLOSED, LOG_OVER, LOG_TCP, LOG_QUOTED, LOG_REJECTED, LOG_TO_CLIENT, LOG_DATA,
  LOG_INVALID, LOG_CUT, LOG_BYPASS, LOG_DROP, LOG_PASS, LOG_ENCRYPTED, LOG_DEPTH) = (1 << bit for bit in range(19))
 #: A flow that policy denies, once.

@@ -12,13 +12,13 @@
 #
 # Errors: none. What a memory account refuses is counted there, and is a gap. Memory: a session is a part of flow_more_t; held
 # bytes, and what few sessions need, come from the pool of the bucket.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.tcp.session cimport SESSION_MIDSTREAM, SESSION_MIDSTREAM_SYNACK
 from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
     STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_CLIENT, STREAM_FED_TO_SERVER, STREAM_IN,
-    STREAM_MIDSTREAM, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN, TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN,
-    TCP_URG, URGENT_DROP,
-    URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
+    STREAM_MIDSTREAM, STREAM_NO_SEGMENT, STREAM_NO_SESSION, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN,
+    TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP, URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
 )
 from fastpath.dataplane.tcp.window cimport raw_t
 from fastpath.dataplane.types cimport burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t
@@ -47,6 +47,10 @@ cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil
 # settle_stream of the flow. Notes the event of a gap.
 cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction,
                          const uint8_t **data, uint32_t *length) noexcept nogil
+# The room wants more than the bytes it was shown last. SUPPLY_GAP: what follows them is lost, and they with it; SUPPLY_END: nothing
+# follows. Else SUPPLY_NONE: more may come.
+cdef uint32_t behind_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry,
+                           uint32_t direction) noexcept nogil
 cdef void consume_bytes(flow_t *flow, uint32_t direction, uint32_t count) noexcept nogil
 
 # While a protocol is sought: the bytes held of each direction, how many may be while the other side says nothing, and
@@ -75,6 +79,9 @@ cdef bint held_bytes(const stream_config_t *config, const flow_t *flow, uint32_t
 # Memory back; for the end of a flow, before release_more.
 cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil
 
+# The server was held to be the client: what belongs to one side belongs to the other.
+cdef void turn_stream(flow_t *flow) noexcept nogil
+
 # What a room or dispatch asks for.
 cdef void stop_feeding(flow_t *flow) noexcept nogil                                 # the application layer has given up
 cdef void stop_reassembly(flow_t *flow, uint32_t direction) noexcept nogil          # encrypted: neither it nor rules want more
@@ -90,10 +97,20 @@ cdef inline tcp_session_t *session_of(const flow_t *flow) noexcept nogil:
     return &flow.more.tcp if flow.more != NULL and flow.tcp_state != TCP_NONE else NULL
 
 
+# Was the session picked up from one of its segments, so that its client may be the server? A SYN/ACK shows who is who.
+cdef inline bint from_midstream(const flow_t *flow) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    return session != NULL and session.flags & (SESSION_MIDSTREAM | SESSION_MIDSTREAM_SYNACK) == SESSION_MIDSTREAM
+
+
 # The bytes of a direction so far, for stream_size: relative sequence number of what comes next.
 cdef inline uint32_t stream_size(const flow_t *flow, uint32_t direction) noexcept nogil:
     cdef const tcp_session_t *session = session_of(flow)
     return 0 if session == NULL else session.half[direction].next_seq - session.half[direction].isn
+
+
+# By how many bytes a direction is past the depth up to which it is reassembled; below 0 where it is not, or has no depth.
+cdef int64_t past_depth(const stream_config_t *config, const flow_t *flow, uint32_t direction) noexcept nogil
 
 
 # A segment that begins a session with the key of one that is over, or of a flow that never was one.

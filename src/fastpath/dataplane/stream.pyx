@@ -1,5 +1,5 @@
 # See stream.pxd. The states are in tcp/handshake, established and closing; the bytes in tcp/held, reassembly, feeding, window.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastpath.dataplane.events cimport (
@@ -16,7 +16,7 @@ from fastpath.dataplane.tcp.established cimport state_established
 from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
 from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
 from fastpath.dataplane.tcp.held cimport (
-    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, let_go, run_at, run_bytes, run_end, run_t,
+    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end, run_t,
     side_t,
 )
 from fastpath.dataplane.tcp.segment cimport before, read_segment, segment_t
@@ -49,6 +49,7 @@ cdef void stream_defaults(stream_config_t *config) noexcept nogil:
     config.urgent = config.urgent_limit = URGENT_INLINE
     config.max_syn = 10
     config.max_synack = 5
+    config.fail_session = config.fail_segment = <uint64_t>-1
 
 
 # ---- states ----
@@ -175,6 +176,14 @@ cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *
     return way.result
 
 
+cdef int64_t past_depth(const stream_config_t *config, const flow_t *flow, uint32_t direction) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef uint32_t depth = config.depth
+    if session != NULL and session.held != NULL:
+        depth = held_of(session).depth
+    return <int64_t>stream_size(flow, direction) - depth if depth else -1
+
+
 cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil:
     cdef tcp_session_t *session = session_of(flow)
     cdef uint32_t side = (meta.flags & PM_TO_CLIENT) != 0
@@ -254,7 +263,7 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
             length[0] = <uint32_t>(min(edge, run_end(run)) - side.app)
             side.flags &= <uint8_t>~SIDE_GAP_SAID
             return SUPPLY_BYTES
-    elif run != NULL and edge > side.app and not side.flags & SIDE_GAP_SAID and lost(flow, session, direction):
+    elif run != NULL and edge > side.app and not side.flags & SIDE_GAP_SAID and lost(flow, session, direction, side.app):
         length[0] = <uint32_t>(min(edge, run.start) - side.app)
         side.flags |= SIDE_GAP_SAID
         session.flags |= SESSION_LOSSY
@@ -263,10 +272,26 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
     if side.flags & SIDE_DEPTH and not side.flags & SIDE_CUT_SAID:
         side.flags |= SIDE_CUT_SAID
         return SUPPLY_CUT
+    return say_end(flow, side, pseudo)
+
+
+cdef inline uint32_t say_end(const flow_t *flow, side_t *side, bint pseudo) noexcept nogil:
     if (flow.tcp_state == TCP_CLOSED or pseudo) and not side.flags & SIDE_END_SAID:
         side.flags |= SIDE_END_SAID
         return SUPPLY_END
     return SUPPLY_NONE
+
+
+cdef uint32_t behind_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry,
+                           uint32_t direction) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef bint pseudo = (burst.meta[entry].flags & PM_PSEUDO) != 0
+    cdef side_t *side = &held_of(session).side[direction]
+    cdef const run_t *run = run_at(side, side.app)
+    if run != NULL and run.next != NULL and handed_on_until(flow, session, direction, config.passive, pseudo) > run_end(run) \
+            and lost(flow, session, direction, run_end(run)):
+        return SUPPLY_GAP
+    return say_end(flow, side, pseudo)
 
 
 cdef void consume_bytes(flow_t *flow, uint32_t direction, uint32_t count) noexcept nogil:
@@ -354,6 +379,28 @@ cdef void release_stream(pool_t *pool, flow_t *flow) noexcept nogil:
         session.held = NULL
     session.flags &= ~<uint32_t>SESSION_CHARGED
     pool.used[ACCOUNT_STREAM] -= sizeof(tcp_session_t)
+
+
+cdef uint32_t swap_bits(uint32_t flags, uint32_t first) noexcept nogil:
+    """A bit for the client and the one above it for the server, exchanged."""
+    cdef uint32_t both = flags & (first | first << 1)
+    return flags ^ both | (both >> 1 & first) | (both << 1 & first << 1)
+
+
+cdef void turn_stream(flow_t *flow) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    cdef held_t *held
+    if session == NULL:
+        return
+    session.half[0], session.half[1] = session.half[1], session.half[0]
+    session.half_flags[0], session.half_flags[1] = session.half_flags[1], session.half_flags[0]
+    flow.tcp_flags[0], flow.tcp_flags[1] = flow.tcp_flags[1], flow.tcp_flags[0]
+    session.flags = swap_bits(swap_bits(session.flags, SESSION_PROBE), SESSION_SPOKE_TO_SERVER)
+    session.scale = <uint8_t>(session.scale >> 4 | session.scale << 4)
+    session.os = <uint8_t>(session.os >> 4 | session.os << 4)
+    held = held_of(session)
+    if held != NULL:
+        held.side[0], held.side[1] = held.side[1], held.side[0]
 
 
 # ---- what a room or dispatch asks for ----

@@ -7,30 +7,17 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Self
 
+from fastpath.control.device import RANGES, SESSIONS_MAX, Device
+
 SECOND = 1_000_000_000
 SETTINGS_MAX = 20_000
-SESSIONS_MAX = 1 << 28      # of any table; a size of this stands for "as many as are asked for"
-
-#: By setting: the least and the most, and its unit.
-RANGES: dict[str, tuple[float, float, str]] = {
-    "sessions": (1, SESSIONS_MAX, "sessions"),
-    "insert_rate": (1, 1e9, "sessions a second"),
-    "insert_latency": (0, 60, "seconds"),
-    "idle_timeout": (0.001, 1e6, "seconds"),
-    "bypass": (0, 0xFFFF_FFFF, "packets of the flow"),
-    "drop": (0, 0xFFFF_FFFF, "packets of the flow"),
-    "passed": (0, 0xFFFF_FFFF, "packets of the flow"),
-    "encrypted": (0, 1 << 30, "packets since"),
-    "depth": (0, 0xFFFF_FFFF, "bytes beyond the reassembly depth"),
-    "elephant": (1, 1 << 62, "bytes of the flow"),
-}
 
 
-def in_range(name: str, value: float) -> Any:
-    """The value, or a ValueError that says the range."""
+def in_range(name: str, value: Any) -> Any:
+    """The value, or a ValueError that says the range (control.device.RANGES)."""
     least, most, unit = RANGES[name]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise ValueError(f"{name} must lie between {least:g} and {most:,.15g} {unit}, not {value!r}")
+        raise ValueError(f"{name} must lie between {least:,} and {most:,} {unit}, not {value!r}")
     return value
 
 
@@ -52,7 +39,7 @@ class Requests:
     def __post_init__(self) -> None:
         for name in REQUESTS:
             if getattr(self, name) is not None:
-                in_range(name, getattr(self, name))
+                in_range(f"offload.{DEVICE_NAMES.get(name, name)}", getattr(self, name))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -77,8 +64,9 @@ class Requests:
                         + (f"={written(value) if name in ('depth', 'elephant') else value}" if value else "") for name, value in given.items()) or "none"
 
 
-#: The fields of Requests, in the order of enum ask_reason.
+#: The fields of Requests, in the order of enum ask_reason, and what Device.offload calls those that it calls otherwise.
 REQUESTS = ("bypass", "drop", "passed", "encrypted", "depth", "elephant")
+DEVICE_NAMES = {"bypass": "rule", "passed": "pass"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +80,10 @@ class Setting:
     requests: Requests = Requests()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.sessions, int) or self.sessions == 0:
+            raise ValueError(f"sessions must be a whole number from 1 to {SESSIONS_MAX:,}, not {self.sessions!r}")
         for name in ("sessions", "insert_latency", "idle_timeout"):
             in_range(name, getattr(self, name))
-        if not isinstance(self.sessions, int):
-            raise ValueError(f"sessions must be a whole number, not {self.sessions!r}")
         if self.insert_rate is not None:
             in_range("insert_rate", self.insert_rate)
 
@@ -103,6 +91,11 @@ class Setting:
     def table(self) -> tuple[float | None, float, float]:
         """All but the size and the requests: what a curve over table sizes keeps fixed."""
         return self.insert_rate, self.insert_latency, self.idle_timeout
+
+    def device(self) -> Device:
+        """The device of this setting."""
+        return Device(self.sessions, insert_rate=self.insert_rate, insert_latency=self.insert_latency, idle_timeout=self.idle_timeout,
+                      offload={DEVICE_NAMES.get(name, name): getattr(self.requests, name) for name in REQUESTS})
 
     def as_dict(self) -> dict[str, Any]:
         return {"sessions": self.sessions, "insert_rate": self.insert_rate, "insert_latency": self.insert_latency,

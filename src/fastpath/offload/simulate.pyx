@@ -138,8 +138,9 @@ cdef inline void inspect(device_t *device, place_t *places, const requests_t *re
 
 
 cdef inline void judge_alerts(const log_row_t *row, bint taken, bint blind, uint8_t *fates) noexcept nogil:
-    """An alert is missed where the inspectors did not get its packet, or, on a stream or a transaction, not all bytes before. One on
-    a stream whose bytes they have all had comes late: with a packet that they get, or with the flow's end."""
+    """An alert is missed where the inspectors did not get its packet or, on a stream or a transaction, not all bytes before: those that
+    it hangs on may be among them. One whose bytes they have had comes late where they do not get the packet it came with: with
+    another, or with the flow's end."""
     cdef uint32_t i
     cdef bint stateful
     for i in range(row.alerts):
@@ -156,8 +157,8 @@ cdef inline void tick(device_t *device, place_t *places, outcome_t *outcome, uin
     tick_device(device, second)
 
 
-cdef void pass_log(const log_row_t *rows, uint64_t count, device_t *device, place_t *places, const requests_t *requests, outcome_t *outcome,
-                   uint8_t *fates) noexcept nogil:
+cdef void pass_log(const log_row_t *rows, uint64_t count, device_t *device, place_t *places, const requests_t *requests, uint32_t cap,
+                   outcome_t *outcome, uint8_t *fates, uint8_t *packets) noexcept nogil:
     cdef uint64_t i, second = 0
     cdef const log_row_t *row
     cdef place_t *place
@@ -186,7 +187,7 @@ cdef void pass_log(const log_row_t *rows, uint64_t count, device_t *device, plac
                 taken = takes(device, place, row, &hit)
             if taken:
                 outcome.entries += 1
-                outcome.saved_ns += row.ns
+                outcome.saved_ns += min(row.ns, cap)
                 if row.flags & LOG_DATA:
                     place.marks |= BLIND
             else:
@@ -210,14 +211,18 @@ cdef void pass_log(const log_row_t *rows, uint64_t count, device_t *device, plac
             elif packet_taken:
                 outcome.packets += 1
                 outcome.bytes += row.size
+            if packets != NULL:
+                packets[0] = packet_taken
+                packets += 1
             packet_taken = packet_dropped = packet_errored = False
 
 
-def simulate(log, uint32_t flows, uint64_t alerts, uint64_t depth, setting):
+def simulate(log, uint32_t flows, uint64_t alerts, uint64_t depth, setting, packets=None, uint32_t cap=0xffffffff):
     """Simulates a setting (settings.Setting) over a log. Without the GIL.
 
     log: rows.LOG, contiguous. flows: places of the flow table, all of log["flow"] below it. alerts: the sum of log["alerts"].
-    depth: of reassembly, bytes. Gives
+    depth: of reassembly, bytes. packets: uint8, writeable, one a wire packet, or None: is set where the device took it.
+    cap: ns that an entry counts at most in saved_ns: what took longer was interrupted. Gives
     (counters, fates): a dict, and uint8 by alert, RAISED, MISSED or LATE. Raises MemoryError where there is none for the table.
     """
     cdef device_config_t config
@@ -230,6 +235,8 @@ def simulate(log, uint32_t flows, uint64_t alerts, uint64_t depth, setting):
     cdef uint64_t count = len(log)
     cdef uint8_t none = 0
     cdef uint8_t *first_fate = &none
+    cdef uint8_t *first_packet = NULL
+    cdef unsigned char[::1] taken
     cdef const log_row_t *rows = NULL
     cdef uint32_t i
     if log.dtype != row_types.LOG or log.dtype.itemsize != sizeof(log_row_t):
@@ -248,6 +255,12 @@ def simulate(log, uint32_t flows, uint64_t alerts, uint64_t depth, setting):
     if count:
         bytes_ = log.view("u1")
         rows = <const log_row_t *>&bytes_[0]
+    if packets is not None:
+        if len(packets) != np.count_nonzero(log["flags"] & row_types.LOG_LAST):
+            raise ValueError(f"packets has {len(packets)} elements, one a wire packet of the log is wanted")
+        if len(packets):
+            taken = packets
+            first_packet = &taken[0]
     if alerts:
         fates = made
         first_fate = &fates[0]
@@ -259,7 +272,7 @@ def simulate(log, uint32_t flows, uint64_t alerts, uint64_t depth, setting):
     device.context = places
     try:
         with nogil:
-            pass_log(rows, count, &device, places, &requests, &outcome, first_fate)
+            pass_log(rows, count, &device, places, &requests, cap, &outcome, first_fate, first_packet)
         ended = dict(zip(("not", "finack", "rst", "timeout", "flow"), [device.ended[i] for i in range(5)]))
         del ended["not"]
         counters = {

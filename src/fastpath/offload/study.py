@@ -21,18 +21,20 @@ import numpy as np
 
 from fastpath.control.columns import Columns, address_text
 from fastpath.control.community_id import identify
-from fastpath.control.device import Device
+from fastpath.control.device import SESSIONS_MAX
 from fastpath.control.result import Result, Run
 from fastpath.control.stats import InternalError
 from fastpath.dataplane import rows
 from fastpath.offload.log import AlertSink, LogSink
-from fastpath.offload.settings import REQUESTS, SESSIONS_MAX, Setting, read_grid, resized, spread
+from fastpath.offload.settings import REQUESTS, Setting, read_grid, resized, spread
 
 if TYPE_CHECKING:
     from fastpath.control.engine import Engine
 
 CONFIRM_MAX = 3
 FORMAT = 1
+REASON_DROPPED = "offloaded: drop"       # types.h
+TELLING = 0.5       # seconds of processor time from which on two passes are compared
 NEAR = 0.95         # of the best share: a table that takes so much is held as good
 
 Progress = Callable[[str, float | None], None]
@@ -99,7 +101,8 @@ class Row:
 
 @dataclass(slots=True)
 class Confirmation:
-    """A pass with a real device. row: what the simulation said. seconds: of the pass; log_seconds: of the one without a device.
+    """A pass with a real device. row: what the simulation said. seconds: processor time of the pass; log_seconds: of the one
+    without a device.
     missed: indices into Study.alerts. only_simulated, only_confirmed: alerts that one of the two holds missed and the other not.
     anew: alerts that the pass without a device does not raise."""
     row: Row
@@ -117,8 +120,9 @@ class Confirmation:
     anew: list[Alert]
 
     @property
-    def saved(self) -> float:
-        return 1 - self.seconds / self.log_seconds if self.log_seconds else 0.0
+    def saved(self) -> float | None:
+        """Share of the processor time; None where a pass is too short to tell."""
+        return 1 - self.seconds / self.log_seconds if self.log_seconds >= TELLING else None
 
     def as_dict(self) -> dict[str, Any]:
         return {"setting": self.row.setting.as_dict(), "packets": self.packets, "bytes": self.bytes, "packet_share": self.packet_share,
@@ -134,10 +138,10 @@ class Study:
     """The outcome of Engine.offload: rows (one a setting), confirmed, and what they are about.
 
     stats: of the pass without a device, as in Result.stats. settings and rows stand in the same order. alert(i): one that rows
-    name. seconds: of the log's pass, of all simulations.
+    name. log_seconds: processor time of the log's pass; simulation_seconds: of all simulations, by the clock.
     """
 
-    def __init__(self, result: Result, log: LogSink, settings: Sequence[Setting]):
+    def __init__(self, result: Result, log: LogSink, settings: Sequence[Setting], seconds: float):
         self.stats = result.stats
         self.captures = result.captures
         self.damages = result.damages
@@ -147,7 +151,7 @@ class Study:
         self.rows: list[Row] = []
         self.confirmed: list[Confirmation] = []
         self.simulation_seconds = 0.0
-        self.log_seconds = result.stats["seconds"]
+        self.log_seconds = seconds
         self.inspection_ns = 0
         self._columns = Columns("alerts", [np.array(log.alerts.rows())], result._run.signatures, result._run.captures)
 
@@ -288,9 +292,10 @@ def study(engine: Engine, paths: list[Any], settings: Iterable[Setting] | None, 
     say = progress or (lambda what, fraction: None)
     sink = LogSink()
     try:
+        started = time.thread_time()
         result = engine._replay(paths, bpf, Run(frozenset(), 0, [sink], settings={"device": None, "buckets": 1, "workers": 1}), continuous,
                                 _step(say, "inspecting, without a device"))
-        made = Study(result, sink, tried)
+        made = Study(result, sink, tried, time.thread_time() - started)
         _simulate(made, sink, engine._settings["stream"]["depth"], say)
         if not result.partial:
             chosen = choose(made, confirm) if isinstance(confirm, int) else [made.rows[made.settings.index(one)] for one in confirm]
@@ -310,12 +315,13 @@ def _simulate(made: Study, sink: LogSink, engine_depth: int, say: Progress) -> N
     log = sink.log.rows()
     if int(log["alerts"].sum(dtype="u8")) != made.alert_count:
         raise InternalError(f"the log tells of {int(log['alerts'].sum(dtype='u8'))} alerts, there are {made.alert_count}")
-    made.inspection_ns = int(log["ns"].sum(dtype="u8"))
+    cap = longest(log["ns"])
+    made.inspection_ns = int(np.minimum(log["ns"], cap).sum(dtype="u8"))
     packets, size, depth = max(made.stats["packets"], 1), max(made.stats["bytes"], 1), engine_depth
     started = time.perf_counter()
 
     def one(setting: Setting) -> Row:
-        counted, fates = simulate(log, sink.flows, made.alert_count, depth, setting)
+        counted, fates = simulate(log, sink.flows, made.alert_count, depth, setting, cap=cap)
         taken, taken_bytes = counted["packets"] + counted["dropped_packets"], counted["bytes"] + counted["dropped_bytes"]
         return Row(setting, taken, taken_bytes, taken / packets, taken_bytes / size,
                    {name: counted["asked"][name] for name in REQUESTS}, counted["inserted"], counted["full"], counted["full_batches"],
@@ -337,6 +343,11 @@ def _simulate(made: Study, sink: LogSink, engine_depth: int, say: Progress) -> N
     made.simulation_seconds = time.perf_counter() - started
 
 
+def longest(ns: np.ndarray) -> int:
+    """What an entry took at most, but for one in two thousand: those were interrupted by the machine, not inspected longer."""
+    return max(1, int(np.percentile(ns[::max(1, len(ns) >> 20)], 99.95))) if len(ns) else 1
+
+
 def choose(made: Study, count: int) -> list[Row]:
     """Settings worth a confirmation: the smallest table that takes nearly as many bytes as any; the most that misses no alert; the
     one that takes most. Fewer where these are the same."""
@@ -350,21 +361,21 @@ def choose(made: Study, count: int) -> list[Row]:
 def _confirm(engine: Engine, made: Study, row: Row, paths: list[Any], bpf: str | None, continuous: bool, say: Progress, what: str) -> Confirmation:
     sink = AlertSink()
     try:
-        over = {"device": device_of(row.setting).settings(), "buckets": 1, "workers": 1}
+        over = {"device": row.setting.device().settings(), "buckets": 1, "workers": 1}
+        started = time.thread_time()
         result = engine._replay(paths, bpf, Run(frozenset(), 0, [sink], settings=over), continuous, _step(say, what))
+        seconds = time.thread_time() - started
         full, other = made._columns.rows, np.array(sink.alerts.rows())
         missed, anew = unmatched(full, other)
         columns = Columns("alerts", [other], result._run.signatures, result._run.captures)
         simulated, confirmed = set(row.missed), set(missed)
         stats = result.stats
-        taken = {unit: stats["ledger"]["offloaded"][unit] for unit in ("packets", "bytes")}
+        taken = dict(stats["ledger"]["offloaded"])
+        cut = stats["reasons"].get(REASON_DROPPED, 0)
+        if cut:                             # the ledger has them among all that was dropped
+            taken = {"packets": taken["packets"] + cut, "bytes": stats["device"]["bytes"]}
         return Confirmation(row, taken["packets"], taken["bytes"], taken["packets"] / max(stats["packets"], 1), taken["bytes"] / max(stats["bytes"], 1),
-                            stats["device"]["full"], stats["device"]["added"], stats["seconds"], made.log_seconds, missed,
+                            stats["device"]["full"], stats["device"]["added"], seconds, made.log_seconds, missed,
                             sorted(simulated - confirmed), sorted(confirmed - simulated), [_alert(columns, index) for index in anew])
     finally:
         sink.drop()
-
-
-def device_of(setting: Setting) -> Device:
-    """The device of a setting."""
-    return Device(sessions=setting.sessions, idle_timeout=setting.idle_timeout)

@@ -31,9 +31,11 @@ def serve(
         fail("device serve needs grpcio and protobuf: pip install 'fastpath-dpu[grpc]'")
     from fastpath.control.engine import Engine
     with Engine(None, device=table) as engine:
-        engine.device.advance()
+        sessions = engine.device
+        assert sessions is not None     # there is a device
+        sessions.advance()
         try:
-            server, port = serve_table(engine.device, listen, key=key.read_bytes() if key else None,
+            server, port = serve_table(sessions, listen, key=key.read_bytes() if key else None,
                                        certificate=certificate.read_bytes() if certificate else None)
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}")
@@ -43,7 +45,7 @@ def serve(
         try:
             while True:
                 time.sleep(1 - time.time() % 1)
-                engine.device.advance()
+                sessions.advance()
         except KeyboardInterrupt:
             server.stop(grace=1).wait()
 

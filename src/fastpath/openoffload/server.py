@@ -28,6 +28,7 @@ WORKERS = 8
 
 def request_of(message: Any) -> SessionRequest:
     """ValueError for one that says no session."""
+    ends: list[ipaddress.IPv4Address | ipaddress.IPv6Address]
     if message.ip_version == 0:
         ends = [ipaddress.IPv4Address(ip.to_bytes(4, "little")) for ip in (message.source_ip, message.destination_ip)]
     else:

@@ -47,6 +47,10 @@ VERDICTS = ("alert", "drop", "pass")        # by enum alert_verdict
 REJECTIONS = {"TCP": "tcp-reset", "UDP": "icmp-prohib", "ICMP": "icmp-prohib", "IPv6-ICMP": "icmp-prohib"}
 REJECT_TARGETS = {2: "to_client", 3: "to_server", 4: "both"}
 
+#: Suricata's names of reasons to drop, where they are not fastpath's with underscores.
+DROP_REASONS = {"rule": "rules", "flow dropped": "flow_drop", "malformed": "decode_error",
+                "stream reassembly memcap": "stream_reassembly"}
+
 
 def check_events(names: Iterable[str]) -> frozenset[str]:
     """The event types that names stand for; "all" is every one. ValueError for a name that there is not."""
@@ -394,13 +398,29 @@ class EveWriter:
             for one in path:
                 at = at.setdefault(one, {})
             at[leaf] = count
+        policies: dict[str, Any] = {}
+        for name, count in stats["exceptions"].items():
+            if name.count(".") == 2:
+                layer, what, policy = name.split(".")
+                policies.setdefault(layer, {}).setdefault(what, {})[policy.replace("-", "_")] = count
+        verdicts = stats["verdicts"]
+        device, offloaded = stats["device"], stats["ledger"]["offloaded"]
+        by_device = bool(device.get("capacity"))
+        bypassed = {"local_pkts": 0 if by_device else offloaded["packets"], "local_bytes": 0 if by_device else offloaded["bytes"],
+                    "closed": sum(device.get("ended", {}).values()), "pkts": device.get("packets", 0), "bytes": device.get("bytes", 0)}
         return {"timestamp": timestamp(self._latest), "event_type": "stats", "stats": {
             "uptime": int(stats["seconds"]),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
                         "event": events},
             "defrag": {version: stats["defrag"][version] for version in ("ipv4", "ipv6")},
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
+            "flow_bypassed": bypassed,
             "detect": {"alert": stats["alerts"]},
+            "exception_policy": policies,
+            "ips": {"accepted": verdicts.get("pass", 0), "blocked": sum(stats["drops"].values()),
+                    "rejected": sum(verdicts.get(action, 0) for action in rows.ACTIONS[2:]),
+                    "drop_reason": {DROP_REASONS.get(reason, reason.replace(" ", "_")): count
+                                    for reason, count in stats["drops"].items()}},
         }}
 
 

@@ -22,14 +22,14 @@ MISSED = 500        # alerts that the page names
 def print_study(out: Console, study: Study) -> None:
     """The curves, the confirmations and the missed alerts."""
     stats = study.stats
-    names = ", ".join(plain(name, 60) for name in study.captures[:3]) + (" …" if len(study.captures) > 3 else "")
+    names = ", ".join(plain(Path(name).name, 60) for name in study.captures[:3]) + (" …" if len(study.captures) > 3 else "")
     if study.partial:
         out.print("[bold yellow]interrupted: this is of what was inspected until then[/]")
     for damage in study.damages:
         out.print(f"[bold red]damaged[/] {plain(damage, 400)}")
     out.print(f"[bold]{names}[/]  {stats['packets']:,} packets, {scaled(stats['bytes'], 'B')}, {stats['flows']['rows']:,} flows, "
               f"{study.alert_count:,} alerts", soft_wrap=True)
-    out.print(f"[dim]measured: one pass without a device, {study.log_seconds:.2f} s, {scaled(stats['rates']['packets_per_second'], 'packets/s')}; "
+    out.print(f"[dim]measured: one pass without a device, {study.log_seconds:.2f} s of processor time; "
               f"simulated: {len(study):,} settings over its log of {study.entries:,} rows in {study.simulation_seconds:.2f} s[/]", soft_wrap=True)
     table = study.settings[0].table
     out.print()
@@ -50,7 +50,7 @@ def _curves(study: Study, table: tuple[float | None, float, float]) -> Table:
     rate, latency, timeout = table
     shown = Table(title=f"inserted at {_rate(rate)}, in force after {latency * 1000:g} ms, idle timeout {timeout:g} s", title_justify="left",
                   title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for name in ("offloaded on request of", "table", "packets", "bytes", "sessions", "table full", "time saved", "alerts missed"):
+    for name in ("offloaded on request of", "table", "packets", "bytes", "sessions", "table full", "time saved", "missed, at most"):
         shown.add_column(name, justify="left" if name.startswith("off") else "right", no_wrap=True)
     for requests in dict.fromkeys(setting.requests for setting in study.settings):
         for at, row in enumerate(_thinned(study.curve(requests, table))):
@@ -92,7 +92,7 @@ def _print_confirmation(out: Console, study: Study, one: Confirmation, number: i
         shown.add_column(name, justify="right" if name else "left", no_wrap=True)
     shown.add_row("simulated", f"{row.packets:,}", f"{row.bytes:,}", f"{row.inserted:,}", f"{row.full:,}", f"{row.saved:.1%} projected",
                   f"{row.missed_count:,}")
-    shown.add_row("a real pass", f"{one.packets:,}", f"{one.bytes:,}", f"{one.inserted:,}", f"{one.full:,}", f"{one.saved:.1%} measured", f"{len(one.missed):,}")
+    shown.add_row("a real pass", f"{one.packets:,}", f"{one.bytes:,}", f"{one.inserted:,}", f"{one.full:,}", "too short" if one.saved is None else f"{one.saved:.1%} measured", f"{len(one.missed):,}")
     out.print(shown)
     said = []
     if one.only_simulated:

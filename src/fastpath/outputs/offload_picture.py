@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -12,7 +13,7 @@ from fastpath.outputs.report import nice
 from fastpath.outputs.visible import scaled, visible
 
 WIDTH = 1000
-LEFT, RIGHT, TOP, GAP, FOOT = 74, 292, 92, 56, 96
+LEFT, RIGHT, TOP, GAP, FOOT = 74, 292, 116, 58, 96
 UPPER, LOWER = 250, 150         # heights of the two plots
 #: Of the policies, in turn: told apart by eyes that do not see red and green, on light and on dark.
 COLOURS = ("#2f6fdb", "#d98e1f", "#1a9e8f", "#c2477f", "#7b5cd6", "#6b7785", "#a3641d", "#3b8a3e")
@@ -78,7 +79,7 @@ class Plot:
     def __init__(self, curves: Any, across: Axis, sizes: Sequence[int], top: int, height: int, about: str, value: Any, text: Any, most: float):
         self.up = Axis(0, most, top + height, top)
         self.value = value
-        made = [f'<text x="{LEFT - 54}" y="{top - 16}" class="ink" font-size="14" font-weight="600">{about}</text>']
+        made = [f'<text x="20" y="{top - 18}" class="ink" font-size="14" font-weight="600">{about}</text>']
         step = nice(most / 5 * 0.999)
         for line in range(round(most / step) + 1):
             y = self.up(line * step)
@@ -123,16 +124,24 @@ def _ticks(across: Axis, sizes: Sequence[int], base: int) -> str:
         x = across(size)
         made.append(f'<line x1="{x}" x2="{x}" y1="{base}" y2="{base + 5}" class="axis"/>')
         if x - last >= 44:
-            made.append(f'<text x="{x}" y="{base + 21}" class="soft" font-size="12" text-anchor="middle">{scaled(size)}</text>')
+            made.append(f'<text x="{x}" y="{base + 21}" class="soft" font-size="12" text-anchor="middle">{_tick(size)}</text>')
             last = x
     made.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{base + 44}" class="ink" font-size="14" font-weight="600" text-anchor="middle">'
                 "sessions that the table holds</text>")
     return "\n".join(made)
 
 
+def _tick(size: int) -> str:
+    """1024 -> 1k: a table's size, as it is asked for."""
+    for unit, scale in (("M", 1 << 20), ("k", 1 << 10)):
+        if size >= scale and size % scale == 0:
+            return f"{size // scale}{unit}i" if size >= 16 * scale else f"{size:,}"
+    return scaled(size) if size >= 100_000 else f"{size:,}"
+
+
 def _legend(curves: Any) -> str:
     """A line a policy, in the order in which the curves end."""
-    x, y = WIDTH - RIGHT + 28, TOP + 8
+    x, y = WIDTH - RIGHT + 28, TOP - 18
     made = [f'<text x="{x}" y="{y}" class="ink" font-size="13" font-weight="600">what is offloaded</text>']
     for policy, curve, colour in sorted(curves, key=lambda one: -one[1][-1].byte_share):
         y += 27
@@ -151,7 +160,7 @@ def _short(policy: str) -> str:
 
 def _heading(study: Study, title: str, table: tuple[float | None, float, float]) -> str:
     rate, latency, timeout = table
-    names = ", ".join(visible(name, 60) for name in study.captures[:3]) + (" …" if len(study.captures) > 3 else "")
+    names = ", ".join(visible(Path(name).name, 60) for name in study.captures[:3]) + (" …" if len(study.captures) > 3 else "")
     about = (f"{scaled(study.stats['packets'], 'packets')}, {scaled(study.stats['bytes'], 'B')}, {study.alert_count:,} alerts; inserted "
              + ("at any rate" if rate is None else f"at {rate:,.0f}/s") + f", in force after {latency * 1000:g} ms, idle timeout {timeout:g} s")
     foot = "lines: simulated over the log of one pass"

@@ -25,9 +25,8 @@ COLUMNS = 170                               # of the chart at most
 #: What each stage of the way does, in the order of the way.
 STAGES = (("rx", "takes packets from the capture"), ("decode", "reads headers, makes flow keys"), ("defrag", "makes fragments whole"), ("decap", "opens tunnels"),
           ("steer", "hashes keys to buckets"), ("flow", "looks up flows, keeps their state"),
+          ("stream", "puts TCP bytes in order"), ("applayer", "protocols, transactions, files"),
           ("match", "Hyperscan, then the rules' programs"), ("telemetry", "verdicts, rows, the ledger"))
-DEVICE = (("added", "sessions added"), ("full", "requests refused, the table was full"), ("packets", "packets offloaded"),
-          ("bytes", "bytes offloaded"))
 LEDGER = ("inspected", "offloaded", "dropped", "errored")
 
 
@@ -76,8 +75,7 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
                 for rule in alerts[:RULES]],
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
-        device=[(about, count(stats["device"][name])) for name, about in DEVICE] if stats["device"].get("added") else None,
-        policy=policy_section(stats.get("policy")),
+        device=device(stats["device"]), policy=policy_section(stats.get("policy")),
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
@@ -95,6 +93,20 @@ def policy_section(policy: dict[str, Any] | None) -> dict[str, Any] | None:
                    "denied": line["denied"]} for line in most[:RULES]],
         "pairs": [{"source": visible(pair["from"]), "target": visible(pair["to"]), "flows": pair["flows"]} for pair in policy["pairs"][:5]],
     }
+
+
+def device(table: dict[str, Any]) -> list[tuple[str, str]] | None:
+    """What the session table did: (what, how much); None where nothing was asked of it."""
+    asked = {reason: number for reason, number in table.get("asked", {}).items() if number}
+    if not asked:
+        return None
+    said = [(f"sessions asked for by {reason}", count(number)) for reason, number in asked.items()]
+    said += [("sessions added", count(table["added"])), ("refused, the table was full", count(table["full"])),
+             ("packets offloaded", count(table["packets"])), ("bytes offloaded", count(table["bytes"]))]
+    if table["added"]:
+        said += [("of all packets", f"{table['share']['packets']:.1%}"), ("of all bytes", f"{table['share']['bytes']:.1%}"),
+                 ("s until in force, on average", f"{table['lag']['mean']:.3f}")]
+    return said
 
 
 def tiles(result: Result) -> list[tuple[str, str, str]]:

@@ -90,6 +90,8 @@ def print_summary(out: Console, result: Result) -> None:
         f"{ledger[name]['packets']:,} {name}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
     out.print(f"        {stats['bytes']:,} bytes = " + " + ".join(
         f"{ledger[name]['bytes']:,}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
+    if stats["device"].get("asked") and any(stats["device"]["asked"].values()):
+        out.print("[bold]device[/]  " + "; ".join(device_lines(stats["device"])), soft_wrap=True)
     if "policy" in stats:
         print_denials(out, stats["policy"])
     if stats["events"]:
@@ -137,6 +139,18 @@ def print_policy(out: Console, policy: dict[str, Any]) -> None:
     out.print(table)
     out.print(f"[bold]{len(policy['segments']):,} segments[/], {len(policy['lines']):,} lines; {policy['classes']:,} classes of "
               f"endpoints, {scaled(policy['memory'], 'B')}; {len(policy['warnings']):,} warnings", soft_wrap=True)
+
+
+def device_lines(device: dict[str, Any]) -> list[str]:
+    """What the session table did, in phrases."""
+    asked = {reason: count for reason, count in device["asked"].items() if count}
+    said = [f"asked for {sum(asked.values()):,} sessions (" + ", ".join(f"{count:,} by {reason}" for reason, count in asked.items()) + ")"]
+    if device["added"]:
+        said.append(f"{device['share']['packets']:.1%} of packets and {device['share']['bytes']:.1%} of bytes offloaded")
+        said.append(f"{device['added']:,} added, in force after {device['lag']['mean']:.3f} s on average")
+    if device["full"]:
+        said.append(f"{device['full']:,} refused, the table was full")
+    return said
 
 
 def print_refusals(out: Console, rules: Any, everything: bool) -> None:

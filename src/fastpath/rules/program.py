@@ -112,7 +112,7 @@ NUMBER_OP = struct.Struct("=HHIII16x")
 BITS_OP = struct.Struct("=HHIIII12x")
 FLOWBITS_OP = NUMBER_OP
 BLOCK_OP = struct.Struct("=HHIII16x")
-CONTENT_OP = struct.Struct("=HHIIiiii4x")
+CONTENT_OP = struct.Struct("=HHIIiiiiHH")
 PCRE_OP = PLAIN_OP
 BYTE_OP = struct.Struct("=HHBBBBiIiIQ")
 ISDATAAT_OP = PLAIN_OP

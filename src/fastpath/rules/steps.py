@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, PROTOCOL_NUMBERS
 from fastpath.rules import program as p
+from fastpath.rules.fastpattern import probes
 from fastpath.rules.plan import (
     AddressSet,
     AppEvent,
@@ -273,7 +274,8 @@ class Assembler:
             flags |= p.CONTENT_ALONE
         pattern = step.pattern.lower() if step.nocase else step.pattern
         flags |= p.CONTENT_NOCASE if step.nocase else 0
-        return p.CONTENT_OP.pack(p.OP_CONTENT, flags, self.text(pattern), len(pattern), offset, depth, distance, within)
+        return p.CONTENT_OP.pack(p.OP_CONTENT, flags, self.text(pattern), len(pattern), offset, depth, distance, within,
+                                 *probes(pattern))
 
     def byte(self, step: ByteTest | ByteJump | ByteExtract | ByteMath, flags: int, values: dict[str, int]) -> bytes:
         flags |= p.LITTLE_ENDIAN_BYTES if step.endian == "little" else 0

@@ -99,7 +99,7 @@ def test_structs_are_those_of_the_header(name):
 
 
 @pytest.mark.parametrize(("name", "packer", "fields"), [
-    ("content", p.CONTENT_OP, "code flags at length offset depth distance within"),
+    ("content", p.CONTENT_OP, "code flags at length offset depth distance within probe"),
     ("byte", p.BYTE_OP, "code flags nbytes base what result offset bitmask post multiplier value"),
     ("bits", p.BITS_OP, "code flags field mode value ignore"), ("base64", p.BASE64_OP, "code flags bytes offset block"),
     ("block", p.BLOCK_OP, "code flags buffer next chain"),
@@ -112,7 +112,8 @@ def test_ops_are_those_of_the_header(name, packer, fields):
     assert packer.size == 32
     values = list(range(3, 3 + len(packer.unpack(bytes(32)))))
     found = read_struct(name, packer.pack(*values))
-    flat = [number for field in fields.split() for number in (found[field].values() if isinstance(found[field], dict) else [found[field]])]
+    flat = [number for field in fields.split() for number in (
+        found[field].values() if isinstance(found[field], dict) else found[field] if isinstance(found[field], list) else [found[field]])]
     assert flat == values
 
 

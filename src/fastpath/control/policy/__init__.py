@@ -8,7 +8,7 @@ docs/policy.md teaches the files; Kubernetes NetworkPolicies are read by `Policy
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
@@ -43,7 +43,7 @@ class Policy:
         self.lines: list[Line] = parts.lines
         self.settings = parts.settings
         self.classes = classify(self.segments)
-        self.warnings: list[Warn] = check(self.segments, self.lines, self.classes)
+        self.warnings: list[Warn] = check(self.segments, self.lines, self.classes) if parts.checked else []
         self.compile(dict.fromkeys((line.data for line in self.lines if line.data), 1).__getitem__)     # what does not fit is refused now
 
     @classmethod
@@ -60,6 +60,20 @@ class Policy:
         if len(found) != 1:
             raise found[1].fail("a policy is one document") if found else PolicyError(Place(name, 1, 1), "expected a policy, found nothing")
         return cls(read(found[0], frozenset(alprotos())))
+
+    @classmethod
+    def load_kubernetes(cls, paths: str | Path | Iterable[str | Path], labels: str | Path) -> Self:
+        """From files of NetworkPolicies, or folders of them (*.yaml, *.yml), for the pods and namespaces of a file of labels
+        (kubernetes.py says what stands in it)."""
+        from fastpath.control.policy.kubernetes import read, read_cluster
+        from fastpath.control.policy.yaml import documents
+        named = [Path(one) for one in ([paths] if isinstance(paths, (str, Path)) else paths)]
+        found = [one for path in named for one in (sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml")) if path.is_dir() else [path])]
+        nodes = [node for path in found for node in documents(path.read_bytes(), str(path))]
+        cluster = documents(Path(labels).read_bytes(), str(labels))
+        if len(cluster) != 1:
+            raise PolicyError(Place(str(labels), 1, 1), f"expected one document of pods, found {len(cluster)}")
+        return cls(read(nodes, read_cluster(cluster[0])))
 
     def compile(self, data: Callable[[str], int]) -> Any:
         """The Classifier for the data plane. data: gives each class of data its bit."""

@@ -24,6 +24,7 @@ class Judge:
     classifier: Any
     data: np.ndarray | None
     classes: tuple[str, ...]    # of data, by bit
+    described: list[tuple[tuple[str, ...], dict[str, Any]]]     # by line, then the default: what makes it the same elsewhere, and all of it
 
     @classmethod
     def of(cls, policy: Policy, rules: Any, classes: dict[str, int]) -> Judge:
@@ -35,7 +36,18 @@ class Judge:
                 raise PolicyError(place, f"more than {DATA_MAX} classes of data: {', '.join(classes)}")
             return 1 << number
         classifier = policy.compile(bit)
-        return cls(policy, classifier, data_of(rules, policy.data_classes, bit), tuple(classes))
+        return cls(policy, classifier, data_of(rules, policy.data_classes, bit), tuple(classes), described(policy))
+
+
+def described(policy: Policy) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    made = []
+    seen: Counter[tuple[str, ...]] = Counter()
+    for number in (*range(len(policy)), NO_LINE):
+        line = policy.describe_line(number)
+        said = tuple(f"{name}={value}" for name, value in line.items() if name != "place")
+        made.append(((*said, str(seen[said])), line))
+        seen[said] += 1
+    return made
 
 
 def data_of(rules: Any, named: list[str], bit: Any) -> np.ndarray | None:
@@ -103,20 +115,23 @@ class Judges:
                 self._pairs[pair] += number
             self._why[rows.DENIAL_REASONS[why]] += number
 
-    def stats(self) -> dict[str, Any]:
-        """name, segments; lines: of each that counted, and of those in force, its description, `line` (its number in the policy
+    def stats(self, latest: np.ndarray | None = None) -> dict[str, Any]:
+        """latest: counters of the policy in force, where they are newer than those that were taken. name, segments; lines: of each that counted, and of those in force, its description, `line` (its number in the policy
         in force, None for the default and for what is in force no more), packets, bytes, flows (that it decided), denied
         (packets); denied_flows by reason; pairs: segments between which most flows were denied; pending: packets and bytes
         that passed before their flow was decided."""
         counts, lines, pending = dict(self._counts), dict(self._lines), self._pending.copy()
         numbers: dict[tuple[str, ...], int] = {}
+        counted = self._counted
+        if self.latest is not None and latest is not None and len(latest) == len(self.latest.policy) + 2:
+            counted = latest
         if self.latest is not None:
-            for number, (key, line, values) in enumerate(_counted_lines(self.latest, self._counted)):
+            for number, (key, line, values) in enumerate(_counted_lines(self.latest, counted)):
                 lines[key] = line
                 counts[key] = counts.get(key, np.zeros(len(COUNTERS), "u8")) + values
                 numbers[key] = number
-            if self._counted is not None:
-                pending += _values(self._counted[-1])
+            if counted is not None:
+                pending += _values(counted[-1])
         policy = self.latest.policy if self.latest is not None else None
         last = len(policy) if policy is not None else -1
         made = [lines[key] | {"line": number if (number := numbers.get(key, last)) != last else None}
@@ -136,12 +151,8 @@ def _values(count: np.void) -> np.ndarray:
 
 def _counted_lines(judge: Judge, counts: np.ndarray | None) -> list[tuple[tuple[str, ...], dict[str, Any], np.ndarray]]:
     """(what makes a line the same in another policy, its description, its counters) of each line, and of the default."""
-    made = []
-    seen: Counter[tuple[str, ...]] = Counter()
-    for number in range(len(judge.policy) + 1):
-        line = judge.policy.describe_line(number if number < len(judge.policy) else NO_LINE)
-        said = tuple(f"{name}={value}" for name, value in line.items() if name != "place")
-        key = (*said, str(seen[said]))
-        seen[said] += 1
-        made.append((key, line, _values(counts[number]) if counts is not None else np.zeros(len(COUNTERS), "u8")))
-    return made
+    values = np.zeros((len(judge.policy) + 1, len(COUNTERS)), "u8")
+    if counts is not None:
+        for column, name in enumerate(COUNTERS):
+            values[:, column] = counts[name][:-1]
+    return [(key, line, value) for (key, line), value in zip(judge.described, values, strict=True)]

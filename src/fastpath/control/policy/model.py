@@ -143,8 +143,9 @@ class Settings:
 
 @dataclass(slots=True)
 class Parts:
-    """What a reader makes."""
+    """What a reader makes. checked: lines stand in an order, and are to be looked over for shadows."""
     name: str
     segments: list[Segment] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
+    checked: bool = True

@@ -65,10 +65,11 @@ enum app_flag {                 /* app_t.flags */
     APP_NO_PAYLOAD = 1 << 6,    /* encrypted from here on: payload and stream are inspected no more */
     APP_NO_REASSEMBLY = 1 << 7, /* and need not be reassembled */
     APP_BYPASS = 1 << 8,        /* the rest of the flow may be offloaded */
-    APP_TOLD_TO_SERVER = 1 << 10, APP_TOLD_TO_CLIENT = 1 << 11,     /* an entry of this direction has come since it was recognised */
+    APP_TOLD_TO_SERVER = 1 << 13, APP_TOLD_TO_CLIENT = 1 << 14,     /* an entry of this direction has come since it was recognised */
     APP_UPGRADE = 1 << 9,       /* the bytes that follow are another protocol (CONNECT, STARTTLS): app_t.next_proto or sought anew */
     APP_SHOWN = 1 << 10,        /* a parser has seen bytes: what it is for stands fast */
     APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */
+    APP_ERROR = 1 << 15,        /* its parser has just failed: an exception, which the core takes up */
 };
 enum { APP_EVENTS_MAX = 8 };
 

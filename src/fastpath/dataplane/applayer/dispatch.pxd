@@ -9,15 +9,16 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_config_t, app_context_t, room_t, tx_t
-from fastpath.dataplane.applayer.recognition cimport recogniser_t
+from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, recogniser_t    # the first for those who cimport from here
 
 cdef struct app_table_t:
     room_t room[64]
     app_config_t config
     recogniser_t recogniser
+    uint64_t fail_at[2]         # by direction: the parser fails from this offset on, to try what happens then; ~0 for nowhere
 
 cdef enum feed_result:
-    FEED_REVERSED = 1 << 31     # in the result of feed_datagram: the sender is the server
+    FEED_REVERSED = 1 << 31     # in the result: the sender is the server. Of a stream, nothing was consumed
 
 # Settings: {"enabled": {protocol: "yes" | "no" | "detection-only"}, "tcp_ports": {protocol: [ports]}, "udp_ports": ...} and the
 # keys of the rooms (settings.pyx).
@@ -27,6 +28,7 @@ cdef void open_table(app_table_t *table, settings) except *
 cdef bint open_session(app_context_t *context) noexcept nogil
 
 # Bytes in order of one direction: returns how many need not be shown again. PARSE_GAP: data is NULL, `length` bytes are missing.
+# FEED_REVERSED: with EITHER_WAY in `flags`, they are the server's; the session has been turned round, its flow is to follow.
 cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
                          uint32_t length, uint32_t flags) noexcept nogil
 

@@ -5,7 +5,7 @@ from libc.string cimport memset
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.expectations cimport expectation_t
 from fastpath.dataplane.applayer.files cimport free_files
-from fastpath.dataplane.applayer.recognition cimport TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol
+from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol
 from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
 from fastpath.dataplane.applayer.transaction cimport app_event
@@ -16,7 +16,7 @@ from fastpath.dataplane.applayer.tables import PROTOCOL_NUMBERS
 
 cdef enum:
     OFF, ON, DETECTION_ONLY     # app_config_t.enabled
-    SEEK_HOLD, SEEK_PARSE       # what seek says
+    SEEK_HOLD, SEEK_PARSE, SEEK_REVERSED    # what seek says
     TCP_ESTABLISHED = 3         # flow_t.tcp_state
     TLS_PORT = 443              # whose probes are asked after STARTTLS
     CHANGE_MAX = 4096           # bytes by which a session must have shown what it goes on as
@@ -27,6 +27,7 @@ cdef enum:
 cdef void open_table(app_table_t *table, settings) except *:
     cdef uint32_t number
     memset(table, 0, sizeof(app_table_t))
+    table.fail_at[TO_SERVER] = table.fail_at[TO_CLIENT] = <uint64_t>-1
     describe_rooms(table.room)
     default_settings(&table.config)
     for number in range(ALPROTO_MAX):
@@ -55,8 +56,16 @@ cdef const room_t *room_of(const app_table_t *table, const app_context_t *contex
 
 # ---- recognition ----
 
+cdef void turn_round(app_t *app) noexcept nogil:
+    """The client is the server."""
+    app.seen[0], app.seen[1] = app.seen[1], app.seen[0]
+    app.tried[0], app.tried[1] = app.tried[1], app.tried[0]
+    app.probed[0], app.probed[1] = app.probed[1], app.probed[0]
+
+
 cdef void stop_session(app_t *app) noexcept nogil:
-    app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT
+    """The parser has failed, or cannot go on behind a gap."""
+    app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT | APP_ERROR
 
 
 cdef void leave_protocol(const app_table_t *table, app_context_t *context) noexcept nogil:
@@ -122,6 +131,10 @@ cdef uint32_t seek(const app_table_t *table, app_context_t *context, uint32_t di
     cdef bint reversed = False
     cdef uint8_t proto = recognise_protocol(&table.recogniser, table.room, context, direction, data, length, flags, server_port,
                                             &reversed)
+    if reversed and flags & EITHER_WAY and proto != ALPROTO_UNKNOWN and other == ALPROTO_UNKNOWN:
+        app.tried[direction] = 0
+        turn_round(app)
+        return SEEK_REVERSED
     if proto != ALPROTO_UNKNOWN:
         app.seen[direction] = proto
         app.flags |= APP_SOUGHT_TO_SERVER << direction
@@ -222,16 +235,19 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
         said = change_protocol(table, context, direction, data, length, flags)
     elif app.proto == ALPROTO_UNKNOWN:
         return 0                    # behind a gap, and the other side has not been recognised
+    if said == SEEK_REVERSED:
+        return FEED_REVERSED
     if app.proto == ALPROTO_FAILED:
         return length
     if said == SEEK_HOLD:
         return 0
+    flags &= ~<uint32_t> EITHER_WAY
     app.flags |= APP_SHOWN
     room = room_of(table, context)
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         app.fed[direction] += length
         return length
-    if flags & PARSE_GAP and not room.gaps:
+    if flags & PARSE_GAP and not room.gaps or app.fed[direction] >= table.fail_at[direction]:
         stop_session(app)
         return length
     while True:
@@ -284,9 +300,7 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     if app.seen[direction] == ALPROTO_UNKNOWN:
         seek_datagram(table, context, direction, data, length, &reversed)
         if reversed and app.proto > ALPROTO_FAILED:
-            app.seen[0], app.seen[1] = app.seen[1], app.seen[0]
-            app.tried[0], app.tried[1] = app.tried[1], app.tried[0]
-            app.probed[0], app.probed[1] = app.probed[1], app.probed[0]
+            turn_round(app)
             app.flags &= ~(<uint32_t> APP_SOUGHT_TO_SERVER << direction)
             direction = 1 - direction
             app.flags |= APP_SOUGHT_TO_SERVER << direction
@@ -295,7 +309,8 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         return result
     app.fed[direction] += length
-    if length and room.parse(context, direction, data, length, PARSE_START).status == PARSE_ERROR:
+    if length and (table.fail_at[direction] == 0
+                   or room.parse(context, direction, data, length, PARSE_START).status == PARSE_ERROR):
         stop_session(app)
     return result
 

@@ -158,6 +158,13 @@ cdef inline void file_close(app_context_t *context, tx_t *tx, file_t *file, uint
         tx.flags |= TX_NEW
 
 
+cdef inline void file_cut(app_context_t *context, tx_t *tx, file_t *file) noexcept nogil:
+    """The stream ended before the file did. Of such a one not even SHA-256 is told."""
+    if file.state == FILE_OPEN:
+        hashes_end(context, file, 0)
+        file_close(context, tx, file, FILE_TRUNCATED)
+
+
 cdef inline void file_forget(file_t *file, uint64_t upto) noexcept nogil:
     """Data below this offset has been inspected and may go."""
     cdef uint64_t drop

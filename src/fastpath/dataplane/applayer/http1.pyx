@@ -4,10 +4,11 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport *
-from fastpath.dataplane.applayer.http1_body cimport cut_upload, forget_inspected
+from fastpath.dataplane.applayer.http1_body cimport forget_inspected
 from fastpath.dataplane.applayer.http1_buffers cimport http1_view
 from fastpath.dataplane.applayer.http1_inflate cimport free_inflaters
 from fastpath.dataplane.applayer.http1_log cimport http1_record
+from fastpath.dataplane.applayer.http1_multipart cimport read_multipart
 from fastpath.dataplane.applayer.http1_request cimport complete_request, request_step
 from fastpath.dataplane.applayer.http1_response cimport complete_response, response_step
 from fastpath.dataplane.applayer.http1_side cimport hold
@@ -88,8 +89,8 @@ cdef uint32_t close_side(app_context_t *context, http1_t *http, uint32_t directi
     side.status = SIDE_CLOSED
     if run_over(context, http, direction, NULL, 0) == STEP_ERROR:
         return STEP_ERROR
-    if direction == TO_SERVER and side.tx != NULL:
-        cut_upload(context, side.tx)
+    if direction == TO_SERVER and side.tx != NULL and side.tx.flags & HTTP1_MULTIPART:
+        read_multipart(context, side.tx, True)
     return STEP_MORE
 
 
@@ -103,6 +104,8 @@ cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *d
     parsed.status = PARSE_ERROR
     if http == NULL:
         return parsed
+    if length and direction == TO_SERVER and http.side[TO_SERVER].state == REQUEST_IGNORE and http.side[TO_SERVER].tx == NULL:
+        return parsed               # nothing may come behind a request of HTTP/0.9
     if flags & PARSE_GAP:
         said = skip_gap(context, http, direction, length)
     elif length:

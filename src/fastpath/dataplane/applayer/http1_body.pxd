@@ -131,13 +131,6 @@ cdef inline void end_body_file(app_context_t *context, http1_tx_t *tx, uint32_t 
             file_close(context, &tx.head, file, state)
 
 
-cdef inline void cut_upload(app_context_t *context, http1_tx_t *tx) noexcept nogil:
-    """The stream ends within a request: its file is what came of it."""
-    if tx.flags & HTTP1_MULTIPART:
-        read_multipart(context, tx, True)
-    end_body_file(context, tx, TO_SERVER, FILE_TRUNCATED)
-
-
 cdef inline void prune_body(http1_tx_t *tx, const http1_config_t *config, uint32_t direction) noexcept nogil:
     """Lets go of what no window will show again. A body, or file, that no rule looks at is taken for seen after a while."""
     cdef message_t *message = &tx.side[direction]

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memchr
 
 from fastpath.dataplane.applayer.applayer cimport (
-    FILE_CLOSED, FILE_TRUNCATED, HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_INVALID_HEADER,
+    FILE_CLOSED, HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_INVALID_HEADER,
     HTTP1_MULTIPART_NO_FILEDATA, app_context_t, file_t,
 )
 from fastpath.dataplane.applayer.files cimport file_append, file_close, file_open, last_file
@@ -116,7 +116,10 @@ cdef inline void read_multipart(app_context_t *context, http1_tx_t *tx, bint end
             return
         stop = <uint32_t> max(start - 2, <int64_t> 0) if start >= 0 else length
         file_append(context, &tx.head, file, data, stop)
-        file_close(context, &tx.head, file, FILE_CLOSED if start >= 0 else FILE_TRUNCATED)
+        if start < 0:
+            tx.parsed += length
+            return
+        file_close(context, &tx.head, file, FILE_CLOSED)
         tx.flags &= ~<uint32_t> HTTP1_FILE_TO_SERVER
     while start >= 0:
         at = <uint32_t> start

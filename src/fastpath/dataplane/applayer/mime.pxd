@@ -9,7 +9,7 @@
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from fastpath.dataplane.applayer.applayer cimport FILE_CLOSED, FILE_OPEN, FILE_TRUNCATED, app_context_t, file_t, tx_t
+from fastpath.dataplane.applayer.applayer cimport FILE_CLOSED, FILE_OPEN, app_context_t, file_t, tx_t
 from fastpath.dataplane.applayer.files cimport file_append, file_close, file_forget, file_open
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
@@ -431,15 +431,21 @@ cdef inline void put_body(app_context_t *context, tx_t *tx, mime_t *mime, const 
             send_chunk(context, tx, mime, False)
 
 
-cdef inline int8_t base64_value(uint8_t c) noexcept nogil:
-    """64 for padding, -1 for what is skipped (RFC 2045 section 6.8)."""
-    if 65 <= c <= 90:
-        return c - 65
-    if 97 <= c <= 122:
-        return c - 71
-    if 48 <= c <= 57:
-        return c + 4
-    return 62 if c == 43 else 63 if c == 47 else 64 if c == 61 else -1
+cdef extern from * nogil:
+    """
+    /* Of each byte its six bits, 64 for padding, 255 for what is skipped (RFC 2045 section 6.8). */
+    static const uint8_t fastpath_base64[256] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 62, 255, 255, 255, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 255, 255, 255, 64, 255, 255,
+        255, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 255, 255, 255, 255, 255,
+        255, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
+    };
+    """
+    const uint8_t *BASE64 "fastpath_base64"
 
 
 cdef inline uint32_t decode_quantum(const uint8_t *quantum, uint8_t *out) noexcept nogil:
@@ -456,22 +462,34 @@ cdef inline uint32_t decode_quantum(const uint8_t *quantum, uint8_t *out) noexce
 
 cdef inline void put_base64(app_context_t *context, tx_t *tx, mime_t *mime, const uint8_t *line, uint32_t length) noexcept nogil:
     cdef uint8_t out[192]
-    cdef uint32_t i, used = 0
-    cdef int8_t value
+    cdef uint32_t i = 0, used = 0, bits
+    cdef uint8_t value
     if length > MIME_ENCODED_LINE_MAX:
         mime.odd |= MIME_LONG_ENC_LINE
-    for i in range(length):
-        value = base64_value(line[i])
-        if value < 0:
-            continue
-        mime.quantum[mime.quantum_length] = <uint8_t> value
-        mime.quantum_length += 1
-        if mime.quantum_length == 4:
+    while i < length:
+        if mime.quantum_length == 0 and length - i >= 4 and (
+                BASE64[line[i]] | BASE64[line[i + 1]] | BASE64[line[i + 2]] | BASE64[line[i + 3]]) < 64:
+            bits = (<uint32_t> BASE64[line[i]] << 18 | <uint32_t> BASE64[line[i + 1]] << 12 | <uint32_t> BASE64[line[i + 2]] << 6
+                    | BASE64[line[i + 3]])
+            out[used] = <uint8_t> (bits >> 16)
+            out[used + 1] = <uint8_t> (bits >> 8)
+            out[used + 2] = <uint8_t> bits
+            used += 3
+            i += 4
+        else:
+            value = BASE64[line[i]]
+            i += 1
+            if value == 255:
+                continue
+            mime.quantum[mime.quantum_length] = value
+            mime.quantum_length += 1
+            if mime.quantum_length < 4:
+                continue
             mime.quantum_length = 0
             used += decode_quantum(mime.quantum, out + used)
-            if used > 189:
-                put_body(context, tx, mime, out, used)
-                used = 0
+        if used > 189:
+            put_body(context, tx, mime, out, used)
+            used = 0
     put_body(context, tx, mime, out, used)
 
 
@@ -764,5 +782,3 @@ cdef inline void mime_cut(app_context_t *context, tx_t *tx, mime_t *mime) noexce
     """No more of the message will come."""
     if mime.top != NULL and mime.state < MIME_PARSE_DONE:
         send_chunk(context, tx, mime, False)
-    if mime.file != NULL and mime.file.state == FILE_OPEN:
-        file_close(context, tx, mime.file, FILE_TRUNCATED)

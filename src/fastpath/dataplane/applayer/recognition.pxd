@@ -18,6 +18,9 @@ cdef enum tried:                # app_t.tried[direction]: what is over
     TRIED_EXPECTED = 1 << 2
     TRIED_ALL = 3               # what can be tried again with more bytes
 
+cdef enum:
+    EITHER_WAY = 1 << 30        # in `flags`: the session was picked up midstream, its client may be the server
+
 cdef struct hint_t:             # a port and whom to ask about it
     uint16_t port
     uint8_t asked, asked_source

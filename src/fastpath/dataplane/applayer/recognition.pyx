@@ -134,16 +134,16 @@ cdef bint stands_there(const pattern_row_t *pattern, const uint8_t *data) noexce
     return True
 
 
-cdef uint8_t try_patterns(const recogniser_t *recogniser, const room_t *rooms, app_context_t *context, uint32_t transport,
-                          uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                          bint *reversed) noexcept nogil:
-    cdef uint32_t i, said, hits = 0
+cdef uint8_t find_pattern(const recogniser_t *recogniser, const room_t *rooms, uint32_t transport, uint32_t direction,
+                          const uint8_t *data, uint32_t length, uint32_t flags, bint *reversed, uint32_t *hits) noexcept nogil:
+    """The protocol of the first pattern of a direction that stands there and whose probe does not object."""
+    cdef uint32_t i, said
     cdef const pattern_row_t *pattern
     for i in range(recogniser.patterns[transport][direction]):
         pattern = &pattern_rows[recogniser.pattern[transport][direction][i]]
         if length < <uint32_t> pattern.offset + pattern.length or not stands_there(pattern, data):
             continue
-        hits += 1
+        hits[0] += 1
         if pattern.probed:
             if length < pattern.least:
                 continue
@@ -151,11 +151,22 @@ cdef uint8_t try_patterns(const recogniser_t *recogniser, const room_t *rooms, a
             if said != RECOGNISED_YES and said != RECOGNISED_REVERSED:
                 continue
             reversed[0] = said == RECOGNISED_REVERSED
-        context.app.tried[direction] |= TRIED_PATTERNS
         return pattern.proto
-    if length >= (recogniser.probed_depth[transport][direction] if hits else recogniser.depth[transport][direction]):
-        context.app.tried[direction] |= TRIED_PATTERNS
     return ALPROTO_UNKNOWN
+
+
+cdef uint8_t try_patterns(const recogniser_t *recogniser, const room_t *rooms, app_context_t *context, uint32_t transport,
+                          uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
+                          bint *reversed) noexcept nogil:
+    cdef uint32_t hits = 0, others = 0
+    cdef uint8_t proto = find_pattern(recogniser, rooms, transport, direction, data, length, flags, reversed, &hits)
+    if proto == ALPROTO_UNKNOWN and flags & EITHER_WAY:
+        proto = find_pattern(recogniser, rooms, transport, 1 - direction, data, length, flags, reversed, &others)
+        reversed[0] = proto != ALPROTO_UNKNOWN and not reversed[0]
+    if proto != ALPROTO_UNKNOWN or length >= (recogniser.probed_depth[transport][direction] if hits
+                                              else recogniser.depth[transport][direction]):
+        context.app.tried[direction] |= TRIED_PATTERNS
+    return proto
 
 
 # ---- probes ----

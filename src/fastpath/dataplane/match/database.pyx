@@ -12,6 +12,7 @@ from posix.stdlib cimport posix_memalign
 from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, FILE_MD5, FILE_SHA1, FILE_SHA256,
 )
+from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA
 from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
@@ -380,7 +381,11 @@ cdef class Database:
             return number.field < SIDES and within(number.ranges, self.count(SECTION_NUMBERS))
         if op.code == OP_FLOW_AGE:
             return within(number.ranges, self.count(SECTION_NUMBERS))
-        return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_EVENT or op.code == OP_APP_PROTO
+        if op.code == OP_EVENT:
+            if (<const plain_op_t *> op).value == EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA:
+                self.overlaps = True
+            return True
+        return (op.code == OP_SAMEIP or op.code == OP_IPOPT or op.code == OP_APP_PROTO
                 or op.code == OP_APP_EVENT or self.variable_holds(op))
 
     cdef bint variable_holds(self, const op_t *op) noexcept nogil:
@@ -426,6 +431,7 @@ cdef class Database:
         if op.code == OP_CONTENT:
             text.first, text.count = content.at, content.length
             return (content.length > 0 and within(text, self.count(SECTION_BYTES))
+                    and content.probe[0] < content.length and content.probe[1] < content.length
                     and (not op.flags & OFFSET_VAR or <uint32_t> content.offset < VALUES_MAX)
                     and (not op.flags & DEPTH_VAR or <uint32_t> content.depth < VALUES_MAX)
                     and (not op.flags & DISTANCE_VAR or <uint32_t> content.distance < VALUES_MAX)
@@ -585,7 +591,7 @@ cdef class Scratch:
         at.app_candidates = <uint32_t *> malloc(rules * sizeof(uint32_t))
         at.candidate_room = <uint32_t> rules
         at.matches = <match_t *> malloc(MATCHES_MAX * sizeof(match_t))
-        at.checks = <uint64_t *> calloc(plans, 3 * sizeof(uint64_t))
+        at.checks = <uint64_t *> calloc(plans, 4 * sizeof(uint64_t))
         at.decoded = <uint8_t *> malloc(BASE64_MAX)
         at.transformed[0] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
         at.transformed[1] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
@@ -597,6 +603,7 @@ cdef class Scratch:
             raise MemoryError
         at.candidate_hits = at.checks + plans
         at.match_hits = at.candidate_hits + plans
+        at.ns = at.match_hits + plans
         pcre2_set_match_limit(<pcre2_match_context *> at.match_context, match_limit)
         pcre2_set_depth_limit(<pcre2_match_context *> at.match_context, depth_limit)
         pcre2_set_heap_limit(<pcre2_match_context *> at.match_context, heap_limit)
@@ -625,14 +632,16 @@ cdef class Scratch:
         return self.at.limits_hit
 
     def counters(self):
-        """Per rule as loaded, uint64 [3][rules]: times confirmed, times found by its pattern, matches."""
+        """Per rule as loaded, uint64 [4][rules]: times its program was run, times its pattern was found, times the program held, ns that
+        it took of the entries that were timed. Counters may move on meanwhile."""
         cdef uint32_t plans = self.database.rules.header.plans
-        counts = np.empty((3, plans), np.uint64)
+        counts = np.empty((4, plans), np.uint64)
         cdef uint64_t[:, ::1] view = counts
         if plans:
             memcpy(&view[0, 0], self.at.checks, plans * sizeof(uint64_t))
             memcpy(&view[1, 0], self.at.candidate_hits, plans * sizeof(uint64_t))
             memcpy(&view[2, 0], self.at.match_hits, plans * sizeof(uint64_t))
+            memcpy(&view[3, 0], self.at.ns, plans * sizeof(uint64_t))
         return counts
 
 

@@ -306,7 +306,7 @@ typedef struct content_op {
     int32_t offset, depth;      /* depth counts from offset; with RELATIVE offset is the first place that counts at all, and
                                    depth counts from where the step before ended */
     int32_t distance, within;
-    uint32_t reserved;
+    uint16_t probe[2];          /* places in it where bytes are seldom: needle_t.probe */
 } content_op_t;
 _Static_assert(sizeof(content_op_t) == 32, "an op");
 
@@ -590,6 +590,8 @@ typedef struct match_scratch {  /* one per worker and rule set */
     match_t *matches;
     uint32_t match_count;
     uint64_t *checks, *candidate_hits, *match_hits;     /* per rule as loaded */
+    uint64_t *ns;               /* that its program took, of entries that are timed; per rule as loaded */
+    uint64_t timing;            /* the entry at work is */
     uint64_t values[VALUES_MAX];
     uint8_t *decoded;           /* by base64_decode */
     uint32_t decoded_length;

@@ -224,7 +224,7 @@ cdef extern from "match/program.h" nogil:
         uint16_t code, flags
         uint32_t at, length
         int32_t offset, depth, distance, within
-        uint32_t reserved
+        uint16_t probe[2]
 
     ctypedef struct pcre_op_t:
         uint16_t code, flags
@@ -367,6 +367,8 @@ cdef extern from "match/program.h" nogil:
         match_t *matches
         uint32_t match_count
         uint64_t *checks
+        uint64_t *ns
+        uint64_t timing
         uint64_t *candidate_hits
         uint64_t *match_hits
         uint64_t values[32]

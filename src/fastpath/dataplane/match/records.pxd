@@ -129,7 +129,7 @@ cdef inline bint file_holds(const ruleset_t *rules, const file_op_t *op, const u
     if op.what == FILE_IS_STORED:
         return True
     if op.what == FILE_IS_SIZE:
-        return size_holds(rules, <const number_op_t *> op, file.size, file.state == FILE_CLOSED)
+        return file.state != FILE_OPEN and size_holds(rules, <const number_op_t *> op, file.size, file.state == FILE_CLOSED)
     if op.what == FILE_IS_NAME:
         return file.name.length > 0 and contains_as(file.name.data, file.name.length, texts, op.count) != negated
     if op.what == FILE_IS_EXTENSION:

@@ -3,7 +3,6 @@
 takes them."""
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr
 
 from fastpath.dataplane.match.base64 cimport base64_decode
 from fastpath.dataplane.match.bytes cimport (
@@ -18,38 +17,13 @@ from fastpath.dataplane.pcre2 cimport (
 )
 from fastpath.dataplane.threads cimport rarely
 
-cdef extern from * nogil:
-    """
-    #include <string.h>
-    void *memmem(const void *, size_t, const void *, size_t);
-    """
-    void *memmem(const void *data, size_t length, const void *pattern, size_t size) noexcept
-
-
-cdef inline uint8_t lower(uint8_t c) noexcept nogil:
-    return c | 32 if 65 <= c <= 90 else c
-
-
-cdef inline bint same_nocase(const uint8_t *data, const uint8_t *pattern, uint32_t length) noexcept nogil:
-    """Is this the pattern, which is in lower case, in any case?"""
-    cdef uint32_t i
-    for i in range(length):
-        if lower(data[i]) != pattern[i]:
-            return False
-    return True
-
-
-cdef const uint8_t *find_nocase(const uint8_t *data, uint32_t length, const uint8_t *pattern, uint32_t size) noexcept nogil:
-    cdef const uint8_t *last
-    cdef uint8_t first = pattern[0]
-    if size > length:
-        return NULL
-    last = data + (length - size)
-    while data <= last:
-        if lower(data[0]) == first and same_nocase(data, pattern, size):
-            return data
-        data += 1
-    return NULL
+cdef extern from "simd.h" nogil:
+    ctypedef struct needle_t:
+        const uint8_t *text
+        uint32_t size
+        uint16_t probe[2]
+        uint8_t fold
+    const uint8_t *find_needle(const needle_t *needle, const uint8_t *data, uint32_t length) noexcept
 
 
 cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const match_scratch_t *scratch, const uint8_t *data,
@@ -58,7 +32,7 @@ cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const ma
 
     before: where the step before ended, which distance and within count from.
     """
-    cdef const uint8_t *pattern = rules.bytes + op.at
+    cdef needle_t needle
     cdef const uint8_t *found
     cdef int64_t start, end, distance = 0, span
     if op.flags & RELATIVE:
@@ -98,12 +72,12 @@ cdef int64_t content_at(const ruleset_t *rules, const content_op_t *op, const ma
             return -1
         if not op.flags & NEGATED:
             start = end - op.length
-    if op.flags & CONTENT_NOCASE:
-        found = find_nocase(data + start, <uint32_t> (end - start), pattern, op.length)
-    elif op.length == 1:
-        found = <const uint8_t *> memchr(data + start, pattern[0], <size_t> (end - start))
-    else:
-        found = <const uint8_t *> memmem(data + start, <size_t> (end - start), pattern, op.length)
+    needle.text = rules.bytes + op.at
+    needle.size = op.length
+    needle.probe[0] = op.probe[0]
+    needle.probe[1] = op.probe[1]
+    needle.fold = 0xff if op.flags & CONTENT_NOCASE else 0
+    found = find_needle(&needle, data + start, <uint32_t> (end - start))
     if found == NULL:
         return -1
     # Suricata looks at the first occurrence alone, and counts the window's start twice

@@ -7,23 +7,23 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastpath.dataplane.events cimport (
     EVENT_STREAM_REASSEMBLY_DEPTH_REACHED, EVENT_STREAM_REASSEMBLY_INSERT_LIMIT, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP,
     EVENT_STREAM_REASSEMBLY_NO_SEGMENT, EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA,
+    EVENT_STREAM_REASSEMBLY_URGENT_OOB_LIMIT_REACHED,
 )
-from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, SIDE_GAP_SAID, held_t, side_t
+from fastpath.dataplane.tcp.held cimport SIDE_DEPTH, SIDE_GAP_SAID, SIDE_URGENT_SAID, held_t, side_t
 from fastpath.dataplane.tcp.reassembly cimport INSERTED_DIFFERENT, INSERT_LIMIT, INSERT_REFUSED, insert_segment
 from fastpath.dataplane.tcp.segment cimport before, until
 from fastpath.dataplane.tcp.session cimport (
     HALF_NO_REASSEMBLY, HALF_RAW_LAST, SESSION_NO_APP, SESSION_RESET, SESSION_SPOKE_TO_CLIENT, SESSION_SPOKE_TO_SERVER,
-    acked_offset, ensure_held, held_of, os_of_receiver,
-    raise_event, way_t,
+    acked_offset, ensure_held, held_of, ordinal_of, os_of_receiver, raise_event, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
-    STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, TCP_ACK, TCP_CLOSED, TCP_CLOSING, TCP_FIN, TCP_FIN_WAIT1, TCP_RST,
-    TCP_SYN, TCP_TIME_WAIT,
+    STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_NO_SEGMENT, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_CLOSING,
+    TCP_FIN, TCP_FIN_WAIT1, TCP_RST, TCP_SYN, TCP_TIME_WAIT, TCP_URG, URGENT_DROP, URGENT_GAP, URGENT_OOB,
 )
 from fastpath.dataplane.types cimport PM_PSEUDO, flow_t, tcp_session_t
 
 cdef enum:
-    URGENT_MAX = 255            # bytes taken out of band of a direction
+    URGENT_MAX = 65535          # bytes taken out of band of a direction
 
 
 cdef inline bint within_depth(way_t *way, held_t *held, side_t *side, uint32_t isn, uint32_t seq, uint32_t length) noexcept nogil:
@@ -43,33 +43,59 @@ cdef inline bint within_depth(way_t *way, held_t *held, side_t *side, uint32_t i
     return not before(seq, isn)
 
 
+cdef inline bint takes_urgent(way_t *way, side_t *side, uint32_t *length) noexcept nogil:
+    """RFC 6093: is the last byte of a segment with an urgent pointer of the stream? `length`: without it where it is not. False: a
+    segment to be dropped."""
+    cdef uint8_t policy = way.config.urgent
+    if not way.segment.flags & TCP_URG:
+        return True
+    if policy != URGENT_DROP and (way.segment.urgent == 0 or way.segment.urgent > length[0]):
+        return True
+    if policy == URGENT_OOB and side.urgent_seen == URGENT_MAX:
+        policy = way.config.urgent_limit
+        if not side.flags & SIDE_URGENT_SAID:
+            side.flags |= SIDE_URGENT_SAID
+            raise_event(way, EVENT_STREAM_REASSEMBLY_URGENT_OOB_LIMIT_REACHED)
+    if policy == URGENT_DROP and not way.config.passive:
+        way.result |= STREAM_REJECTED
+        return False
+    if policy == URGENT_OOB or policy == URGENT_GAP:
+        length[0] -= 1
+        side.urgent_seen += policy == URGENT_OOB
+    return True
+
+
 cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     """The payload of the segment into the bytes of a direction. False: an account refused it."""
     cdef held_t *held
     cdef side_t *side
-    cdef uint32_t outcome, seq = way.segment.seq
+    cdef uint32_t outcome, seq = way.segment.seq, length = way.segment.length
     cdef uint8_t os = os_of_receiver(way, number)
     if not way.session.flags & (SESSION_SPOKE_TO_SERVER | SESSION_SPOKE_TO_CLIENT):
         way.session.flags |= SESSION_SPOKE_TO_SERVER << number
     if way.session.flags & SESSION_NO_APP and way.session.half_flags[number] & HALF_RAW_LAST:
         return True
-    held = ensure_held(way)
+    held = ensure_held(way) if ordinal_of(way) != way.config.fail_segment else NULL
     if held == NULL:
+        way.result |= STREAM_NO_SEGMENT
         raise_event(way, EVENT_STREAM_REASSEMBLY_NO_SEGMENT)
         return False
     side = &held.side[number]
     if way.segment.flags == TCP_SYN:        # the data of a SYN stands behind it
         seq += 1
-    if not within_depth(way, held, side, way.session.half[number].isn, seq, way.segment.length):
+    seq -= side.urgent_seen
+    if not takes_urgent(way, side, &length):
+        return False
+    if length == 0 or not within_depth(way, held, side, way.session.half[number].isn, seq, length):
         return True
     outcome = insert_segment(way.pool, side, os, way.config.passive, way.config.compare_overlaps, seq, way.segment.payload,
-                             way.segment.length)
+                             length)
     if outcome == INSERTED_DIFFERENT:
         raise_event(way, EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA)
-    elif outcome == INSERT_REFUSED:
-        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP)
-    elif outcome == INSERT_LIMIT:
-        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_LIMIT)
+    elif outcome >= INSERT_REFUSED:
+        way.result |= STREAM_NO_SEGMENT
+        raise_event(way, EVENT_STREAM_REASSEMBLY_INSERT_MEMCAP if outcome == INSERT_REFUSED
+                    else EVENT_STREAM_REASSEMBLY_INSERT_LIMIT)
     return outcome < INSERT_REFUSED
 
 
@@ -113,18 +139,18 @@ cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:
 
 # ---- handing on ----
 
-cdef inline bint lost(const flow_t *flow, const tcp_session_t *session, uint32_t number) noexcept nogil:
-    """Whether what is missing at the application's place was acknowledged, and so will not come. A FIN is acknowledged too."""
+cdef inline bint lost(const flow_t *flow, const tcp_session_t *session, uint32_t number, uint64_t at) noexcept nogil:
+    """Whether what is missing at this offset was acknowledged, and so will not come. A FIN is acknowledged too."""
     cdef const side_t *side = &held_of(session).side[number]
     cdef uint64_t acked = acked_offset(session, number)
     cdef uint64_t next_offset
     cdef uint64_t counted = 1 if flow.tcp_state >= TCP_FIN_WAIT1 else 0
-    if acked < counted or acked - counted <= side.app:
+    if acked < counted or acked - counted <= at:
         return False
     if before(session.half[number].next_seq, session.half[number].last_ack):
         if side.runs == NULL:       # acknowledgments are taken generously: wait for something behind it
             return False
-        next_offset = side.base + <uint32_t>(session.half[number].next_seq - side.base_seq)
+        next_offset = side.base + <uint32_t>(session.half[number].next_seq - side.urgent_seen - side.base_seq)
         if side.runs.start > next_offset and side.runs.start < acked:
             return True
     return True

@@ -23,11 +23,12 @@ from fastpath.dataplane.tcp.segment cimport SCALE_MAX, before, segment_t, until
 from fastpath.dataplane.tcp.session cimport (
     HALF_RST_DOUBTED, HALF_STAMP, HALF_STAMP_ZERO, SESSION_ASYNC, SESSION_CHARGED, SESSION_EVASION, SESSION_FAST_OPEN,
     SESSION_FAST_OPEN_LOST, SESSION_FOUR_WAY, SESSION_MIDSTREAM, SESSION_MIDSTREAM_NEW, SESSION_MIDSTREAM_SYNACK, SESSION_SACK,
-    SESSION_SCALES, SESSION_STAMPS, SESSION_SYN_SACK, STATE_BEFORE, announced, begin_half, ensure_held, held_of, raise_event,
-    scale_of, set_scale, set_state, update_last_ack, update_next_seq, way_t,
+    SESSION_SCALES, SESSION_STAMPS, SESSION_SYN_SACK, STATE_BEFORE, announced, begin_half, ensure_held, held_of, ordinal_of,
+    raise_event, scale_of, set_scale, set_state, update_last_ack, update_next_seq, way_t,
 )
 from fastpath.dataplane.tcp.state cimport (
-    STREAM_BEGUN, TCP_ACK, TCP_ESTABLISHED, TCP_FIN, TCP_FIN_WAIT1, TCP_RST, TCP_SYN, TCP_SYN_RECV, TCP_SYN_SENT,
+    STREAM_BEGUN, STREAM_NO_SESSION, TCP_ACK, TCP_ESTABLISHED, TCP_FIN, TCP_FIN_WAIT1, TCP_RST, TCP_SYN, TCP_SYN_RECV,
+    TCP_SYN_SENT,
 )
 from fastpath.dataplane.tcp.checks cimport ack_valid, answer_stamp_valid, rst_valid, stamp_refused, take_stamp
 from fastpath.dataplane.types cimport (
@@ -38,11 +39,14 @@ from fastpath.dataplane.types cimport (
 cdef inline bint begin_session(way_t *way) noexcept nogil:
     """A session for the flow; False, and counted, where an account refuses it."""
     cdef flow_more_t *more
-    if way.pool.used[ACCOUNT_STREAM] + sizeof(tcp_session_t) > way.pool.cap[ACCOUNT_STREAM]:
+    if way.pool.used[ACCOUNT_STREAM] + sizeof(tcp_session_t) > way.pool.cap[ACCOUNT_STREAM] \
+            or ordinal_of(way) == way.config.fail_session:
         way.pool.refused[ACCOUNT_STREAM] += 1
+        way.result |= STREAM_NO_SESSION
         return False
     more = ensure_more(way.flow, way.pool)
     if more == NULL:
+        way.result |= STREAM_NO_SESSION
         return False
     way.pool.used[ACCOUNT_STREAM] += sizeof(tcp_session_t)
     memset(&more.tcp, 0, sizeof(tcp_session_t))

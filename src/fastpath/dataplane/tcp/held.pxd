@@ -22,6 +22,7 @@ cdef enum side_flag:            # side_t.flags
     SIDE_CUT_SAID = 1 << 2
     SIDE_GAP_SAID = 1 << 3      # the latest thing handed on was a gap
     SIDE_ENDED = 1 << 4         # a pseudo-packet: the flow is over
+    SIDE_URGENT_SAID = 1 << 5   # no more bytes are taken out of band
 
 cdef struct run_t:
     run_t *next
@@ -50,14 +51,14 @@ cdef struct side_t:             # one direction
     uint64_t base               # offset of the first byte that may still be held
     uint64_t edge               # behind the last byte that came
     uint64_t app, raw           # handed on, inspected: up to here
-    uint32_t base_seq           # sequence number at base
+    uint32_t base_seq           # sequence number at base, less urgent_seen
     uint32_t marks_used, marks_room
     uint32_t sacks_used
     uint32_t run_count
     uint32_t keep               # bytes behind raw that are kept: keep_raw
     uint8_t flags               # SIDE_*
-    uint8_t urgent_seen         # bytes taken out of band so far
-    uint16_t reserved
+    uint8_t reserved
+    uint16_t urgent_seen        # bytes taken out of band so far: what follows counts without them
 
 cdef struct held_t:
     side_t side[2]

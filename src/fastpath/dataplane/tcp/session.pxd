@@ -69,6 +69,10 @@ cdef inline void raise_event(way_t *way, uint16_t code) noexcept nogil:
     note_event(way.burst, way.entry, code)
 
 
+cdef inline uint64_t ordinal_of(const way_t *way) noexcept nogil:
+    return way.burst.first_ordinal + way.meta.packet
+
+
 cdef inline held_t *held_of(const tcp_session_t *session) noexcept nogil:
     return <held_t *>session.held
 
@@ -173,5 +177,5 @@ cdef inline void allow_peer(way_t *way) noexcept nogil:
 cdef inline uint64_t acked_offset(const tcp_session_t *session, uint32_t side) noexcept nogil:
     """The offset up to which a direction is acknowledged; not before its base."""
     cdef const side_t *held = &held_of(session).side[side]
-    cdef uint32_t last_ack = session.half[side].last_ack
+    cdef uint32_t last_ack = session.half[side].last_ack - held.urgent_seen
     return held.base + (last_ack - held.base_seq) if before(held.base_seq, last_ack) else held.base

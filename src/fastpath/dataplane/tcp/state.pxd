@@ -1,5 +1,5 @@
 # What all of TCP shares: flags, states, settings, and what is said of a segment.
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hosts cimport hosts_t
 
@@ -28,6 +28,8 @@ cdef struct stream_config_t:
     uint8_t midstream, async_oneside, checksums, raw, compare_overlaps, liberal_timestamps, bypass
     uint8_t urgent, urgent_limit        # enum urgent_policy
     uint8_t max_syn, max_synack         # of differing SYN or SYN/ACK that are remembered
+    uint64_t fail_session       # ordinals of packets that are refused memory, to try what happens then; ~0 for none
+    uint64_t fail_segment
 
 cdef enum:                      # what take_segment says, together
     STREAM_IN = 1 << 0          # the payload entered the stream: not to be inspected as payload as well
@@ -38,3 +40,5 @@ cdef enum:                      # what take_segment says, together
     STREAM_BEGUN = 1 << 5       # the session began here
     STREAM_MIDSTREAM = 1 << 7   # there is no session, and this segment does not begin one: an exception
     STREAM_DEPTH_REACHED = 1 << 6       # of either direction; with config.bypass the rest may be offloaded
+    STREAM_NO_SESSION = 1 << 8  # memory for the session was refused
+    STREAM_NO_SEGMENT = 1 << 9  # memory for the segment's bytes was refused

@@ -1,0 +1,122 @@
+"""A live run of two cores behind receive rings, to hold the queueing simulation against: the same packets at the same moments, by the
+clock, to two engines in two threads. What it gives hangs on the machine and what else runs on it: it is a measurement, not a test."""
+from __future__ import annotations
+
+import mmap
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastpath.control.packets import PacketBatch
+from fastpath.offload.projection import Projection, queue_of
+
+if TYPE_CHECKING:
+    from fastpath.control.engine import Engine
+
+CORES = 2
+BURST = 128
+MAGIC = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}      # of a pcap in this machine's byte order: ns a unit of its stamps
+
+
+def read_pcap(path: str | Path) -> tuple[PacketBatch, int]:
+    """The packets of a plain pcap, mapped, and its link type. ValueError for another format."""
+    with Path(path).open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    head = np.frombuffer(mapped, "u4", 6) if len(mapped) >= 24 else np.zeros(6, "u4")
+    unit = MAGIC.get(int(head[0]))
+    if unit is None:
+        raise ValueError(f"{path}: the live check reads plain pcap of this machine's byte order")
+    view, at, offsets = memoryview(mapped), 24, []
+    while at + 16 <= len(mapped):
+        offsets.append(at)
+        at += 16 + int.from_bytes(view[at + 8:at + 12], "little")
+    if at > len(mapped):
+        offsets.pop()
+    starts = np.array(offsets, "u8")
+    heads = np.lib.stride_tricks.sliding_window_view(np.frombuffer(mapped, "u1"), 16)[starts].copy().view("u4")
+    stamps = heads[:, 0].astype("u8") * 1_000_000_000 + heads[:, 1].astype("u8") * np.uint64(unit)
+    return PacketBatch(mapped, starts + np.uint64(16), heads[:, 2].copy(), stamps, heads[:, 3].copy()), int(head[5] & 0xFFFF)
+
+
+def service_ns(engine: Engine, packets: PacketBatch, linktype: int) -> float:
+    """What a packet takes in this run, on one core without waiting: its bursts come as in the run."""
+    started = time.perf_counter_ns()
+    for first in range(0, len(packets), BURST):
+        engine.inspect(_part(packets, np.arange(first, min(first + BURST, len(packets)))), linktype=linktype)
+    return (time.perf_counter_ns() - started) / max(len(packets), 1)
+
+
+def _part(packets: PacketBatch, which: np.ndarray) -> PacketBatch:
+    stamps, wirelens = packets.stamps, packets.wirelens
+    return PacketBatch(packets.buffer, packets.offsets[which], packets.lengths[which], None if stamps is None else stamps[which],
+                       None if wirelens is None else wirelens[which])
+
+
+class Core(threading.Thread):
+    """A ring of `depth` packets and the engine that empties it, in bursts."""
+
+    def __init__(self, engine: Engine, packets: PacketBatch, arrivals: np.ndarray, linktype: int, depth: int):
+        super().__init__()
+        self.engine, self.packets, self.arrivals, self.linktype, self.depth = engine, packets, arrivals, linktype, depth
+        self.lost = 0
+        self.begin = 0
+
+    def run(self) -> None:
+        came = 0
+        ring: list[np.ndarray] = []         # runs of packets that wait
+        waiting = 0
+        while came < len(self.arrivals) or waiting:
+            until = int(np.searchsorted(self.arrivals, time.perf_counter_ns() - self.begin, "right"))
+            room = min(until - came, self.depth - waiting)
+            if room > 0:
+                ring.append(np.arange(came, came + room))
+                waiting += room
+            self.lost += until - came - max(room, 0)
+            came = until
+            if not waiting:
+                continue
+            burst, ring[0] = ring[0][:BURST], ring[0][BURST:]
+            if not len(ring[0]):
+                ring.pop(0)
+            self.engine.inspect(_part(self.packets, burst), linktype=self.linktype)
+            waiting -= len(burst)
+
+
+def run_live(engines: list[Engine], projection: Projection, packets: PacketBatch, linktype: int, load: float, depth: int, mean_ns: float) -> float:
+    """The share of packets that two cores lost at a load. mean_ns: service_ns."""
+    queues = queue_of(projection.hashes, CORES)
+    arrivals = (np.arange(len(packets)) * (mean_ns / CORES / load)).astype("i8")
+    cores = []
+    for number, engine in enumerate(engines):
+        which = np.flatnonzero(queues == number)
+        cores.append(Core(engine, _part(packets, which), arrivals[which], linktype, depth))
+    begin = time.perf_counter_ns() + 10_000_000
+    for core in cores:
+        core.begin = begin
+        core.start()
+    for core in cores:
+        core.join()
+    return sum(core.lost for core in cores) / max(len(packets), 1)
+
+
+def check(make: Any, projection: Projection, path: str, loads: tuple[float, ...] = (0.7, 0.9, 1.1, 1.3), depth: int = 1024) -> list[dict[str, float]]:
+    """Loss simulated and live, a dict a load. make: gives a new engine. The simulation takes what each packet took in the log's pass,
+    scaled to what a packet takes in bursts from Python, which the live run pays."""
+    from fastpath.offload.queues import run_queues
+    packets, linktype = read_pcap(path)
+    if len(packets) != len(projection.services):
+        raise ValueError(f"{path}: {len(packets)} packets, the log has {len(projection.services)}")
+    with make() as engine:
+        mean = service_ns(engine, packets, linktype)
+    services = projection.services * (mean / max(float(projection.services.mean()), 1e-9))
+    made = []
+    for load in loads:
+        with make() as first, make() as second:
+            live = run_live([first, second], projection, packets, linktype, load, depth, mean)
+        arrivals = (np.arange(len(packets)) * (mean / CORES / load)).astype("u8")
+        came = run_queues(arrivals, services.astype("u4"), queue_of(projection.hashes, CORES), CORES, depth)
+        made.append({"load": load, "depth": depth, "simulated": came["lost"] / max(len(packets), 1), "live": live, "service_ns": mean})
+    return made
