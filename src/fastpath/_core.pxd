@@ -151,7 +151,7 @@ cdef struct engine_t:
     ring_t *ring                # where every verdict goes as well; NULL for nowhere
     uint32_t rule_base          # what its rule numbers begin with
     bint timing                 # of some bursts, stages and rules are timed
-    uint64_t began              # when the step that runs began; 0 between two
+    uint64_t began              # when inspection would have begun, had it never paused; 0 while it does
     uint64_t stepped            # when the latest step ended, where the next one follows at once; else 0
     uint64_t held_up_ns, held_up_longest_ns     # between such steps: no packet was under way
     uint64_t lost               # packets that never reached rx

@@ -780,6 +780,7 @@ cdef class DataPlane:
         """Counters since the beginning, as a plain dict; times in nanoseconds. From any thread: nobody waits, and while packets run
         counters may be some packets apart."""
         cdef engine_t *engine = &self.engine
+        cdef uint64_t now = clock_ns()
         cdef uint64_t began = load_acquire(&engine.began)
         cdef uint32_t i, j
         cdef uint64_t lost, worker_ns = 0
@@ -816,7 +817,7 @@ cdef class DataPlane:
                       for i in range(engine.throughput.used)]
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries,
-            "run_ns": engine.run_ns + (clock_ns() - began if began else 0),
+            "run_ns": now - began if began else engine.run_ns,
             "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,

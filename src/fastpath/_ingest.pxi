@@ -305,13 +305,12 @@ cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept 
 
 cdef uint32_t run_bursts(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Up to so many bursts from ingest to retirement; returns how many there were."""
-    cdef uint64_t started = clock_ns()
     cdef uint32_t done
-    store_release(&engine.began, started)
+    store_release(&engine.began, clock_ns() - engine.run_ns)
     if engine.workers == 1:
         done = run_alone(engine, rx, bursts)
     else:
         done = run_workers(engine, rx, bursts)
-    engine.run_ns += clock_ns() - started
+    engine.run_ns = clock_ns() - engine.began
     store_release(&engine.began, 0)
     return done

@@ -532,7 +532,7 @@ class Engine:
         if self._subscription is not None:
             more["subscription"] = {"lost": self._subscription.lost, "waited": self._subscription.waited}
         if plane is None:
-            return self._latest | more
+            return ({"under_way": 0} | self._latest if self._latest else {}) | more
         with prompt():
             while True:
                 swaps = self._staged.swaps(plane)
