@@ -53,6 +53,6 @@ def random_log(seed: int, count: int, flows: int, pace: int = 3) -> np.ndarray:
         if state[3] and not flags & rows.LOG_QUOTED:
             flags |= rows.LOG_TCP | rows.LOG_DEPTH * (state[2] > 4000) | rows.LOG_REJECTED * (rng.random() < 0.05)
             row["tcp_flags"] = rng.choice((ACK, ACK, ACK, ACK, ACK, ACK, SYN, FIN | ACK, FIN | ACK, RST))
-            flags |= rows.LOG_CLOSED * (rng.random() < 0.01) | rows.LOG_OVER * (rng.random() < 0.01)
+            flags |= rows.LOG_CLOSED * (rng.random() < 0.02) | rows.LOG_LAST_ACK * (rng.random() < 0.5) | rows.LOG_OVER * (rng.random() < 0.01)
         row["flags"] = flags
     return log

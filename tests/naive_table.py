@@ -133,7 +133,7 @@ class NaiveTable:
     def inspect(self, flow: Flow, row: Any) -> None:
         flags, now = int(row["flags"]), int(row["now"])
         self.follow(flow, row)
-        if flags & rows.LOG_CLOSED:
+        if flags & rows.LOG_CLOSED and not (flow.session is not None and flags & rows.LOG_LAST_ACK):
             self.leave(int(row["flow"]))
         flow.bypassed |= flags & rows.LOG_BYPASS != 0
         if flow.session is not None or flow.waiting or flags & rows.LOG_OVER or now < self.back_off:

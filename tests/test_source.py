@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "fastpath"
 LINES_MAX = 900
 CYTHON = (".pyx", ".pxd")
 CONTRACTS = (["applayer", "applayer"], ["applayer", "msgpack"])     # what others share of a stage, in a .pxd alone
-DOORS = ("dissect", "trial", "stream_trial", "room_trial", "device_trial")       # of the data plane: they may join stages, for tests and tools; like a stage, none may be cimported
+DOORS = ("dissect", "tenants", "trial", "stream_trial", "room_trial", "device_trial")       # of the data plane: they may join stages, for tests and tools; like a stage, none may be cimported
 
 
 # ---- reading ----

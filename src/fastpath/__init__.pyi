@@ -2,6 +2,8 @@ from fastpath.control.columns import Columns as Columns
 from fastpath.control.config import Config as Config
 from fastpath.control.config import ConfigError as ConfigError
 from fastpath.control.device import Device as Device
+from fastpath.control.diff import Diff as Diff
+from fastpath.control.diff import diff as diff
 from fastpath.control.engine import Engine as Engine
 from fastpath.control.engine import Progress as Progress
 from fastpath.control.isolation import Isolation as Isolation
@@ -25,6 +27,9 @@ from fastpath.control.result import Verdicts as Verdicts
 from fastpath.control.sessions import Session as Session
 from fastpath.control.sessions import SessionAction as SessionAction
 from fastpath.control.sessions import SessionRequest as SessionRequest
+from fastpath.control.tenants import Tenant as Tenant
+from fastpath.control.tenants import TenantError as TenantError
+from fastpath.control.tenants import Tenants as Tenants
 from fastpath.control.why import Why as Why
 from fastpath.rules import RuleSet as RuleSet
 

@@ -85,17 +85,20 @@ cdef uint32_t defragment(engine_t *engine, slot_t *slot, uint32_t entry) noexcep
 # ---- a packet that is lost before rx, to try what happens then ----
 
 cdef uint32_t take_burst(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil:
-    """rx_burst, but that the packet which is to be lost is counted and left out. Bursts end before it."""
+    """rx_burst, but that no burst goes beyond the packet before which the step ends, and the packet that is to be lost is counted and
+    left out. Bursts end before it."""
+    cdef uint64_t most = engine.burst
     cdef uint64_t ahead = engine.lose_packet - engine.next_ordinal
-    cdef uint64_t limit = engine.burst
-    if rarely(ahead == 0) and engine.verdicts_out == NULL:
+    if engine.stop_at:
+        most = min(most, engine.stop_at - engine.next_ordinal)
+    if most and rarely(ahead == 0) and engine.verdicts_out == NULL:
         if rx_burst(rx, &slot.burst, 1) == 0:
             return 0
         engine.next_ordinal += 1
         engine.lost += 1
         ahead = <uint64_t>-1
-    if engine.stop_at:
-        limit = min(limit, engine.stop_at - engine.next_ordinal)
-    if ahead:
-        limit = min(limit, ahead)
-    return rx_burst(rx, &slot.burst, <uint32_t>limit) if limit else 0
+        if engine.stop_at:
+            most = min(most, engine.stop_at - engine.next_ordinal)
+    if most == 0:
+        return 0
+    return rx_burst(rx, &slot.burst, <uint32_t>(min(ahead, most) if ahead else most))

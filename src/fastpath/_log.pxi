@@ -28,7 +28,7 @@ cdef uint32_t flow_marks(const flow_t *flow, uint32_t told) noexcept nogil:
     """LOG_* of an entry, as its flow is after it."""
     return (LOG_FLOW | LOG_BEGIN * (flow.pkts[0] + flow.pkts[1] == 1) | LOG_CLOSED * (told & STREAM_CLOSED_NOW != 0)
             | LOG_OVER * (flow.state == FLOW_CLOSED) | LOG_DROP * (flow.flags & FLOW_DROP != 0)
-            | LOG_PASS * (flow.flags & FLOW_PASS != 0) | LOG_DEPTH * (told & STREAM_DEPTH_REACHED != 0)
+            | LOG_PASS * (flow.flags & FLOW_PASS != 0) | LOG_LAST_ACK * (flow.tcp_state != TCP_CLOSED)
             | LOG_ENCRYPTED * is_encrypted(flow))
 
 
@@ -41,8 +41,8 @@ cdef void log_entry(engine_t *engine, worker_t *worker, const slot_t *slot, uint
         return
     row.size = meta.wirelen
     row.rss = <uint16_t>(meta.hash >> 16)
-    row.flags = (LOG_LAST * (meta.depth == 0) | LOG_DATA * (meta.payload_len > 0) | LOG_INVALID * (meta.flags & PM_INVALID != 0)
-                 | LOG_CUT * (slot.verdict[entry].action >= ACTION_DROP))
+    row.flags = (LOG_LAST * (entry < slot.burst.packets) | LOG_DATA * (meta.payload_len > 0)
+                 | LOG_INVALID * (meta.flags & PM_INVALID != 0) | LOG_CUT * (slot.verdict[entry].action >= ACTION_DROP))
     if flow != NULL:
         row.flow = <uint32_t>(flow - engine.bucket[meta.bucket].flows)
         row.flow_bytes = flow.bytes[0] + flow.bytes[1]
@@ -55,6 +55,7 @@ cdef void log_entry(engine_t *engine, worker_t *worker, const slot_t *slot, uint
             if told & STREAM_REJECTED or (meta.flags & PM_L4_CHECKSUM and engine.stream.checksums):
                 row.flags |= LOG_REJECTED
             row.stream = stream_size(flow, meta.flags // PM_TO_CLIENT & 1)
+            row.flags |= LOG_DEPTH * (past_depth(&engine.stream, flow, meta.flags // PM_TO_CLIENT & 1) >= 0)
     worker.asked = 0
     row.ns = <uint32_t>min(clock_ns() - entered, <uint64_t>0xffffffff)
 

@@ -413,7 +413,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     """A worker's way through a burst: it takes its entries in order, and ticks between them."""
     cdef uint32_t i, tick = 0
     cdef uint16_t entry
-    cdef bint sample = engine.timing and slot.number % SAMPLE == 0
+    cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     cdef uint64_t started = clock_ns()
     if worker.scratch != NULL:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -96,6 +96,8 @@ def replay(
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
     policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
                                                        "the pods and namespaces of this file.")] = None,
+    tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
+                                                 "policy and outputs (-l DIR/NAME) of each apart.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -123,6 +125,7 @@ def replay(
     fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
 
     SIGHUP: the rules are read again, and swapped while packets go on.
+
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """
@@ -149,9 +152,20 @@ def replay(
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
+    say_settings(errors, settings_read, config, settings or [], verbose)
+    if tenants is not None:
+        for name, given in (("--device", device), ("--policy", policy), ("--report", report), ("--write", write), ("-l -", log == "-")):
+            if given:
+                fail(f"--tenants goes without {name}: of each tenant there is one")
+        common = bool(only_rules or more_rules or packs or config)
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
+                           packs or []) if common else None
+        replay_tenants(tenants, paths, bpf, rules, {"config": settings_read, "mode": "ips" if simulate_ips else "ids", "workers": workers,
+                                                    "burst": burst, "checksums": checksums, "compat": compat is not None},
+                       lambda name: open_sinks(log and str(Path(log) / name), append, overwrite, events, "ips" if simulate_ips else "ids",
+                                               parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
     session_table = load_device(device)
     judge = load_policy(errors, policy, policy_labels)
-    say_settings(errors, settings_read, config, settings or [], verbose)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                        packs or [])
     malformed = any(refusal.malformed for refusal in rules.refusals)
@@ -190,6 +204,30 @@ def replay(
         out.print(f"report: {terminal.plain(report, 400)}")
     terminal.print_summary(out, result)
     raise typer.Exit(exit_code(result, malformed, fail_on))
+
+
+def replay_tenants(file: Path, paths: list[str], bpf: str | None, rules: Any, options: dict[str, Any], sinks: Callable[[str], list[Sink]],
+                   continuous: bool, fail_on: str | None, test: bool) -> NoReturn:
+    """replay --tenants: each tenant's packets by its own engine."""
+    from fastpath.control.tenants import Tenants
+    from fastpath.outputs import terminal
+    out, errors = terminal.console(), terminal.console(stderr=True)
+
+    def load(files: list[Path]) -> Any:
+        return load_rules(errors, options["config"], None, list(map(str, files)), [], False, True)
+    try:
+        with Tenants.load(file, rules, load, **options) as made:
+            if test:
+                out.print(f"{len(made.names)} tenants loaded")
+                raise typer.Exit(DONE)
+            writers = {name: sinks(name) for name in made.names}
+            with progress_bar() as progress:
+                result = made.replay(paths, bpf, keep=(), sinks=writers, continuous=continuous, progress=progress)
+    except (OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+    terminal.print_tenants(out, result)
+    codes = [exit_code(one, False, fail_on) for one in result.results.values()]
+    raise typer.Exit(INTERRUPTED if result.partial else FOUND if FOUND in codes else FAILED if result.damages else DONE)
 
 
 def split_filter(captures: list[str], read: list[str]) -> tuple[list[str], str | None]:
@@ -688,6 +726,75 @@ def project(
     if as_json is not None:
         Path(as_json).write_bytes(shown.as_json(made, checked))
         out.print(f"{terminal.plain(as_json, 400)} written")
+
+
+@app.command(no_args_is_help=True, short_help="What a change of rules or policy newly drops, allows or alerts on.")
+def diff(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE... ['BPF filter']", help="As replay takes them.")],
+    old: Annotated[list[str] | None, typer.Option("--old", metavar="RULES", help="The rules (file, folder, glob) or the policy (.yaml) before.")] = None,
+    new: Annotated[list[str] | None, typer.Option("--new", metavar="RULES", help="Those after.")] = None,
+    both: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="Rules of both.")] = None,
+    old_policy: Annotated[Path | None, typer.Option("--old-policy", metavar="FILE", help="The policy before.")] = None,
+    new_policy: Annotated[Path | None, typer.Option("--new-policy", metavar="FILE", help="The policy after.")] = None,
+    mode: Annotated[str, typer.Option("--mode", metavar="auto|ids|ips", help="auto: ips where there is a policy or a rule that drops.")] = "auto",
+    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
+    compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks.")] = None,
+    as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="All of it as one JSON object.")] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="A row for each flow of each change.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+) -> None:
+    """What a change of rules or policy newly drops, newly allows, newly alerts on, and no longer alerts on, by rule and flow.
+
+    \b
+    fastpath diff traffic.pcap --old rules/ --new rules-next/
+    fastpath diff week/*.pcap --old policy.yaml --new policy-next.yaml -S rules/ --json change.json
+    fastpath diff traffic.pcap -S rules/ --new extra.rules
+
+    The captures are read once; both go through them at the same time. docs/diff.md has a workflow that gates a change in CI.
+
+    Exit: 0 no difference; 3 there is one; 1 damaged captures, and no difference; 2 usage; 130 Ctrl-C.
+    """
+    from fastpath.control.config import Config, ConfigError
+    from fastpath.control.diff import diff as compare
+    from fastpath.outputs import diff as shown
+    from fastpath.outputs import terminal
+
+    if mode not in ("auto", "ids", "ips"):
+        fail(f"--mode takes auto, ids or ips, not {mode}")
+    if not (old or new or old_policy or new_policy):
+        fail("nothing to compare: --old and --new name rules or policies")
+    for path in (parquet, None if as_json in (None, "-") else Path(as_json)):
+        if path is not None and path.exists() and not overwrite:
+            fail(f"{path} exists: --overwrite replaces it")
+    paths, bpf = split_filter(captures, [])
+    out, errors = terminal.console(stderr=as_json == "-"), terminal.console(stderr=True)
+    sides: dict[str, Any] = {}
+    try:
+        settings_read = Config.load(config, settings or [])
+        for name, given, policy in (("old", old or [], old_policy), ("new", new or [], new_policy)):
+            files = [*(both or []), *(one for one in given if Path(one).suffix not in (".yaml", ".yml"))]
+            policies = [Path(one) for one in given if Path(one).suffix in (".yaml", ".yml")] + ([policy] if policy else [])
+            if len(policies) > 1:
+                fail(f"--{name}: one policy, not {len(policies)}")
+            sides[name] = load_rules(errors, settings_read, config, files, [], False, True) if files else None
+            sides[f"{name}_policy"] = load_policy(errors, policies[0]) if policies else None
+        with progress_bar() as progress:
+            found = compare(paths, **sides, bpf=bpf, mode=None if mode == "auto" else mode, config=settings_read, checksums=checksums,
+                            compat=compat is not None, continuous=continuous, progress=progress)
+        if parquet is not None:
+            shown.write_parquet(found, parquet)
+    except (ConfigError, OSError, ValueError, RuntimeError, ImportError) as error:
+        fail(str(error))
+    if as_json == "-":
+        sys.stdout.buffer.write(shown.as_json(found))
+    else:
+        shown.print_diff(out, found)
+    if as_json not in (None, "-"):
+        Path(as_json).write_bytes(shown.as_json(found))
+    raise typer.Exit(INTERRUPTED if found.partial else FOUND if found else FAILED if found.damages else DONE)
 
 
 @app.command(short_help="Measure on your own traffic and rules, with peers beside it.")

@@ -74,7 +74,7 @@ def test_auto_fails_closed_in_ips_and_open_in_ids(capture):
         closed, opened = run(capture, cause, "auto"), run(capture, cause, "auto", "ids")
         assert closed.packets["action"][struck - 1] == "drop" and closed.stats["drops"][reason] == 1
         assert not opened.stats["drops"]
-        assert run(capture, cause, "drop-flow", "ids").digest == opened.digest
+        assert run(capture, cause, "reject", "ids").digest == opened.digest
 
 
 def test_the_master_switch_and_what_is_said_of_one_cause():
@@ -83,6 +83,10 @@ def test_the_master_switch_and_what_is_said_of_one_cause():
         "defrag.memcap": "pass-packet", "flow.memcap": "pass-packet", "tcp.ssn_memcap": "drop-packet", "tcp.reassembly": "pass-flow",
         "tcp.midstream": "pass-flow", "app_layer.error": "pass-flow"}
     assert policies(fp.Config.load(None, ["stream.midstream=yes"]), "ips")["tcp.midstream"] == "ignore"
+    watched = policies(fp.Config.load(None, ["exception-policy=drop-flow", "flow.memcap-policy=drop-flow", "stream.memcap-policy=drop-flow",
+                                             "stream.midstream-policy=drop-flow", "app-layer.error-policy=drop-packet"]), "ids")
+    assert watched == {"defrag.memcap": "ignore", "flow.memcap": "pass-packet", "tcp.ssn_memcap": "pass-flow", "tcp.reassembly": "ignore",
+                       "tcp.midstream": "ignore", "app_layer.error": "pass-packet"}
     with pytest.raises(fp.ConfigError, match=r"flow.memcap-policy: expected auto"):
         fp.Config.load(None, ["flow.memcap-policy=drop"])
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_logs import random_log
+from naive_table import NaiveTable
 
 from fastpath.dataplane import rows
 from fastpath.offload.settings import Requests, Setting
 from fastpath.offload.simulate import LATE, MISSED, RAISED, simulate
-from made_logs import random_log
-from naive_table import NaiveTable
 
 numbers = st.one_of(st.none(), st.sampled_from((0, 1, 3, 10)))
 requests = st.builds(Requests, bypass=numbers, drop=numbers, passed=numbers, encrypted=numbers,

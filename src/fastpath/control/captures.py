@@ -300,6 +300,7 @@ class Capture:
         self.source: Source
         #: bytes of the file, as it lies on disk; None where that is not known
         self.bytes_total: int | None = None
+        self._twins: list[Source] = []
         self._reader: _Reader | None = None
         self._file: BinaryIO | None = None
         self._why = ""
@@ -344,12 +345,25 @@ class Capture:
         if self.source.status != Status.NEED:
             return False
         linktype = self.source.wants
+        sources = (self.source, *self._twins)
         if linktype is not None:
-            self.source.set_filter(linktype, compile_filter(self.bpf, linktype))
+            program = compile_filter(self.bpf, linktype)
+            for source in sources:
+                source.set_filter(linktype, program)
         else:
             chunk, last, self._why = self._reader.queue.get()
-            self.source.feed(chunk, last=last, damaged=bool(self._why))
+            for source in sources:
+                source.feed(chunk, last=last, damaged=bool(self._why))
         return True
+
+    def twin(self) -> Source:
+        """A second source of the same packets, for another engine that goes step by step with the first: the capture is read and
+        decompressed once. To be asked for before the first packet; `more` feeds both when both wait."""
+        source = FileSource(self.path) if self._reader is None else StreamSource()
+        if self.bpf:
+            source.require_filter()
+        self._twins.append(source)
+        return source
 
     @property
     def damage(self) -> tuple[int, str] | None:
@@ -366,7 +380,8 @@ class Capture:
 
     def close(self) -> None:
         """Gives back the file and what the source borrows. May be called twice."""
-        self.source.close()
+        for source in (self.source, *self._twins):
+            source.close()
         if self._reader and self._reader.is_alive():
             self._reader.stop()
         if self._file and not self._reader.is_alive():     # else it still waits inside a pipe's read, which holds the file

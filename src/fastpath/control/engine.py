@@ -675,6 +675,11 @@ class Engine:
             return None
         if not self._settings["vlan_tracking"] and policy.classes.encapsulated and policy.classes.vlan_class.any():
             raise ValueError("the policy names VLANs, which vlan.use-for-tracking: no keeps out of flows")
+        enabled = self._settings["app_layer"]["enabled"]
+        for line in policy.lines:
+            off = [name for name in sorted(line.applications or ()) if enabled.get(name) == "no"]
+            if off:
+                raise ValueError(f"{line.place}: {off[0]} is not recognised: app-layer.protocols.{off[0]}.enabled is no")
         return Judge.of(policy, rules, self._data_classes)
 
     def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:

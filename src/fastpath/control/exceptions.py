@@ -1,7 +1,8 @@
 """Exception policies: what becomes of packets that cannot be inspected as they should, and the faults that try them.
 
 A policy is asked for by the setting of its cause, or by `exception-policy` for all of them. `auto` fails closed in ips mode
-(drop-flow; midstream: ignore where sessions are picked up midstream) and open in ids mode, where nothing is ever dropped.
+(drop-flow; midstream: ignore where sessions are picked up midstream) and open in ids mode, where nothing is ever dropped: there,
+what one cause is to drop is not inspected, and `exception-policy` itself drops and rejects nothing.
 
 Source: Suricata User Guide 7.0, Exception Policies (settings, values, and the options that simulate faults).
 """
@@ -23,6 +24,8 @@ CAUSES: dict[str, tuple[str, bool, str]] = {
     "app_layer.error": ("app-layer.error-policy", True, "packets with which a parser failed"),
 }
 DROPS = ("drop-packet", "drop-flow", "reject")
+#: What is left of a policy that drops where nothing is cut, if the setting of its cause asks for it: it is not inspected either.
+WATCHED = {"drop-packet": "pass-packet", "drop-flow": "pass-flow"}
 #: What a policy for flows does where there is none.
 WITHOUT_FLOW = {"drop-flow": "drop-packet", "pass-flow": "pass-packet", "bypass": "ignore"}
 #: Faults that can be forced, as Suricata's options --simulate-* name them -> what their number means; None for no number.
@@ -46,7 +49,7 @@ def policies(config: Config, mode: str) -> dict[str, str]:
         if policy == "auto":
             policy = "ignore" if mode != "ips" or cause == "tcp.midstream" and config["stream.midstream"] else "drop-flow"
         if mode != "ips" and policy in DROPS:
-            policy = "ignore"
+            policy = WATCHED.get(policy, "ignore") if key in config.values and cause != "tcp.midstream" else "ignore"
         found[cause] = policy if on_flow else WITHOUT_FLOW.get(policy, policy)
     return found
 

@@ -13,18 +13,26 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef extern from *:
     """
     #include <string.h>
-    /* Rows from one mapping to another, page by page where the system can: the rest of the last page goes with them. */
-    static inline void move_rows(void *to, void *from, size_t size)
+    /* Moves rows to another mapping, page by page where the system can (the rest of the last page goes with them), and gives back the
+       region that they lay in. What the pages leave is no longer ours: it must not be unmapped again. */
+    static inline void move_rows(void *to, void *from, size_t size, void *region, size_t region_size)
     {
     #ifdef __linux__
         size_t pages = (size + 4095) & ~(size_t)4095;
-        if (pages == 0 || mremap(from, pages, pages, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED)
+        char *end = (char *)region + region_size;
+        if (pages && mremap(from, pages, pages, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED) {
+            if (from != region)
+                munmap(region, (size_t)((char *)from - (char *)region));
+            if ((char *)from + pages < end)
+                munmap((char *)from + pages, (size_t)(end - ((char *)from + pages)));
             return;
+        }
     #endif
         memcpy(to, from, size);
+        munmap(region, region_size);
     }
     """
-    void move_rows(void *to, void *source, size_t size) noexcept nogil
+    void move_rows(void *to, void *source, size_t size, void *region, size_t region_size) noexcept nogil
 
 cdef enum:
     LARGE_PAGE = 1 << 21
@@ -46,6 +54,10 @@ cdef inline session_t *rows_in(void *region) noexcept nogil:
     return <session_t *>((<uintptr_t>region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
 
 
+cdef inline size_t region_size(size_t room) noexcept nogil:
+    return room * sizeof(session_t) + LARGE_PAGE
+
+
 cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil:
     memset(device, 0, sizeof(device_t))
     if config == NULL:
@@ -54,7 +66,7 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
     device.config = config[0]
     device.room = config.capacity
     if config.capacity:
-        device.region = map_rows(config.capacity * sizeof(session_t) + LARGE_PAGE, 1)
+        device.region = map_rows(region_size(config.capacity), 1)
     if device.region != NULL:
         device.sessions = rows_in(device.region)
     device.closed = <closed_t *>map_rows(config.closed_room, sizeof(closed_t))
@@ -69,7 +81,7 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
 
 cdef void close_device(device_t *device) noexcept nogil:
     if device.region != NULL:
-        munmap(device.region, device.room * sizeof(session_t) + LARGE_PAGE)
+        munmap(device.region, region_size(device.room))
     if device.reports != NULL:
         munmap(device.reports, device.room * sizeof(report_t))
     if device.closed != NULL:
@@ -82,24 +94,22 @@ cdef int make_room(device_t *device, const device_config_t *config) noexcept nog
     cdef void *region = NULL
     cdef void *reports = NULL
     if room > device.room:
-        region = map_rows(room * sizeof(session_t) + LARGE_PAGE, 1)
+        region = map_rows(region_size(room), 1)
         if region == NULL:
             return -1
     if room and (config.lag or device.reports != NULL) and (room > device.room or device.reports == NULL):
         reports = map_rows(room, sizeof(report_t))
         if reports == NULL:
             if region != NULL:
-                munmap(region, room * sizeof(session_t) + LARGE_PAGE)
+                munmap(region, region_size(room))
             return -1
     if reports != NULL:
         if device.reports != NULL:
-            move_rows(reports, device.reports, device.fresh * sizeof(report_t))
-            munmap(device.reports, device.room * sizeof(report_t))
+            move_rows(reports, device.reports, device.fresh * sizeof(report_t), device.reports, device.room * sizeof(report_t))
         device.reports = <report_t *>reports
     if region != NULL:
         if device.region != NULL:
-            move_rows(rows_in(region), device.sessions, device.fresh * sizeof(session_t))
-            munmap(device.region, device.room * sizeof(session_t) + LARGE_PAGE)
+            move_rows(rows_in(region), device.sessions, device.fresh * sizeof(session_t), device.region, region_size(device.room))
         device.region = region
         device.sessions = rows_in(region)
         device.room = room

@@ -23,7 +23,8 @@ cdef enum log_flag:             # mirrored by rows.py
     LOG_DROP = 1 << 15          # the flow has been dropped
     LOG_PASS = 1 << 16          # the flow has been passed
     LOG_ENCRYPTED = 1 << 17     # payload is encrypted from here on
-    LOG_DEPTH = 1 << 18         # the segment is beyond the reassembly depth
+    LOG_DEPTH = 1 << 18         # the stream is beyond its reassembly depth in this direction
+    LOG_LAST_ACK = 1 << 19      # with LOG_CLOSED: its last acknowledgment is still to come
 
 cdef struct log_row_t:          # mirrored by rows.LOG
     uint64_t now                # engine time, ns

@@ -69,7 +69,7 @@ ISOLATED6 = np.dtype([("low", "u8", 2), ("high", "u8", 2), ("until", "u8")])
 LOG = np.dtype([("now", "u8"), ("flow_bytes", "u8"), ("flow_pkts", "u4"), ("flow", "u4"), ("size", "u4"), ("stream", "u4"), ("ns", "u4"),
                 ("flags", "u4"), ("alerts", "u2"), ("stateful", "u2"), ("rss", "u2"), ("tcp_flags", "u1"), ("reserved", "u1")])
 (LOG_LAST, LOG_FLOW, LOG_BEGIN, LOG_END, LOG_EMPTY, LOG_CLOSED, LOG_OVER, LOG_TCP, LOG_QUOTED, LOG_REJECTED, LOG_TO_CLIENT, LOG_DATA,
- LOG_INVALID, LOG_CUT, LOG_BYPASS, LOG_DROP, LOG_PASS, LOG_ENCRYPTED, LOG_DEPTH) = (1 << bit for bit in range(19))
+ LOG_INVALID, LOG_CUT, LOG_BYPASS, LOG_DROP, LOG_PASS, LOG_ENCRYPTED, LOG_DEPTH, LOG_LAST_ACK) = (1 << bit for bit in range(20))
 #: A flow that policy denies, once.
 DENIAL = np.dtype([
     ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("key", FLOW_KEY), ("line", "u4"), ("source", "u4"), ("target", "u4"),

@@ -18,6 +18,7 @@ from fastpath.control.result import Run
 from fastpath.dataplane import rows
 from fastpath.offload.log import LogSink
 from fastpath.offload.settings import DEVICE_NAMES, REQUESTS, Requests, Setting
+from fastpath.offload.study import longest, step
 
 if TYPE_CHECKING:
     from fastpath.control.device import Device
@@ -190,17 +191,17 @@ def project(engine: Engine, paths: list[Any], device: Device | None, calibration
         passes = []
         for number in range(rounds):
             stats = engine._replay(paths, None, Run(frozenset(), 0, [], settings={"device": None, "workers": 1}), False,
-                                   lambda at, number=number: say(f"measuring {number + 1} of {rounds}", at.fraction)).stats
+                                   step(say, f"measuring {number + 1} of {rounds}")).stats
             passes.append({name: ns / max(stats["packets"], 1) for name, ns in stats["stages"].items()})
         result = engine._replay(paths, None, Run(frozenset(), 0, [sink], settings={"device": None, "buckets": 1, "workers": 1}), False,
-                                lambda at: say("what each packet takes", at.fraction))
+                                step(say, "what each packet takes"))
         stages = {name: statistics.median(one[name] for one in passes) for name in (*INGEST, *WORKER)}
         log = sink.log.rows()
         setting = setting_of(device) if device is not None else None
         packet_share, time_share, offloaded = _offloaded(engine, sink, log, setting, result.stats)
         last = np.flatnonzero(log["flags"] & rows.LOG_LAST != 0)
         # what the entries of a wire packet took together; where a flow ends nothing is measured
-        spent = np.add.reduceat(log["ns"], np.r_[0, last[:-1] + 1]) if len(last) else np.empty(0)
+        spent = np.add.reduceat(np.minimum(log["ns"], longest(log["ns"])), np.r_[0, last[:-1] + 1]) if len(last) else np.empty(0)
         sums = [sum(one.values()) for one in passes]
         return Projection(result.stats["packets"], result.stats["bytes"], result.stats["flows"]["rows"], setting, stages, (min(sums), max(sums)),
                           packet_share, time_share, calibration, (spent + sum(stages[name] for name in INGEST)).astype("u4"),
@@ -216,6 +217,7 @@ def _offloaded(engine: Engine, sink: LogSink, log: np.ndarray, setting: Setting 
     taken = np.zeros(packets, "u1")
     if setting is None or not packets:
         return 0.0, 0.0, taken.astype(bool)
-    counted, _ = simulate(log, sink.flows, int(log["alerts"].sum(dtype="u8")), engine._settings["stream"]["depth"], setting, taken)
-    return ((counted["packets"] + counted["dropped_packets"]) / max(stats["packets"], 1), counted["saved_ns"] / max(int(log["ns"].sum(dtype="u8")), 1),
+    cap = longest(log["ns"])
+    counted, _ = simulate(log, sink.flows, int(log["alerts"].sum(dtype="u8")), engine._settings["stream"]["depth"], setting, taken, cap)
+    return ((counted["packets"] + counted["dropped_packets"]) / max(stats["packets"], 1), counted["saved_ns"] / max(int(np.minimum(log["ns"], cap).sum(dtype="u8")), 1),
             taken.astype(bool))

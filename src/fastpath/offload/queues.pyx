@@ -11,8 +11,8 @@ cdef struct ring_t:
     uint64_t worked             # ns
 
 
-cdef void feed(const uint64_t *arrivals, const uint32_t *services, const uint16_t *queues, uint64_t packets, uint32_t depth, ring_t *rings,
-               uint64_t *totals) noexcept nogil:
+cdef void feed(const uint64_t *arrivals, const uint32_t *services, const uint16_t *queues, uint64_t packets, uint32_t depth,
+               ring_t *rings, uint64_t *totals) noexcept nogil:
     """totals: lost packets, most in a ring, sum of waiting, ns, packets that were taken."""
     cdef uint64_t i, at
     cdef ring_t *ring
@@ -38,12 +38,12 @@ cdef void feed(const uint64_t *arrivals, const uint32_t *services, const uint16_
 
 
 def run_queues(arrivals, services, queues, uint32_t cores, uint32_t depth):
-    """Packets arrive in order, each at the ring of its core, which holds `depth` packets, the one being worked on among them; a packet
-    that finds it full is lost.
+    """Packets arrive in order, each at the ring of its core, which holds `depth` packets, the one being worked on among them; a
+    packet that finds it full is lost.
 
-    arrivals: uint64, ns, ascending; services: uint32, ns that a core takes for each; queues: uint16, below `cores`. A dict: lost and
-    taken (packets), deepest (most packets in a ring), wait_ns (mean, until a core began), busy (by core: share of the time that it
-    worked). Without the GIL. ValueError where the arrays do not fit each other.
+    arrivals: uint64, ns, ascending; services: uint32, ns that a core takes for each; queues: uint16, below `cores`. A dict: lost
+    and taken (packets), deepest (most packets in a ring), wait_ns (mean, until a core began), busy (by core: share of the time
+    that it worked). Without the GIL. ValueError where the arrays do not fit each other.
     """
     cdef const uint64_t[::1] when = np.ascontiguousarray(arrivals, "u8")
     cdef const uint32_t[::1] cost = np.ascontiguousarray(services, "u4")
@@ -55,7 +55,8 @@ def run_queues(arrivals, services, queues, uint32_t cores, uint32_t depth):
     if len(cost) != packets or len(where) != packets:
         raise ValueError(f"{packets} arrivals, {len(cost)} services and {len(where)} queues")
     if not 1 <= cores <= 65536 or depth < 1 or (packets and int(np.max(queues)) >= cores):
-        raise ValueError(f"{cores} cores with rings of {depth} packets cannot take packets for core {int(np.max(queues)) if packets else 0}")
+        raise ValueError(f"{cores} cores with rings of {depth} packets cannot take packets for core "
+                         f"{int(np.max(queues)) if packets else 0}")
     if packets == 0:
         return {"lost": 0, "taken": 0, "deepest": 0, "wait_ns": 0.0, "busy": [0.0] * cores}
     totals[0] = totals[1] = totals[2] = totals[3] = 0

@@ -9,15 +9,15 @@ import numpy as np
 from fastpath.dataplane import rows as row_types
 from fastpath.offload.settings import REQUESTS
 
-from fastpath.dataplane.log cimport (
-    LOG_BEGIN, LOG_BYPASS, LOG_CLOSED, LOG_CUT, LOG_DATA, LOG_DEPTH, LOG_DROP, LOG_EMPTY, LOG_ENCRYPTED, LOG_END, LOG_FLOW, LOG_INVALID,
-    LOG_LAST, LOG_OVER, LOG_PASS, LOG_QUOTED, LOG_REJECTED, LOG_TCP, LOG_TO_CLIENT, log_row_t,
-)
 from fastpath.dataplane.device cimport (
-    ASK_DEPTH, ASK_DROP, ASK_ELEPHANT, ASK_ENCRYPTED, ASK_MAX, ASK_PASS, ASK_RULE, CLOSE_FINACK, CLOSE_NOT, CLOSE_RST, CLOSE_TIMEOUT, CLOSE_UNKNOWN,
-    HIT_DROP, HIT_FORWARD, HIT_IDLE, OFFLOAD_DROP, OFFLOAD_FORWARD, ask_session, batch_closed_at, batch_is_due, clear_device, close_device,
-    device_config_t, device_t, end_device_session, follow_control, hit_session, is_control, may_ask, open_device, settle_batch, tick_device,
-    withdraw_request,
+    ASK_DEPTH, ASK_DROP, ASK_ELEPHANT, ASK_ENCRYPTED, ASK_MAX, ASK_PASS, ASK_RULE, CLOSE_FINACK, CLOSE_NOT, CLOSE_RST,
+    CLOSE_TIMEOUT, CLOSE_UNKNOWN, HIT_DROP, HIT_FORWARD, HIT_IDLE, OFFLOAD_DROP, OFFLOAD_FORWARD, ask_session, batch_closed_at,
+    batch_is_due, clear_device, close_device, device_config_t, device_t, end_device_session, follow_control, hit_session,
+    is_control, may_ask, open_device, settle_batch, tick_device, withdraw_request,
+)
+from fastpath.dataplane.log cimport (
+    LOG_BEGIN, LOG_BYPASS, LOG_CLOSED, LOG_CUT, LOG_DATA, LOG_DEPTH, LOG_DROP, LOG_EMPTY, LOG_ENCRYPTED, LOG_END, LOG_FLOW,
+    LOG_INVALID, LOG_LAST, LOG_LAST_ACK, LOG_OVER, LOG_PASS, LOG_QUOTED, LOG_REJECTED, LOG_TCP, LOG_TO_CLIENT, log_row_t,
 )
 
 #: What became of an alert of the full pass.
@@ -81,7 +81,8 @@ cdef inline uint8_t reason_to_ask(const requests_t *requests, place_t *place, co
         return ASK_RULE
     if row.flags & LOG_PASS and row.flow_pkts >= requests.least[ASK_PASS]:
         return ASK_PASS
-    if row.flags & LOG_DEPTH and requests.least[ASK_DEPTH] != UINT64_MAX and row.stream >= requests.depth + requests.least[ASK_DEPTH]:
+    if row.flags & LOG_DEPTH and requests.least[ASK_DEPTH] != UINT64_MAX \
+            and row.stream >= requests.depth + requests.least[ASK_DEPTH]:
         return ASK_DEPTH
     if row.flow_bytes >= requests.least[ASK_ELEPHANT]:
         return ASK_ELEPHANT
@@ -123,7 +124,7 @@ cdef inline void inspect(device_t *device, place_t *places, const requests_t *re
         code = follow_control(device, place.session, row.tcp_flags, (row.flags & LOG_TO_CLIENT) != 0)
         if code != CLOSE_NOT:
             end_device_session(device, place.session, code, row.now)
-    if row.flags & LOG_CLOSED:
+    if row.flags & LOG_CLOSED and not (place.session and row.flags & LOG_LAST_ACK):
         leave(device, place, row.flow, CLOSE_RST if row.tcp_flags & RST else CLOSE_FINACK, row.now)
     if row.flags & LOG_BYPASS:
         place.marks |= BYPASSED
@@ -138,9 +139,9 @@ cdef inline void inspect(device_t *device, place_t *places, const requests_t *re
 
 
 cdef inline void judge_alerts(const log_row_t *row, bint taken, bint blind, uint8_t *fates) noexcept nogil:
-    """An alert is missed where the inspectors did not get its packet or, on a stream or a transaction, not all bytes before: those that
-    it hangs on may be among them. One whose bytes they have had comes late where they do not get the packet it came with: with
-    another, or with the flow's end."""
+    """An alert is missed where the inspectors did not get its packet or, on a stream or transaction, not all bytes before: those
+    that it hangs on may be among them. One whose bytes they have had comes late where they do not get the packet it came with:
+    with another, or with the flow's end."""
     cdef uint32_t i
     cdef bint stateful
     for i in range(row.alerts):
@@ -157,8 +158,8 @@ cdef inline void tick(device_t *device, place_t *places, outcome_t *outcome, uin
     tick_device(device, second)
 
 
-cdef void pass_log(const log_row_t *rows, uint64_t count, device_t *device, place_t *places, const requests_t *requests, uint32_t cap,
-                   outcome_t *outcome, uint8_t *fates, uint8_t *packets) noexcept nogil:
+cdef void pass_log(const log_row_t *rows, uint64_t count, device_t *device, place_t *places, const requests_t *requests,
+                   uint32_t cap, outcome_t *outcome, uint8_t *fates, uint8_t *packets) noexcept nogil:
     cdef uint64_t i, second = 0
     cdef const log_row_t *row
     cdef place_t *place
@@ -278,7 +279,8 @@ def simulate(log, uint32_t flows, uint64_t alerts, uint64_t depth, setting, pack
         counters = {
             "packets": outcome.packets, "bytes": outcome.bytes, "dropped_packets": outcome.dropped_packets,
             "dropped_bytes": outcome.dropped_bytes, "errored": outcome.errored, "entries": outcome.entries,
-            "saved_ns": outcome.saved_ns, "peak": outcome.peak, "asked": {name: device.asked[i] for i, name in enumerate(REQUESTS)},
+            "saved_ns": outcome.saved_ns, "peak": outcome.peak,
+            "asked": {name: device.asked[i] for i, name in enumerate(REQUESTS)},
             "inserted": device.inserted, "batches": device.batches, "full": device.full, "full_batches": device.full_batches,
             "ended": ended, "early_packets": device.early_pkts,
         }

@@ -75,7 +75,7 @@ class Row:
     peak: int
     saved_ns: int
     saved: float
-    fates: bytes = field(repr=False)
+    fates: np.ndarray = field(repr=False)       # two bits an alert
     alerts: int = 0
     missed_count: int = 0
 
@@ -220,7 +220,7 @@ def _alert(columns: Columns, index: int) -> Alert:
         ports = ends[0][1], ends[1][1]
     texts = [_endpoint(net, end[0].tobytes(), end[1] if proto in (6, 17, 132) else None) for end in ends]
     return Alert(int(signature.sid), int(signature.gid), signature.msg, int(signature.severity),
-                 identify(raw[0], raw[1], proto, *ports) if net in (rows.NET_IPV4, rows.NET_IPV6) else "", *texts,
+                 identify(raw[0], raw[1], proto, *ports) if net in (rows.NET_IPV4, rows.NET_IPV6) else "", texts[0], texts[1],
                  int(row["ordinal"]), rows.SOURCES[row["source"]])
 
 
@@ -261,17 +261,16 @@ def unmatched(full: np.ndarray, other: np.ndarray) -> tuple[list[int], list[int]
     return left, right
 
 
-def _packed(fates: np.ndarray) -> bytes:
+def _packed(fates: np.ndarray) -> np.ndarray:
     """Two bits an alert."""
     padded = np.zeros(-(-len(fates) // 4) * 4, "u1")
     padded[:len(fates)] = fates
     quads = padded.reshape(-1, 4)
-    return (quads[:, 0] | quads[:, 1] << 2 | quads[:, 2] << 4 | quads[:, 3] << 6).astype("u1").tobytes()
+    return (quads[:, 0] | quads[:, 1] << 2 | quads[:, 2] << 4 | quads[:, 3] << 6).astype("u1")
 
 
-def _unpacked(packed: bytes, count: int) -> np.ndarray:
-    raw = np.frombuffer(packed, "u1")
-    return np.stack([raw >> shift & 3 for shift in (0, 2, 4, 6)], 1).ravel()[:count]
+def _unpacked(packed: np.ndarray, count: int) -> np.ndarray:
+    return np.stack([packed >> shift & 3 for shift in (0, 2, 4, 6)], 1).ravel()[:count]
 
 
 # ---- the study ----
@@ -294,7 +293,7 @@ def study(engine: Engine, paths: list[Any], settings: Iterable[Setting] | None, 
     try:
         started = time.thread_time()
         result = engine._replay(paths, bpf, Run(frozenset(), 0, [sink], settings={"device": None, "buckets": 1, "workers": 1}), continuous,
-                                _step(say, "inspecting, without a device"))
+                                step(say, "inspecting, without a device"))
         made = Study(result, sink, tried, time.thread_time() - started)
         _simulate(made, sink, engine._settings["stream"]["depth"], say)
         if not result.partial:
@@ -306,7 +305,7 @@ def study(engine: Engine, paths: list[Any], settings: Iterable[Setting] | None, 
         sink.drop()
 
 
-def _step(say: Progress, what: str) -> Callable[[Any], None]:
+def step(say: Progress, what: str) -> Callable[[Any], None]:
     return lambda at: say(f"{what}: {at.packets:,} packets, {at.alerts:,} alerts", at.fraction)
 
 
@@ -349,13 +348,17 @@ def longest(ns: np.ndarray) -> int:
 
 
 def choose(made: Study, count: int) -> list[Row]:
-    """Settings worth a confirmation: the smallest table that takes nearly as many bytes as any; the most that misses no alert; the
-    one that takes most. Fewer where these are the same."""
-    best = max(row.bytes for row in made.rows)
-    near = min((row for row in made.rows if row.bytes >= NEAR * best), key=lambda row: (row.setting.sessions, -row.bytes, row.missed_count))
-    most = max(made.rows, key=lambda row: (row.bytes, -row.missed_count, -row.setting.sessions))
-    harmless = max((row for row in made.rows if not row.missed_count), key=lambda row: (row.bytes, -row.setting.sessions), default=near)
-    return list({id(row): row for row in (near, harmless, most)}.values())[:count]
+    """Settings worth a confirmation, of those that have rate, latency and timeout of the first: the smallest table that takes nearly
+    as many bytes as any; of those that miss no alert the one that takes most; of those that miss a quarter of the first one's at
+    most, likewise. Fewer where these are the same."""
+    rows = [row for row in made.rows if row.setting.table == made.settings[0].table]
+    best = max(row.bytes for row in rows)
+    near = min((row for row in rows if row.bytes >= NEAR * best), key=lambda row: (row.setting.sessions, -row.bytes, row.missed_count))
+
+    def most(allowed: float) -> Row:
+        """The one that takes most and misses no more than so many; of equals the smallest table."""
+        return max((row for row in rows if row.missed_count <= allowed), key=lambda row: (row.bytes, -row.setting.sessions), default=near)
+    return list({id(row): row for row in (near, most(0), most(near.missed_count / 4))}.values())[:count]
 
 
 def _confirm(engine: Engine, made: Study, row: Row, paths: list[Any], bpf: str | None, continuous: bool, say: Progress, what: str) -> Confirmation:
@@ -363,7 +366,7 @@ def _confirm(engine: Engine, made: Study, row: Row, paths: list[Any], bpf: str |
     try:
         over = {"device": row.setting.device().settings(), "buckets": 1, "workers": 1}
         started = time.thread_time()
-        result = engine._replay(paths, bpf, Run(frozenset(), 0, [sink], settings=over), continuous, _step(say, what))
+        result = engine._replay(paths, bpf, Run(frozenset(), 0, [sink], settings=over), continuous, step(say, what))
         seconds = time.thread_time() - started
         full, other = made._columns.rows, np.array(sink.alerts.rows())
         missed, anew = unmatched(full, other)

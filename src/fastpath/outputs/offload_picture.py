@@ -13,7 +13,7 @@ from fastpath.outputs.report import nice
 from fastpath.outputs.visible import scaled, visible
 
 WIDTH = 1000
-LEFT, RIGHT, TOP, GAP, FOOT = 74, 292, 116, 58, 96
+LEFT, RIGHT, TOP, GAP, FOOT = 74, 292, 116, 58, 92
 UPPER, LOWER = 250, 150         # heights of the two plots
 #: Of the policies, in turn: told apart by eyes that do not see red and green, on light and on dark.
 COLOURS = ("#2f6fdb", "#d98e1f", "#1a9e8f", "#c2477f", "#7b5cd6", "#6b7785", "#a3641d", "#3b8a3e")
@@ -24,7 +24,7 @@ svg { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .paper { fill: #ffffff; } .ink { fill: #16202c; } .soft { fill: #5b6b7d; }
 .grid { stroke: #e2e7ed; stroke-width: 1; } .axis { stroke: #9aa8b7; stroke-width: 1; }
 .line { fill: none; stroke-width: 2.25; stroke-linejoin: round; stroke-linecap: round; }
-.ring { fill: #ffffff; stroke-width: 2.5; }
+.stem { stroke-width: 1.5; stroke-dasharray: 2 4; } .ring { fill: #ffffff; stroke-width: 2.5; }
 @media (prefers-color-scheme: dark) {
   .paper { fill: #0f141a; } .ink { fill: #e6ecf3; } .soft { fill: #93a3b5; }
   .grid { stroke: #263140; } .axis { stroke: #55657a; } .ring { fill: #0f141a; }
@@ -53,16 +53,15 @@ def draw(study: Study, *, title: str = "") -> str:
     sizes = sorted({row.setting.sessions for _, curve, _ in curves for row in curve})
     across = Axis(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT, WIDTH - RIGHT, log=True)
     base = TOP + UPPER + GAP + LOWER
-    parts = [Plot(curves, across, sizes, TOP, UPPER, "share of all bytes offloaded", lambda row: row.byte_share * 100, lambda value: f"{value:g} %",
+    plots = [Plot(curves, across, sizes, TOP, UPPER, "share of all bytes offloaded", lambda row: row.byte_share * 100, lambda value: f"{value:g} %",
                    min(100.0, _top(max(row.byte_share * 100 for _, curve, _ in curves for row in curve)))),
-             Plot(curves, across, sizes, TOP + UPPER + GAP, LOWER, "alerts missed", lambda row: row.missed_count, lambda value: f"{value:,.0f}",
+             Plot(curves, across, sizes, TOP + UPPER + GAP, LOWER, "alerts missed, at most", lambda row: row.missed_count, lambda value: f"{value:,.0f}",
                    _top(max(row.missed_count for _, curve, _ in curves for row in curve), whole=True))]
-    parts.append(_confirmed(study, curves, across, parts))
-    parts += [_ticks(across, sizes, base), _legend(curves), _heading(study, title, table)]
+    parts = [*map(str, plots), _confirmed(study, curves, across, plots), _ticks(across, sizes, base), _legend(curves), _heading(study, title, table)]
     height = base + FOOT
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
             f'aria-label="share offloaded and alerts missed over table size">\n<style>{STYLE}</style>\n'
-            f'<rect class="paper" width="{WIDTH}" height="{height}" rx="12"/>\n' + "\n".join(str(part) for part in parts if part) + "\n</svg>\n")
+            f'<rect class="paper" width="{WIDTH}" height="{height}" rx="12"/>\n' + "\n".join(part for part in parts if part) + "\n</svg>\n")
 
 
 def _top(value: float, whole: bool = False) -> float:
@@ -112,6 +111,7 @@ def _confirmed(study: Study, curves: Any, across: Axis, plots: Sequence[Any]) ->
         x = across(one.row.setting.sessions)
         for plot, value, text in ((plots[0], one.byte_share * 100, f"{one.byte_share:.1%} of bytes"),
                                   (plots[1], len(one.missed), f"{len(one.missed):,} alerts missed")):
+            made.append(f'<line x1="{x}" x2="{x}" y1="{plot.up(plot.value(one.row))}" y2="{plot.up(value)}" class="stem" stroke="{colour}"/>')
             made.append(f'<circle cx="{x}" cy="{plot.up(value)}" r="6.5" class="ring" stroke="{colour}"><title>confirmed by a pass with a device: '
                         f'{text}</title></circle>')
     return "\n".join(made)
@@ -149,7 +149,7 @@ def _legend(curves: Any) -> str:
         made.append(f'<line x1="{x}" x2="{x + 18}" y1="{y - 4}" y2="{y - 4}" class="line" stroke="{colour}"/>'
                     f'<text x="{x + 27}" y="{y}" class="ink" font-size="12.5">{escape(_short(str(policy)))}</text>')
         y += 17
-        made.append(f'<text x="{x + 27}" y="{y}" class="soft" font-size="12">{last.byte_share:.1%} of bytes, {last.missed_count:,} '
+        made.append(f'<text x="{x + 27}" y="{y}" class="soft" font-size="12">{last.byte_share:.1%} of bytes, at most {last.missed_count:,} '
                     f'missed</text>')
     return "\n".join(made)
 
@@ -163,7 +163,7 @@ def _heading(study: Study, title: str, table: tuple[float | None, float, float])
     names = ", ".join(visible(Path(name).name, 60) for name in study.captures[:3]) + (" …" if len(study.captures) > 3 else "")
     about = (f"{scaled(study.stats['packets'], 'packets')}, {scaled(study.stats['bytes'], 'B')}, {study.alert_count:,} alerts; inserted "
              + ("at any rate" if rate is None else f"at {rate:,.0f}/s") + f", in force after {latency * 1000:g} ms, idle timeout {timeout:g} s")
-    foot = "lines: simulated over the log of one pass"
+    foot = "lines: simulated over the log of one pass, an upper bound for what is missed"
     if study.confirmed:
         foot += "; rings: confirmed by a pass with a real device"
     base = TOP + UPPER + GAP + LOWER

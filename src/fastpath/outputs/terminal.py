@@ -153,6 +153,29 @@ def device_lines(device: dict[str, Any]) -> list[str]:
     return said
 
 
+def print_tenants(out: Console, result: Any) -> None:
+    """`replay --tenants`: a line a tenant, what nobody claimed, and the ledger of all. result: a TenantsResult."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("tenant", "packets", "bytes", "flows", "alerts", "dropped", "limits", "digest"):
+        table.add_column(name, justify="left" if name in ("tenant", "digest") else "right", no_wrap=True, overflow="ellipsis")
+    for name, one in result.items():
+        stats = one.stats
+        table.add_row(plain(name), f"{stats['packets']:,}", scaled(stats["bytes"], "B"), f"{stats['flows']['rows']:,}",
+                      f"{stats['alerts']:,}", f"{stats['ledger']['dropped']['packets']:,}", f"{sum(stats['exceptions'].values()):,}",
+                      one.digest)
+    unclaimed = result.stats["unclaimed"]
+    if unclaimed["packets"]:
+        table.add_row("[yellow]unclaimed[/]", f"{unclaimed['packets']:,}", scaled(unclaimed["bytes"], "B"))
+    out.print(table)
+    for damage in result.damages:
+        out.print(f"[bold red]damaged[/] {plain(damage, 400)}")
+    if result.partial:
+        out.print("[bold yellow]interrupted: this is what was inspected until then[/]")
+    ledger = result.stats["ledger"]
+    out.print(f"[bold]ledger[/]  {result.stats['packets']:,} packets = " + " + ".join(
+        f"{ledger[name]['packets']:,} {name}" for name in ("inspected", "offloaded", "dropped", "errored")), soft_wrap=True)
+
+
 def print_refusals(out: Console, rules: Any, everything: bool) -> None:
     """Refused rules, each with its place; malformed ones always."""
     shown = [one for one in rules.refusals if one.malformed or everything]

@@ -90,10 +90,11 @@ def without(piece: tuple[int, int], ranges: Sequence[tuple[int, int]]) -> list[t
 
 
 def unused(segments: Sequence[Segment], lines: Sequence[Line]) -> list[Warn]:
-    """Segments that no line names."""
+    """Segments that no line names, nor a segment of which they are a part."""
     named = {one for line in lines for one in (*line.sources, *line.targets)}
+    parts = {selector for number in named for selector in segments[number].selectors}
     return [Warn(segment.place, f"no line names {segment.name!r}") for number, segment in enumerate(segments)
-            if number not in named and number != ANY]
+            if number not in named and number != ANY and not parts.issuperset(segment.selectors)]
 
 
 def told(line: Line) -> str:

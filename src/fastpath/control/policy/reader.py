@@ -7,7 +7,17 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from fastpath.control.policy.model import (
-    ANY, EVERYWHERE, SERVICES, Addresses, Line, Parts, Ranges, Segment, Selector, Settings, union,
+    ANY,
+    EVERYWHERE,
+    SERVICES,
+    Addresses,
+    Line,
+    Parts,
+    Ranges,
+    Segment,
+    Selector,
+    Settings,
+    union,
 )
 from fastpath.control.policy.yaml import Node
 from fastpath.rules.plan import Place

@@ -95,6 +95,7 @@ def documents(text: str | bytes, file: str) -> list[Node]:
     """The documents of a YAML text, without the empty ones. Raises PolicyError for what is no YAML, at its place."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.reader import ReaderError
     start = Place(file, 1, 1)
     if len(text) > TEXT_MAX:
         raise PolicyError(start, f"a policy has at most {TEXT_MAX} bytes, not {len(text)}")
@@ -109,6 +110,10 @@ def documents(text: str | bytes, file: str) -> list[Node]:
         mark = error.problem_mark or error.context_mark
         where = Place(file, mark.line + 1, mark.column + 1) if mark else start
         raise PolicyError(where, f"not YAML: {error.problem or error.context}") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        where = Place(file, line, error.position - text.rfind("\n", 0, error.position))
+        raise PolicyError(where, f"not YAML: {error.reason}") from None
     except YAMLError as error:
         raise PolicyError(start, f"not YAML: {str(error).splitlines()[0]}") from None
     except (RecursionError, ValueError) as error:
