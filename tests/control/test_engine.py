@@ -49,6 +49,9 @@ class Plane:
     def prepare(self, database):
         pass
 
+    def publish(self, ring, rule_base):
+        pass
+
     def load_policy(self, classifier):
         return 0
 
