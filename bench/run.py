@@ -210,9 +210,20 @@ def rule_set(bench: Bench, name: str, definition: dict) -> None:
     bench.engines.append(engine)
     stats = engine.replay(str(path), keep=()).stats
     bench.expect(name, definition["expected"], stats)
-    work = bench.add(Work(f"replay {definition['trace']}, {name}", timed(lambda: engine.replay(str(path), keep=()), time.process_time),
-                          stats["packets"], stats["bytes"]))
-    bench.stages[work.name] = {stage: ns / stats["packets"] for stage, ns in stats["stages"].items()}
+    label = f"replay {definition['trace']}, {name}"
+    least = float("inf")
+
+    def inspect_all() -> float:
+        """Keeps the stages of the fastest run: they are told by the wall's clock, which others' work disturbs."""
+        nonlocal least
+        started = time.process_time()
+        stats = engine.replay(str(path), keep=()).stats
+        taken = time.process_time() - started
+        if stats["seconds"] < least:
+            least = stats["seconds"]
+            bench.stages[label] = {stage: ns / stats["packets"] for stage, ns in stats["stages"].items()}
+        return taken
+    work = bench.add(Work(label, inspect_all, stats["packets"], stats["bytes"]))
     whole = build.cache() / f"{name}.rules"
     whole.write_bytes(b"".join(file.read_bytes() for file in sorted(folder.rglob("*.rules"))))
     if shutil.which("suricata") is None:

@@ -56,7 +56,7 @@ from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
 from fastpath.dataplane.policy cimport (
-    FOR_EVER, NO_LINE, POLICY_ALLOWED, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
+    FOR_EVER, NO_LINE, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
     POLICY_STATE, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
     policy_t, service_of, told_t,
 )
@@ -67,7 +67,8 @@ from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
     KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t, close_buffer, close_kept, close_rows,
-    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t, policy_row_t, tick_order,
+    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t,
+    policy_row_t, tick_order,
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
@@ -157,6 +158,7 @@ cdef class DataPlane:
     cdef unsigned char epoch
     cdef Classifier classifier  # of the policy in force, or None
     cdef Classifier classifier_before
+    cdef policy_t policy        # its head, with an epoch of this data plane's own
     cdef unsigned short policy_epoch
     cdef object rule_data
     cdef object owner           # process id: worker threads do not survive a fork
@@ -507,8 +509,8 @@ cdef class DataPlane:
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
 
     def load_policy(self, Classifier classifier):
-        """Swaps the policy: packets from the next ordinal on are judged by it, those of known flows too. None for no policy. Gives
-        its epoch, which rows of denials bear; 0 for none. Counters begin anew: take policy_counts() before."""
+        """Swaps the policy: packets from the next ordinal on are judged by it, those of known flows too. None for none.
+        Gives its epoch, which rows of denials bear; 0 for none. Counters begin anew: take policy_counts() before."""
         cdef engine_t *engine = &self.engine
         cdef uint32_t i
         cdef policy_count_t *counts[WORKERS_MAX]
@@ -539,15 +541,16 @@ cdef class DataPlane:
             free(engine.worker[i].policy_counts)
             engine.worker[i].policy_counts = counts[i]
         self.policy_epoch = self.policy_epoch % 65535 + 1
-        classifier.policy.epoch = self.policy_epoch
+        self.policy = classifier.policy
+        self.policy.epoch = self.policy_epoch
         self.classifier_before = self.classifier
         self.classifier = classifier
-        engine.policy = &classifier.policy
+        engine.policy = &self.policy
         engine.sessions = engine.sessions or classifier.policy.conditional
         return self.policy_epoch
 
     def find_data(self, data):
-        """data: uint16, for each rule of the set in force the classes of data that it finds, as bits; None for no rule that does."""
+        """data: uint16, for each rule of the set in force the classes of data that it finds, as bits; None where none does."""
         cdef const uint16_t[::1] view
         self.engine.rule_data_count = 0
         self.rule_data = data
@@ -557,7 +560,7 @@ cdef class DataPlane:
             self.engine.rule_data_count = <uint32_t>len(data)
 
     def policy_counts(self):
-        """Of each line of the policy in force, then of the default, then of what was not decided yet: an array of policy.COUNT."""
+        """Of each line of the policy in force, then of the default, then of what was not decided yet: policy.COUNT."""
         cdef uint32_t i
         cdef unsigned char[::1] view
         if self.engine.policy == NULL:
@@ -792,8 +795,8 @@ cdef class DataPlane:
                   for i, name in enumerate(("ipv4", "ipv6"))}
         defrag |= {"active": engine.defrag.datagrams.used, "memory": engine.defrag.memory, "timed_out": engine.defrag.timed_out,
                    "given_up": engine.defrag.given_up, "left_out": engine.defrag.left_out}
-        lost = engine.rows.denials.lost + engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
-            + engine.runs.lost + engine.packets.lost + engine.kept.lost
+        lost = engine.rows.alerts.lost + engine.rows.flows.lost + engine.rows.events.lost + engine.rows.apps.lost \
+            + engine.rows.denials.lost + engine.runs.lost + engine.packets.lost + engine.kept.lost
         throughput = [(engine.throughput.first + i * engine.throughput.width, engine.throughput.bins[i].packets,
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
                       for i in range(engine.throughput.used)]

@@ -41,8 +41,8 @@ cdef void log_entry(engine_t *engine, worker_t *worker, const slot_t *slot, uint
         return
     row.size = meta.wirelen
     row.rss = <uint16_t>(meta.hash >> 16)
-    row.flags = (LOG_LAST * (meta.depth == 0) | LOG_DATA * (meta.payload_len > 0) | LOG_INVALID * (meta.flags & PM_INVALID != 0)
-                 | LOG_CUT * (slot.verdict[entry].action >= ACTION_DROP))
+    row.flags = (LOG_LAST * (entry < slot.burst.packets) | LOG_DATA * (meta.payload_len > 0)
+                 | LOG_INVALID * (meta.flags & PM_INVALID != 0) | LOG_CUT * (slot.verdict[entry].action >= ACTION_DROP))
     if flow != NULL:
         row.flow = <uint32_t>(flow - engine.bucket[meta.bucket].flows)
         row.flow_bytes = flow.bytes[0] + flow.bytes[1]

@@ -1,5 +1,5 @@
-# policy: what a flow is told, and when it is told anew. Part of _core.pyx. Read from the bottom up: judge_by_policy, judge_application,
-# judge_data.
+# policy: what a flow is told, and when it is told anew. Part of _core.pyx. Read from the bottom up: judge_data,
+# judge_application, judge_by_policy.
 #
 # What stands beside a flow is good until the policy changes, a line expires, or the application or the server name becomes known.
 # A denied flow stays denied until then. In ids mode all is the same, but nothing is cut.
@@ -24,7 +24,8 @@ cdef inline uint32_t line_of(const engine_t *engine, const packet_meta_t *meta, 
     return engine.policy_flows[meta.bucket][flow - engine.bucket[meta.bucket].flows].line
 
 
-cdef inline bint may_offload(const engine_t *engine, const slot_t *slot, const packet_meta_t *meta, const flow_t *flow) noexcept nogil:
+cdef inline bint may_offload(const engine_t *engine, const slot_t *slot, const packet_meta_t *meta,
+                             const flow_t *flow) noexcept nogil:
     """What policy has not decided yet, or cuts itself, does not leave the inspectors."""
     cdef uint32_t state
     if slot.policy == NULL:
@@ -33,8 +34,8 @@ cdef inline bint may_offload(const engine_t *engine, const slot_t *slot, const p
     return state != POLICY_PENDING and not (state == POLICY_DENIED and engine.inline_mode)
 
 
-cdef void write_denial(worker_t *worker, const policy_t *policy, const policy_flow_t *kept, const told_t *told, const flow_t *flow,
-                       const packet_meta_t *meta, uint32_t rank, uint8_t action) noexcept nogil:
+cdef void write_denial(worker_t *worker, const policy_t *policy, const policy_flow_t *kept, const told_t *told,
+                       const flow_t *flow, const packet_meta_t *meta, uint32_t rank, uint8_t action) noexcept nogil:
     """The row of a denied flow."""
     cdef policy_row_t *row = <policy_row_t *>add_row(&worker.rows.denials, worker.order)
     if row == NULL:
@@ -83,10 +84,12 @@ cdef void tell_flow(engine_t *engine, worker_t *worker, const policy_t *policy, 
     kept.line = told.line
     kept.until = told.until
     kept.epoch = policy.epoch
-    kept.flags = <uint8_t>(kept.flags & ~(POLICY_STATE | POLICY_CONDITIONAL) | told.state | told.conditional * POLICY_CONDITIONAL)
+    kept.flags = <uint8_t>(kept.flags & ~(POLICY_STATE | POLICY_CONDITIONAL) | told.state
+                           | told.conditional * POLICY_CONDITIONAL)
 
 
-cdef void ask_application(engine_t *engine, worker_t *worker, flow_t *flow, uint32_t bucket, uint64_t now, asked_t *asked) noexcept nogil:
+cdef void ask_application(engine_t *engine, worker_t *worker, flow_t *flow, uint32_t bucket, uint64_t now,
+                          asked_t *asked) noexcept nogil:
     """What is known of the application, and of TLS the server name."""
     cdef app_context_t *context = &worker.context
     cdef const room_t *room
@@ -118,7 +121,7 @@ cdef void find_ends(const policy_t *policy, policy_flow_t *kept, const flow_key_
     kept.target = find_endpoint(policy, key, 1 - source, encapsulation)
 
 
-cdef void open_question(const policy_t *policy, const policy_flow_t *kept, const flow_key_t *key, uint64_t now, asked_t *asked) noexcept nogil:
+cdef void open_question(const policy_flow_t *kept, const flow_key_t *key, uint64_t now, asked_t *asked) noexcept nogil:
     memset(asked, 0, sizeof(asked_t))
     asked.source = kept.source
     asked.target = kept.target
@@ -133,14 +136,15 @@ cdef void decide_flow(engine_t *engine, worker_t *worker, const policy_t *policy
     cdef told_t told, data
     cdef flow_key_t key = flow_key_of(flow)
     cdef uint32_t side
-    open_question(policy, kept, &key, now, &asked)
+    open_question(kept, &key, now, &asked)
     asked.is_final = is_final
     if policy.conditional:
         ask_application(engine, worker, flow, meta.bucket, now, &asked)
     decide(policy, &asked, &told)
     for side in range(2):
         if told.state != POLICY_DENIED and kept.data[side] & policy.confined:
-            decide_data(policy, kept.target if side else kept.source, kept.source if side else kept.target, kept.data[side], &data)
+            decide_data(policy, kept.target if side else kept.source, kept.source if side else kept.target, kept.data[side],
+                        &data)
             if data.state == POLICY_DENIED:
                 told = data
     kept.app = asked.app
@@ -148,22 +152,23 @@ cdef void decide_flow(engine_t *engine, worker_t *worker, const policy_t *policy
     tell_flow(engine, worker, policy, kept, flow, meta, rank, &told)
 
 
-cdef bint judge_flowless(engine_t *engine, worker_t *worker, slot_t *slot, const packet_meta_t *meta, const flow_key_t *key, uint64_t now,
-                         verdict_t *verdict) noexcept nogil:
-    """An entry that can have no flow is judged as one of its own; an ICMP error about a flow that nobody knows is denied."""
+cdef bint judge_flowless(engine_t *engine, worker_t *worker, slot_t *slot, const packet_meta_t *meta, const flow_key_t *key,
+                         uint64_t now, verdict_t *verdict) noexcept nogil:
+    """An entry that can have no flow is judged as one of its own. An ICMP error about a flow that nobody knows is denied, and IP
+    of which no key can be read; of fragments the whole is judged."""
     cdef const policy_t *policy = slot.policy
     cdef policy_flow_t kept
     cdef asked_t asked
     cdef told_t told
-    if not meta.flags & PM_KEYED:
+    if not meta.flags & (PM_KEYED | PM_INVALID) and (meta.flags & PM_FRAGMENT or meta.net != NET_IPV4 and meta.net != NET_IPV6):
         return False
     told.state = POLICY_DENIED
     told.line = NO_LINE
-    if not meta.flags & PM_QUOTED:
+    if meta.flags & PM_KEYED and not meta.flags & PM_QUOTED:
         memset(&kept, 0, sizeof(kept))
         kept.flags = POLICY_REVERSED if meta.flags & PM_REVERSED else 0
         find_ends(policy, &kept, key, find_encapsulation(policy, meta, key))
-        open_question(policy, &kept, key, now, &asked)
+        open_question(&kept, key, now, &asked)
         asked.is_final = True
         decide(policy, &asked, &told)
     count_by_policy(worker, policy, told.line, told.state, meta)
@@ -173,10 +178,11 @@ cdef bint judge_flowless(engine_t *engine, worker_t *worker, slot_t *slot, const
     return engine.inline_mode
 
 
-cdef bint judge_encapsulation(engine_t *engine, worker_t *worker, slot_t *slot, const packet_meta_t *meta, const flow_key_t *key,
-                              const policy_flow_t *kept, uint64_t now, verdict_t *verdict) noexcept nogil:
-    """An entry of a known flow that comes in another tunnel than its first is no part of what was allowed: it is judged by itself.
-    TEIDs differ by direction: answers bear their own."""
+cdef bint judge_encapsulation(engine_t *engine, worker_t *worker, slot_t *slot, const packet_meta_t *meta,
+                              const flow_key_t *key, const policy_flow_t *kept, uint64_t now,
+                              verdict_t *verdict) noexcept nogil:
+    """An entry of a known flow that comes in another tunnel than its first is no part of what was allowed: it is judged by
+    itself. TEIDs differ by direction: answers bear their own."""
     cdef const policy_t *policy = slot.policy
     cdef policy_flow_t other
     cdef asked_t asked
@@ -188,7 +194,7 @@ cdef bint judge_encapsulation(engine_t *engine, worker_t *worker, slot_t *slot, 
     memset(&other, 0, sizeof(other))
     other.flags = kept.flags & POLICY_REVERSED
     find_ends(policy, &other, key, encapsulation)
-    open_question(policy, &other, key, now, &asked)
+    open_question(&other, key, now, &asked)
     asked.app = kept.app
     asked.is_final = True
     decide(policy, &asked, &told)
@@ -252,7 +258,7 @@ cdef void leave_denied(engine_t *engine, worker_t *worker, slot_t *slot, uint32_
 
 cdef bint judge_application(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint64_t now,
                             verdict_t *verdict) noexcept nogil:
-    """The application layer has seen an entry: is its flow told otherwise by what is known now? True where the entry is dropped."""
+    """The application layer has seen an entry: is its flow told otherwise by what is known now? True where it is dropped."""
     cdef const policy_t *policy = slot.policy
     cdef const packet_meta_t *meta = &slot.burst.meta[entry]
     cdef policy_flow_t *kept = &engine.policy_flows[meta.bucket][flow - engine.bucket[meta.bucket].flows]
@@ -272,7 +278,7 @@ cdef bint judge_application(engine_t *engine, worker_t *worker, slot_t *slot, ui
 
 cdef bint judge_data(engine_t *engine, worker_t *worker, const policy_t *policy, const packet_meta_t *meta, uint32_t rank,
                      flow_t *flow) noexcept nogil:
-    """Rules have matched: do they say that a flow carries data of a class that may not go there? True where it is denied for that."""
+    """Rules have matched: do they say that a flow carries data that may not go there? True where it is denied for that."""
     cdef policy_flow_t *kept = &engine.policy_flows[meta.bucket][flow - engine.bucket[meta.bucket].flows]
     cdef uint32_t side = (meta.flags & PM_REVERSED != 0) != (kept.flags & POLICY_REVERSED != 0)
     cdef uint32_t i, rule, found = 0

@@ -202,13 +202,12 @@ cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t k
 
 cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
                       bint ended) noexcept nogil:
-    """Files that have come to their end since: with the session, or with a parser that gave up."""
+    """Files that have come to their end since."""
     cdef uint32_t direction
     cdef file_t *file
     cdef app_row_t *row
     for direction in range(2):
         file = tx.files[direction]
-        ended |= worker.context.app.flags & APP_STOPPED_TO_SERVER << direction != 0
         while file != NULL:
             if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
                 file.flags |= FILE_LOGGED

@@ -123,6 +123,7 @@ def replay(
     fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
 
     SIGHUP: the rules are read again, and swapped while packets go on.
+
     Exit: 0 done; 1 malformed rules or damaged captures (all else is done), with --strict any refused rule;
     2 usage; 3 --fail-on found something; 130 Ctrl-C, with what was inspected until then.
     """

@@ -51,6 +51,12 @@ def test_interleave_runs_in_turn_and_warms_up():
     assert [len(work.times) for work in works] == [2, 2]
 
 
+def test_a_work_that_needs_no_warming_up_is_run_so_often_as_it_counts():
+    seen = []
+    bench.interleave([bench.Work("a", lambda: seen.append(1) or 0.001, 1, 1, warms=False)], rounds=3)
+    assert len(seen) == 3
+
+
 def test_a_short_work_is_run_several_times():
     seen = []
     work = bench.Work("a", lambda: seen.append(1) or bench.LEAST / 4, 1, 1)

@@ -114,7 +114,8 @@ class Plane:
     def stats(self):
         n = self.next_ordinal - 1
         zero = {"packets": 0, "bytes": 0}
-        return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {}, "held_up": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
+        return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {},
+                "exceptions": {}, "held_up": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
                 "ledger": {"inspected": {"packets": n, "bytes": n * 100 + self.lie}, "offloaded": zero, "dropped": zero, "errored": zero},
                 "rows_lost": 0, "exceptions": {}, "rules": None, "flows": {"created": 0, "active": 0, "forced": 0, "memcap_hits": 0, "ended": {}}}
 

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from captures import conversation, udp
+from captures import conversation, ethernet, fragments, ipv4, udp
 from runs import rules_of
 
 import fastpath as fp
@@ -72,10 +72,12 @@ def test_the_simulation_is_what_the_device_does(engine, capture, seed):
 
 
 def test_the_log_holds_every_packet_and_every_alert(engine, capture):
-    path = capture(traffic(3))
+    path = capture([*traffic(3), *((1030.0, frame) for frame in fragments(17, udp(bytes(3000))[34:], [800, 1600])),
+                    (1031.0, ethernet(ipv4(4, udp(b"word")[14:])))])
     sink = LogSink()
     result = engine._replay([path], None, Run(frozenset(), 0, [sink], settings={"buckets": 1}), False, None)
     log = sink.log.rows()
+    assert result.stats["entries"] == result.stats["packets"] + 2      # a datagram made whole, and what a tunnel carries
     assert int(np.count_nonzero(log["flags"] & rows.LOG_LAST)) == result.stats["packets"]
     assert int(log["size"][log["flags"] & rows.LOG_LAST != 0].sum()) == result.stats["bytes"]
     assert int(log["alerts"].sum()) == result.stats["alerts"] == sink.alerts.count

@@ -126,10 +126,11 @@ def test_anomaly_and_stats():
     out = io.BytesIO()
     EveWriter(out, ["stats"]).close({"packets": 5, "exceptions": {}, "drops": {}, "verdicts": {"pass": 5}, "bytes": 300, "seconds": 1.5, "alerts": 2,
                                      "ledger": {"errored": {"packets": 1}, "offloaded": {"packets": 2, "bytes": 120}},
-                                     "device": {},
-                                     "events": {"decoder.ipv4.trunc_pkt": 4}, "flows": {"created": 3, "active": 0},
+                                     "device": {}, "verdicts": {}, "drops": {}, "exceptions": {"flow.memcap.drop-flow": 3},
+                                     "inventory": [], "events": {"decoder.ipv4.trunc_pkt": 4}, "flows": {"created": 3, "active": 0},
                                      "defrag": {"ipv4": {"fragments": 2, "reassembled": 1}, "ipv6": {"fragments": 0, "reassembled": 0}}})
     stats = json.loads(out.getvalue())["stats"]
+    assert stats["exception_policy"] == {"flow": {"memcap": {"drop_flow": 3}}}
     assert stats["flow_bypassed"] == {"local_pkts": 2, "local_bytes": 120, "closed": 0, "pkts": 0, "bytes": 0}
     assert stats["decoder"] == {"pkts": 5, "bytes": 300, "invalid": 1, "event": {"ipv4": {"trunc_pkt": 4}}}
 

@@ -13,8 +13,6 @@ from runs import MIXED_RULES, assert_ledger, replay, rules_of
 
 import fastpath as fp
 
-import fastpath as fp
-
 BURSTS, WORKERS = (1, 7, 32, 256), (1, 2, 4)
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -118,6 +118,7 @@ class Engine:
         settings["exceptions"] = exceptions.policies(self.config, mode)
         settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
+        settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
         self._process = _process
@@ -595,6 +596,11 @@ class Engine:
             return None
         if not self._settings["vlan_tracking"] and policy.classes.encapsulated and policy.classes.vlan_class.any():
             raise ValueError("the policy names VLANs, which vlan.use-for-tracking: no keeps out of flows")
+        enabled = self._settings["app_layer"]["enabled"]
+        for line in policy.lines:
+            off = [name for name in sorted(line.applications or ()) if enabled.get(name) == "no"]
+            if off:
+                raise ValueError(f"{line.place}: {off[0]} is not recognised: app-layer.protocols.{off[0]}.enabled is no")
         return Judge.of(policy, rules, self._data_classes)
 
     def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:

@@ -2,9 +2,9 @@
 # its bucket.
 #
 # An address leads through a trie of sixty-four branches a node (poptrie: Asai and Ohara, SIGCOMM 2015) to a class: all addresses
-# that lie in the same segments. With VLAN, VNI or TEID that is the class of an endpoint. The segments of both endpoints, few each,
-# are looked up pair by pair; a pair has a table of services, protocol << 16 | port, and a service a list of lines. So what a
-# decision costs hangs on how deep segments lie in each other, not on how many lines there are, and it is made once a flow.
+# that lie in the same segments. With VLAN, VNI or TEID that is the class of an endpoint. The segments of both endpoints, few
+# each, are looked up pair by pair; a pair has a table of services, protocol << 16 | port, and a service a list of lines. So what
+# a decision costs hangs on how deep segments lie in each other, not on how many lines there are, and it is made once a flow.
 #
 # Errors: none; what no line allows is denied.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -73,10 +73,10 @@ cdef struct policy_flow_t:      # beside each flow of a bucket
 
 cdef enum:                      # policy_flow_t.flags
     POLICY_STATE = 3
-    POLICY_REVERSED = 1 << 2    # the source is endpoint 1 of the key
-    POLICY_CONDITIONAL = 1 << 3 # what it was told hangs on the application
-    POLICY_NAMED = 1 << 4       # it was told when the server name was known
-    POLICY_CUT = 1 << 5         # FLOW_DROP was set by policy
+    POLICY_REVERSED = 1 << 2        # the source is endpoint 1 of the key
+    POLICY_CONDITIONAL = 1 << 3     # what it was told hangs on the application
+    POLICY_NAMED = 1 << 4           # it was told when the server name was known
+    POLICY_CUT = 1 << 5             # FLOW_DROP was set by policy
 
 cdef struct policy_t:
     trie_t v4, v6

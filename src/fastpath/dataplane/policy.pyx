@@ -422,7 +422,7 @@ cdef class Classifier:
         return <void *>&view[0]
 
     cdef build_trie(self, trie_t *trie, boundaries):
-        """boundaries: starts and classes. starts: (n, 2) words, ascending, the first one zero; classes: the class from each on."""
+        """boundaries: starts, (n, 2) words, ascending, the first one zero; and the class from each on."""
         starts, classes = boundaries
         cdef Builder builder = Builder()
         cdef const uint64_t[::1] high = np.ascontiguousarray(starts[:, 0], "u8")
@@ -445,7 +445,7 @@ cdef class Classifier:
                 trie.top[top] = numbers[at]
 
     cdef build_pairs(self, pairs_t *pairs, table):
-        """table: keys and values. A table at most half full. The same key may stand for several values: then the caller compares."""
+        """table: keys and values. The same key may stand for several values: then the caller compares. At most half full."""
         keys, values = table
         cdef const uint64_t[::1] key = np.ascontiguousarray(keys, "u8")
         cdef const uint32_t[::1] value = np.ascontiguousarray(values, "u4")
@@ -569,7 +569,7 @@ cdef class Classifier:
 
 #: policy_line_t and zone_t.
 LINE = np.dtype([("apps", "u8"), ("until", "u4"), ("names", "u4"), ("name_count", "u4"), ("denies", "u4")])
-ZONE = np.dtype([("data", "u4"), ("sources", "u4"), ("source_count", "u4"), ("targets", "u4"), ("target_count", "u4"), ("line", "u4")])
+ZONE = np.dtype([(name, "u4") for name in ("data", "sources", "source_count", "targets", "target_count", "line")])
 COUNT = np.dtype([("packets", "u8"), ("bytes", "u8"), ("flows", "u8"), ("denied", "u8")])
 
 if LINE.itemsize != sizeof(policy_line_t) or ZONE.itemsize != sizeof(zone_t) or COUNT.itemsize != sizeof(policy_count_t):

@@ -87,7 +87,8 @@ def _others(study: Study) -> str:
 
 def _print_confirmation(out: Console, study: Study, one: Confirmation, number: int) -> None:
     row = one.row
-    shown = Table(title=f"confirmed {number}: {row.setting}", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    out.print(f"[bold]confirmed {number}: {row.setting}[/]", soft_wrap=True)
+    shown = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("", "packets", "bytes", "sessions", "table full", "time saved", "alerts missed"):
         shown.add_column(name, justify="right" if name else "left", no_wrap=True)
     shown.add_row("simulated", f"{row.packets:,}", f"{row.bytes:,}", f"{row.inserted:,}", f"{row.full:,}", f"{row.saved:.1%} projected",
@@ -116,8 +117,8 @@ def _print_missed(out: Console, study: Study, missed: Sequence[int], of: str) ->
         out.print(f"[green]no alert is missed[/]: {of}")
         return
     rules = study.by_rule(missed)
-    shown = Table(title=f"{len(missed):,} alerts missed by {len(rules):,} rules: {of}", title_justify="left", title_style="bold", box=None,
-                  header_style="dim", pad_edge=False)
+    out.print(f"[bold]{len(missed):,} alerts missed by {len(rules):,} rules[/]: {of}", soft_wrap=True)
+    shown = Table(box=None, header_style="dim", pad_edge=False)
     for name, right in (("missed", True), ("flows", True), ("rule", True), ("message", False), ("one of the flows", False)):
         shown.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     for rule in rules[:RULES]:

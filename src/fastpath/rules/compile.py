@@ -428,6 +428,7 @@ def rule_flags(plan: RulePlan) -> int:
     elif app_names(plan) != (0, 0) and not plan.blocks and not plan.conditions:
         flags |= p.RULE_FLOW_ACTION
     flags |= p.RULE_APP if on_transactions(plan) else 0
+    flags |= p.RULE_STREAM_ALONE if any(isinstance(one, FlowState) and one.stream == "only_stream" for one in plan.conditions) else 0
     flags |= p.RULE_ANY_PROTO if known is None else 0
     flags |= p.RULE_EVENT if any(isinstance(c, HasEvent) for c in plan.conditions) else 0
     flags |= p.RULE_NOALERT if plan.noalert else 0

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from captures import checksum, conversation, ethernet, ipv4, tcp, udp
+from captures import checksum, conversation, ethernet, fragments, ipv4, tcp, udp
 from made_tls import HANDSHAKE, client_hello, record, server_hello, server_name
 from runs import assert_ledger, rules_of
 
@@ -254,6 +254,20 @@ def test_a_policy_that_comes_late_judges_flows_by_their_initiator():
         assert engine.inspect([udp(b"b", SERVER, 53, CLIENT, 4000), udp(b"b", SERVER, 53, CLIENT, 4001)]).action.tolist() == [0, 1]
 
 
+def test_a_policy_serves_two_runs_of_one_engine(capture):
+    """Epochs belong to a run: what a replay does with the policy changes nothing for the live side."""
+    judges = [policy(f"- {{name: {name}, from: client, to: server, protocol: udp, ports: 53}}\n") for name in ("one", "two")]
+    path = capture([udp(b"a", dport=54)])
+    with fp.Engine(None, policy=judges[0], mode="ips") as engine:
+        engine.inspect([udp(b"a", dport=53)])
+        engine.reload(policy=judges[1])
+        engine.inspect([udp(b"a", dport=53), udp(b"a", dport=54)])
+        first = engine.replay(str(path))
+        assert engine.inspect([udp(b"a", dport=53), udp(b"a", dport=54)]).action.tolist() == [0, 1]
+        assert engine.stats["policy"]["denied_flows"] == {"default": 1}
+        assert engine.replay(str(path)).digest == first.digest
+
+
 def test_reload_of_rules_keeps_the_policy():
     judge = policy("- {from: client, to: server, protocol: udp, ports: 53}\n")
     with fp.Engine(rules_of("alert udp any any -> any any (sid:1;)"), policy=judge, mode="ips") as engine:
@@ -288,6 +302,22 @@ def test_no_flow_at_the_memcap_is_judged_all_the_same():
     config = fp.Config.load(None, ["flow.memcap=8mb"])
     with fp.Engine(None, policy=judge, mode="ips", config=config) as engine:
         assert engine.inspect([udp(b"a", dport=54)]).action.tolist() == [1]
+
+
+def test_ip_without_a_key_is_denied_and_what_is_not_ip_passes():
+    judge = policy("- {from: any, to: any}\n")
+    arp = b"\xff" * 6 + b"\x02" * 6 + b"\x08\x06" + b"\0\1\x08\0\6\4\0\1" + bytes(20)
+    with fp.Engine(None, policy=judge, mode="ips") as engine:
+        verdicts = engine.inspect([udp(b"a")[:24], arp, udp(b"a")])
+    assert verdicts.action.tolist() == [1, 0, 0]
+
+
+def test_fragments_pass_and_the_whole_is_judged(capture):
+    judge = policy("- {from: client, to: server, protocol: udp, ports: 53}\n")
+    def datagram(port, ident):
+        return fragments(17, udp(b"x" * 64, dport=port)[34:], [24, 48], ident=ident)
+    result = run(capture(datagram(53, 1) + datagram(54, 2)), judge, keep=("packets",))
+    assert dropped(result) == [6]
 
 
 def test_vlans_and_vnis_count():

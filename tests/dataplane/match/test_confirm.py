@@ -101,6 +101,26 @@ def test_against_naive(seed):
             assert (i in engine) == matches(asked.blocks, one), (asked.blocks, one)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_contents_in_long_payloads(seed):
+    """Wider than the processor looks at a time, with near misses and the content at every distance from both ends."""
+    choice = Random(seed)
+    alphabet = choice.choice((b"ab", b"aAbB\xc1\xe1", b"@`[{aA", bytes(range(256))))
+    text = bytearray(some_bytes(choice, alphabet, 0, 150))
+    patterns = [some_bytes(choice, alphabet, 1, choice.choice((2, 8, 40))) for _ in range(20)]
+    for pattern in patterns[::3]:
+        at = choice.randint(0, len(text))
+        text[at:at + len(pattern)] = pattern.swapcase() if choice.random() < 0.5 else pattern
+    for cut in (0, choice.randint(0, len(text))):
+        data = bytes(text[cut:])
+        plans = [plan([Content(pattern, nocase, negated)], sid=i + 1) for i, (pattern, nocase, negated) in enumerate(
+            (pattern, nocase, negated) for pattern in patterns for nocase in (False, True) for negated in (False, True))]
+        found = {index for index, _ in Trial(compile_rules(plans)).match([udp(data)])[0]}
+        for i, asked in enumerate(plans):
+            assert (i in found) == (matches(asked.blocks, data) and bool(data)), (asked.blocks, data)
+
+
 def test_backtracking():
     """The second "a" is the one that "b" follows at the right distance; an earlier end of "a" would not do."""
     steps = [Content(b"a"), Content(b"b", distance=1, within=1), Content(b"c", distance=0, within=1)]

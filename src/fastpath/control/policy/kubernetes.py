@@ -19,7 +19,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fastpath.control.policy.model import (
-    ANY, EVERYWHERE, SERVICES, Addresses, Line, Parts, PolicyError, Ranges, Segment, Selector, intersection, union,
+    ANY,
+    EVERYWHERE,
+    SERVICES,
+    Addresses,
+    Line,
+    Parts,
+    PolicyError,
+    Ranges,
+    Segment,
+    Selector,
+    intersection,
+    union,
 )
 from fastpath.control.policy.reader import address_range
 from fastpath.control.policy.yaml import Node

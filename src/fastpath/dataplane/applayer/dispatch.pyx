@@ -4,7 +4,7 @@ from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.expectations cimport expectation_t
-from fastpath.dataplane.applayer.files cimport free_files
+from fastpath.dataplane.applayer.files cimport file_cut, free_files
 from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol
 from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
@@ -63,9 +63,19 @@ cdef void turn_round(app_t *app) noexcept nogil:
     app.probed[0], app.probed[1] = app.probed[1], app.probed[0]
 
 
-cdef void stop_session(app_t *app) noexcept nogil:
-    """The parser has failed, or cannot go on behind a gap."""
-    app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT | APP_ERROR
+cdef void stop_session(app_context_t *context) noexcept nogil:
+    """The parser has failed, or cannot go on behind a gap. Files that were on their way end here."""
+    cdef tx_t *tx = context.app.first
+    cdef file_t *file
+    cdef uint32_t direction
+    context.app.flags |= APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT | APP_ERROR
+    while tx != NULL:
+        for direction in range(2):
+            file = tx.files[direction]
+            while file != NULL:
+                file_cut(context, tx, file)
+                file = file.next
+        tx = tx.next
 
 
 cdef void leave_protocol(const app_table_t *table, app_context_t *context) noexcept nogil:
@@ -194,6 +204,7 @@ cdef uint32_t change_protocol(const app_table_t *table, app_context_t *context, 
     app.proto = following
     app.original_proto = before
     app.next_proto = ALPROTO_UNKNOWN
+    context.changing = True
     app.flags &= ~<uint32_t> (APP_UPGRADE | APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT)
     if wanted != ALPROTO_UNKNOWN and following != wanted:
         app_event(app, APP_UNEXPECTED_PROTOCOL)
@@ -217,6 +228,12 @@ cdef uint32_t feed_gap(const app_table_t *table, app_context_t *context, uint32_
 
 cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
                          uint32_t length, uint32_t flags) noexcept nogil:
+    context.changing = False
+    return feed_room(table, context, direction, data, length, flags)
+
+
+cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
+                        uint32_t length, uint32_t flags) noexcept nogil:
     cdef app_t *app = context.app
     cdef const room_t *room
     cdef parsed_t parsed
@@ -248,7 +265,7 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
         app.fed[direction] += length
         return length
     if flags & PARSE_GAP and not room.gaps or app.fed[direction] >= table.fail_at[direction]:
-        stop_session(app)
+        stop_session(context)
         return length
     while True:
         parsed = room.parse(context, direction, data, length - at,
@@ -260,7 +277,7 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
         app.fed[direction] += parsed.consumed
         app.need[direction] = parsed.need if parsed.status == PARSE_NEED else 0
         if parsed.status == PARSE_ERROR:
-            stop_session(app)
+            stop_session(context)
             return length
         if parsed.status == PARSE_DONE:
             app.flags |= APP_STOPPED_TO_SERVER << direction
@@ -311,7 +328,7 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     app.fed[direction] += length
     if length and (table.fail_at[direction] == 0
                    or room.parse(context, direction, data, length, PARSE_START).status == PARSE_ERROR):
-        stop_session(app)
+        stop_session(context)
     return result
 
 

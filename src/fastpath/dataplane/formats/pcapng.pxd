@@ -9,8 +9,8 @@ from fastpath.dataplane.formats.record cimport (
 )
 from fastpath.dataplane.formats.reader cimport (
     DAMAGE_BLOCK_BODY, DAMAGE_BLOCK_LENGTH, DAMAGE_BLOCK_TRAILER, DAMAGE_BYTE_ORDER, DAMAGE_INTERFACE, DAMAGE_INTERFACES,
-    DAMAGE_MEMORY, DAMAGE_MIXED, DAMAGE_NONE, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_PCAPNG, UNIT_BINARY, UNIT_OVER, UNIT_TIMES, interface_t,
-    rx_t,
+    DAMAGE_MEMORY, DAMAGE_MIXED, DAMAGE_NONE, DAMAGE_TIME, DAMAGE_VERSION, FORMAT_PCAPNG, UNIT_BINARY, UNIT_OVER, UNIT_TIMES,
+    interface_t, rx_t,
 )
 from fastpath.dataplane.types cimport burst_t
 
