@@ -346,7 +346,8 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         flags = rule_flags(plan)
         blocks = settled(merged(plan.blocks))
         flags |= p.RULE_PAYLOAD if any(block.buffer == "payload" for block in blocks) else 0
-        flags |= p.RULE_REAL if not flags & (p.RULE_APP | p.RULE_PAYLOAD) and app_names(plan) == (0, 0) else 0
+        of_headers = any(isinstance(one, Number | Bits) and one.field != "ip_proto" for one in plan.conditions)
+        flags |= p.RULE_REAL if of_headers or not flags & (p.RULE_APP | p.RULE_PAYLOAD) and app_names(plan) == (0, 0) else 0
         app = None
         if flags & p.RULE_APP:
             ours = [block for block in blocks if block.buffer in APP_BUFFERS or block.buffer == "payload"]
