@@ -27,6 +27,7 @@ from fastpath.control.result import Verdicts as Verdicts
 from fastpath.control.sessions import Session as Session
 from fastpath.control.sessions import SessionAction as SessionAction
 from fastpath.control.sessions import SessionRequest as SessionRequest
+from fastpath.control.subscription import Subscription as Subscription
 from fastpath.control.tenants import Tenant as Tenant
 from fastpath.control.tenants import TenantError as TenantError
 from fastpath.control.tenants import Tenants as Tenants

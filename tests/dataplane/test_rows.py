@@ -51,3 +51,15 @@ def test_names_cover_the_enums():
     assert len(rows.TUNNELS) == len([m for m in members("tunnel") if m.strip()]) - 1
     assert rows.reasons()[:2] == ("none", "rule")
     assert "decoder.ipv4.pkt_too_small" in rows.events()
+
+
+@pytest.mark.parametrize("file, name, dtype", [
+    ("ring.pxd", "ring_row_t", rows.RING), ("isolation.pxd", "isolated4_t", rows.ISOLATED4), ("isolation.pxd", "isolated6_t", rows.ISOLATED6)])
+def test_structs_of_pxd_files(file, name, dtype):
+    body = re.search(rf"^cdef struct {name}:.*\n((?:    .*\n)+)", files("fastpath.dataplane").joinpath(file).read_text(), re.MULTILINE)[1]
+    declared = []
+    for base, names in re.findall(r"^ +(\w+) ([^#\n]+)", body, re.MULTILINE):
+        for one in names.split(","):
+            field, *shape = re.split(r"[\[\]]+", one.strip().rstrip("]"))
+            declared.append((field, np.dtype((BASES[base], tuple(map(int, shape))) if shape else BASES[base])))
+    assert [(field, dtype[field]) for field in dtype.names] == declared

@@ -265,7 +265,7 @@ def test_costs_of_all_sets_are_counted(tmp_path):
     path = write_pcap(tmp_path / "a.pcap", [udp(b"x", sport=1024 + i) for i in range(30)])
     with fp.Engine(pair(1)) as engine:
         stats = engine.replay(path, reload_at={11: pair(2), 21: pair(1)}).stats
-    assert {rule["sid"]: (rule["alerts"], rule["checks"], rule["matches"]) for rule in stats["rules"]} == {
+    assert {rule["sid"]: (rule["alerts"], rule["checks"], rule["confirms"]) for rule in stats["rules"]} == {
         1: (20, 20, 20), 11: (20, 20, 20), 2: (10, 10, 10), 12: (10, 10, 10)}
 
 

@@ -106,10 +106,10 @@ def _rules(latest: np.ndarray | None, alerted: Counter[int], run: Any) -> list[d
     """The rules that raised alerts or cost something, most alerts first; a rule that several rule sets of the run had is one.
     latest: DataPlane.rule_costs() of the rule set in force."""
     found: dict[tuple[int, int, int], dict[str, Any]] = {}
-    counts: dict[int, list[int]] = {}
+    counts: dict[int, np.ndarray] = {}
     for base, costs in [*run.costs, *([(run.base, latest)] if latest is not None else [])]:
         for rule in np.flatnonzero(costs.any(axis=0)).tolist():
-            counts[base + rule] = costs[:, rule].tolist()
+            counts[base + rule] = counts.get(base + rule, 0) + costs[:, rule]
     for rule in sorted({*alerted, *counts}):
         signature = run.signatures[rule]
         one = found.setdefault((signature.gid, signature.sid, signature.rev), {
@@ -117,5 +117,5 @@ def _rules(latest: np.ndarray | None, alerted: Counter[int], run: Any) -> list[d
             "severity": signature.severity, "action": signature.action, "alerts": 0} | dict.fromkeys(COSTS, 0))
         one["alerts"] += alerted[rule]
         for name, count in zip(COSTS, counts.get(rule, ()), strict=False):
-            one[name] += count
+            one[name] += int(count)
     return sorted(found.values(), key=lambda one: (-one["alerts"], one["gid"], one["sid"]))

@@ -189,8 +189,9 @@ def test_counters_and_order():
     trial = Trial(compile_rules(plans))
     assert [rule for rule, _ in trial.match([udp(b"xx")])[0]] == [2, 3, 4, 1, 0]
     trial.match([udp(b"yy"), udp(b"xx")])
-    checks, candidates, matches = trial.scratch.counters()
+    checks, candidates, matches, ns = trial.scratch.counters()
     assert checks.tolist() == candidates.tolist() == matches.tolist() == [2] * 5
+    assert ns.tolist() == [0] * 5        # nobody asked for them to be timed
 
 
 def test_pass_ends_the_list():
