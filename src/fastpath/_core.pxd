@@ -20,6 +20,7 @@ from fastpath.dataplane.isolation cimport isolation_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.policy cimport policy_count_t, policy_flow_t, policy_t
+from fastpath.dataplane.ring cimport ring_t
 from fastpath.dataplane.rx cimport rx_t
 from fastpath.dataplane.steer cimport steering_t
 from fastpath.dataplane.stream cimport raw_t, stream_config_t
@@ -147,7 +148,11 @@ cdef struct engine_t:
     uint64_t ledger_packets[4]
     uint64_t ledger_bytes[4]
     uint64_t read_packets, read_bytes, entries, events_lost
-    uint64_t lost               # packets that never reached rx
+    ring_t *ring                # where every verdict goes as well; NULL for nowhere
+    uint32_t rule_base          # what its rule numbers begin with
+    bint timing                 # of some bursts, stages and rules are timed
+    uint64_t began              # when inspection would have begun, had it never paused; 0 while it does
     uint64_t stepped            # when the latest step ended, where the next one follows at once; else 0
     uint64_t held_up_ns, held_up_longest_ns     # between such steps: no packet was under way
+    uint64_t lost               # packets that never reached rx
     uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns

@@ -61,6 +61,7 @@ from fastpath.dataplane.policy cimport (
     policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
+from fastpath.dataplane.ring cimport Ring, publish_rows, ring_t, write_row
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
@@ -148,6 +149,7 @@ cdef class DataPlane:
     """
     cdef engine_t engine
     cdef list rooms             # Scratch of each worker, for the rule set in force
+    cdef Ring ring              # of engine.ring
     cdef list prepared          # the same, for the one that comes next; or None
     cdef list before            # of rule sets that are in force no more
     cdef dict limits
@@ -188,6 +190,7 @@ cdef class DataPlane:
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
+        engine.timing = settings.get("statistics", True)
         keep = settings.get("keep_bytes", ())
         engine.keep = (KEEP_ALERTS if "alerted" in keep else 0) | (KEEP_DROPS if "dropped" in keep else 0)
         engine.next_ordinal = 1
@@ -616,6 +619,13 @@ cdef class DataPlane:
         return (done == bursts or source.rx.status == RX_MORE or not goes_on(&self.engine)
                 or stop_at == self.engine.next_ordinal)
 
+    def publish(self, Ring ring, uint32_t rule_base):
+        """Every verdict goes into this ring too, from the next packet on; None for into none. rule_base: what is added to the numbers
+        of rules."""
+        self.ring = ring
+        self.engine.rule_base = rule_base
+        self.engine.ring = &ring.ring if ring is not None else NULL
+
     def call(self):
         """Ends the step or the inspection that runs at its next burst; from any thread."""
         store_release(&self.engine.called, 1)
@@ -753,6 +763,15 @@ cdef class DataPlane:
         """Takes the run of verdicts that was still growing; to be called once, after the last step."""
         return take(&self.engine.runs, row_types.RUN)
 
+    def rule_costs(self):
+        """What the rules in force have cost so far, as Scratch.counters() gives it, of all workers; None without rules. Of the time,
+        which is taken of some bursts alone, what it comes to over all."""
+        if not self.rooms:
+            return None
+        costs = sum(room.counters() for room in self.rooms)
+        costs[3] *= SAMPLE
+        return costs
+
     cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
         cdef uint32_t i
         cdef uint64_t count = 0
@@ -760,20 +779,19 @@ cdef class DataPlane:
             count += self.engine.worker[i].exceptions[cause][policy]
         return count
 
-    def rule_costs(self):
-        """What the rules in force have cost so far, as Scratch.counters() gives it, of all workers; None without rules."""
-        return sum(room.counters() for room in self.rooms) if self.rooms else None
-
     def stats(self):
-        """Counters since the beginning, as a plain dict; times in nanoseconds."""
+        """Counters since the beginning, as a plain dict; times in nanoseconds. From any thread: nobody waits, and while packets run
+        counters may be some packets apart."""
         cdef engine_t *engine = &self.engine
+        cdef uint64_t now = clock_ns()
+        cdef uint64_t began = load_acquire(&engine.began)
         cdef uint32_t i, j
         cdef uint64_t lost, worker_ns = 0
         cdef worker_t *worker
         sampled = [0] * SAMPLED
         ledger = {}
         for i, name in enumerate(("inspected", "offloaded", "dropped", "errored")):
-            ledger[name] = {"packets": engine.ledger_packets[i], "bytes": engine.ledger_bytes[i]}
+            ledger[name] = {"packets": load_acquire(&engine.ledger_packets[i]), "bytes": load_acquire(&engine.ledger_bytes[i])}
         events = [0] * len(EVENT_NAMES)
         for i in range(engine.workers):
             worker = &engine.worker[i]
@@ -801,13 +819,14 @@ cdef class DataPlane:
                        engine.throughput.bins[i].bytes, engine.throughput.bins[i].dropped)
                       for i in range(engine.throughput.used)]
         return {
-            "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries, "run_ns": engine.run_ns,
+            "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries,
+            "run_ns": now - began if began else engine.run_ns,
             "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
-            "rows_lost": lost, "lost": engine.lost,
             "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
             "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
+            "rows_lost": lost, "lost": engine.lost,
             "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
                                    if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),

@@ -161,6 +161,8 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
         engine.verdicts_out[0] = verdict[0]
         engine.verdicts_out += 1
         engine.verdicts_room -= 1
+    if engine.ring != NULL:
+        write_row(engine.ring, slot.burst.first_ordinal + packet, verdict, engine.rule_base)
     if engine.keep_packets:
         row = <packet_row_t *>add_row(&engine.packets, 0)
         if row != NULL:
@@ -180,7 +182,7 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
     """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'."""
     cdef row_buffer_t *buffers[64]
     cdef uint32_t i, packet
-    cdef bint eventful = engine.verdicts_out != NULL or engine.keep_packets
+    cdef bint eventful = each_packet(engine)
     cdef verdict_t verdict
     cdef verdict_t *entry
     cdef uint64_t started = clock_ns()
@@ -220,6 +222,8 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
                 verdict.flow = entry.flow
             clear_verdict(entry)
         retire_packet(engine, slot, packet, &verdict)
+    if engine.ring != NULL:
+        publish_rows(engine.ring)
     engine.retired += 1
     engine.retire_ns += clock_ns() - started
 
@@ -301,11 +305,12 @@ cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept 
 
 cdef uint32_t run_bursts(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Up to so many bursts from ingest to retirement; returns how many there were."""
-    cdef uint64_t started = clock_ns()
     cdef uint32_t done
+    store_release(&engine.began, clock_ns() - engine.run_ns)
     if engine.workers == 1:
         done = run_alone(engine, rx, bursts)
     else:
         done = run_workers(engine, rx, bursts)
-    engine.run_ns += clock_ns() - started
+    engine.run_ns = clock_ns() - engine.began
+    store_release(&engine.began, 0)
     return done

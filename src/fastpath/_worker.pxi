@@ -22,6 +22,11 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
         log_end(worker, bucket, flow)
 
 
+cdef inline bint each_packet(const engine_t *engine) noexcept nogil:
+    """Does somebody want the verdict of every packet, with its flow?"""
+    return engine.verdicts_out != NULL or engine.keep_packets or engine.ring != NULL
+
+
 cdef inline bint has_session(const engine_t *engine, const flow_t *flow) noexcept nogil:
     """Does stream follow this TCP flow? Without rules, or from a time without, its flags alone are followed."""
     return engine.sessions and (flow.more != NULL or flow.tcp_state == TCP_NONE)
@@ -326,7 +331,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             ask_for_offload(engine, flow, meta, now)
         if rarely(verdict.ledger != LEDGER_INSPECTED):
             count_in_ledger(engine, flow, meta, verdict.ledger)
-        if engine.verdicts_out != NULL or engine.keep_packets:
+        if each_packet(engine):
             verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
         if rarely(engine.keep_log):
             note_request(worker, flow)
@@ -373,7 +378,7 @@ cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint1
 cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
     """Also notes which flow the index names now, so that the index need not be read again if nothing has changed by then.
     Of the flow, the second line is wanted by rules, by rows and by whoever asks for the flow of a packet."""
-    cdef bint whole = slot.rules != NULL or engine.verdicts_out != NULL or engine.keep_packets
+    cdef bint whole = slot.rules != NULL or each_packet(engine)
     cdef uint32_t i, at
     cdef const packet_meta_t *meta
     cdef const bucket_t *bucket
@@ -408,9 +413,11 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     """A worker's way through a burst: it takes its entries in order, and ticks between them."""
     cdef uint32_t i, tick = 0
     cdef uint16_t entry
-    cdef bint sample = engine.sessions and slot.number % SAMPLE == 0
+    cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     cdef uint64_t started = clock_ns()
+    if worker.scratch != NULL:
+        worker.scratch.timing = sample
     for i in range(n):
         entry = entries[i]
         while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:

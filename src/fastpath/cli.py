@@ -106,6 +106,8 @@ def replay(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and compile the rules anew, and keep nothing.")] = False,
     reload_at: Annotated[list[str] | None, typer.Option("--reload-at", metavar="PACKET:RULES", help="These rules instead, from this "
                                                         "packet on (counted from 1 over all captures).")] = None,
+    metrics: Annotated[int | None, typer.Option("--metrics", metavar="PORT", min=0, max=65535, help="Statistics while it runs, on "
+                                                "127.0.0.1: /metrics for Prometheus, /stats.json, / as text.")] = None,
     verbose: Annotated[bool, typer.Option("-v", help="List refused rules and settings that are not supported.")] = False,
     runmode: Annotated[str | None, typer.Option("--runmode", hidden=True)] = None,
     no_random: Annotated[bool, typer.Option("--no-random", hidden=True)] = False,
@@ -188,7 +190,7 @@ def replay(
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
-        with progress_bar() as progress, on_hangup(errors, engine, rules.files):
+        with progress_bar() as progress, on_hangup(errors, engine, rules.files), serve_metrics(errors, engine, metrics):
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
             except (OSError, ValueError) as error:
@@ -345,6 +347,20 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     return sinks
+
+
+def serve_metrics(errors: Any, engine: Any, port: int | None) -> AbstractContextManager[Any]:
+    """Serves an engine's statistics meanwhile, where --metrics asks for it."""
+    from contextlib import nullcontext
+    if port is None:
+        return nullcontext()
+    from fastpath.outputs.metrics import Server
+    try:
+        server = Server(engine.snapshot, port)
+    except (ImportError, OSError) as error:
+        fail(f"--metrics {port}: {error}")
+    errors.print(f"[dim]metrics: http://127.0.0.1:{server.port}/metrics[/]")
+    return server
 
 
 def load_device(source: str | None) -> Any:

@@ -33,6 +33,7 @@ from fastpath.control.policy.judge import Judge
 from fastpath.control.reload import InForce, Order, Staged, prompt, with_isolation, without
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.control.sessions import SessionTable
+from fastpath.control.subscription import ON_FULL, Subscription
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ class Engine:
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
+    statistics: one burst of sixteen is timed, stage by stage and rule by rule; all else is counted anyway.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
     """
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
-                 workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False):
+                 workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
@@ -112,7 +114,7 @@ class Engine:
         self.config = config if config is not None else Config()
         self.mode = mode
         settings = self.config.settings()
-        settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat}
+        settings |= {"mode": mode, "workers": workers, "burst": burst, "compat": compat, "statistics": bool(statistics)}
         if checksums is not None:
             settings["checksums"] = checksums
         settings["exceptions"] = exceptions.policies(self.config, mode)
@@ -129,6 +131,10 @@ class Engine:
         self._plane: Any = None             # of inspect and tick, with its run
         self._run = Run(frozenset(), 0, (), digest=None)     # nobody asks a live engine for one
         self._batch_source: Any = None
+        self._at_work: tuple[Any, Run] | None = None        # the data plane of a replay that runs, and its run
+        self._latest: dict[str, Any] = {}   # statistics of the latest replay
+        self._subscription: Subscription | None = None
+        self._published: Run | None = None  # whose verdicts go there
         self._taken = 0                     # ordinal up to which the rows of inspect have been taken
         self._ended: list[np.ndarray] = []  # flows that wait for the next tick
         check_matcher()
@@ -152,6 +158,8 @@ class Engine:
             return
         with self._inside():
             self._closed = True
+            if self._subscription is not None:
+                self._subscription.close()
             plane, self._plane = self._plane, None
             if plane is not None:
                 self._staged.detach(plane)
@@ -232,6 +240,7 @@ class Engine:
         from fastpath.control.captures import open_captures
         with self._inside():
             plane = self._new_plane(run)
+            self._at_work = (plane, run)
             damages: list[Damage] = []
             partial = False
             try:
@@ -249,6 +258,7 @@ class Engine:
                     return result
             finally:
                 self._boundary.ended()
+                self._at_work = None
                 self._staged.detach(plane)
                 plane.close()
 
@@ -263,6 +273,7 @@ class Engine:
         with self._inside():
             run = Run(frozenset((what,)) if what == "packets" else frozenset(), 0, ())
             plane = self._new_plane(run)
+            self._at_work = (plane, run)
             try:
                 for batch in self._steps(plane, run, open_captures(_listed(paths), bpf), [], continuous, None, None, []):
                     columns = batch.columns(what)
@@ -271,6 +282,7 @@ class Engine:
                 self._finish(plane, run, [], False)
             finally:
                 self._boundary.ended()
+                self._at_work = None
                 self._staged.detach(plane)
                 plane.close()
 
@@ -330,8 +342,21 @@ class Engine:
                           | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
                              "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
         self._staged.attach(plane, device)
-        self._staged.follow(plane, run)
+        self._follow(plane, run)
         return plane
+
+    def _follow(self, plane: Any, run: Run) -> None:
+        """What is in force is in force in this data plane, and who has subscribed gets its verdicts."""
+        self._staged.follow(plane, run)
+        ring = self._subscription.ring if self._subscription is not None and not self._subscription.ring.closed else None
+        plane.publish(ring, run.base)
+        self._publish_as(run)
+
+    def _publish_as(self, run: Run) -> None:
+        """The verdicts that come are of this run."""
+        if self._subscription is not None:
+            self._subscription.begin(run.signatures)
+        self._published = run
 
     def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
                progress: Callable[[Progress], None] | None, interrupts: _Interrupts | None,
@@ -353,7 +378,7 @@ class Engine:
                     self._staged.put(ahead.pop(0)[1])
                 if self._staged.is_behind(plane):
                     yield run.take(plane.rows(), plane.kept())
-                    self._staged.follow(plane, run)
+                    self._follow(plane, run)
                 self._boundary.ended()
                 self._boundary.obey(plane)
                 more = plane.step(capture.source, bursts, ahead[0][0] if ahead else 0)
@@ -387,7 +412,7 @@ class Engine:
         run.count_policy(plane)
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
-        stats = stats_of.build(counted, run, self.load_seconds, partial)
+        stats = self._latest = stats_of.build(counted, run, self.load_seconds, partial)
         for sink in run.sinks:
             sink.close(stats)
         return Result(run, stats, partial, damages)
@@ -423,6 +448,8 @@ class Engine:
         plane, run = self._live()
         source = self._batch_source(batch.buffer, batch.offsets, batch.lengths, batch.stamps, linktype,
                                     time.time_ns() if batch.stamps is None else 0, batch.wirelens)
+        if self._published is not run:
+            self._publish_as(run)
         first, alerts = plane.next_ordinal, None
         self._boundary.obey(plane)
         done = self._inspect_part(plane, run, source, out)
@@ -478,7 +505,7 @@ class Engine:
             self._plane = self._new_plane(self._run)
         elif self._staged.is_behind(self._plane):
             self._take(self._plane, self._run)
-            self._staged.follow(self._plane, self._run)
+            self._follow(self._plane, self._run)
         return self._plane, self._run
 
     @property
@@ -489,6 +516,59 @@ class Engine:
             self._take(plane, run)
             run.count_policy(plane)
             return stats_of.build(self._counted(plane), run, self.load_seconds, True)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Statistics at this moment, from any thread, of what runs: of the replay that goes on, or of `inspect`; where neither has begun,
+        of the latest replay. Nothing waits for it: counters are read while they move on, so that they may be some packets apart.
+
+        As `stats`, and: running (whether a call is inside); under_way (packets read and not in the ledger yet); packet_time (ns);
+        orders (by kind: how many data planes have taken); isolated (workloads); subscription (lost, waited in seconds), where there is
+        one. {"running": False} before the first packet.
+        """
+        self._check_open()
+        at_work = self._at_work
+        plane, run = at_work if at_work is not None else (self._plane, self._run)
+        more: dict[str, Any] = {"running": self._busy.locked(), "orders": dict(self._staged.counts),
+                                "isolated": [one.workload for one in self.isolated]}
+        if self._subscription is not None:
+            more["subscription"] = {"lost": self._subscription.lost, "waited": self._subscription.waited}
+        if plane is None:
+            return ({"under_way": 0} | self._latest if self._latest else {}) | more
+        with prompt():
+            while True:
+                swaps = self._staged.swaps(plane)
+                try:
+                    counted, policy = self._counted(plane), plane.policy_counts()
+                    stats = stats_of.build(counted, run, self.load_seconds, True, policy)
+                except (RuntimeError, IndexError):      # a dict of the run has grown, or its rules are others now
+                    continue
+                if swaps == self._staged.swaps(plane) and not swaps % 2:
+                    break
+                time.sleep(0)
+        accounted = sum(one["packets"] for one in counted["ledger"].values())
+        return stats | more | {"packet_time": plane.time, "under_way": max(0, counted["packets"] - accounted)}
+
+    def subscribe(self, *, ring: int = 65536, on_full: str = "wait", batch: int = 4096) -> Subscription:
+        """Verdicts of every packet from the next burst on, in batches, to be read in another thread: see Subscription.
+
+        ring: verdicts that may wait to be read, a power of two. on_full: "wait": inspection stands still until the reader has gone on, so
+        that no packet is let through whose verdict nobody has, as a firewall wants it that fails closed; or "lose": the verdict is lost
+        and counted, and inspection goes on. batch: most verdicts of one batch. One subscription at a time: RuntimeError for more.
+        """
+        self._check_open()
+        if on_full not in ON_FULL:
+            raise ValueError(f"on_full must be {' or '.join(map(repr, ON_FULL))}, not {on_full!r}")
+        for name, value in (("ring", ring), ("batch", batch)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1, not {batch}")
+        if self._subscription is not None and not self._subscription.ring.closed:
+            raise RuntimeError("there is a subscription already; close it first")
+        made = Subscription(ring, on_full, batch)
+        self._subscription, self._published = made, None
+        self._staged.change(replace)        # nothing else is in force, but planes look
+        return made
 
     def _counted(self, plane: Any) -> dict[str, Any]:
         return plane.stats() | {"isolations_refused": self._staged.refused}

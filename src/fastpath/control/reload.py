@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 from _thread import start_new_thread
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -59,10 +59,11 @@ class InForce:
 
 class Follower:
     """A data plane that goes by what is in force."""
-    __slots__ = ("begun", "has", "plane")
+    __slots__ = ("begun", "has", "plane", "swaps")
 
     def __init__(self, plane: Any, has: InForce):
         self.plane, self.has, self.begun = plane, has, False
+        self.swaps = 0      # odd while one goes on: who reads meanwhile reads again
 
 
 class Staged:
@@ -78,6 +79,8 @@ class Staged:
         self.orders: deque[Order] = deque(maxlen=ORDERS)
         #: Isolations that were refused for want of room.
         self.refused = 0
+        #: How many orders of each kind data planes have taken.
+        self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._followers: dict[int, Follower] = {}       # by id of the plane
         self._time = 0
@@ -116,6 +119,19 @@ class Staged:
         """Puts what is in force into a data plane that no packet is under way in, and tells its run. Where memory does not suffice for it,
         what was before stays in force, and the log says so."""
         follower = self._followers[id(plane)]
+        follower.swaps += 1
+        try:
+            self._follow(follower, run)
+        finally:
+            follower.swaps += 1
+
+    def swaps(self, plane: Any) -> int:
+        """Twice the number of swaps of a plane; odd while one goes on."""
+        follower = self._followers.get(id(plane))
+        return follower.swaps if follower is not None else 0
+
+    def _follow(self, follower: Follower, run: Any) -> None:
+        plane = follower.plane
         plane.heed()
         old, new = follower.has, self.now
         try:
@@ -124,10 +140,11 @@ class Staged:
             if not follower.begun:
                 raise
             log.error("what was to be in force from packet %d on is not: %s", plane.next_ordinal, error)
+            self.counts["refused"] += 1
             self.orders.append(Order("refused", plane.next_ordinal, plane.time, why=str(error)))
             with self._lock:
                 self.now = replace(old, isolations=self.now.isolations, table=self.now.table)
-            return self.follow(plane, run) if self.now.table is not old.table else None
+            return self._follow(follower, run) if self.now.table is not old.table else None
         changed = tuple(name for name in ("rules", "policy", "device") if new.of(name) is not old.of(name))
         orders = [Order("reload", plane.next_ordinal, plane.time, what=changed)] if changed and follower.begun else []
         if "rules" in changed or not follower.begun:
@@ -137,6 +154,7 @@ class Staged:
             orders += self._isolations(old.isolations, new.isolations, plane, deleted)
         follower.has, follower.begun = new, True
         for order in orders:
+            self.counts[order.kind] += 1
             self.orders.append(order)
             run.note(order)
             say(order)

@@ -134,6 +134,13 @@ class Run:
         if rules is not None:
             self.base = self.signatures.extend(rules)
 
+    def alerted(self) -> Counter[int]:
+        """Alerts by rule so far, those too that have not been counted with their rows."""
+        counts = Counter(self.matches)
+        for held in tuple(self.held):
+            counts.update(held.tolist())
+        return counts
+
     def settle_rules(self, costs: np.ndarray | None) -> None:
         """The present rule set is about to give way: this is what its rules have cost."""
         if costs is not None:

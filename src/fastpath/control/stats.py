@@ -1,6 +1,7 @@
 """Statistics of a run as a plain dict."""
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,9 @@ EXCEPTIONS = {
 UNREMARKABLE = "tcp.midstream.ignore"
 
 
-#: What a rule has cost: programs run, hits of its fast pattern, programs that held.
-COSTS = ("checks", "candidates", "matches")
+#: What a rule has cost: programs run, hits of its fast pattern, programs that held; ns that they took, reckoned from the bursts that are
+#: timed.
+COSTS = ("checks", "candidates", "confirms", "ns")
 
 
 class InternalError(RuntimeError):
@@ -44,14 +46,15 @@ def check_ledger(counted: dict[str, Any]) -> None:
             raise InternalError(f"the ledger does not close: {total} {unit} accounted for, {counted[unit]} read")
 
 
-def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool) -> dict[str, Any]:
+def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
+          policy_counts: np.ndarray | None = None) -> dict[str, Any]:
     """The statistics of a run from the counters of the data plane and of the run's rows.
 
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
     (what a memory cap or the lack of memory did, and, by cause and policy, what became of packets); drops (packets that were not
-    passed, by reason); held_up (ns in which no packet was
-    under way between steps, in all and at the longest); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats);
+    passed, by reason); held_up (ns in which no packet was under way between steps, in all and at the
+    longest); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats);
     throughput (over engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes,
     packets dropped); device (the session table: sessions in it and added, requests by reason in `asked` and refused in `full`, how
     sessions `ended`, packets and bytes that it decided on, that it copied to the inspectors, and that came too early; `share` of all
@@ -61,6 +64,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
     verdicts: dict[str, int] = {}
     reasons: dict[str, int] = {}
     drops: dict[str, int] = {}
+    alerted = run.alerted()
     for (action, reason), packets in run.verdicts.items():
         verdicts[action] = verdicts.get(action, 0) + packets
         reasons[reason] = reasons.get(reason, 0) + packets
@@ -72,12 +76,12 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool)
         "rates": {"packets_per_second": counted["packets"] / seconds if seconds else 0.0,
                   "bits_per_second": counted["bytes"] * 8 / seconds if seconds else 0.0},
         "ledger": counted["ledger"],
-        "alerts": run.counts["alerts"], "flows": counted["flows"] | {"rows": run.counts["flows"]},
+        "alerts": alerted.total(), "flows": counted["flows"] | {"rows": run.counts["flows"]},
         "verdicts": verdicts, "reasons": reasons, "drops": drops,
-        "stages": counted["stages"], "rules": _rules(counted["rules"], run), "events": counted["events"],
+        "stages": counted["stages"], "rules": _rules(counted["rules"], alerted, run), "events": counted["events"],
         "exceptions": _exceptions(counted),
         "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
-        **({"policy": run.judges.stats()} if run.judges.any else {}),
+        **({"policy": run.judges.stats(policy_counts)} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],
     }
@@ -98,7 +102,7 @@ def _device(counted: dict[str, Any]) -> dict[str, Any]:
     return device | {"share": share, "lag": {"mean": device["waited_ns"] / device["added"] / SECOND, "most": device["waited_most_ns"] / SECOND}}
 
 
-def _rules(latest: np.ndarray | None, run: Any) -> list[dict[str, Any]]:
+def _rules(latest: np.ndarray | None, alerted: Counter[int], run: Any) -> list[dict[str, Any]]:
     """The rules that raised alerts or cost something, most alerts first; a rule that several rule sets of the run had is one.
     latest: DataPlane.rule_costs() of the rule set in force."""
     found: dict[tuple[int, int, int], dict[str, Any]] = {}
@@ -106,12 +110,12 @@ def _rules(latest: np.ndarray | None, run: Any) -> list[dict[str, Any]]:
     for base, costs in [*run.costs, *([(run.base, latest)] if latest is not None else [])]:
         for rule in np.flatnonzero(costs.any(axis=0)).tolist():
             counts[base + rule] = costs[:, rule].tolist()
-    for rule in sorted({*run.matches, *counts}):
+    for rule in sorted({*alerted, *counts}):
         signature = run.signatures[rule]
         one = found.setdefault((signature.gid, signature.sid, signature.rev), {
             "gid": signature.gid, "sid": signature.sid, "rev": signature.rev, "msg": signature.msg, "category": signature.category,
             "severity": signature.severity, "action": signature.action, "alerts": 0} | dict.fromkeys(COSTS, 0))
-        one["alerts"] += run.matches.get(rule, 0)
+        one["alerts"] += alerted[rule]
         for name, count in zip(COSTS, counts.get(rule, ()), strict=False):
             one[name] += count
     return sorted(found.values(), key=lambda one: (-one["alerts"], one["gid"], one["sid"]))

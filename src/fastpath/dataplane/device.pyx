@@ -1,6 +1,6 @@
 # See device.pxd.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 cdef extern from "<sys/mman.h>" nogil:
     enum:
@@ -12,21 +12,27 @@ cdef extern from "<sys/mman.h>" nogil:
 
 cdef extern from *:
     """
-    #ifdef __linux__
-    #define grow_map(at, size, larger) mremap(at, size, larger, MREMAP_MAYMOVE)
-    #else
-    static void *grow_map(void *at, size_t size, size_t larger)
+    #include <string.h>
+    /* Moves rows to another mapping, page by page where the system can (the rest of the last page goes with them), and gives back the
+       region that they lay in. What the pages leave is no longer ours: it must not be unmapped again. */
+    static inline void move_rows(void *to, void *from, size_t size, void *region, size_t region_size)
     {
-        void *made = mmap(NULL, larger, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (made == MAP_FAILED)
-            return made;
-        memcpy(made, at, size);
-        munmap(at, size);
-        return made;
-    }
+    #ifdef __linux__
+        size_t pages = (size + 4095) & ~(size_t)4095;
+        char *end = (char *)region + region_size;
+        if (pages && mremap(from, pages, pages, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED) {
+            if (from != region)
+                munmap(region, (size_t)((char *)from - (char *)region));
+            if ((char *)from + pages < end)
+                munmap((char *)from + pages, (size_t)(end - ((char *)from + pages)));
+            return;
+        }
     #endif
+        memcpy(to, from, size);
+        munmap(region, region_size);
+    }
     """
-    void *grow_map(void *at, size_t size, size_t larger) noexcept nogil
+    void move_rows(void *to, void *source, size_t size, void *region, size_t region_size) noexcept nogil
 
 cdef enum:
     LARGE_PAGE = 1 << 21
@@ -43,25 +49,13 @@ cdef void *map_rows(size_t count, size_t size) noexcept nogil:
     return NULL if rows == MAP_FAILED else rows
 
 
-cdef void *grow_rows(void *rows, size_t count, size_t more, size_t size) noexcept nogil:
-    """Room for more rows than before; NULL when address space is lacking: then the rows stay as they are."""
-    if rows == NULL:
-        return map_rows(more, size)
-    rows = grow_map(rows, count * size, more * size)
-    return NULL if rows == MAP_FAILED else rows
+cdef inline session_t *rows_in(void *region) noexcept nogil:
+    """Where a table begins: where a large page can, for over small ones every lookup would miss the TLB as well."""
+    return <session_t *>((<uintptr_t>region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
 
 
 cdef inline size_t region_size(size_t room) noexcept nogil:
     return room * sizeof(session_t) + LARGE_PAGE
-
-
-cdef void map_sessions(device_t *device) noexcept nogil:
-    """Sessions begin where a large page can: over small ones, every lookup would miss the TLB as well. The region is NULL when address
-    space is lacking."""
-    device.region = map_rows(region_size(device.room), 1)
-    device.sessions = NULL
-    if device.region != NULL:
-        device.sessions = <session_t *>((<uintptr_t>device.region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
 
 
 cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil:
@@ -72,7 +66,9 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
     device.config = config[0]
     device.room = config.capacity
     if config.capacity:
-        map_sessions(device)
+        device.region = map_rows(region_size(config.capacity), 1)
+    if device.region != NULL:
+        device.sessions = rows_in(device.region)
     device.closed = <closed_t *>map_rows(config.closed_room, sizeof(closed_t))
     if config.lag:
         device.reports = <report_t *>map_rows(config.capacity, sizeof(report_t))
@@ -93,39 +89,32 @@ cdef void close_device(device_t *device) noexcept nogil:
     memset(device, 0, sizeof(device_t))
 
 
-cdef void use_large_pages(device_t *device) noexcept nogil:
-    """A hint."""
-    madvise(device.sessions, device.room * sizeof(session_t), MADV_HUGEPAGE)
-    if device.reports != NULL:
-        madvise(device.reports, device.room * sizeof(report_t), MADV_HUGEPAGE)
-
-
 cdef int make_room(device_t *device, const device_config_t *config) noexcept nogil:
-    cdef uint32_t room = max(config.capacity, device.room), had
-    cdef void *rows
-    cdef void *before
-    cdef session_t *sessions
+    cdef uint32_t room = max(config.capacity, device.room)
+    cdef void *region = NULL
+    cdef void *reports = NULL
     if room > device.room:
+        region = map_rows(region_size(room), 1)
+        if region == NULL:
+            return -1
+    if room and (config.lag or device.reports != NULL) and (room > device.room or device.reports == NULL):
+        reports = map_rows(room, sizeof(report_t))
+        if reports == NULL:
+            if region != NULL:
+                munmap(region, region_size(room))
+            return -1
+    if reports != NULL:
         if device.reports != NULL:
-            rows = grow_rows(device.reports, device.room, room, sizeof(report_t))
-            if rows == NULL:
-                return -1
-            device.reports = <report_t *>rows
-        before, sessions, had = device.region, device.sessions, device.room
+            move_rows(reports, device.reports, device.fresh * sizeof(report_t), device.reports, device.room * sizeof(report_t))
+        device.reports = <report_t *>reports
+    if region != NULL:
+        if device.region != NULL:
+            move_rows(rows_in(region), device.sessions, device.fresh * sizeof(session_t), device.region, region_size(device.room))
+        device.region = region
+        device.sessions = rows_in(region)
         device.room = room
-        map_sessions(device)
-        if device.region == NULL:       # the reports are larger than they need be
-            device.region, device.sessions, device.room = before, sessions, had
-            if device.reports != NULL:
-                munmap(<char *>device.reports + had * sizeof(report_t), (room - had) * sizeof(report_t))
-            return -1
-        if before != NULL:
-            memcpy(device.sessions, sessions, device.fresh * sizeof(session_t))
-            munmap(before, region_size(had))
-    if config.lag and device.reports == NULL and room:
-        device.reports = <report_t *>map_rows(room, sizeof(report_t))
-        if device.reports == NULL:
-            return -1
+        if device.fresh >= MANY_SESSIONS:
+            use_large_pages(device)
     return 0
 
 
@@ -144,6 +133,13 @@ cdef void apply_config(device_t *device, const device_config_t *config) noexcept
             if config.lag and not reported:
                 device.reports[i].last = device.sessions[i].last
             age(device, i + 1)
+
+
+cdef void use_large_pages(device_t *device) noexcept nogil:
+    """A hint."""
+    madvise(device.sessions, device.room * sizeof(session_t), MADV_HUGEPAGE)
+    if device.reports != NULL:
+        madvise(device.reports, device.room * sizeof(report_t), MADV_HUGEPAGE)
 
 
 # ---- the wheel ----

@@ -59,6 +59,9 @@ APP = np.dtype([
 PACKET = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("rule", "u4"), ("caplen", "u4"), ("wirelen", "u4"),
                    ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
 
+#: A verdict on its way through a ring (ring.pxd).
+RING = np.dtype([("ordinal", "u8"), ("flow", "u8"), ("rule", "u4"), ("action", "u1"), ("reason", "u1"), ("ledger", "u1"), ("alerts", "u1")])
+
 #: Ranges of isolated addresses (isolation.pxd): IPv4 in host order, of IPv6 the upper half first; until: ns.
 ISOLATED4 = np.dtype([("low", "u4"), ("high", "u4"), ("until", "u8")])
 ISOLATED6 = np.dtype([("low", "u8", 2), ("high", "u8", 2), ("until", "u8")])

@@ -115,20 +115,23 @@ class Judges:
                 self._pairs[pair] += number
             self._why[rows.DENIAL_REASONS[why]] += number
 
-    def stats(self) -> dict[str, Any]:
-        """name, segments; lines: of each that counted, and of those in force, its description, `line` (its number in the policy
+    def stats(self, latest: np.ndarray | None = None) -> dict[str, Any]:
+        """latest: counters of the policy in force, where they are newer than those that were taken. name, segments; lines: of each that counted, and of those in force, its description, `line` (its number in the policy
         in force, None for the default and for what is in force no more), packets, bytes, flows (that it decided), denied
         (packets); denied_flows by reason; pairs: segments between which most flows were denied; pending: packets and bytes
         that passed before their flow was decided."""
         counts, lines, pending = dict(self._counts), dict(self._lines), self._pending.copy()
         numbers: dict[tuple[str, ...], int] = {}
+        counted = self._counted
+        if self.latest is not None and latest is not None and len(latest) == len(self.latest.policy) + 2:
+            counted = latest
         if self.latest is not None:
-            for number, (key, line, values) in enumerate(_counted_lines(self.latest, self._counted)):
+            for number, (key, line, values) in enumerate(_counted_lines(self.latest, counted)):
                 lines[key] = line
                 counts[key] = counts.get(key, np.zeros(len(COUNTERS), "u8")) + values
                 numbers[key] = number
-            if self._counted is not None:
-                pending += _values(self._counted[-1])
+            if counted is not None:
+                pending += _values(counted[-1])
         policy = self.latest.policy if self.latest is not None else None
         last = len(policy) if policy is not None else -1
         made = [lines[key] | {"line": number if (number := numbers.get(key, last)) != last else None}

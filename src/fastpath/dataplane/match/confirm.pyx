@@ -12,7 +12,7 @@ from fastpath.dataplane.match.steps cimport block_holds
 from fastpath.dataplane.match.trace cimport trace_condition, trace_match
 from fastpath.dataplane.match.transforms cimport transformed
 from fastpath.dataplane.match.variables cimport variable_holds, variable_run
-from fastpath.dataplane.threads cimport rarely
+from fastpath.dataplane.threads cimport clock_ns, rarely
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, NO_INDEX, PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
 cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32_t *length) noexcept nogil:
@@ -212,6 +212,8 @@ cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const 
     cdef tx_t *tx
     cdef uint16_t flags
     cdef uint32_t i
+    cdef uint64_t started
+    cdef bint begins
     for i in range(scratch.candidate_count):
         rule = &rules.rules[scratch.candidates[i]]
         flags = 0
@@ -219,7 +221,11 @@ cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const 
             continue
         if rule.flags & RULE_PROTO_ONLY and (inspection == NULL or not inspection.flags & INSPECT_PROTO_FOUND):
             continue
-        if not rule_begins(rules, rule, scratch, burst, meta, flow, now, &flags):
+        started = clock_ns() if rarely(scratch.timing) else 0
+        begins = rule_begins(rules, rule, scratch, burst, meta, flow, now, &flags)
+        if rarely(scratch.timing):
+            scratch.ns[rule.plan] += clock_ns() - started
+        if not begins:
             continue
         tx = NULL
         if flags & MATCH_STREAM or rule.app != ALPROTO_UNKNOWN and meta.proto == UDP:

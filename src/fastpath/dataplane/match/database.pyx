@@ -591,7 +591,7 @@ cdef class Scratch:
         at.app_candidates = <uint32_t *> malloc(rules * sizeof(uint32_t))
         at.candidate_room = <uint32_t> rules
         at.matches = <match_t *> malloc(MATCHES_MAX * sizeof(match_t))
-        at.checks = <uint64_t *> calloc(plans, 3 * sizeof(uint64_t))
+        at.checks = <uint64_t *> calloc(plans, 4 * sizeof(uint64_t))
         at.decoded = <uint8_t *> malloc(BASE64_MAX)
         at.transformed[0] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
         at.transformed[1] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
@@ -603,6 +603,7 @@ cdef class Scratch:
             raise MemoryError
         at.candidate_hits = at.checks + plans
         at.match_hits = at.candidate_hits + plans
+        at.ns = at.match_hits + plans
         pcre2_set_match_limit(<pcre2_match_context *> at.match_context, match_limit)
         pcre2_set_depth_limit(<pcre2_match_context *> at.match_context, depth_limit)
         pcre2_set_heap_limit(<pcre2_match_context *> at.match_context, heap_limit)
@@ -631,14 +632,16 @@ cdef class Scratch:
         return self.at.limits_hit
 
     def counters(self):
-        """Per rule as loaded, uint64 [3][rules]: times confirmed, times found by its pattern, matches."""
+        """Per rule as loaded, uint64 [4][rules]: times its program was run, times its pattern was found, times the program held, ns that
+        it took of the entries that were timed. Counters may move on meanwhile."""
         cdef uint32_t plans = self.database.rules.header.plans
-        counts = np.empty((3, plans), np.uint64)
+        counts = np.empty((4, plans), np.uint64)
         cdef uint64_t[:, ::1] view = counts
         if plans:
             memcpy(&view[0, 0], self.at.checks, plans * sizeof(uint64_t))
             memcpy(&view[1, 0], self.at.candidate_hits, plans * sizeof(uint64_t))
             memcpy(&view[2, 0], self.at.match_hits, plans * sizeof(uint64_t))
+            memcpy(&view[3, 0], self.at.ns, plans * sizeof(uint64_t))
         return counts
 
 

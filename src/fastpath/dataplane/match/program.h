@@ -592,6 +592,8 @@ typedef struct match_scratch {  /* one per worker and rule set */
     match_t *matches;
     uint32_t match_count;
     uint64_t *checks, *candidate_hits, *match_hits;     /* per rule as loaded */
+    uint64_t *ns;               /* that its program took, of entries that are timed; per rule as loaded */
+    uint64_t timing;            /* the entry at work is */
     uint64_t values[VALUES_MAX];
     uint8_t *decoded;           /* by base64_decode */
     uint32_t decoded_length;

@@ -367,6 +367,8 @@ cdef extern from "match/program.h" nogil:
         match_t *matches
         uint32_t match_count
         uint64_t *checks
+        uint64_t *ns
+        uint64_t timing
         uint64_t *candidate_hits
         uint64_t *match_hits
         uint64_t values[32]

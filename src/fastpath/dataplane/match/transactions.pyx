@@ -15,7 +15,7 @@ from fastpath.dataplane.match.steps cimport block_holds
 from fastpath.dataplane.match.trace cimport trace_engine, trace_tx
 from fastpath.dataplane.match.transforms cimport buffer_view
 from fastpath.dataplane.pool cimport pool_give, pool_resize, pool_take
-from fastpath.dataplane.threads cimport rarely
+from fastpath.dataplane.threads cimport clock_ns, rarely
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
 cdef enum held:                 # of an engine
@@ -266,6 +266,8 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
     cdef detect_state_t *state = state_of(tx, direction)
     cdef stored_t *stored
     cdef uint32_t i = 0, k = 0, compiled
+    cdef uint64_t started
+    cdef bint holds
     prefilter_tx(rules, scratch, tx, direction)
     renew_files(scratch, rules, tx, direction)
     while True:
@@ -293,8 +295,11 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
             compiled = stored.rule
             if stored.state & (STORED_FULL | STORED_CANNOT):
                 continue
-        if (rule_on_tx(rules, scratch, burst, meta, flow, tx, direction, compiled, stored, now)
-                and matches_anew(scratch, tx, direction, &rules.rules[compiled])):
+        started = clock_ns() if rarely(scratch.timing) else 0
+        holds = rule_on_tx(rules, scratch, burst, meta, flow, tx, direction, compiled, stored, now)
+        if rarely(scratch.timing):
+            scratch.ns[rules.rules[compiled].plan] += clock_ns() - started
+        if holds and matches_anew(scratch, tx, direction, &rules.rules[compiled]):
             rule_matched(rules, scratch, compiled, flow, tx, tx.id, MATCH_STATE)
         if stored == NULL and state_of(tx, direction) != NULL:
             # one that was remembered just now is not met again
