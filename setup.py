@@ -21,6 +21,8 @@ PACKAGES = {
     "libhs": "apt install libhyperscan-dev | dnf install hyperscan-devel | brew install vectorscan",
     "libcrypto": "apt install libssl-dev | dnf install openssl-devel | brew install openssl",
     "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
+    "liblzma": "apt install liblzma-dev | dnf install xz-devel | brew install xz",
+    "libbrotlidec": "apt install libbrotli-dev | dnf install brotli-devel | brew install brotli",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
 }
 # what a module links against; every other module links nothing
@@ -38,7 +40,7 @@ LINKS = {
     "fastpath.dataplane.applayer.smb": ["libcrypto"],
     "fastpath.dataplane.applayer.smtp": ["libcrypto"],
     "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],
-    "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib"],
+    "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib", "liblzma", "libbrotlidec"],
 }
 
 

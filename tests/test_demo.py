@@ -27,7 +27,7 @@ EXPECTED = {
 def engine():
     rules = fp.RuleSet.load(demo.rule_files())
     assert not rules.refusals
-    with fp.Engine(rules, mode="ips", device=fp.Device()) as engine:
+    with fp.Engine(rules, mode="ips") as engine:
         yield engine
 
 

@@ -318,6 +318,36 @@ def test_keep_alives_say_nothing():
     assert events(made, data(0, b"hello"), acknowledge(5), data(4, b"x", "A"), acknowledge(5), data(4, b"", "A"), acknowledge(5)) == []
 
 
+# ---- urgent bytes ----
+
+def urgent(at: int, payload: bytes, pointer: int) -> bytes:
+    frame = bytearray(data(at, payload, "PAU"))
+    frame[14 + 20 + 18:14 + 20 + 20] = pointer.to_bytes(2, "big")
+    return bytes(frame)
+
+
+@pytest.mark.parametrize("policy, pointer, expected", [
+    ("inline", 2, b"abXcd"), ("oob", 3, b"abcd"), ("oob", 1, b"abcd"), ("oob", 0, b"abXcd"), ("oob", 4, b"abXcd"), ("drop", 3, b"abXcd"),
+])
+def test_urgent_bytes(policy, pointer, expected):
+    """Of a segment whose urgent pointer lies within it the last byte is taken out, wherever the pointer points; what follows joins."""
+    made = begun(urgent=policy)
+    made.segments([urgent(0, b"abX", pointer), acknowledge(3), data(3, b"cd"), acknowledge(5)])
+    assert bytes(made.flow.bytes[0]) == expected
+
+
+def test_urgent_bytes_that_are_a_gap():
+    made = begun(urgent="gap")
+    assert "reassembly_seq_gap" in events(made, urgent(0, b"abX", 3), acknowledge(3), data(3, b"cd"), acknowledge(5))
+    assert bytes(made.flow.bytes[0]) == b"ab?cd"       # a gap is a question mark to the trial
+
+
+def test_urgent_segments_are_dropped_inline():
+    made = begun(urgent="drop", inline=True)
+    made.segments([urgent(0, b"abX", 0), acknowledge(0), data(0, b"good")])
+    assert bytes(made.flow.bytes[0]) == b"good"
+
+
 # ---- hostile ----
 
 def test_wild_sessions_leave_nothing_behind():

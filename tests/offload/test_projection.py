@@ -116,3 +116,21 @@ def test_a_run(capture):
 def test_standard_input_is_refused():
     with fp.Engine() as engine, pytest.raises(ValueError, match="several times"):
         engine.project("-")
+
+
+def test_the_live_check_runs(capture):
+    """What it measures is the machine's; that all packets are accounted for is ours."""
+    from fastpath.offload.live import check
+    path = capture([frame for port in range(40000, 40020) for frame in conversation([(b"GET / HTTP/1.1\r\n\r\n", b"x" * 500)], sport=port)])
+    with fp.Engine() as engine:
+        found = engine.project(path, rounds=1)
+    rows = check(fp.Engine, found, str(path), loads=(0.5,), depth=4096)
+    assert [row["load"] for row in rows] == [0.5] and rows[0]["live"] == rows[0]["simulated"] == 0      # the ring holds them all
+
+
+def test_the_live_check_reads_plain_pcap_alone(tmp_path):
+    from fastpath.offload.live import read_pcap
+    other = tmp_path / "x.pcapng"
+    other.write_bytes(b"\x0a\x0d\x0d\x0a" + bytes(40))
+    with pytest.raises(ValueError, match="plain pcap"):
+        read_pcap(other)

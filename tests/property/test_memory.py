@@ -18,7 +18,7 @@ def test_syn_flood_meets_the_flow_memcap(tmp_path):
     path = syn_flood(tmp_path / "flood.pcap", 100_000)
     result = replay(path, "", sets=["flow.memcap=8mb"])
     assert result.stats["packets"] == 100_000
-    assert sum(result.stats["exceptions"].get(name, 0) for name in ("forced", "memcap_hits", "flow_failed"))
+    assert sum(result.stats["exceptions"].get(name, 0) for name in ("forced", "memcap_hits", "flow.memcap.ignore"))
     assert result.stats["ledger"]["errored"]["packets"] == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 from rules.reading import malformed, plan, refused, steps
 
-from fastpath.rules.plan import Base64Decode, Block, ByteExtract, ByteJump, ByteMath, ByteTest, Content
+from fastpath.rules.plan import Base64Decode, Block, ByteExtract, ByteJump, ByteMath, ByteTest, Content, IsDataAt
 
 
 @pytest.mark.parametrize("options, expected", [
@@ -18,6 +18,28 @@ from fastpath.rules.plan import Base64Decode, Block, ByteExtract, ByteJump, Byte
 ])
 def test_byte_test(options, expected):
     assert steps(options)[-1] == expected
+
+
+@pytest.mark.parametrize("options, expected", [
+    ("byte_test:4,>,1,0,dce;", ByteTest(4, ">", 1, 0, endian="dce")),
+    ("byte_jump:4,0,dce,relative;", ByteJump(4, 0, relative=True, endian="dce")),
+    ("byte_extract:4,0,n,dce;", ByteExtract(4, 0, "n", endian="dce")),
+    ("byte_math:bytes 4, offset 0, oper +, rvalue 1, result n, dce;", ByteMath(4, 0, "+", 1, "n", endian="dce")),
+])
+def test_dce(options, expected):
+    assert steps(options)[-1] == expected
+    assert plan(options).app_proto == "dcerpc"
+
+
+@pytest.mark.parametrize("step, expected", [
+    ("isdataat:1,relative;", IsDataAt(1, False, True)), ("byte_test:1,=,1,0,relative;", ByteTest(1, "=", 1, 0, relative=True)),
+    ("byte_jump:1,0,relative;", ByteJump(1, 0, relative=True)), ("byte_extract:1,0,n,relative;", ByteExtract(1, 0, "n", relative=True)),
+    ("base64_decode:relative; base64_data; content:\"b\";", Base64Decode(0, 0, True)),
+])
+def test_what_is_relative_follows_the_step_before(step, expected):
+    """Behind a content that a modifier has moved to another buffer it belongs there; what counts from the start, to the payload."""
+    made = plan(f'content:"c"; content:"a"; http_uri; {step}', "http")
+    assert [block.steps[-1] for block in made.blocks if block.buffer == "http.uri"] == [expected]
 
 
 @pytest.mark.parametrize("options, expected", [
@@ -53,7 +75,7 @@ def test_byte_extract_and_math(options, expected):
     "byte_jump:4,0,post_offset 65536;", "byte_jump:4,0,from_end,from_beginning;", "byte_jump:4,0,bitmask 0x3;",
     "byte_jump:4,0,foo;",
     "byte_extract:9,0,n;", "byte_extract:15,0,n,string,hex;", "byte_extract:1,0;", "byte_extract:1,0,n,align 3;",
-    "byte_extract:1,65536,n;",
+    "byte_extract:1,65536,n;", "byte_test:4,>,1,0,dce,little;", "byte_jump:4,0,dce,string,dec;",
     "byte_extract:1,0,n,relative,relative;", "byte_extract:1,0,n,string,little;", "byte_extract:1,0,n; byte_extract:n,0,m;",
     "byte_math:bytes 4,offset 0,oper **,rvalue 1,result n;", "byte_math:bytes 11,offset 0,oper +,rvalue 1,result n;",
     "byte_math:bytes 4,offset 0,oper +,rvalue 4294967296,result n;", "byte_math:bytes 4,offset 0,oper +,rvalue 1;",
@@ -66,7 +88,6 @@ def test_what_is_malformed(options):
 
 
 @pytest.mark.parametrize("options, why", [
-    ("byte_test:4,>,1,0,dce;", "dcerpc"), ("byte_jump:4,0,dce;", "dcerpc"), ("byte_extract:4,0,n,dce;", "dcerpc"),
     ("byte_math:bytes 4,offset 0,oper /,rvalue 0,result n;", "zero"), ("byte_extract:1,0,n; byte_extract:1,1,n;", "second"),
     ("byte_extract:1,0,n; tcp.hdr; byte_test:1,=,n,0;", "not set yet"), ("byte_extract:0,0,n;", "0 bytes"),
     ("tcp.hdr; byte_test:1,>,0,0; udp.hdr; byte_extract:1,0,n; tcp.hdr; byte_test:1,=,n,0;", "not set yet"),

@@ -153,6 +153,8 @@ ROOM_SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     _LIBHTP + "response-body-inspect-window": ("http.response-body-inspect-window", size),
     _LIBHTP + "response-body-decompress-layer-limit": ("http.response-body-decompress-layer-limit", integer(0, 255)),
     _LIBHTP + "compression-bomb-limit": ("http.compression-bomb-limit", size),
+    _LIBHTP + "lzma-enabled": ("http.lzma-enabled", boolean),
+    _LIBHTP + "lzma-memlimit": ("http.lzma-memlimit", size),
     _LIBHTP + "max-tx": ("http.max-tx", integer(1, 1 << 20)),
     _LIBHTP + "http-body-inline": ("http.http-body-inline", inline_mode),
     _LIBHTP + "double-decode-path": ("http.double-decode-path", boolean),

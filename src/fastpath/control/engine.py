@@ -120,6 +120,7 @@ class Engine:
         settings["exceptions"] = exceptions.policies(self.config, mode)
         settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
+        settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
         self._process = _process

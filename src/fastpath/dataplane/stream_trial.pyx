@@ -52,7 +52,7 @@ cdef class StreamFlow:
 cdef class StreamTrial:
     """Packets through decode and stream, one after another; flows are told apart by key alone and never time out.
 
-    inline, midstream, async_oneside, compare_overlaps: as in a suricata.yaml. depth, chunk: bytes. hosts: host-os-policy, OS
+    inline, midstream, async_oneside, compare_overlaps, urgent: as in a suricata.yaml. depth, chunk: bytes. hosts: host-os-policy, OS
     name -> networks. stream_memory, reassembly_memory: caps in bytes. take: bytes of what it is fed that the application layer
     consumes at a time, None for all. settings: as decode takes them.
     """
@@ -67,12 +67,14 @@ cdef class StreamTrial:
 
     def __cinit__(self, *, bint inline=False, bint midstream=False, bint async_oneside=False, bint compare_overlaps=True,
                   uint32_t depth=1 << 20, uint32_t chunk=2560, dict hosts=None, uint64_t stream_memory=1 << 26,
-                  uint64_t reassembly_memory=1 << 28, take=None, bint raw=True, **settings):
+                  uint64_t reassembly_memory=1 << 28, take=None, bint raw=True, str urgent="inline",
+                  **settings):
         stream_defaults(&self.config)
         self.config.passive = not inline
         self.config.midstream = midstream
         self.config.async_oneside = async_oneside
         self.config.compare_overlaps = compare_overlaps or inline
+        self.config.urgent = self.config.urgent_limit = <uint8_t>("inline", "drop", "oob", "gap").index(urgent)
         self.config.depth = depth
         self.config.chunk[0] = self.config.chunk[1] = chunk
         open_hosts(&self.hosts, host_ranges(hosts or {}))

@@ -11,6 +11,8 @@ from fastpath.dataplane.types cimport (
     SOURCE_DEFRAG, alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t,
     verdict_t,
 )
+from fastpath.dataplane.wire.vlan cimport read_vlans
+from fastpath.dataplane.wire.walk cimport LINKTYPE_ETHERNET
 
 
 cdef void open_buffer(row_buffer_t *buffer, uint32_t size) noexcept nogil:
@@ -220,6 +222,8 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
     row.icmp_type = meta.icmp_type
     row.icmp_code = meta.icmp_code
     row.reversed = write_end_points(&row.key, burst, entry)
+    if meta.depth == 0 and row.key.vlan[0] == 0 and meta.linktype == LINKTYPE_ETHERNET:
+        read_vlans(meta.frame, meta.caplen, row.key.vlan)
     if meta.flags & PM_REASSEMBLED:
         row.source = SOURCE_DEFRAG
     if meta.depth or meta.flags & PM_REASSEMBLED:

@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from fastpath.control.columns import address_text
-from fastpath.control.device import Device
 from fastpath.control.engine import Engine
 from fastpath.control.result import Result
 from fastpath.demo import BENIGN, MADE, capture, rule_files
@@ -33,7 +32,7 @@ def tell(console: Console | None = None) -> Result:
     out = console if console is not None else standard_output()
     out.width = min(out.width, WIDTH)
     rules = RuleSet.load(rule_files())
-    with Engine(rules, mode="ips", device=Device(sessions=1024)) as engine:
+    with Engine(rules, mode="ips") as engine:
         loaded = f"{rules.exact} rules in Suricata's language, compiled in {engine.load_seconds * 1e3:.0f} ms; inline: drop means drop"
         out.print(Panel(Text.assemble(("fastpath", "bold"), "  the inspection stage of a DPU, in software\n", (loaded, "dim")),
                         border_style="cyan"))
@@ -48,7 +47,7 @@ def tell(console: Console | None = None) -> Result:
 
 def benign(out: Console, engine: Engine) -> None:
     heading(out, 1, "Benign traffic passes", "Real programs, recorded between two network namespaces. When TLS has become "
-            "unreadable, a rule with `bypass` hands the session to the emulated device.")
+            "unreadable, a rule with `bypass` takes the session off the inspectors, as a DPU would.")
     table = columns("recorded", ">packets", ">flows", ">passed", ">dropped", ">offloaded", ">alerts")
     for name, programs in BENIGN.items():
         stats = engine.replay(capture(name)).stats

@@ -1,12 +1,13 @@
 """A live run of two cores behind receive rings, to hold the queueing simulation against: the same packets at the same moments, by the
-clock, to two engines in two threads. What it gives hangs on the machine and what else runs on it: it is a measurement, not a test."""
+clock, to two engines in two processes. What it gives hangs on the machine and what else runs on it: it is a measurement, not a test."""
 from __future__ import annotations
 
 import mmap
-import threading
+import multiprocessing
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -55,54 +56,54 @@ def _part(packets: PacketBatch, which: np.ndarray) -> PacketBatch:
                        None if wirelens is None else wirelens[which])
 
 
-class Core(threading.Thread):
-    """A ring of `depth` packets and the engine that empties it, in bursts."""
-
-    def __init__(self, engine: Engine, packets: PacketBatch, arrivals: np.ndarray, linktype: int, depth: int):
-        super().__init__()
-        self.engine, self.packets, self.arrivals, self.linktype, self.depth = engine, packets, arrivals, linktype, depth
-        self.lost = 0
-        self.begin = 0
-
-    def run(self) -> None:
-        came = 0
-        ring: list[np.ndarray] = []         # runs of packets that wait
-        waiting = 0
-        while came < len(self.arrivals) or waiting:
-            until = int(np.searchsorted(self.arrivals, time.perf_counter_ns() - self.begin, "right"))
-            room = min(until - came, self.depth - waiting)
-            if room > 0:
-                ring.append(np.arange(came, came + room))
-                waiting += room
-            self.lost += until - came - max(room, 0)
-            came = until
-            if not waiting:
-                continue
-            burst, ring[0] = ring[0][:BURST], ring[0][BURST:]
-            if not len(ring[0]):
-                ring.pop(0)
-            self.engine.inspect(_part(self.packets, burst), linktype=self.linktype)
-            waiting -= len(burst)
+def run_core(engine: Engine, packets: PacketBatch, arrivals: np.ndarray, linktype: int, depth: int, begin: int) -> int:
+    """A ring of `depth` packets and the engine that empties it, in bursts. How many packets found it full."""
+    came = waiting = lost = 0
+    ring: list[np.ndarray] = []         # runs of packets that wait
+    while came < len(arrivals) or waiting:
+        until = int(np.searchsorted(arrivals, time.perf_counter_ns() - begin, "right"))
+        room = max(0, min(until - came, depth - waiting))
+        if room:
+            ring.append(np.arange(came, came + room))
+            waiting += room
+        lost += until - came - room
+        came = until
+        if not waiting:
+            continue
+        burst, ring[0] = ring[0][:BURST], ring[0][BURST:]
+        if not len(ring[0]):
+            ring.pop(0)
+        engine.inspect(_part(packets, burst), linktype=linktype)
+        waiting -= len(burst)
+    return lost
 
 
-def run_live(engines: list[Engine], projection: Projection, packets: PacketBatch, linktype: int, load: float, depth: int, mean_ns: float) -> float:
-    """The share of packets that two cores lost at a load. mean_ns: service_ns."""
+def run_live(make: Callable[[], Engine], projection: Projection, packets: PacketBatch, linktype: int, load: float, depth: int, mean_ns: float) -> float:
+    """The share of packets that two cores lost at a load, each a process of its own with its own engine. mean_ns: service_ns."""
+    context = multiprocessing.get_context("fork")
     queues = queue_of(projection.hashes, CORES)
     arrivals = (np.arange(len(packets)) * (mean_ns / CORES / load)).astype("i8")
-    cores = []
-    for number, engine in enumerate(engines):
+    ready, told = context.Barrier(CORES), context.SimpleQueue()
+
+    def core(number: int) -> None:
         which = np.flatnonzero(queues == number)
-        cores.append(Core(engine, _part(packets, which), arrivals[which], linktype, depth))
-    begin = time.perf_counter_ns() + 10_000_000
-    for core in cores:
-        core.begin = begin
-        core.start()
-    for core in cores:
-        core.join()
-    return sum(core.lost for core in cores) / max(len(packets), 1)
+        part, when = _part(packets, which), arrivals[which]
+        with make() as engine:
+            engine.inspect(_part(part, np.arange(0)), linktype=linktype)
+            ready.wait()
+            told.put(run_core(engine, part, when, linktype, depth, time.perf_counter_ns()))
+
+    started = [context.Process(target=core, args=(number,)) for number in range(CORES)]
+    for one in started:
+        one.start()
+    for one in started:
+        one.join()
+        if one.exitcode:
+            raise RuntimeError(f"a core of the live check ended with {one.exitcode}")
+    return sum(told.get() for _ in started) / max(len(packets), 1)
 
 
-def check(make: Any, projection: Projection, path: str, loads: tuple[float, ...] = (0.7, 0.9, 1.1, 1.3), depth: int = 1024) -> list[dict[str, float]]:
+def check(make: Callable[[], Engine], projection: Projection, path: str, loads: tuple[float, ...] = (0.7, 0.9, 1.1, 1.3), depth: int = 1024) -> list[dict[str, float]]:
     """Loss simulated and live, a dict a load. make: gives a new engine. The simulation takes what each packet took in the log's pass,
     scaled to what a packet takes in bursts from Python, which the live run pays."""
     from fastpath.offload.queues import run_queues
@@ -114,8 +115,7 @@ def check(make: Any, projection: Projection, path: str, loads: tuple[float, ...]
     services = projection.services * (mean / max(float(projection.services.mean()), 1e-9))
     made = []
     for load in loads:
-        with make() as first, make() as second:
-            live = run_live([first, second], projection, packets, linktype, load, depth, mean)
+        live = run_live(make, projection, packets, linktype, load, depth, mean)
         arrivals = (np.arange(len(packets)) * (mean / CORES / load)).astype("u8")
         came = run_queues(arrivals, services.astype("u4"), queue_of(projection.hashes, CORES), CORES, depth)
         made.append({"load": load, "depth": depth, "simulated": came["lost"] / max(len(packets), 1), "live": live, "service_ns": mean})

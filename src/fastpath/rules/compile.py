@@ -346,7 +346,8 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         flags = rule_flags(plan)
         blocks = settled(merged(plan.blocks))
         flags |= p.RULE_PAYLOAD if any(block.buffer == "payload" for block in blocks) else 0
-        flags |= p.RULE_REAL if not flags & (p.RULE_APP | p.RULE_PAYLOAD) and app_names(plan) == (0, 0) else 0
+        of_headers = any(isinstance(one, Number | Bits) and one.field != "ip_proto" for one in plan.conditions)
+        flags |= p.RULE_REAL if of_headers or not flags & (p.RULE_APP | p.RULE_PAYLOAD) and app_names(plan) == (0, 0) else 0
         app = None
         if flags & p.RULE_APP:
             ours = [block for block in blocks if block.buffer in APP_BUFFERS or block.buffer == "payload"]
@@ -428,6 +429,7 @@ def rule_flags(plan: RulePlan) -> int:
     elif app_names(plan) != (0, 0) and not plan.blocks and not plan.conditions:
         flags |= p.RULE_FLOW_ACTION
     flags |= p.RULE_APP if on_transactions(plan) else 0
+    flags |= p.RULE_STREAM_ALONE if any(isinstance(one, FlowState) and one.stream == "only_stream" for one in plan.conditions) else 0
     flags |= p.RULE_ANY_PROTO if known is None else 0
     flags |= p.RULE_EVENT if any(isinstance(c, HasEvent) for c in plan.conditions) else 0
     flags |= p.RULE_NOALERT if plan.noalert else 0

@@ -238,7 +238,7 @@ class ByteTest:
     offset: Value
     negated: bool = False
     relative: bool = False
-    endian: Literal["big", "little"] = "big"
+    endian: Literal["big", "little", "dce"] = "big"     # dce: as the PDU says
     base: Literal[0, 8, 10, 16] = 0     # 0: binary, else a number written in that base
     bitmask: int = 0
 
@@ -249,7 +249,7 @@ class ByteJump:
     offset: Value
     relative: bool = False
     multiplier: int = 1
-    endian: Literal["big", "little"] = "big"
+    endian: Literal["big", "little", "dce"] = "big"
     base: Literal[0, 8, 10, 16] = 0
     align: bool = False
     from_beginning: bool = False
@@ -265,7 +265,7 @@ class ByteExtract:
     name: str
     relative: bool = False
     multiplier: int = 1
-    endian: Literal["big", "little"] = "big"
+    endian: Literal["big", "little", "dce"] = "big"
     base: Literal[0, 8, 10, 16] = 0
     align: int = 0              # 0, 2 or 4
 
@@ -278,7 +278,7 @@ class ByteMath:
     rvalue: Value
     result: str
     relative: bool = False
-    endian: Literal["big", "little"] = "big"
+    endian: Literal["big", "little", "dce"] = "big"
     base: Literal[0, 8, 10, 16] = 0
     bitmask: int = 0
 

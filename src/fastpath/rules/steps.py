@@ -278,7 +278,7 @@ class Assembler:
                                  *probes(pattern))
 
     def byte(self, step: ByteTest | ByteJump | ByteExtract | ByteMath, flags: int, values: dict[str, int]) -> bytes:
-        flags |= p.LITTLE_ENDIAN_BYTES if step.endian == "little" else 0
+        flags |= {"little": p.LITTLE_ENDIAN_BYTES, "dce": p.DCE_BYTES, "big": 0}[step.endian]
         nbytes, var = operand(step.nbytes, p.NBYTES_VAR, values)
         flags |= var
         offset, var = operand(step.offset, p.BYTE_OFFSET_VAR, values)

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
+import random
 import zlib
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastpath.dataplane.applayer.room_trial import RoomTrial
+
+brotli = pytest.importorskip("brotli")
 
 TO_SERVER, TO_CLIENT = 0, 1
 COMPLETE = 5
@@ -283,6 +287,75 @@ def test_bombs_stop():
     assert trial.memory < 1 << 20
 
 
+def test_what_begins_like_deflate_passes_as_it_is():
+    body = b"KHELLO plain text here, that is not compressed. " * 3
+    trial = exchange(response=encoded(b"gzip", body))
+    assert (text(trial, TO_CLIENT, "file.data"), events(trial)) == (body, {"gzip_decompression_failed"})
+
+
+BROTLI, LZMA = {"http.brotli": True}, {"http.lzma-enabled": True}
+
+
+def encoded(coding: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s" % (coding, len(body), body)
+
+
+@pytest.mark.parametrize("size", [1 << 16, 7, 1])
+def test_brotli_and_lzma(size):
+    text_of = b"hello world " * 5000
+    for coding, body, options in ((b"br", brotli.compress(text_of), BROTLI), (b"lzma", lzma.compress(text_of, lzma.FORMAT_ALONE), LZMA)):
+        trial = exchange(response=encoded(coding, body), size=size, **options)
+        assert text(trial, TO_CLIENT, "file.data") == text_of
+        assert events(trial) == set()
+        request = b"POST /f HTTP/1.1\r\nHost: x\r\n" + encoded(coding, body).partition(b"\r\n")[2]
+        assert text(talk((TO_SERVER, request), size=size, **options), TO_SERVER, "http.request_body") == text_of
+        trial.free_done()
+        assert trial.close() == {"flow": 0, "applayer": 0}
+
+
+def test_brotli_and_lzma_that_are_off():
+    """lzma is off unless asked for; br is left alone, with an event, where Suricata does so."""
+    body = lzma.compress(b"hello world", lzma.FORMAT_ALONE)
+    trial = exchange(response=encoded(b"lzma", body))
+    assert (text(trial, TO_CLIENT, "file.data"), events(trial)) == (body, set())
+    body = brotli.compress(b"hello world")
+    trial = exchange(response=encoded(b"br", body))
+    assert (text(trial, TO_CLIENT, "file.data"), events(trial)) == (body, {"abnormal_ce_header"})
+
+
+def test_brotli_and_lzma_that_are_none():
+    """They pass as they are; of lzma one whose first byte it cannot have ends the body, as in Suricata."""
+    for coding, body in ((b"br", b"\xff" + b"hello world " * 9), (b"lzma", b"hello world " * 9)):
+        trial = exchange(response=encoded(coding, body), **LZMA, **BROTLI)
+        assert text(trial, TO_CLIENT, "file.data") == body
+        assert events(trial) == {"gzip_decompression_failed"}
+    trial = exchange(response=encoded(b"lzma", b"\xff" + b"hello world " * 9), **LZMA)
+    assert (text(trial, TO_CLIENT, "file.data"), events(trial)) == (None, set())
+
+
+def test_the_window_of_lzma_is_bounded():
+    """A large window is no fault, but bytes beyond the limit are; a layer more of it is not undone."""
+    rng = random.Random(5)
+    body = bytes(rng.randrange(256) for _ in range(8000)) * 4
+    wide = [{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 22}]
+    packed = lzma.compress(body, lzma.FORMAT_ALONE, filters=wide)
+    within, beyond = (exchange(response=encoded(b"lzma", packed), **LZMA | {"http.lzma-memlimit": limit}) for limit in (1 << 15, 1 << 14))
+    assert (text(within, TO_CLIENT, "file.data"), events(within)) == (body, set())
+    assert "lzma_memlimit_reached" in events(beyond) and len(text(beyond, TO_CLIENT, "file.data")) < len(body)
+    twice = exchange(response=encoded(b"lzma, lzma", lzma.compress(packed, lzma.FORMAT_ALONE)), **LZMA)
+    assert text(twice, TO_CLIENT, "file.data") == packed
+
+
+def test_bombs_of_every_kind_stop():
+    zeros = bytes(40_000_000)
+    for coding, body, said in ((b"br", brotli.compress(zeros), {"compression_bomb"}),
+                               (b"lzma", lzma.compress(zeros, lzma.FORMAT_ALONE, preset=0), {"compression_bomb"}),
+                               (b"lzma", lzma.compress(zeros, lzma.FORMAT_ALONE), {"lzma_memlimit_reached", "gzip_decompression_failed"})):
+        trial = exchange(response=encoded(coding, body), **LZMA, **BROTLI)
+        assert events(trial) == said
+        assert trial.memory < 20 << 20
+
+
 def test_encoded_request():
     body = gzip.compress(b"hello")
     trial = exchange(b"POST /f HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -291,13 +364,14 @@ def test_encoded_request():
 
 def test_memory_that_is_refused():
     body = gzip.compress(bytes(100_000))
-    response = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    for memory in range(600, 80_000, 1777):
-        try:
-            trial = exchange(response=response, memory=memory)
-        except MemoryError:
-            continue
-        assert trial.memory <= memory
+    packed = {b"gzip": body, b"br": brotli.compress(bytes(100_000)), b"lzma": lzma.compress(bytes(100_000), lzma.FORMAT_ALONE, preset=0)}
+    for response in (encoded(coding, data) for coding, data in packed.items()):
+        for memory in range(600, 80_000, 1777):
+            try:
+                trial = exchange(response=response, memory=memory, **LZMA, **BROTLI)
+            except MemoryError:
+                continue
+            assert trial.memory <= memory
         assert trial.close()["applayer"] == 0
 
 

@@ -108,6 +108,7 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint32_t held[2];           /* bytes of each direction that wait */
     uint32_t hold_max[2];       /* and how many may, where the other side says nothing */
     uint8_t spoke_first;        /* 1 << direction of the first bytes, 0 for none yet */
+    uint8_t changing;           /* the bytes at hand are the first that another protocol sees of this session */
 } app_context_t;
 
 enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,
@@ -128,7 +129,8 @@ typedef struct view {           /* bytes of an inspect buffer; they hold until t
     uint32_t flags;             /* VIEW_* */
     uint64_t offset;            /* of data[0] in the whole (a body's window), else 0 */
 } view_t;
-enum view_flag { VIEW_START = 1 << 0, VIEW_END = 1 << 1 };  /* holds the first byte, the last byte of the whole */
+enum view_flag { VIEW_START = 1 << 0, VIEW_END = 1 << 1,    /* holds the first byte, the last byte of the whole */
+                 VIEW_LITTLE = 1 << 2 };                    /* its numbers are little-endian: what `dce` asks */
 enum view_state { VIEW_NONE, VIEW_READY, VIEW_LATER };      /* there is none; here it is; not yet (a window is not full yet) */
 
 enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT };

@@ -110,7 +110,7 @@ cdef extern from "applayer/config.h" nogil:
     enum:
         RECOGNISED_NO, RECOGNISED_YES, RECOGNISED_MORE, RECOGNISED_REVERSED
     enum:
-        VIEW_START, VIEW_END
+        VIEW_START, VIEW_END, VIEW_LITTLE
     enum:
         VIEW_NONE, VIEW_READY, VIEW_LATER
     enum:
@@ -167,7 +167,8 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t inspect_min[2]
         uint32_t inspect_window[2]
         uint32_t layers, bomb_limit, max_txs
-        uint8_t body_inline, double_decode_path, double_decode_query
+        uint8_t body_inline, double_decode_path, double_decode_query, brotli
+        uint32_t lzma_memlimit
 
     ctypedef struct tls_config_t:
         uint8_t ja3, ja4, log_ja4, encryption_handling
@@ -223,7 +224,7 @@ cdef extern from "applayer/config.h" nogil:
         uint64_t now, ordinal
         uint32_t held[2]
         uint32_t hold_max[2]
-        uint8_t spoke_first
+        uint8_t spoke_first, changing
 
     ctypedef struct parsed_t:
         uint32_t consumed, need, status

@@ -18,7 +18,9 @@ typedef struct http1_config {
     uint32_t bomb_limit;        /* decoded bytes from which on a ratio beyond 2048 ends a body */
     uint32_t max_txs;           /* alive in one session */
     uint8_t body_inline;        /* bodies are looked at as they come */
-    uint8_t double_decode_path, double_decode_query, reserved;
+    uint8_t double_decode_path, double_decode_query;
+    uint8_t brotli;             /* is it undone? */
+    uint32_t lzma_memlimit;     /* bytes of window; 0: lzma is not undone */
 } http1_config_t;
 typedef struct dns_config { uint32_t reserved; } dns_config_t;
 typedef struct smtp_config { uint32_t content_limit, content_inspect_min_size, content_inspect_window; } smtp_config_t;

@@ -29,6 +29,7 @@ cdef struct dcerpc_tx_t:
     uint16_t fragments[2]
     uint8_t type[2]             # enum pdu_type
     bint requested              # a request has been seen
+    bint little[2]              # the numbers of its stub are little-endian
     bint lost[2]                # behind a gap, or what is no datagram of it
     uint8_t activity[16]        # over UDP
     bytes_t stub[2]
@@ -125,8 +126,9 @@ cdef dcerpc_tx_t *find_call(app_context_t *context, uint32_t direction, const pd
     return NULL if pdu.flags & PDU_FIRST_FRAGMENT else latest
 
 
-cdef void add_stub(app_context_t *context, dcerpc_tx_t *tx, uint32_t direction, const cursor_t *stub) noexcept nogil:
+cdef void add_stub(app_context_t *context, dcerpc_tx_t *tx, uint32_t direction, const cursor_t *stub, bint little) noexcept nogil:
     tx.tx.flags |= TX_NEW
+    tx.little[direction] = little
     if <uint64_t> tx.stub[direction].length + cursor_left(stub) <= context.config.dcerpc.max_stub:
         bytes_append(context.pool, ACCOUNT_APPLAYER, &tx.stub[direction], stub.at, cursor_left(stub))
 
@@ -205,7 +207,7 @@ cdef bint take_stub(app_context_t *context, uint32_t direction, pdu_t *pdu) noex
         tx.opnum = opnum
         tx.requested = True
     if cursor_left(&pdu.body):
-        add_stub(context, tx, direction, &pdu.body)
+        add_stub(context, tx, direction, &pdu.body, pdu.little)
         tx.fragments[direction] = 1
         complete(context, tx, direction)
     return True
@@ -306,7 +308,7 @@ cdef bint take_datagram(app_context_t *context, const uint8_t *data, uint32_t le
         if tx == NULL:
             return True
         memcpy(tx.activity, activity, 16)
-    add_stub(context, tx, side, &stub)
+    add_stub(context, tx, side, &stub, little)
     tx.fragments[side] += 1
     if not data[2] & DATAGRAM_FRAGMENT or data[2] & DATAGRAM_LAST:
         complete(context, tx, side)
@@ -396,6 +398,7 @@ cdef uint32_t show_interface(app_context_t *context, const dcerpc_state_t *state
 cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t which, uint32_t index,
                      view_t *view) noexcept nogil:
     cdef dcerpc_tx_t *call = <dcerpc_tx_t *> tx
+    cdef uint32_t state
     cdef uint64_t number
     if which == BUFFER_DCERPC_IFACE:
         if not call.requested or call.type[TO_SERVER] != PDU_REQUEST and call.type[TO_CLIENT] != PDU_RESPONSE:
@@ -404,7 +407,9 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
     if index:
         return VIEW_NONE
     if which == BUFFER_DCERPC_STUB_DATA:
-        return show(view, call.stub[direction].data, call.stub[direction].length)
+        state = show(view, call.stub[direction].data, call.stub[direction].length)
+        view.flags |= VIEW_LITTLE * call.little[direction]
+        return state
     if which == BUFFER_DCERPC_OPNUM and call.requested:
         number = call.opnum
         memcpy(context.work.room, &number, sizeof(number))

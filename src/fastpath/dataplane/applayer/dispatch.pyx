@@ -204,6 +204,7 @@ cdef uint32_t change_protocol(const app_table_t *table, app_context_t *context, 
     app.proto = following
     app.original_proto = before
     app.next_proto = ALPROTO_UNKNOWN
+    context.changing = True
     app.flags &= ~<uint32_t> (APP_UPGRADE | APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT)
     if wanted != ALPROTO_UNKNOWN and following != wanted:
         app_event(app, APP_UNEXPECTED_PROTOCOL)
@@ -227,6 +228,12 @@ cdef uint32_t feed_gap(const app_table_t *table, app_context_t *context, uint32_
 
 cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
                          uint32_t length, uint32_t flags) noexcept nogil:
+    context.changing = False
+    return feed_room(table, context, direction, data, length, flags)
+
+
+cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
+                        uint32_t length, uint32_t flags) noexcept nogil:
     cdef app_t *app = context.app
     cdef const room_t *room
     cdef parsed_t parsed

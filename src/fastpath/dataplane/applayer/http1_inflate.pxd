@@ -1,60 +1,26 @@
-# What Content-Encoding names: gzip and deflate, in layers. An inflater that meets what it cannot read tries again, as what it
+# What Content-Encoding names, in layers. An inflater of gzip or deflate that meets what it cannot read tries again, as what it
 # was told and then as the other kind (servers mix up raw deflate, zlib and gzip); after the third try bytes pass as they are.
+# What says lzma and is none is tried as raw deflate once.
 #
 # What a layer has decoded goes on when its buffer is full, at the end of the compressed data, and at the end of the body.
-# All memory, zlib's too, is of the session's pool.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+# All memory, the decoders' too, is of the session's pool.
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_COMPRESSION_BOMB, HTTP1_GZIP_DECOMPRESSION_FAILED, app_context_t,
 )
 from fastpath.dataplane.applayer.http1_body cimport add_body
+from fastpath.dataplane.applayer.http1_decoders cimport (
+    AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA, DECODED_BAD, DECODED_END, DECODED_ON, DECODED_VOID, decode, start_stream, stop_stream,
+)
 from fastpath.dataplane.applayer.http1_state cimport INFLATE_OUT, http1_tx_t, inflater_t, message_t, z_stream
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport pool_give, pool_take
-from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, pool_t
-
-cdef extern from "zlib.h" nogil:
-    int inflateInit2(z_stream *, int)
-    int inflate(z_stream *, int)
-    int inflateEnd(z_stream *)
-    int Z_OK, Z_STREAM_END, Z_DATA_ERROR, Z_NO_FLUSH
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER
 
 cdef enum:
-    AS_GZIP = 47                # windowBits: gzip or zlib, whichever it is
-    AS_DEFLATE = -15            # raw
     TRIES_MAX = 3
     BOMB_RATIO = 2048
-
-cdef inline void *pool_zalloc(void *pool, unsigned int items, unsigned int size) noexcept nogil:
-    cdef uint64_t total = <uint64_t> items * size + 16
-    cdef uint64_t *piece = <uint64_t *> pool_take(<pool_t *> pool, ACCOUNT_APPLAYER, total)
-    if piece == NULL:
-        return NULL
-    piece[0] = total
-    return piece + 2
-
-
-cdef inline void pool_zfree(void *pool, void *piece) noexcept nogil:
-    cdef uint64_t *start = <uint64_t *> piece - 2
-    pool_give(<pool_t *> pool, ACCOUNT_APPLAYER, start, start[0])
-
-
-cdef inline void stop_stream(inflater_t *inflater) noexcept nogil:
-    if inflater.working:
-        inflateEnd(&inflater.stream)
-        inflater.working = False
-
-
-cdef inline bint start_stream(app_context_t *context, inflater_t *inflater) noexcept nogil:
-    stop_stream(inflater)
-    inflater.stream.zalloc = pool_zalloc
-    inflater.stream.zfree = pool_zfree
-    inflater.stream.opaque = context.pool
-    inflater.stream.next_in = NULL
-    inflater.stream.avail_in = 0
-    inflater.working = inflateInit2(&inflater.stream, inflater.kind) == Z_OK
-    return inflater.working
 
 
 cdef inline void free_inflaters(app_context_t *context, inflater_t **first) noexcept nogil:
@@ -71,13 +37,12 @@ cdef inline bint add_inflater(app_context_t *context, inflater_t **first, int ki
     cdef inflater_t *inflater = <inflater_t *> pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(inflater_t))
     if inflater == NULL:
         return False
-    inflater.kind = kind
     inflater.stream.next_out = inflater.out
     inflater.stream.avail_out = INFLATE_OUT
     while first[0] != NULL:
         first = &first[0].next
     first[0] = inflater
-    return start_stream(context, inflater)
+    return start_stream(context, inflater, kind)
 
 
 cdef inline uint32_t gzip_header(const uint8_t *data, uint32_t length) noexcept nogil:
@@ -96,13 +61,18 @@ cdef inline uint32_t gzip_header(const uint8_t *data, uint32_t length) noexcept 
 
 cdef inline bint try_again(app_context_t *context, inflater_t *inflater, const uint8_t *data, uint32_t length,
                            uint32_t *skip) noexcept nogil:
-    if inflater.tries == TRIES_MAX:
+    cdef int kind = inflater.kind
+    if inflater.tries == TRIES_MAX or kind == AS_BROTLI:
         return False
-    if inflater.tries:
-        inflater.kind = AS_DEFLATE if inflater.kind == AS_GZIP else AS_GZIP
-    inflater.tries += 1
-    skip[0] = gzip_header(data, length) if inflater.kind == AS_DEFLATE else 0
-    return start_stream(context, inflater)
+    if kind == AS_LZMA:
+        inflater.tries = TRIES_MAX
+        kind = AS_DEFLATE
+    else:
+        if inflater.tries:
+            kind = AS_DEFLATE if kind == AS_GZIP else AS_GZIP
+        inflater.tries += 1
+    skip[0] = gzip_header(data, length) if kind == AS_DEFLATE else 0
+    return start_stream(context, inflater, kind)
 
 
 cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
@@ -144,23 +114,26 @@ cdef inline bint inflate_bytes(app_context_t *context, http1_tx_t *tx, uint32_t 
         return pass_down(context, tx, direction, inflater.next, data, length)
     stream.next_in = <uint8_t *> data
     stream.avail_in = length
-    while stream.avail_in:
+    while stream.avail_in or stream.avail_out == 0 and inflater.decoder != NULL:     # zlib alone holds nothing back
         if stream.avail_out == 0 and not flush_out(context, tx, direction, inflater):
             stop_stream(inflater)
             return False
         if not inflater.working:
             return False
-        said = inflate(stream, Z_NO_FLUSH)
-        if said == Z_DATA_ERROR and stream.avail_out < INFLATE_OUT and inflater.tries == 0:
+        said = decode(context, tx, inflater)
+        if said == DECODED_BAD and stream.avail_out < INFLATE_OUT and inflater.tries == 0:
             # what came out is right as far as it goes; of a second try it would be chance
             tx_event(&tx.head, HTTP1_GZIP_DECOMPRESSION_FAILED)
-            said = Z_STREAM_END
-        if said == Z_STREAM_END:
+            said = DECODED_END
+        if said == DECODED_END:
             if not flush_out(context, tx, direction, inflater):
                 stop_stream(inflater)
                 return False
             return True
-        if said != Z_OK:
+        if said == DECODED_VOID:
+            stop_stream(inflater)
+            return False
+        if said != DECODED_ON:
             tx_event(&tx.head, HTTP1_GZIP_DECOMPRESSION_FAILED)
             if not try_again(context, inflater, data, length, &skip):
                 stop_stream(inflater)

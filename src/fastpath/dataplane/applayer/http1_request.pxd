@@ -7,7 +7,8 @@ from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_TRAILER, app_context_t,
 )
 from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_header
-from fastpath.dataplane.applayer.http1_inflate cimport AS_DEFLATE, AS_GZIP, add_inflater
+from fastpath.dataplane.applayer.http1_decoders cimport AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA
+from fastpath.dataplane.applayer.http1_inflate cimport add_inflater
 from fastpath.dataplane.applayer.http1_line cimport find_host, method_of, read_request_line, read_uri
 from fastpath.dataplane.applayer.http1_side cimport (
     body_bytes, body_step, chunk_end_step, chunk_length, end_message, flush_header, header_line, line_at_work, line_done,
@@ -142,6 +143,10 @@ cdef inline uint32_t request_headers_done(app_context_t *context, side_t *side) 
             add_inflater(context, &side.inflater, AS_GZIP)
         elif same(value, length, b"deflate", 7) or same(value, length, b"x-deflate", 9):
             add_inflater(context, &side.inflater, AS_DEFLATE)
+        elif same(value, length, b"lzma", 4) and context.config.http1.lzma_memlimit:
+            add_inflater(context, &side.inflater, AS_LZMA)
+        elif same(value, length, b"br", 2) and context.config.http1.brotli:
+            add_inflater(context, &side.inflater, AS_BROTLI)
     side.state = REQUEST_CONNECT_CHECK
     return STEP_ON
 

@@ -2,14 +2,15 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_HTTP2, ALPROTO_UNKNOWN, APP_UPGRADE, HTTP1_ABNORMAL_CE_HEADER, HTTP1_BODY, HTTP1_COMPLETE,
-    HTTP1_CONTINUE_ALREADY_SEEN, HTTP1_HEADERS, HTTP1_INVALID_CONTENT_LENGTH_FIELD_IN_RESPONSE,
+    ALPROTO_HTTP2, ALPROTO_UNKNOWN, APP_UPGRADE, HTTP1_ABNORMAL_CE_HEADER, HTTP1_BODY, HTTP1_COMPLETE, HTTP1_COMPRESSION_BOMB,
+    HTTP1_CONTINUE_ALREADY_SEEN, HTTP1_FAILED_PROTOCOL_CHANGE, HTTP1_HEADERS, HTTP1_INVALID_CONTENT_LENGTH_FIELD_IN_RESPONSE,
     HTTP1_INVALID_RESPONSE_CHUNK_LEN, HTTP1_LINE, HTTP1_REQUEST_LINE_INCOMPLETE, HTTP1_RESPONSE_ABNORMAL_TRANSFER_ENCODING,
     HTTP1_RESPONSE_CHUNKED_OLD_PROTO, HTTP1_RESPONSE_MULTIPART_BYTERANGES, HTTP1_TOO_MANY_ENCODING_LAYERS, HTTP1_TRAILER,
     HTTP1_UNABLE_TO_MATCH_RESPONSE_TO_REQUEST, TX_NEW, app_context_t, tx_t,
 )
 from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_header
-from fastpath.dataplane.applayer.http1_inflate cimport AS_DEFLATE, AS_GZIP, add_inflater, free_inflaters
+from fastpath.dataplane.applayer.http1_decoders cimport AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA
+from fastpath.dataplane.applayer.http1_inflate cimport add_inflater, free_inflaters
 from fastpath.dataplane.applayer.http1_line cimport looks_like_response, read_response_line
 from fastpath.dataplane.applayer.http1_request cimport begin_tx, complete_request, request_line_done
 from fastpath.dataplane.applayer.http1_side cimport (
@@ -252,7 +253,15 @@ cdef inline void set_inflaters(app_context_t *context, side_t *side) noexcept no
                 if not (same(value + start, at - start, b"deflate", 7) or same(value + start, at - start, b"x-deflate", 9)):
                     tx_event(&tx.head, HTTP1_ABNORMAL_CE_HEADER)
                 add_inflater(context, &side.inflater, AS_DEFLATE)
-            elif not same(value + start, at - start, b"inflate", 7) and not same(value + start, at - start, b"lzma", 4):
+            elif same(value + start, at - start, b"lzma", 4):
+                if context.config.http1.lzma_memlimit and layers == 1:
+                    add_inflater(context, &side.inflater, AS_LZMA)
+                elif at - start < length:       # one layer of it, and the outermost, is all that is undone
+                    tx_event(&tx.head, HTTP1_COMPRESSION_BOMB)
+                    return
+            elif same(value + start, at - start, b"br", 2) and context.config.http1.brotli:
+                add_inflater(context, &side.inflater, AS_BROTLI)
+            elif not same(value + start, at - start, b"inflate", 7):
                 tx_event(&tx.head, HTTP1_ABNORMAL_CE_HEADER)
         at += 1
 
@@ -264,6 +273,9 @@ cdef inline void upgrade(app_context_t *context, http1_t *http) noexcept nogil:
     http.side[TO_SERVER].status = http.side[TO_CLIENT].status = SIDE_TUNNEL
     if (header != NULL and same(bytes_of(&tx.side[TO_CLIENT].text, header.value), header.value.length, b"h2c", 3)
             and context.config.enabled[<uint32_t> ALPROTO_HTTP2]):
+        if context.changing:        # from another protocol, and not through with it
+            tx_event(&tx.head, HTTP1_FAILED_PROTOCOL_CHANGE)
+            return
         context.app.next_proto = ALPROTO_HTTP2
         context.app.flags |= APP_UPGRADE
 

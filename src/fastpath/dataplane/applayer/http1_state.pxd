@@ -112,8 +112,9 @@ cdef extern from "zlib.h" nogil:
 cdef struct inflater_t:         # a layer of Content-Encoding: http1_inflate.pxd
     inflater_t *next            # the layer below
     z_stream stream
-    int kind
-    bint working                # the stream is set up
+    void *decoder               # of what is none of zlib's
+    int kind                    # http1_decoders.pxd
+    bint working                # it is set up
     uint32_t tries
     bint passes                 # bytes are no longer decoded
     uint8_t out[8192]

@@ -36,6 +36,8 @@ cdef void read_settings(app_config_t *config, settings) except *:
                                                               config.http1.inspect_window[direction])
     config.http1.layers = settings.get("http.response-body-decompress-layer-limit", config.http1.layers)
     config.http1.bomb_limit = settings.get("http.compression-bomb-limit", config.http1.bomb_limit)
+    config.http1.lzma_memlimit = settings.get("http.lzma-memlimit", 1 << 20) if settings.get("http.lzma-enabled") else 0
+    config.http1.brotli = settings.get("http.brotli", False)
     config.http1.max_txs = settings.get("http.max-tx", config.http1.max_txs)
     config.http1.body_inline = settings.get("http.http-body-inline", config.http1.body_inline)
     config.http1.double_decode_path = settings.get("http.double-decode-path", config.http1.double_decode_path)

@@ -47,9 +47,10 @@ cdef inline uint32_t rest_from(const uint8_t *at, const uint8_t *data, uint32_t 
     return <uint32_t> min(<uint64_t> NUMERAL_MAX, length - <uint64_t> (at - data))
 
 
-cdef inline bint read_number(const byte_op_t *op, const uint8_t *at, uint32_t width, uint32_t rest, uint64_t *value,
-                             uint32_t *taken) noexcept nogil:
+cdef inline bint read_number(const byte_op_t *op, const match_scratch_t *scratch, const uint8_t *at, uint32_t width, uint32_t rest,
+                             uint64_t *value, uint32_t *taken) noexcept nogil:
     """`rest`: bytes from `at` to the end of the buffer, NUMERAL_MAX at most."""
+    cdef bint little = op.flags & LITTLE_ENDIAN_BYTES or op.flags & DCE_BYTES and scratch.view_little
     cdef uint32_t i
     cdef int characters
     value[0] = 0
@@ -62,7 +63,7 @@ cdef inline bint read_number(const byte_op_t *op, const uint8_t *at, uint32_t wi
         taken[0] = <uint32_t> characters
         return True
     for i in range(width):
-        value[0] = value[0] << 8 | at[width - 1 - i if op.flags & LITTLE_ENDIAN_BYTES else i]
+        value[0] = value[0] << 8 | at[width - 1 - i if little else i]
     return True
 
 
@@ -81,7 +82,7 @@ cdef inline bint byte_test_holds(const byte_op_t *op, const match_scratch_t *scr
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
     if at == NULL or (op.flags & RELATIVE and at == data + length):
         return False
-    if not read_number(op, at, width, rest_from(at, data, length), &found, &taken):
+    if not read_number(op, scratch, at, width, rest_from(at, data, length), &found, &taken):
         return False
     found = masked(op, found)
     if op.what == TEST_LT:
@@ -108,7 +109,7 @@ cdef inline bint byte_jump_lands(const byte_op_t *op, match_scratch_t *scratch, 
     cdef uint64_t value
     cdef int64_t target
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
-    if at == NULL or not read_number(op, at, width, rest_from(at, data, length), &value, &taken):
+    if at == NULL or not read_number(op, scratch, at, width, rest_from(at, data, length), &value, &taken):
         return False
     value = masked(op, value) * op.multiplier
     if op.what and value % 4:
@@ -135,7 +136,7 @@ cdef inline bint byte_extract_reads(const byte_op_t *op, match_scratch_t *scratc
     cdef uint32_t width, taken
     cdef uint64_t value
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
-    if at == NULL or not read_number(op, at, width, rest_from(at, data, length), &value, &taken):
+    if at == NULL or not read_number(op, scratch, at, width, rest_from(at, data, length), &value, &taken):
         return False
     value *= op.multiplier
     if op.what and value % op.what:
@@ -151,7 +152,7 @@ cdef inline bint byte_math_gives(const byte_op_t *op, match_scratch_t *scratch, 
     cdef uint32_t width, taken
     cdef uint64_t value, by = scratch.values[op.value] if op.flags & VALUE_VAR else op.value
     cdef const uint8_t *at = number_at(op, scratch, data, length, &width)
-    if at == NULL or not read_number(op, at, width, rest_from(at, data, length), &value, &taken):
+    if at == NULL or not read_number(op, scratch, at, width, rest_from(at, data, length), &value, &taken):
         return False
     if op.what == MATH_ADD:
         value += by

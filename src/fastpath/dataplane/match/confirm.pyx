@@ -72,6 +72,7 @@ cdef bint packet_block_holds(const ruleset_t *rules, const rule_t *rule, match_s
     cdef uint32_t length
     scratch.view_offset = 0
     scratch.view_end = True
+    scratch.view_little = False
     if block.buffer == BUFFER_PAYLOAD:
         if rule.flags & RULE_STREAM and meta.proto == TCP:
             if inspection == NULL:
@@ -79,7 +80,7 @@ cdef bint packet_block_holds(const ruleset_t *rules, const rule_t *rule, match_s
             elif windows_hold(rules, scratch, at):
                 flags[0] |= MATCH_STREAM
                 return True
-            elif not rule.flags & RULE_PACKET and inspection.flags & INSPECT_IN_STREAM:
+            elif rule.flags & RULE_STREAM_ALONE or not rule.flags & RULE_PACKET and inspection.flags & INSPECT_IN_STREAM:
                 return False
         if inspection != NULL and inspection.flags & INSPECT_NO_PAYLOAD:
             return False

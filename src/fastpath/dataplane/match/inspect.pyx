@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport INSPECT_TX, KIND_PASS, inspection_t, match_scratch_t, ruleset_t
-from fastpath.dataplane.match.transactions cimport inspect_transactions
+from fastpath.dataplane.match.transactions cimport inspect_transactions, renew_transactions
 from fastpath.dataplane.types cimport burst_t, flow_t
 
 
@@ -19,6 +19,8 @@ cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const 
     scratch.meta = &burst.meta[entry]
     scratch.now = now
     scratch.match_count = 0
+    if flow != NULL and flow.epoch != rules.epoch:
+        renew_transactions(scratch, flow)
     if prefilter_entry(rules, scratch, burst, entry, flow):
         confirm_entry(rules, scratch, burst, entry, flow, now)
     if inspection != NULL and inspection.flags & INSPECT_TX and inspection.context != NULL and inspection.room != NULL:

@@ -15,7 +15,7 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 3,
+    PROGRAM_VERSION = 4,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -105,6 +105,7 @@ enum rule_flag {
     RULE_PROTO_ONLY = 1 << 12,  /* app-layer-protocol and nothing that needs more: once, when the protocol is found */
     RULE_FILE = 1 << 13,        /* looks at files: a new one is a new chance */
     RULE_REAL = 1 << 14,        /* is about packets as they came, not about what is flushed at the end of a flow */
+    RULE_STREAM_ALONE = 1 << 16,    /* flow:only_stream: payload that did not enter the stream is not looked at either */
     RULE_NOTE = 1 << 15,        /* what it finds is for the inventory: a row, but no alert */
 };
 
@@ -197,10 +198,11 @@ _Static_assert(sizeof(transform_t) == 16, "packed by rules/program.py");
 typedef struct stored { uint32_t rule, state; } stored_t;
 typedef struct detect_state {
     uint64_t size;              /* bytes, this head included */
-    uint32_t count, room;
+    uint32_t count, room;       /* of stored: those at work are the first, by rule; those that matched (sid, gid) the last */
     uint32_t files_seen;        /* the newest file of the direction at the latest inspection */
-    uint8_t epoch, reserved[3]; /* of the rule set: under another the rules have other numbers */
-    stored_t stored[];          /* by rule */
+    uint16_t matched;           /* how many are known to have matched, the latest first */
+    uint16_t barred;            /* as many of them, the oldest, matched under an earlier rule set: they do not match again */
+    stored_t stored[];
 } detect_state_t;
 
 typedef struct iponly {         /* addresses from `low` on, up to the next entry */
@@ -315,7 +317,7 @@ _Static_assert(sizeof(pcre_op_t) == 32, "an op");
 
 enum {                          /* flags of the byte_* ops */
     LITTLE_ENDIAN_BYTES = 1 << 2, NBYTES_VAR = 1 << 3, VALUE_VAR = 1 << 4, BYTE_OFFSET_VAR = 1 << 5,
-    FROM_BEGINNING = 1 << 6, FROM_END = 1 << 7, HAS_BITMASK = 1 << 8,
+    FROM_BEGINNING = 1 << 6, FROM_END = 1 << 7, HAS_BITMASK = 1 << 8, DCE_BYTES = 1 << 9,   /* in the buffer's own order */
 };
 enum { TEST_LT, TEST_GT, TEST_EQ, TEST_LE, TEST_GE, TEST_AND, TEST_OR, TESTS };
 enum { MATH_ADD, MATH_SUBTRACT, MATH_MULTIPLY, MATH_DIVIDE, MATH_SHIFT_LEFT, MATH_SHIFT_RIGHT, MATHS };
@@ -595,7 +597,8 @@ typedef struct match_scratch {  /* one per worker and rule set */
     uint64_t values[VALUES_MAX];
     uint8_t *decoded;           /* by base64_decode */
     uint32_t decoded_length;
-    uint32_t view_end;          /* the bytes at work are the last of their buffer */
+    uint16_t view_end;          /* the bytes at work are the last of their buffer */
+    uint16_t view_little;       /* and their numbers are little-endian */
     uint64_t view_offset;       /* of the bytes at work in the whole of their buffer */
     const inspection_t *inspection;     /* of the entry at work; NULL for none */
     uint8_t *transformed[2];    /* TRANSFORMED_MAX bytes each: what a transform reads, what it writes */

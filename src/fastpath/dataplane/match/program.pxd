@@ -16,7 +16,7 @@ cdef extern from "match/program.h" nogil:
         SECTION_ENGINES, SECTION_PREFILTERS, SECTION_APPS, SECTION_CHAINS, SECTION_TRANSFORMS, SECTION_MAX
     enum:
         RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_NOTE
-        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL
+        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_STREAM_ALONE
     enum:
         KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
     enum:
@@ -63,7 +63,7 @@ cdef extern from "match/program.h" nogil:
         CONTENT_NOCASE, CONTENT_ENDSWITH, HAS_RELATIVE_NEXT, HAS_DISTANCE, HAS_WITHIN, HAS_DEPTH, OFFSET_VAR, DEPTH_VAR
         DISTANCE_VAR, WITHIN_VAR, CONTENT_ALONE
     enum:
-        LITTLE_ENDIAN_BYTES, NBYTES_VAR, VALUE_VAR, BYTE_OFFSET_VAR, FROM_BEGINNING, FROM_END, HAS_BITMASK
+        LITTLE_ENDIAN_BYTES, NBYTES_VAR, VALUE_VAR, BYTE_OFFSET_VAR, FROM_BEGINNING, FROM_END, HAS_BITMASK, DCE_BYTES
     enum:
         TEST_LT, TEST_GT, TEST_EQ, TEST_LE, TEST_GE, TEST_AND, TEST_OR, TESTS
     enum:
@@ -161,7 +161,7 @@ cdef extern from "match/program.h" nogil:
     ctypedef struct detect_state_t:
         uint64_t size
         uint32_t count, room, files_seen
-        uint8_t epoch
+        uint16_t matched, barred
         stored_t stored[1]
 
     ctypedef struct iponly_t:
@@ -373,7 +373,8 @@ cdef extern from "match/program.h" nogil:
         uint64_t *match_hits
         uint64_t values[32]
         uint8_t *decoded
-        uint32_t decoded_length, view_end
+        uint32_t decoded_length
+        uint16_t view_end, view_little
         uint64_t view_offset
         const inspection_t *inspection
         uint8_t *transformed[2]

@@ -222,7 +222,7 @@ cdef void trace_step(const ruleset_t *rules, match_scratch_t *scratch, const op_
     if OP_BYTE_TEST <= op.code <= OP_BYTE_MATH:
         scratch.cursor = before
         at = number_at(number, scratch, data, length, &width)
-        if at != NULL and read_number(number, at, width, rest_from(at, data, length), &value, &taken):
+        if at != NULL and read_number(number, scratch, at, width, rest_from(at, data, length), &value, &taken):
             start = <uint32_t> (at - data)
             end = start + taken
             row.value = value

@@ -4,8 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_BODY, BUFFER_MANY, TX_DETECTED_TO_SERVER, TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_READY, app_context_t,
-    file_t, room_t, tx_t, view_t,
+    BUFFER_BODY, BUFFER_MANY, TX_DETECTED_TO_SERVER, TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_LITTLE, VIEW_READY, app_context_t, app_t,
+    app_t, file_t, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.confirm cimport rule_begins, rule_matched, windows_hold
 from fastpath.dataplane.match.header cimport TCP, UDP
@@ -23,6 +23,7 @@ cdef enum held:                 # of an engine
 
 cdef enum:
     STORED_FIRST = 6            # rules that a new detect_state_t has room for
+    MATCHED_MAX = 256           # that a direction of a transaction knows to have matched
 
 
 # ---- what a transaction remembers ----
@@ -38,10 +39,11 @@ cdef void forget(match_scratch_t *scratch, tx_t *tx, uint32_t direction) noexcep
         pool_give(scratch.pool, ACCOUNT_APPLAYER, state, state.size)
 
 
-cdef detect_state_t *room_for_one(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction) noexcept nogil:
+cdef detect_state_t *room_for_one(match_scratch_t *scratch, tx_t *tx, uint32_t direction) noexcept nogil:
     """The memory of a direction with room for one rule more; NULL where the pool or the limit refuses."""
     cdef detect_state_t *state = state_of(tx, direction)
     cdef uint64_t size
+    cdef uint32_t behind
     if state == NULL:
         size = sizeof(detect_state_t) + STORED_FIRST * sizeof(stored_t)
         state = <detect_state_t *> pool_take(scratch.pool, ACCOUNT_APPLAYER, size)
@@ -49,9 +51,8 @@ cdef detect_state_t *room_for_one(const ruleset_t *rules, match_scratch_t *scrat
             return NULL
         state.size = size
         state.room = STORED_FIRST
-        state.epoch = rules.epoch
         tx.detect[direction] = state
-    elif state.count == state.room:
+    elif state.count + state.matched == state.room:
         if state.room >= STORED_MAX:
             scratch.limits_hit += 1
             return NULL
@@ -60,15 +61,16 @@ cdef detect_state_t *room_for_one(const ruleset_t *rules, match_scratch_t *scrat
         if state == NULL:
             return NULL
         state.size = size
+        behind = state.room - state.matched
         state.room *= 2
+        memmove(&state.stored[state.room - state.matched], &state.stored[behind], state.matched * sizeof(stored_t))
         tx.detect[direction] = state
     return state
 
 
-cdef void remember(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction, uint32_t rule,
-                   uint32_t flags) noexcept nogil:
+cdef void remember(match_scratch_t *scratch, tx_t *tx, uint32_t direction, uint32_t rule, uint32_t flags) noexcept nogil:
     """Enters a rule that is not there yet. Without memory for it the rule begins anew with the next entry."""
-    cdef detect_state_t *state = room_for_one(rules, scratch, tx, direction)
+    cdef detect_state_t *state = room_for_one(scratch, tx, direction)
     cdef uint32_t at
     if state == NULL:
         return
@@ -79,6 +81,41 @@ cdef void remember(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, u
     state.stored[at].rule = rule
     state.stored[at].state = flags
     state.count += 1
+
+
+cdef bint matches_anew(match_scratch_t *scratch, tx_t *tx, uint32_t direction, const rule_t *rule) noexcept nogil:
+    """Notes that a rule matches. False: it did under an earlier rule set, and is not told of again."""
+    cdef detect_state_t *state = state_of(tx, direction)
+    cdef const stored_t *known
+    cdef uint32_t i
+    if state != NULL:
+        for i in range(state.matched):
+            known = &state.stored[state.room - 1 - i]
+            if known.rule == rule.sid and known.state == rule.gid:
+                return i >= state.barred
+        if state.matched == MATCHED_MAX:
+            return True
+    state = room_for_one(scratch, tx, direction)
+    if state != NULL:
+        state.matched += 1
+        state.stored[state.room - state.matched].rule = rule.sid
+        state.stored[state.room - state.matched].state = rule.gid
+    return True
+
+
+cdef void renew_transactions(match_scratch_t *scratch, flow_t *flow) noexcept nogil:
+    cdef const app_t *app = <const app_t *> flow.more.app if flow.more != NULL else NULL
+    cdef tx_t *tx = app.first if app != NULL else NULL
+    cdef detect_state_t *state
+    cdef uint32_t direction
+    while tx != NULL:
+        for direction in range(2):
+            state = state_of(tx, direction)
+            tx.inspected[direction] = 0
+            if state != NULL:
+                state.count = state.files_seen = 0
+                state.barred = state.matched
+        tx = tx.next
 
 
 cdef uint32_t newest_file(const tx_t *tx, uint32_t direction) noexcept nogil:
@@ -98,6 +135,7 @@ cdef uint32_t payload_holds(const ruleset_t *rules, match_scratch_t *scratch, co
     cdef const inspection_t *inspection = scratch.inspection
     scratch.view_offset = 0
     scratch.view_end = True
+    scratch.view_little = False
     if meta.proto == TCP:
         if windows_hold(rules, scratch, engine.block):
             return HOLDS
@@ -125,6 +163,7 @@ cdef uint32_t buffer_holds(const ruleset_t *rules, match_scratch_t *scratch, tx_
     while buffer_view(rules, scratch, tx, direction, engine.buffer, index, block.chain, &view) == VIEW_READY:
         scratch.view_offset = view.offset
         scratch.view_end = over or not flags & BUFFER_BODY or view.flags & VIEW_END != 0
+        scratch.view_little = view.flags & VIEW_LITTLE != 0
         if block_holds(rules, scratch, engine.block, view.data, view.length):
             return HOLDS
         index += 1
@@ -192,13 +231,13 @@ cdef bint rule_on_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
         stored.state = state
     elif state & STORED_CANNOT:
         if no_file:
-            remember(rules, scratch, tx, direction, compiled, state)
+            remember(scratch, tx, direction, compiled, state)
     elif state & STORED_FULL:
         if not passed or state & STORED_FILE:
-            remember(rules, scratch, tx, direction, compiled, state)
+            remember(scratch, tx, direction, compiled, state)
     elif state & ~<uint32_t> STORED_FILE or not at_work:
         # without a fast pattern that will be met again it goes on from here, and is asked for nothing of later packets
-        remember(rules, scratch, tx, direction, compiled, state)
+        remember(scratch, tx, direction, compiled, state)
     return state & STORED_FULL != 0 and done and count > 0
 
 
@@ -229,8 +268,6 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
     cdef uint32_t i = 0, k = 0, compiled
     cdef uint64_t started
     cdef bint holds
-    if state != NULL and state.epoch != rules.epoch:
-        forget(scratch, tx, direction)
     prefilter_tx(rules, scratch, tx, direction)
     renew_files(scratch, rules, tx, direction)
     while True:
@@ -262,7 +299,7 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
         holds = rule_on_tx(rules, scratch, burst, meta, flow, tx, direction, compiled, stored, now)
         if rarely(scratch.timing):
             scratch.ns[rules.rules[compiled].plan] += clock_ns() - started
-        if holds:
+        if holds and matches_anew(scratch, tx, direction, &rules.rules[compiled]):
             rule_matched(rules, scratch, compiled, flow, tx, tx.id, MATCH_STATE)
         if stored == NULL and state_of(tx, direction) != NULL:
             # one that was remembered just now is not met again

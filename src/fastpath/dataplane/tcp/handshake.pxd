@@ -110,6 +110,7 @@ cdef inline bint pick_up_synack(way_t *way) noexcept nogil:
             way.flow.flags ^= FLOW_SEEN_TO_SERVER | FLOW_SEEN_TO_CLIENT
         way.flow.pkts[0], way.flow.pkts[1] = way.flow.pkts[1], way.flow.pkts[0]
         way.flow.bytes[0], way.flow.bytes[1] = way.flow.bytes[1], way.flow.bytes[0]
+        way.flow.tcp_flags[0], way.flow.tcp_flags[1] = way.flow.tcp_flags[1], way.flow.tcp_flags[0]
         way.meta.flags |= PM_TO_CLIENT
         way.segment.direction = way.side = 1
     if not begin_session(way):
@@ -154,6 +155,7 @@ cdef inline bint begin_with_syn(way_t *way) noexcept nogil:
     if way.segment.fast_open:
         session.flags |= SESSION_FAST_OPEN
         if way.segment.length:
+            way.own.last_ack = way.own.next_seq     # nothing of it is acknowledged
             update_next_seq(session, way.side, way.own.next_seq + way.segment.length)
             reassemble(way, way.side)
     return True
@@ -558,7 +560,6 @@ cdef inline void server_alone(way_t *way) noexcept nogil:
     client.last_ack = way.segment.ack
     take_stamp(way)
     if session.flags & SESSION_MIDSTREAM:
-        server.window = way.segment.window
         server.next_win = server.last_ack + server.window
         assume_scales(session)
     set_state(way, TCP_ESTABLISHED)

@@ -26,10 +26,11 @@ class _Options:
     def __init__(self, draft: Draft):
         self._draft = draft
         self.relative = False
-        self.endian: Literal["big", "little"] = "big"
+        self.endian: Literal["big", "little", "dce"] = "big"
         self.string = False
         self.base: Literal[0, 8, 10, 16] = 0
         self.bitmask = 0
+        self.ordered = False        # big or little was said
         self.dce_at = -1
 
     def take(self, word: str, where: int) -> bool:
@@ -37,14 +38,13 @@ class _Options:
         if word == "relative":
             self.relative = True
         elif word in ("big", "little"):
-            self.endian = cast(Any, word)
+            self.endian, self.ordered = cast(Any, word), True
         elif word == "string":
             self.string = True
         elif word in _BASES:
             self.base = _BASES[word]
         elif word == "dce":
             self.dce_at = where
-            self._draft.refuse(where, "needs the dcerpc room (dce)")
         else:
             return False
         return True
@@ -53,6 +53,12 @@ class _Options:
         """Checks that hold when all words are read."""
         if self.base and not self.string:
             raise RuleError(at, "hex, dec and oct need 'string'")
+        if self.dce_at >= 0:
+            if self.string or self.ordered:
+                raise RuleError(self.dce_at, "dce says itself how a number stands there: big, little and 'string' contradict it")
+            self.endian = "dce"
+            if self._draft.room is None:
+                self._draft.protocol("dcerpc", self.dce_at)
         if self.string and not self.base:
             self.base = 10
 
@@ -72,7 +78,7 @@ def _count(nbytes: int | str, options: _Options, at: int, longest: int = _LONGES
             raise RuleError(at, f"found {nbytes} where at most {longest} digits were expected")
 
 
-@keyword("byte_test", "payload", note="dce is refused")
+@keyword("byte_test", "payload")
 def byte_test(draft: Draft, text: str, at: int) -> None:
     parts = _split(text, at, 4, "bytes, operator, value, offset")
     nbytes = draft.value(*parts[0], 0, _U16)
@@ -98,7 +104,7 @@ def byte_test(draft: Draft, text: str, at: int) -> None:
         options.bitmask))
 
 
-@keyword("byte_jump", "payload", note="dce is refused")
+@keyword("byte_jump", "payload")
 def byte_jump(draft: Draft, text: str, at: int) -> None:
     parts = _split(text, at, 2, "bytes, offset")
     nbytes = draft.value(*parts[0], 0, _U16)
@@ -129,7 +135,7 @@ def byte_jump(draft: Draft, text: str, at: int) -> None:
                                   from_end, post_offset))
 
 
-@keyword("byte_extract", "payload", note="dce is refused")
+@keyword("byte_extract", "payload")
 def byte_extract(draft: Draft, text: str, at: int) -> None:
     parts = _split(text, at, 3, "bytes, offset, name")
     nbytes = number(*parts[0], 0, _U16)
@@ -161,7 +167,7 @@ def byte_extract(draft: Draft, text: str, at: int) -> None:
     draft.name(name, at)
 
 
-@keyword("byte_math", "payload", note="dce is refused")
+@keyword("byte_math", "payload")
 def byte_math(draft: Draft, text: str, at: int) -> None:
     said: dict[str, tuple[str, int]] = {}
     options = _Options(draft)
@@ -187,7 +193,7 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
         endian, where = said["endian"]
         if endian not in ("big", "little"):
             raise RuleError(where, f"found {endian!r} where big or little was expected")
-        options.endian = cast(Any, endian)
+        options.endian, options.ordered = cast(Any, endian), True
     if "string" in said:
         base, where = said["string"]
         if base not in _BASES:
@@ -196,6 +202,7 @@ def byte_math(draft: Draft, text: str, at: int) -> None:
     if "bitmask" in said:
         mask, where = said["bitmask"]
         options.bitmask = number(mask if mask[:2].lower() == "0x" else "0x" + mask, where, 0, _U32, 16)
+    options.settle(at)
     nbytes = draft.value(*said["bytes"], 1, 10)
     if isinstance(nbytes, int) and not options.string and nbytes > 8:
         draft.refuse(said["bytes"][1], f"found {nbytes} bytes where at most 8 make a number (more need 'string')")
