@@ -86,7 +86,7 @@ class Engine:
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
-    statistics: one burst of sixteen is timed, stage by stage and rule by rule; all else is counted anyway.
+    statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
