@@ -120,7 +120,7 @@ class Plane:
         return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {},
                 "exceptions": {}, "held_up": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
                 "ledger": {"inspected": {"packets": n, "bytes": n * 100 + self.lie}, "offloaded": zero, "dropped": zero, "errored": zero},
-                "rows_lost": 0, "exceptions": {}, "rules": None, "flows": {"created": 0, "active": 0, "forced": 0, "memcap_hits": 0, "ended": {}}}
+                "rows_lost": 0, "rules": None, "flows": {"created": 0, "active": 0, "forced": 0, "memcap_hits": 0, "ended": {}}}
 
     def close(self):
         self.closed = True

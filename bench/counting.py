@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What statistics cost: the same capture with and without them, in turn.
 
-    bench/statistics.py CAPTURE [RULES] [--times N] [--cache DIR]
+    bench/counting.py CAPTURE [RULES] [--times N] [--cache DIR]
 
 The fastest of N replays each is compared: what is to be at most 3 % apart. `asked` replays while another thread takes a snapshot every
 100 ms, as nobody who scrapes metrics does as often.
