@@ -61,7 +61,7 @@ from fastpath.dataplane.policy cimport (
     policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
-from fastpath.dataplane.ring cimport Ring, publish_rows, ring_t, write_row
+from fastpath.dataplane.ring cimport Ring, publish_rows, write_row
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
@@ -482,7 +482,8 @@ cdef class DataPlane:
         self.engine.malformed_action = actions[malformed_action]
 
     def prepare(self, Database database):
-        """Makes the working memory that load(database) needs, so that it takes no time then; from any thread. None: for no rules."""
+        """Makes the working memory that load(database) needs, so that it takes no time then; from any thread. None: for no
+        rules."""
         if database is not None and not is_for(self.prepared, database):
             self.prepared = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
 
@@ -620,8 +621,8 @@ cdef class DataPlane:
                 or stop_at == self.engine.next_ordinal)
 
     def publish(self, Ring ring, uint32_t rule_base):
-        """Every verdict goes into this ring too, from the next packet on; None for into none. rule_base: what is added to the numbers
-        of rules."""
+        """Every verdict goes into this ring too, from the next packet on; None for into none. rule_base: what is added to
+        the numbers of rules."""
         self.ring = ring
         self.engine.rule_base = rule_base
         self.engine.ring = &ring.ring if ring is not None else NULL
@@ -764,8 +765,8 @@ cdef class DataPlane:
         return take(&self.engine.runs, row_types.RUN)
 
     def rule_costs(self):
-        """What the rules in force have cost so far, as Scratch.counters() gives it, of all workers; None without rules. Of the time,
-        which is taken of some bursts alone, what it comes to over all."""
+        """What the rules in force have cost so far, as Scratch.counters() gives it, of all workers; None without rules. Of
+        the time, which is taken of some bursts alone, what it comes to over all."""
         if not self.rooms:
             return None
         costs = sum(room.counters() for room in self.rooms)
@@ -780,8 +781,8 @@ cdef class DataPlane:
         return count
 
     def stats(self):
-        """Counters since the beginning, as a plain dict; times in nanoseconds. From any thread: nobody waits, and while packets run
-        counters may be some packets apart."""
+        """Counters since the beginning, as a plain dict; times in nanoseconds. From any thread: nobody waits, and while
+        packets run counters may be some packets apart."""
         cdef engine_t *engine = &self.engine
         cdef uint64_t now = clock_ns()
         cdef uint64_t began = load_acquire(&engine.began)

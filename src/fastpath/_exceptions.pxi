@@ -85,8 +85,8 @@ cdef uint32_t defragment(engine_t *engine, slot_t *slot, uint32_t entry) noexcep
 # ---- a packet that is lost before rx, to try what happens then ----
 
 cdef uint32_t take_burst(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil:
-    """rx_burst, but that no burst goes beyond the packet before which the step ends, and the packet that is to be lost is counted and
-    left out. Bursts end before it."""
+    """rx_burst, but that no burst goes beyond the packet before which the step ends, and the packet that is to be lost is
+    counted and left out. Bursts end before it."""
     cdef uint64_t most = engine.burst
     cdef uint64_t ahead = engine.lose_packet - engine.next_ordinal
     if engine.stop_at:

@@ -137,7 +137,8 @@ cdef struct device_t:
 cdef int open_device(device_t *device, const device_config_t *config) noexcept nogil
 cdef void close_device(device_t *device) noexcept nogil
 
-# Makes room for what a config asks for; -1 when address space is lacking. Nothing else changes: apply_config does that, and cannot
+# Makes room for what a config asks for; -1 when address space is lacking. Nothing else changes: apply_config does that, and
+# cannot
 # fail. What is in the table stays; a capacity below it takes nothing new until enough has ended.
 cdef int make_room(device_t *device, const device_config_t *config) noexcept nogil
 cdef void apply_config(device_t *device, const device_config_t *config) noexcept nogil

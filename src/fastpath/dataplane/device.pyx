@@ -13,8 +13,8 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef extern from *:
     """
     #include <string.h>
-    /* Moves rows to another mapping, page by page where the system can (the rest of the last page goes with them), and gives back the
-       region that they lay in. What the pages leave is no longer ours: it must not be unmapped again. */
+    /* Moves rows to another mapping, page by page where the system can (the rest of the last page goes with them), and gives
+       back the region that they lay in. What the pages leave is no longer ours: it must not be unmapped again. */
     static inline void move_rows(void *to, void *from, size_t size, void *region, size_t region_size)
     {
     #ifdef __linux__

@@ -1,5 +1,6 @@
 # ring: verdicts on their way to whoever reads them, one producer (the thread that retires bursts) and one consumer (any thread of
-# Python's), without a lock. The producer writes rows and then `head`, the consumer reads rows and then writes `tail`; each counts up
+# Python's), without a lock. The producer writes rows and then `head`, the consumer reads rows and then writes `tail`; each
+# counts up
 # for ever, and a row lies at its number modulo the size.
 #
 # Where the ring is full the producer waits (RING_WAIT), or the row is lost and counted.

@@ -19,8 +19,8 @@ cdef enum:
 
 
 cdef class Ring:
-    """A ring of `size` rows, a power of two from 2 on. wait: what a full ring does to the producer; otherwise rows are lost. Raises
-    MemoryError."""
+    """A ring of `size` rows, a power of two from 2 on. wait: what a full ring does to the producer; otherwise rows are lost.
+    Raises MemoryError."""
 
     def __cinit__(self, uint64_t size, bint wait):
         memset(&self.ring, 0, sizeof(ring_t))

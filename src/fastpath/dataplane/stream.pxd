@@ -47,7 +47,8 @@ cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil
 # settle_stream of the flow. Notes the event of a gap.
 cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction,
                          const uint8_t **data, uint32_t *length) noexcept nogil
-# The room wants more than the bytes it was shown last. SUPPLY_GAP: what follows them is lost, and they with it; SUPPLY_END: nothing
+# The room wants more than the bytes it was shown last. SUPPLY_GAP: what follows them is lost, and they with it; SUPPLY_END:
+# nothing
 # follows. Else SUPPLY_NONE: more may come.
 cdef uint32_t behind_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry,
                            uint32_t direction) noexcept nogil

@@ -16,7 +16,8 @@ from fastpath.dataplane.tcp.established cimport state_established
 from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
 from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
 from fastpath.dataplane.tcp.held cimport (
-    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end, run_t,
+    SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end,
+    run_t,
     side_t,
 )
 from fastpath.dataplane.tcp.segment cimport before, read_segment, segment_t

@@ -52,9 +52,9 @@ cdef class StreamFlow:
 cdef class StreamTrial:
     """Packets through decode and stream, one after another; flows are told apart by key alone and never time out.
 
-    inline, midstream, async_oneside, compare_overlaps, urgent: as in a suricata.yaml. depth, chunk: bytes. hosts: host-os-policy, OS
-    name -> networks. stream_memory, reassembly_memory: caps in bytes. take: bytes of what it is fed that the application layer
-    consumes at a time, None for all. settings: as decode takes them.
+    inline, midstream, async_oneside, compare_overlaps, urgent: as in a suricata.yaml. depth, chunk: bytes. hosts:
+    host-os-policy, OS name -> networks. stream_memory, reassembly_memory: caps in bytes. take: bytes of what it is fed that
+    the application layer consumes at a time, None for all. settings: as decode takes them.
     """
     cdef readonly dict flows
     cdef stream_config_t config

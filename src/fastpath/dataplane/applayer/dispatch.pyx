@@ -5,7 +5,9 @@ from libc.string cimport memset
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.expectations cimport expectation_t
 from fastpath.dataplane.applayer.files cimport file_cut, free_files
-from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol
+from fastpath.dataplane.applayer.recognition cimport (
+    EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol,
+)
 from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
 from fastpath.dataplane.applayer.transaction cimport app_event

@@ -1,4 +1,5 @@
-# The decoders that Content-Encoding asks for. zlib does gzip and deflate, liblzma lzma (the .lzma format), libbrotlidec br (RFC 7932).
+# The decoders that Content-Encoding asks for. zlib does gzip and deflate, liblzma lzma (the .lzma format), libbrotlidec br (RFC
+# 7932).
 #
 # All read from and write to inflater_t.stream, and take their memory from the session's pool. Of lzma a window beyond
 # lzma-memlimit is cut to it, and what goes on beyond the limit ends there: a small body with a large window is read.
@@ -209,7 +210,8 @@ cdef inline int decode_brotli(inflater_t *inflater) noexcept nogil:
     cdef z_stream *stream = &inflater.stream
     cdef size_t left = stream.avail_in, room = stream.avail_out
     cdef const uint8_t *data = stream.next_in
-    cdef int said = BrotliDecoderDecompressStream(<BrotliDecoderState *> inflater.decoder, &left, &data, &room, &stream.next_out, NULL)
+    cdef int said = BrotliDecoderDecompressStream(<BrotliDecoderState *> inflater.decoder, &left, &data, &room,
+                                                  &stream.next_out, NULL)
     stream.next_in = <uint8_t *> data
     stream.avail_in = <uint32_t> left
     stream.avail_out = <uint32_t> room

@@ -11,7 +11,8 @@ from fastpath.dataplane.applayer.applayer cimport (
 )
 from fastpath.dataplane.applayer.http1_body cimport add_body
 from fastpath.dataplane.applayer.http1_decoders cimport (
-    AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA, DECODED_BAD, DECODED_END, DECODED_ON, DECODED_VOID, decode, start_stream, stop_stream,
+    AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA, DECODED_BAD, DECODED_END, DECODED_ON, DECODED_VOID, decode, start_stream,
+    stop_stream,
 )
 from fastpath.dataplane.applayer.http1_state cimport INFLATE_OUT, http1_tx_t, inflater_t, message_t, z_stream
 from fastpath.dataplane.applayer.transaction cimport tx_event

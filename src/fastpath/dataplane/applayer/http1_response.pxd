@@ -120,7 +120,8 @@ cdef inline bint ends_with_crlf(const side_t *side) noexcept nogil:
 
 
 cdef inline bint read_header_end(side_t *side, bint *waits, bint *odd) noexcept nogil:
-    """The same among headers, where LF CR ends a line too (`odd`: one did just before), and a lone CR none that has nothing else."""
+    """The same among headers, where LF CR ends a line too (`odd`: one did just before), and a lone CR none that has nothing
+    else."""
     cdef bint after_odd = odd[0]
     while True:
         odd[0] = False

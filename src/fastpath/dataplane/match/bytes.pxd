@@ -47,7 +47,8 @@ cdef inline uint32_t rest_from(const uint8_t *at, const uint8_t *data, uint32_t 
     return <uint32_t> min(<uint64_t> NUMERAL_MAX, length - <uint64_t> (at - data))
 
 
-cdef inline bint read_number(const byte_op_t *op, const match_scratch_t *scratch, const uint8_t *at, uint32_t width, uint32_t rest,
+cdef inline bint read_number(const byte_op_t *op, const match_scratch_t *scratch, const uint8_t *at, uint32_t width,
+                             uint32_t rest,
                              uint64_t *value, uint32_t *taken) noexcept nogil:
     """`rest`: bytes from `at` to the end of the buffer, NUMERAL_MAX at most."""
     cdef bint little = op.flags & LITTLE_ENDIAN_BYTES or op.flags & DCE_BYTES and scratch.view_little

@@ -632,8 +632,8 @@ cdef class Scratch:
         return self.at.limits_hit
 
     def counters(self):
-        """Per rule as loaded, uint64 [4][rules]: times its program was run, times its pattern was found, times the program held, ns that
-        it took of the entries that were timed. Counters may move on meanwhile."""
+        """Per rule as loaded, uint64 [4][rules]: times its program was run, times its pattern was found, times the program
+        held, ns that it took of the entries that were timed. Counters may move on meanwhile."""
         cdef uint32_t plans = self.database.rules.header.plans
         counts = np.empty((4, plans), np.uint64)
         cdef uint64_t[:, ::1] view = counts

@@ -1,4 +1,5 @@
-# Is a number that an expression found what it looks like? Checksums and rules of numbering, over the bytes that the step before took;
+# Is a number that an expression found what it looks like? Checksums and rules of numbering, over the bytes that the step before
+# took;
 # blanks, dots and dashes between the digits do not count.
 #
 #   card      payment card: 13 to 19 digits, Luhn (ISO/IEC 7812-1 annex B)
@@ -12,7 +13,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.match.program cimport (
-    VALIDATE_CARD, VALIDATE_DE_TAX, VALIDATE_ES_DNI, VALIDATE_FR_NIR, VALIDATE_IBAN, VALIDATE_IT_FISCAL, VALIDATE_UK_NINO, VALIDATE_US_SSN,
+    VALIDATE_CARD, VALIDATE_DE_TAX, VALIDATE_ES_DNI, VALIDATE_FR_NIR, VALIDATE_IBAN, VALIDATE_IT_FISCAL, VALIDATE_UK_NINO,
+    VALIDATE_US_SSN,
 )
 
 cdef enum:

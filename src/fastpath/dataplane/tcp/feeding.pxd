@@ -44,8 +44,8 @@ cdef inline bint within_depth(way_t *way, held_t *held, side_t *side, uint32_t i
 
 
 cdef inline bint takes_urgent(way_t *way, side_t *side, uint32_t *length) noexcept nogil:
-    """RFC 6093: is the last byte of a segment with an urgent pointer of the stream? `length`: without it where it is not. False: a
-    segment to be dropped."""
+    """RFC 6093: is the last byte of a segment with an urgent pointer of the stream? `length`: without it where it is not.
+    False: a segment to be dropped."""
     cdef uint8_t policy = way.config.urgent
     if not way.segment.flags & TCP_URG:
         return True

@@ -78,7 +78,7 @@ cdef inline bint next_inline(const stream_config_t *config, const flow_t *flow, 
     if chunk <= size or chunk // 3 * 2 < size:
         chunk = size + chunk // 3
     left = side.base + <uint64_t><int64_t><int>(be32(meta.frame + meta.l4 + TCP_SEQ_AT) - side.urgent_seen
-                                                           - side.base_seq)
+                                                - side.base_seq)
     right = left + size
     run = run_at(side, left)
     if run == NULL or run.start > left or run_end(run) < right or <int64_t>left < 0:

@@ -33,7 +33,8 @@ cdef inline void walk_vlan(walk_t *walk) noexcept nogil:
 
 
 cdef inline void read_vlans(const uint8_t *frame, uint32_t length, uint16_t *vlans) noexcept nogil:
-    """The identifiers of an Ethernet frame's tags, for whoever tells of a packet whose key has none: they need not be followed."""
+    """The identifiers of an Ethernet frame's tags, for whoever tells of a packet whose key has none: they need not be
+    followed."""
     cdef uint32_t at = ETHERNET_TYPE_AT, i = 0
     cdef uint16_t kind
     while i < VLANS_MAX and at + 2 + VLAN_LEN <= length:
