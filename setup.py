@@ -14,6 +14,7 @@ DEBUG = os.environ.get("FASTPATH_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTPATH_SANITIZE", "")
 TRACE = os.environ.get("FASTPATH_TRACE") == "1"
 ANNOTATE = os.environ.get("FASTPATH_ANNOTATE") == "1"
+OPTIMIZE = os.environ.get("FASTPATH_OPTIMIZE", "3")     # 1 builds in half the time, for trying things out
 JOBS = int(os.environ.get("FASTPATH_JOBS", os.cpu_count() or 1))
 
 # pkg-config name -> what to install
@@ -66,7 +67,7 @@ def extension(path):
     module = ".".join(path.relative_to("src").with_suffix("").parts)
     compile_args = ["-g1", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter",
                     "-Wno-missing-field-initializers", "-Wno-cast-function-type", "-Wno-sign-compare"]
-    compile_args += ["-O1", "-fno-omit-frame-pointer"] if SANITIZE else ["-O0"] if DEBUG else ["-O3", "-DNDEBUG"]
+    compile_args += ["-O1", "-fno-omit-frame-pointer"] if SANITIZE else ["-O0"] if DEBUG else [f"-O{OPTIMIZE}", "-DNDEBUG"]
     macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
     link_args = []
     if DEBUG or SANITIZE:

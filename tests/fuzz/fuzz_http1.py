@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import sys
 
 from fuzz import harness
@@ -22,6 +23,8 @@ def seeds() -> list[bytes]:
         (b"GET /a%2f..%u0041?q=%41#f HTTP/1.1\r\nHost: a:80\r\nA: b\r\n c\r\nCookie: d\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nT: x\r\n\r\n", b"HTTP/1.0 404 No\r\n\r\nbody"),
         (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, deflate\r\nContent-Length: %d\r\n\r\n" % len(squeezed) + squeezed),
+        (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Encoding: lzma, gzip\r\n\r\n" + lzma.compress(squeezed, lzma.FORMAT_ALONE)),
+        (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n\x0b\x05\x80hello world\x03"),
         (b"POST / HTTP/1.1\r\nContent-Type: x; boundary=BB\r\nContent-Length: %d\r\n\r\n" % len(upload) + upload,
          b'HTTP/1.1 206 P\r\nContent-Range: bytes 0-1/2\r\nContent-Disposition: x; filename="y"\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n'),
         (b"CONNECT a:1 HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1 101 S\r\nUpgrade: h2c\r\n\r\nx"),
@@ -35,7 +38,7 @@ def target(data: bytes) -> None:
     if not data:
         return
     size = data[0] % 64 or 1 << 16
-    trial = RoomTrial("http", memory=1 << 22)
+    trial = RoomTrial("http", memory=1 << 22, **{"http.brotli": True, "http.lzma-enabled": True})
     for turn, said in enumerate(data[1:].split(TURN)):
         for at in range(0, len(said), size):
             trial.feed(turn & 1, said[at:at + size])
