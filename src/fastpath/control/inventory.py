@@ -5,13 +5,17 @@ and with `service_side client` that the service runs at the flow's client end; o
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpath.control.columns import address_text
 from fastpath.control.signatures import Signatures
+
+if TYPE_CHECKING:
+    from fastpath.control.policy import Policy
 
 ITEMS_MAX = 100_000         # of one inventory
 FLOWS_MAX = 1_000_000       # whose bytes are still to come
@@ -32,9 +36,16 @@ class Item:
     flows: int = 0
     bytes_out: int = 0
     bytes_in: int = 0
+    status: str = ""            # sanctioned, tolerated, forbidden, as the policy lists it; "" where it does not
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def service_of(metadata: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """(name, kind) of the service that a rule with this metadata finds."""
+    said = dict(metadata)
+    return (said["service"].replace("_", " "), said.get("service_kind", "")) if "service" in said else None
 
 
 class Inventory:
@@ -55,7 +66,7 @@ class Inventory:
             net, addr, port = int(row["key"]["net"]), row["key"]["addr"], row["key"]["port"]
             workload = address_text(net, addr[server_end ^ 1].tobytes())
             peer = address_text(net, addr[server_end].tobytes())
-            service = said.get("service", "unknown").replace("_", " ")
+            service, kind = service_of(said.items()) or ("unknown", "")
             key = service, said.get("service_by", ""), workload, peer, int(port[server_end])
             item = self._items.get(key)
             ts = int(row["ts"])
@@ -63,7 +74,7 @@ class Inventory:
                 if len(self._items) == ITEMS_MAX:
                     self.left_out += 1
                     continue
-                item = self._items[key] = Item(service, said.get("service_kind", ""), key[1], workload, peer, key[4], ts, ts)
+                item = self._items[key] = Item(service, kind, key[1], workload, peer, key[4], ts, ts)
             item.first, item.last = min(item.first, ts), max(item.last, ts)
             self._follow(int(row["flow"]), item)
 
@@ -89,6 +100,9 @@ class Inventory:
                 item.bytes_in += int(row["bytes"][1])
                 item.last = max(item.last, int(row["last"]))
 
-    def items(self) -> list[Item]:
-        """Most bytes first."""
+    def items(self, policy: Policy | None = None) -> list[Item]:
+        """Most bytes first; each with the status that this policy gives it."""
+        for item in self._items.values():
+            listing = policy.listing_of(item.service, item.kind) if policy is not None else None
+            item.status = listing.status if listing is not None else ""
         return sorted(self._items.values(), key=lambda item: (-item.bytes_out - item.bytes_in, item.service, item.workload, item.peer))
