@@ -311,6 +311,8 @@ cdef class DataPlane:
         for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
                                     REASON_MIDSTREAM, REASON_APPLAYER)):
             engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            if i >= CAUSE_SESSION_MEMCAP and engine.exception_policy[i] != EXCEPT_IGNORE:
+                engine.sessions = True          # it is sessions that such a policy is about
             engine.exception_reason[i] = reason
         engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
         engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
