@@ -199,7 +199,5 @@ cdef list queue_pairs_of(bindings_t *bindings):
 
 
 cdef dict bindings_stats(bindings_t *bindings):
-    return {"queue_pairs": bindings.queue_pairs.used, "endpoints": bindings.subscribers.endpoints.used,
-            "messages": bindings.subscribers.messages, "replaced": bindings.subscribers.replaced,
-            "refused": (bindings.queue_pairs.refused + bindings.subscribers.endpoints.refused + bindings.hardware.known.refused),
-            "rows_lost": bindings.rows.lost}
+    return {"bindings_refused": bindings.queue_pairs.refused + bindings.subscribers.endpoints.refused + bindings.hardware.known.refused,
+            "bindings_replaced": bindings.subscribers.replaced, "bindings_untold": bindings.rows.lost}

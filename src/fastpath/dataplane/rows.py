@@ -76,12 +76,22 @@ DENIAL = np.dtype([
     ("tunnel_id", "u4"), ("policy", "u2"), ("entry", "u2"), ("data", "u2"), ("reversed", "u1"), ("app", "u1"), ("action", "u1"),
     ("why", "u1"), ("reserved", "u1", 6),
 ])
-#: enum policy_why: a line says so, no line allows it, its application was not known in time, its data may not go there.
-DENIAL_REASONS = ("line", "default", "limit", "data")
+#: enum policy_why: a line says so, no line allows it, its application was not known in time, its data may not go there, it does not belong
+#: where it is.
+DENIAL_REASONS = ("line", "default", "limit", "data", "binding")
+#: What was bound, and what does not fit (dataplane/bind/table.pxd).
+BINDING = np.dtype([
+    ("ordinal", "u8"), ("ts", "u8"), ("id", "u8"), ("expected", "u8"), ("address", "u1", 16), ("user", "u1", 16), ("prefix", "u1", 16),
+    ("slice", "u4"), ("device", "u4"), ("subscriber", "u2"), ("kind", "u1"), ("net", "u1"), ("user_net", "u1"), ("has_prefix", "u1"),
+    ("by", "u1"), ("name_length", "u1"), ("name", "u1", 64),
+])
+#: enum binding_kind, bound_by.
+BINDINGS = ("tunnel", "foreign", "queue_pair", "address", "neighbour", "dhcp")
+BOUND_BY = ("gtpc", "pfcp")
 
 #: What DataPlane.rows() gives, by name.
 DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP, "denials": DENIAL,
-          "log": LOG}
+          "log": LOG, "bindings": BINDING}
 
 
 def _texts(header: str, prefix: str) -> tuple[str, ...]:

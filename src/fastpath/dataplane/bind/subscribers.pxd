@@ -298,7 +298,9 @@ cdef inline bint is_foreign(subscribers_t *all, binding_rows_t *rows, const pack
         target_fits = is_own(session, key.net, key.addr[1 - source])
     if source_fits and found.side != SIDE_DOWNLINK or target_fits and found.side != SIDE_UPLINK:
         return False
-    astray = key.addr[1 - source] if found.side == SIDE_DOWNLINK else key.addr[source]
+    if found.side == SIDE_DOWNLINK:
+        source = 1 - source
+    astray = key.addr[source]
     if found.told and memcmp(found.foreign, astray, 16) == 0:
         return True
     found.told = 1
