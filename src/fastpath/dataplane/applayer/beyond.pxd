@@ -66,12 +66,12 @@ cdef inline bint is_modbus(uint32_t direction, const uint8_t *data, uint32_t len
 
 
 cdef inline bint is_s7(const uint8_t *data, uint32_t length, uint16_t port) noexcept nogil:
-    """S7 over COTP over TPKT (RFC 1006): data that begin with its protocol number; or a connection to a TSAP as S7 forms them."""
+    """S7 over COTP over TPKT (RFC 1006): data that begin with one of its protocol numbers; or a connection to a TSAP as S7 names them."""
     cdef uint32_t at, end
     if length < 11 or data[0] != 3 or data[1] != 0 or be16(data + 2) < 7:
         return False
     if data[4] == 2 and data[5] == 0xf0:
-        return data[6] & 0x80 != 0 and data[7] == 0x32 and (1 <= data[8] <= 3 or data[8] == 7)
+        return data[6] & 0x80 != 0 and (data[7] == 0x32 and (1 <= data[8] <= 3 or data[8] == 7) or data[7] == 0x72 and 1 <= data[8] <= 3)
     if data[5] & 0xf0 != 0xe0 or port != PORT_S7:
         return False
     end = min(<uint32_t>data[4] + 5, length)
@@ -79,6 +79,8 @@ cdef inline bint is_s7(const uint8_t *data, uint32_t length, uint16_t port) noex
     while at + 2 <= end:
         if data[at] == 0xc2 and at + 4 <= end and data[at + 1] == 2:
             return 1 <= data[at + 2] <= 3
+        if data[at] == 0xc2 and at + 9 <= end and memcmp(data + at + 2, b"SIMATIC", 7) == 0:
+            return True
         at += 2 + data[at + 1]
     return False
 
