@@ -297,22 +297,30 @@ cdef bint judge_data(engine_t *engine, worker_t *worker, const policy_t *policy,
                      flow_t *flow) noexcept nogil:
     """Rules have matched: do they say that a flow carries data that may not go there? True where it is denied for that."""
     cdef policy_flow_t *kept = &engine.policy_flows[meta.bucket][flow - engine.bucket[meta.bucket].flows]
-    cdef uint32_t side = (meta.flags & PM_REVERSED != 0) != (kept.flags & POLICY_REVERSED != 0)
-    cdef uint32_t i, rule, found = 0
+    cdef uint32_t sender = (meta.flags & PM_REVERSED != 0) != (kept.flags & POLICY_REVERSED != 0)
+    cdef uint32_t i, rule, all = 0
+    cdef uint32_t found[2]
     cdef told_t told
     for i in range(worker.scratch.match_count):
         rule = worker.scratch.matches[i].rule
         if rule < engine.rule_data_count:
-            found |= engine.rule_data[rule]
-    if found & ~<uint32_t>kept.data[side] == 0:
+            all |= engine.rule_data[rule]
+    found[1 - sender] = 0
+    found[sender] = all & ~policy.services
+    found[0] |= all & policy.services
+    if not (found[0] & ~<uint32_t>kept.data[0] or found[1] & ~<uint32_t>kept.data[1]):
         return False
-    kept.data[side] |= <uint16_t>found
-    if kept.flags & POLICY_STATE == POLICY_DENIED or kept.epoch != policy.epoch or not kept.data[side] & policy.confined:
+    kept.data[0] |= <uint16_t>found[0]
+    kept.data[1] |= <uint16_t>found[1]
+    if kept.flags & POLICY_STATE == POLICY_DENIED or kept.epoch != policy.epoch:
         return False
-    decide_data(policy, kept.target if side else kept.source, kept.source if side else kept.target, kept.data[side], &told)
-    if told.state != POLICY_DENIED:
-        return False
-    tell_flow(engine, worker, policy, kept, flow, meta, rank, &told)
-    worker.policy_counts[min(told.line, policy.line_count)].packets += 1
-    worker.policy_counts[min(told.line, policy.line_count)].denied += 1
-    return True
+    for sender in range(2):
+        if found[sender] == 0:
+            continue
+        decide_data(policy, kept.target if sender else kept.source, kept.source if sender else kept.target, kept.data[sender], &told)
+        if told.state == POLICY_DENIED:
+            tell_flow(engine, worker, policy, kept, flow, meta, rank, &told)
+            worker.policy_counts[min(told.line, policy.line_count)].packets += 1
+            worker.policy_counts[min(told.line, policy.line_count)].denied += 1
+            return True
+    return False

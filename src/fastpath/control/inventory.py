@@ -6,14 +6,18 @@ and with `service_side client` that the service runs at the flow's client end; o
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpath.control.columns import address_text
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.policy import Policy
 
 ITEMS_MAX = 100_000         # of one inventory
 FLOWS_MAX = 1_000_000       # whose bytes are still to come
@@ -44,9 +48,16 @@ class Item:
     flows: int = 0
     bytes_out: int = 0
     bytes_in: int = 0
+    status: str = ""            # sanctioned, tolerated, forbidden, as the policy lists it; "" where it does not
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def service_of(metadata: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """(name, kind) of the service that a rule with this metadata finds."""
+    said = dict(metadata)
+    return (said["service"].replace("_", " "), said.get("service_kind", "")) if "service" in said else None
 
 
 class Inventory:
@@ -73,10 +84,10 @@ class Inventory:
             net, addr, port = int(row["key"]["net"]), row["key"]["addr"], row["key"]["port"]
             workload = address_text(net, addr[server_end ^ 1].tobytes())
             peer = address_text(net, addr[server_end].tobytes())
-            service = said.get("service", "unknown").replace("_", " ")
+            service, kind = service_of(said.items()) or ("unknown", "")
             key = service, said.get("service_by", ""), workload, peer, int(port[server_end])
             ts = int(row["ts"])
-            item = self._item(key, said.get("service_kind", ""), ts, ts)
+            item = self._item(key, kind, ts, ts)
             if item is not None:
                 self._follow(int(row["flow"]), item)
 
@@ -131,6 +142,9 @@ class Inventory:
                 item.bytes_out += int(row["bytes"][0])
                 item.bytes_in += int(row["bytes"][1])
 
-    def items(self) -> list[Item]:
-        """Most bytes first."""
+    def items(self, policy: Policy | None = None) -> list[Item]:
+        """Most bytes first; each with the status that this policy gives it."""
+        for item in self._items.values():
+            listing = policy.listing_of(item.service, item.kind) if policy is not None else None
+            item.status = listing.status if listing is not None else ""
         return sorted(self._items.values(), key=lambda item: (-item.bytes_out - item.bytes_in, item.service, item.workload, item.peer))

@@ -21,6 +21,7 @@ from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
+    from fastpath.control.policy import Policy
     from fastpath.control.reload import Order
     from fastpath.control.why import Why
 
@@ -121,6 +122,11 @@ class Run:
     @property
     def wants_log(self) -> bool:
         return any("log" in sink.wants for sink in self.sinks)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The one in force last."""
+        return self.judges.latest.policy if self.judges.latest is not None else None
 
     @property
     def wants_packets(self) -> bool:
@@ -264,7 +270,7 @@ class Result:
     @property
     def inventory(self) -> list[Item]:
         """What rules with `inventory` have found, most bytes first: see inventory.Item."""
-        return self._run.inventory.items()
+        return self._run.inventory.items(self._run.policy)
 
     @property
     def roce(self) -> list[dict[str, Any]]:

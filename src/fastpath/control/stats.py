@@ -83,7 +83,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
         "verdicts": verdicts, "reasons": reasons, "drops": drops,
         "stages": counted["stages"], "rules": _rules(counted["rules"], alerted, run), "events": counted["events"],
         "exceptions": _exceptions(counted),
-        "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
+        "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items(run.policy)],
         "roce": run.roce,
         **({"policy": run.judges.stats(policy_counts)} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}

@@ -107,6 +107,7 @@ cdef struct policy_t:
     uint32_t *text_at
     zone_t *zones
     uint32_t zone_count, confined       # confined: 1 << class of data that zones are about
+    uint32_t services           # 1 << class that stands for services: it is the flow's, whoever sent what gave it away
     uint32_t *endpoint_segments     # class of endpoints -> where all its segments stand, behind their count
     uint32_t *segment_lists
     uint32_t pending_packets, pending_bytes

@@ -409,6 +409,7 @@ cdef class Classifier:
         policy.zones = <zone_t *>self.hold(arrays["zones"], ZONE)
         policy.zone_count = len(arrays["zones"])
         policy.confined = int(np.bitwise_or.reduce(arrays["zones"]["data"])) if len(arrays["zones"]) else 0
+        policy.services = arrays["services"]
         policy.endpoint_segments = <uint32_t *>self.hold(arrays["endpoint_segments"], "u4")
         policy.segment_lists = <uint32_t *>self.hold(arrays["segment_lists"], "u4")
         policy.pending_packets = arrays["pending_packets"]

@@ -389,7 +389,7 @@ class EveWriter:
                 told |= {"line": line, "name": said["name"], "place": said["place"]}
             told["from"], told["to"] = judge.policy.names_of(source), judge.policy.names_of(target)
             if data:
-                told["data"] = [name for bit, name in enumerate(judge.classes) if data >> bit & 1]
+                told["data"] = [name for bit, name in enumerate(judge.classes) if data >> bit & 1 and name not in judge.policy.stand_ins]
             event["policy"] = told
             if number is not None:
                 event["pcap_filename"] = number[0].name
@@ -478,7 +478,8 @@ def _item(item: dict[str, Any]) -> dict[str, Any]:
     """A service of the inventory, as one workload uses it."""
     return {"timestamp": timestamp(item["last"]), "event_type": "inventory", "src_ip": item["workload"], "dest_ip": item["peer"],
             "dest_port": item["port"], "inventory": {
-                "service": item["service"], "kind": item["kind"], "by": item["by"], "flows": item["flows"],
+                "service": item["service"], "kind": item["kind"], "by": item["by"],
+                **({"status": item["status"]} if item["status"] else {}), "flows": item["flows"],
                 "bytes_toserver": item["bytes_out"], "bytes_toclient": item["bytes_in"],
                 "first_seen": timestamp(item["first"]), "last_seen": timestamp(item["last"])}}
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastpath.control.policy.model import Line, Parts, PolicyError, Segment, Warn
+from fastpath.control.policy.model import Line, Listing, Parts, PolicyError, Segment, Warn
 from fastpath.rules.plan import Place
 
 __all__ = ["Line", "Policy", "PolicyError", "Segment", "Warn"]
@@ -46,6 +46,7 @@ class Policy:
         self.name = parts.name
         self.segments: list[Segment] = parts.segments
         self.lines: list[Line] = parts.lines
+        self.listings: list[Listing] = parts.listings
         self.settings = parts.settings
         self.tenants = parts.tenants    # VLANs, tunnels (kind << 32 | VNI or TEID) and QFIs by label
         self.classes = classify(self.segments)
@@ -108,8 +109,17 @@ class Policy:
 
     @property
     def data_classes(self) -> list[str]:
-        """The classes of data that zones are about."""
+        """The classes of data that zones are about, and what stands for lists of services."""
         return list(dict.fromkeys(line.data for line in self.lines if line.data))
+
+    @property
+    def stand_ins(self) -> frozenset[str]:
+        """Classes of data that stand for lists of services."""
+        return frozenset(line.data for line in self.lines if line.kind == "services")
+
+    def listing_of(self, service: str, kind: str) -> Listing | None:
+        """The first list that a service of the inventory stands on."""
+        return next((one for one in self.listings if one.fits(service, kind)), None)
 
     @property
     def identity(self) -> bytes:
@@ -120,6 +130,7 @@ class Policy:
         for line in self.lines:
             whole.update(repr((line.name, line.sources, line.targets, line.services, sorted(line.applications or ()),
                                sorted(line.server_names or ()), line.action, line.until, line.kind, line.data)).encode())
+        whole.update(repr([(one.status, one.services, one.kinds, one.line) for one in self.listings]).encode())
         whole.update(repr(self.settings).encode())
         return whole.digest()
 
@@ -150,7 +161,7 @@ class Policy:
             "from": [self.segments[one].name for one in line.sources], "to": [self.segments[one].name for one in line.targets],
             "services": services_text(line), "application": sorted(line.applications or ()),
             "server_name": sorted("*" + name if name[0] == "." else name for name in line.server_names or ()),
-            "data": line.data, "until": None if line.until is None else str(np.datetime64(line.until, "s")) + "Z", "why": line.why,
+            "data": line.data if line.kind == "residency" else "", "until": None if line.until is None else str(np.datetime64(line.until, "s")) + "Z", "why": line.why,
         }
         return {key: value for key, value in said.items() if value not in (None, "", []) or key in ("name", "place")}
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fastpath.rules.plan import Place
@@ -124,14 +125,31 @@ class Line:
     action: str = "allow"
     until: int | None = None
     why: str = ""
-    kind: str = "line"          # or "exception", "residency"
-    data: str = ""              # residency: the class of data
+    kind: str = "line"          # or "exception", "residency", "services"
+    data: str = ""              # residency: the class of data; services: stands for them as one does
     other: Place | None = None  # of a line that two places make
 
     @property
     def is_final(self) -> bool:
         """Nothing behind it counts where it fits."""
         return self.applications is None and self.until is None
+
+
+STATUSES = ("sanctioned", "tolerated", "forbidden")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is thought of services of the inventory: by name (shell patterns, any case), of these kinds where kinds are given. line:
+    the number of the line that cuts them off, for all or for some segments; None where they may be used by all."""
+    place: Place
+    status: str
+    services: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    line: int | None = None
+
+    def fits(self, service: str, kind: str) -> bool:
+        return (not self.kinds or kind in self.kinds) and any(fnmatchcase(service.lower(), one.lower()) for one in self.services)
 
 
 @dataclass(slots=True)
@@ -152,6 +170,7 @@ class Parts:
     name: str
     segments: list[Segment] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    listings: list[Listing] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     checked: bool = True
     tenants: dict[str, tuple[Ranges | None, Ranges | None, Ranges | None]] = field(default_factory=dict)    # VLANs, tunnels, QFIs of each

@@ -10,8 +10,10 @@ from fastpath.control.policy.model import (
     ANY,
     EVERYWHERE,
     SERVICES,
+    STATUSES,
     Addresses,
     Line,
+    Listing,
     Parts,
     Ranges,
     Segment,
@@ -25,7 +27,8 @@ from fastpath.rules.plan import Place
 PROTOCOLS = {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "ospf": 89, "sctp": 132}
 WITH_PORTS = (6, 17, 132)
 ICMP = (1, 58)
-TOP = ("version", "name", "pending", "carriers", "queue_pairs", "tunnels", "tenants", "workloads", "segments", "exceptions", "lines", "residency")
+TOP = ("version", "name", "pending", "carriers", "queue_pairs", "tunnels", "tenants", "workloads", "segments", "exceptions", "lines",
+       "residency", "services")
 MEMBER = ("addresses", "except", "vlan", "vni", "teid", "qfi", "tenant")
 LINE = ("name", "from", "to", "protocol", "ports", "icmp_types", "application", "server_name", "action", "until", "why")
 SEGMENTS_MAX, LINES_MAX = 1 << 20, 1 << 20
@@ -73,6 +76,9 @@ class _Reader:
         if "residency" in found:
             for node in found["residency"].listed("zones"):
                 parts.lines.append(self.zone(node))
+        if "services" in found:
+            for node in found["services"].listed("lists of services"):
+                self.listing(parts, node)
         if len(parts.lines) > LINES_MAX:
             raise found["lines"].fail(f"a policy has at most {LINES_MAX} lines")
         return parts
@@ -224,6 +230,27 @@ class _Reader:
             raise found["data"].fail("a class of data has 1 to 64 letters, digits, dots, dashes or underscores")
         return Line(found["name"].text("a name") if "name" in found else "", node.place, self.members(found["from"]),
                     self.members(found["to"]), (), kind="residency", data=data)
+
+    def listing(self, parts: Parts, node: Node) -> None:
+        """A list of services, and the line that cuts them off where they are forbidden, or only some segments may use them."""
+        found = node.mapping("a list of services", ("name", "status", "services", "kinds", "from"), ("status", "services"))
+        status = found["status"].text("a status")
+        if status not in STATUSES:
+            raise found["status"].fail(f"expected {', '.join(STATUSES[:-1])} or {STATUSES[-1]}, found {status[:60]!r}")
+        services = tuple(one.text("the name of a service") for one in found["services"].items("names of services"))
+        if not services:
+            raise found["services"].fail("expected the name of a service, or a pattern such as '*'")
+        kinds = tuple(one.text("a kind of service") for one in found["kinds"].items("kinds of services")) if "kinds" in found else ()
+        sources = self.members(found["from"]) if "from" in found else ()
+        if status == "forbidden" and sources:
+            raise found["from"].fail("what is forbidden is forbidden to all; list it as sanctioned or tolerated for these segments")
+        line = None
+        if status == "forbidden" or sources:
+            line = len(parts.lines)
+            name = found["name"].text("a name") if "name" in found else f"{status}: {', '.join(services)}"
+            parts.lines.append(Line(name[:128], node.place, sources, (ANY,), (), action="allow" if sources else "deny", kind="services",
+                                    data=f"services {line}"))
+        parts.listings.append(Listing(node.place, status, services, kinds, line))
 
     def services(self, found: dict[str, Node], applications: frozenset[str] | None, tls: bool) -> Ranges:
         protocols: list[int] = []
