@@ -96,7 +96,7 @@ cdef void ask_application(engine_t *engine, worker_t *worker, flow_t *flow, uint
     cdef view_t view
     if flow.more == NULL or flow.more.app == NULL:
         return
-    asked.app = (<app_t *>flow.more.app).proto
+    asked.app = application_of(<app_t *>flow.more.app)
     asked.is_named = asked.app != ALPROTO_UNKNOWN
     if asked.app != ALPROTO_TLS:
         return
@@ -205,6 +205,18 @@ cdef bint judge_encapsulation(engine_t *engine, worker_t *worker, slot_t *slot, 
     return True
 
 
+cdef void deny_astray(engine_t *engine, worker_t *worker, const policy_t *policy, policy_flow_t *kept, const flow_t *flow,
+                      const packet_meta_t *meta, uint32_t rank) noexcept nogil:
+    """A packet is denied for what it belongs to: a row for the first one of its flow. The flow's own answer stays."""
+    cdef told_t told
+    if kept.flags & POLICY_ASTRAY:
+        return
+    kept.flags |= POLICY_ASTRAY
+    told.line = NO_LINE
+    told.why = WHY_BINDING
+    write_denial(worker, policy, kept, &told, flow, meta, rank, ACTION_DROP if engine.inline_mode else ACTION_PASS)
+
+
 cdef bint judge_by_policy(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint64_t now,
                           verdict_t *verdict) noexcept nogil:
     """Before anything else looks at an entry: True where it is dropped, and nothing shall look at it."""
@@ -236,6 +248,11 @@ cdef bint judge_by_policy(engine_t *engine, worker_t *worker, slot_t *slot, uint
             kept.pending_packets += 1
             kept.pending_bytes += meta.wirelen
     state = kept.flags & POLICY_STATE
+    if rarely(meta.events != NO_INDEX) and state != POLICY_DENIED and is_astray(policy, &slot.burst, entry):
+        deny_astray(engine, worker, policy, kept, flow, meta, slot.steering.rank[entry])
+        count_by_policy(worker, policy, NO_LINE, POLICY_DENIED, meta)
+        cut_by_policy(engine, worker, slot, NO_LINE, verdict)
+        return engine.inline_mode
     count_by_policy(worker, policy, kept.line, state, meta)
     if state != POLICY_DENIED:
         return False
@@ -265,7 +282,7 @@ cdef bint judge_application(engine_t *engine, worker_t *worker, slot_t *slot, ui
     cdef uint8_t app
     if not kept.flags & POLICY_CONDITIONAL or kept.flags & POLICY_STATE == POLICY_DENIED or kept.epoch != policy.epoch:
         return False
-    app = (<app_t *>flow.more.app).proto
+    app = application_of(<app_t *>flow.more.app)
     if app == kept.app and (app != ALPROTO_TLS or kept.flags & POLICY_NAMED):
         return False
     decide_flow(engine, worker, policy, kept, flow, meta, slot.steering.rank[entry], now, False)

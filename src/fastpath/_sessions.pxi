@@ -352,9 +352,9 @@ cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, f
 cdef void name_protocols(const app_t *app, uint8_t *protocols) noexcept nogil:
     """Fills app_proto of a row."""
     if app != NULL:
-        protocols[0] = app.proto
-        protocols[1] = app.seen[TO_SERVER]
-        protocols[2] = app.seen[TO_CLIENT]
+        protocols[0] = application_of(app)
+        protocols[1] = protocols[0] if protocols[0] != app.proto else app.seen[TO_SERVER]
+        protocols[2] = protocols[0] if protocols[0] != app.proto else app.seen[TO_CLIENT]
         protocols[3] = app.original_proto
 
 

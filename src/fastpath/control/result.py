@@ -11,6 +11,7 @@ import numpy as np
 
 from fastpath.control import packets as packets_of
 from fastpath.control import signatures as signatures_of
+from fastpath.control.bindings import Bindings
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
@@ -63,6 +64,7 @@ class Batch:
     port: int | None = None
     orders: Sequence[Order] = ()
     judges: Judges = field(default_factory=Judges)
+    bindings: Bindings = field(default_factory=Bindings)
 
     def columns(self, kind: str) -> Columns:
         return Columns(kind, [self.rows[kind]], self.signatures, self.captures, self.port)
@@ -98,6 +100,8 @@ class Run:
     orders: list[Order] = field(default_factory=list)       # that wait for the next batch
     costs: list[tuple[int, np.ndarray]] = field(default_factory=list)      # of rule sets before the present one: base, DataPlane.rule_costs()
     inventory: Inventory = field(default_factory=Inventory)
+    bindings: Bindings = field(default_factory=Bindings)
+    roce: list[dict[str, Any]] = field(default_factory=list)    # at the end of a replay
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -194,8 +198,9 @@ class Run:
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
         self.judges.take(taken["denials"])
+        self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []
-        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders)
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders, bindings=self.bindings)
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))
@@ -266,6 +271,13 @@ class Result:
     def inventory(self) -> list[Item]:
         """What rules with `inventory` have found, most bytes first: see inventory.Item."""
         return self._run.inventory.items(self._run.policy)
+
+    @property
+    def roce(self) -> list[dict[str, Any]]:
+        """RoCEv2 by queue pair, most bytes first, where a pack, the policy or a manifest of hardware had it looked at: address and number
+        of the pair written to, partition (key), transports, packets, bytes, opcodes (packets by class), segment (tenant; or vni, vlan) in
+        which it was seen first, elsewhere and foreign (another one, packets there), first and last (ns)."""
+        return self._run.roce
 
     @property
     def alerts(self) -> Columns:

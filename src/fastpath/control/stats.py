@@ -21,6 +21,9 @@ EXCEPTIONS = {
     "isolations_refused": "orders to isolate a workload that there was no room for",
     "events_lost": "events beyond the room of a burst",
     "rows_lost": "rows for which there was no memory",
+    "bindings_refused": "queue pairs, tunnels and hardware that there was no room for",
+    "bindings_replaced": "subscribers that gave way to later ones",
+    "bindings_untold": "rows about what belongs together that there was no room for",
     "lost": "packets lost before they were read",
     "full": "requests that the device's table was too full for",
 } | {f"{cause}.{policy}": f"{words} (policy: {policy})"
@@ -81,6 +84,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
         "stages": counted["stages"], "rules": _rules(counted["rules"], alerted, run), "events": counted["events"],
         "exceptions": _exceptions(counted),
         "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items(run.policy)],
+        "roce": run.roce,
         **({"policy": run.judges.stats(policy_counts)} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],

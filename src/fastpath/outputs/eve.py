@@ -25,7 +25,7 @@ from fastpath.outputs.protocols import PROTOCOLS
 #: Event types of the application layers.
 APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
 #: Event types, by the names of `--events`.
-EVENTS = ("alert", "anomaly", "flow", "inventory", "policy", "stats", *APP_EVENT_TYPES)
+EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "policy", "roce", "stats", *APP_EVENT_TYPES)
 
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
@@ -177,6 +177,8 @@ class EveWriter:
         for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows), ("policy", self._denials)):
             if name in self.events:
                 lines.extend(make(batch))
+        if len(batch.rows["bindings"]):
+            lines.extend(self._bindings(batch))
         if len(batch.rows["apps"]):
             lines.extend(AppRows(batch).events(self.events, partial(self._app_head, batch)))
         if lines:
@@ -188,6 +190,9 @@ class EveWriter:
         if "inventory" in self.events and stats["inventory"]:
             self._out.write(self._encode([_item(item) for item in stats["inventory"]]))
             self.lines += len(stats["inventory"])
+        if "roce" in self.events and stats["roce"]:
+            self._out.write(self._encode([_queue_pair(pair) for pair in stats["roce"]]))
+            self.lines += len(stats["roce"])
         if "stats" in self.events:
             self._out.write(self._encode([self._stats(stats)]))
             self.lines += 1
@@ -203,10 +208,10 @@ class EveWriter:
         outer = Ends(taken["outer"], taken["outer_reversed"])
         apps = AppRows(batch)
         fields = ("ordinal", "ts", "flow", "flow_start", "rule", "action", "source", "to_client", "depth", "icmp_type", "icmp_code",
-                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject")
+                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject", "tunnel_id", "qfi")
         tunnels = taken["key"]["tunnel"].tolist()
         for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets,
-                entry, index, protocols, verdict, reject) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+                entry, index, protocols, verdict, reject, teid, qfi) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
             signature = batch.signatures[rule]
             number = batch.captures.of(ordinal)
             proto = ends.proto[i]
@@ -238,6 +243,8 @@ class EveWriter:
                 event |= said[1]
             if depth or source == SOURCE_DEFRAG:
                 event["tunnel"] = _tunnel(outer, i, depth, number if source in (0, SOURCE_DEFRAG) else None)
+            if rows.TUNNELS[tunnels[i] >> 4] == "gtpu":
+                event["gtp"] = {"teid": teid, "qfi": qfi} | batch.bindings.tunnel(outer.destination[i], teid, ordinal)
             if has_flow:
                 event |= app_proto(protocols)
                 event["direction"] = "to_client" if to_client else "to_server"
@@ -388,6 +395,20 @@ class EveWriter:
                 event["pcap_filename"] = number[0].name
             yield event
 
+    def _bindings(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        """What was bound and what does not fit: events of fastpath's own."""
+        for kind, row, said in batch.bindings.told(batch.rows["bindings"]):
+            if kind not in self.events:
+                continue
+            number = batch.captures.of(int(row["ordinal"]))
+            event: dict[str, Any] = {"timestamp": timestamp(int(row["ts"]))}
+            if number is not None:
+                event["pcap_cnt"] = number[1]
+            event |= {"event_type": kind, kind: said}
+            if number is not None:
+                event["pcap_filename"] = number[0].name
+            yield event
+
     def _stats(self, stats: dict[str, Any]) -> dict[str, Any]:
         """Suricata's counters, as far as fastpath has them."""
         events: dict[str, Any] = {}
@@ -444,6 +465,13 @@ def _order(order: Order, batch: Batch) -> dict[str, Any]:
         said["offloads_deleted"] = order.offloads_deleted
     event[kind] = said
     return event
+
+
+def _queue_pair(pair: dict[str, Any]) -> dict[str, Any]:
+    """A RoCE queue pair, at the end of a run."""
+    said = {name: value for name, value in pair.items() if name not in ("address", "first", "last") and value is not None}
+    return {"timestamp": timestamp(pair["last"]), "event_type": "roce", "dest_ip": pair["address"],
+            "roce": {"what": "queue pair"} | said | {"first_seen": timestamp(pair["first"]), "last_seen": timestamp(pair["last"])}}
 
 
 def _item(item: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,11 @@ NO_LINE = 0xFFFFFFFF
 DATA_CLASS = "data_class"       # the key of a rule's metadata that names the class of data that the rule finds
 
 
+#: Applications that are recognised on any port by what looks beyond Suricata's recognition (dataplane/applayer/beyond.pxd); some of them
+#: Suricata knows on their own ports.
+BEYOND = frozenset(("bacnet", "coap", "dnp3", "enip", "gtpc", "ipmi", "modbus", "mqtt", "nccl", "nfs", "nvme-tcp", "opcua", "pfcp", "s7"))
+
+
 def alprotos() -> dict[str, int]:
     """The numbers of the applications that are recognised, by name."""
     from fastpath.dataplane.applayer.tables import PROTOCOL_NUMBERS
@@ -43,6 +48,7 @@ class Policy:
         self.lines: list[Line] = parts.lines
         self.listings: list[Listing] = parts.listings
         self.settings = parts.settings
+        self.tenants = parts.tenants    # VLANs, tunnels (kind << 32 | VNI or TEID) and QFIs by label
         self.classes = classify(self.segments)
         self.warnings: list[Warn] = check(self.segments, self.lines, self.classes) if parts.checked else []
         self.compile(dict.fromkeys((line.data for line in self.lines if line.data), 1).__getitem__)     # what does not fit is refused now
@@ -75,6 +81,25 @@ class Policy:
         if len(cluster) != 1:
             raise PolicyError(Place(str(labels), 1, 1), f"expected one document of pods, found {len(cluster)}")
         return cls(read(nodes, read_cluster(cluster[0])))
+
+    @property
+    def looks_beyond(self) -> bool:
+        """Does it ask for more than recognition and flows tell?"""
+        return self.settings.queue_pairs_apart or self.settings.tunnels_bound or any(
+            line.applications is not None and line.applications & BEYOND for line in self.lines)
+
+    @property
+    def tags(self) -> np.ndarray:
+        """bindings.TAG of what its tenants are known by: VLANs and VNIs; of one that several claim it is the first's that comes first."""
+        from fastpath.dataplane.bindings import TAG
+        claimed = sorted((low, high, number) for number, (vlans, tunnels, _) in enumerate(self.tenants.values(), 1)
+                         for low, high in (*(vlans or ()), *(tunnels or ())) if high >> 32 <= 1)
+        made, end = [], 0
+        for low, high, number in claimed:
+            if high >= max(low, end):
+                made.append((max(low, end), high, number, 0))
+                end = high + 1
+        return np.array(made, TAG)
 
     def compile(self, data: Callable[[str], int]) -> Any:
         """The Classifier for the data plane. data: gives each class of data its bit."""

@@ -59,6 +59,8 @@ def compile_arrays(segments: Sequence[Segment], lines: Sequence[Line], settings:
         "members": table_of(classes.members), "vlan_class": classes.vlan_class,
         "tunnel_starts": np.array(classes.tunnel_starts, "u8"), "tunnel_class": np.array(classes.tunnel_class, "u2"),
         "tunnel_classes": classes.tunnel_classes, "encapsulation": np.array(classes.encapsulation, "u2"),
+        "qfi_class": classes.qfi_class, "qfi_classes": classes.qfi_classes,
+        "queue_pairs_apart": settings.queue_pairs_apart, "tunnels_bound": settings.tunnels_bound,
         "source_roles": roles_of(classes, {source for source, _ in pairs}, roles, segments),
         "target_roles": roles_of(classes, {target for _, target in pairs}, roles, segments),
         "roles": np.array(roles.numbers, "u4"),

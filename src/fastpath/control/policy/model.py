@@ -90,15 +90,17 @@ def complement(ranges: Ranges, bits: int) -> Ranges:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Endpoints: an address among these, and, where they are given, one of these VLANs (the outermost identifier, 0 for none) and
-    of these tunnels (kind << 32 | VNI or TEID)."""
+    """Endpoints: an address among these, and, where they are given, one of these VLANs (the outermost identifier, 0 for none), of these
+    tunnels (kind << 32 | VNI or TEID) and of these QoS flows (GTP-U's QFI, 0 where none is said)."""
     addresses: Addresses = EVERYWHERE
     vlans: Ranges | None = None
     tunnels: Ranges | None = None
+    qfis: Ranges | None = None
 
     @property
-    def encapsulation(self) -> tuple[Ranges | None, Ranges | None] | None:
-        return None if self.vlans is None and self.tunnels is None else (self.vlans, self.tunnels)
+    def encapsulation(self) -> tuple[Ranges | None, Ranges | None, Ranges | None] | None:
+        made = (self.vlans, self.tunnels, self.qfis)
+        return None if made == (None, None, None) else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +155,13 @@ class Listing:
 @dataclass(slots=True)
 class Settings:
     """pending_packets, pending_bytes: what passes of a flow at most before its application is known. judges_carriers: packets
-    that carry a tunnel are judged as well."""
+    that carry a tunnel are judged as well. queue_pairs_apart: a RoCE queue pair in another segment than its first is denied.
+    tunnels_bound: so is a user's address that does not belong to its GTP tunnel."""
     pending_packets: int = 64
     pending_bytes: int = 65536
     judges_carriers: bool = True
+    queue_pairs_apart: bool = False
+    tunnels_bound: bool = False
 
 
 @dataclass(slots=True)
@@ -168,3 +173,4 @@ class Parts:
     listings: list[Listing] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     checked: bool = True
+    tenants: dict[str, tuple[Ranges | None, Ranges | None, Ranges | None]] = field(default_factory=dict)    # VLANs, tunnels, QFIs of each

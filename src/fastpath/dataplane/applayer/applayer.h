@@ -91,6 +91,8 @@ typedef struct app {
     uint64_t fed[2];            /* bytes consumed by the parser */
     uint32_t need[2];           /* bytes beyond those held that the parser waits for, 0 for any */
     uint32_t events_logged;
+    uint8_t beyond;             /* what its bytes are where recognition knows nothing (beyond.pxd); ALPROTO_UNKNOWN */
+    uint8_t looked[2];          /* by direction: how often that was asked */
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
 } app_t;
 

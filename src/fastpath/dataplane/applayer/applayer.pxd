@@ -9,7 +9,8 @@ cdef extern from "applayer/config.h" nogil:
         ALPROTO_SSH, ALPROTO_SMB, ALPROTO_DCERPC, ALPROTO_HTTP2, ALPROTO_IMAP, ALPROTO_KRB5, ALPROTO_SIP, ALPROTO_SNMP
         ALPROTO_DHCP, ALPROTO_TFTP, ALPROTO_NFS, ALPROTO_RFB, ALPROTO_RDP, ALPROTO_MQTT, ALPROTO_QUIC, ALPROTO_IKE
         ALPROTO_MODBUS, ALPROTO_DNP3, ALPROTO_ENIP, ALPROTO_NTP, ALPROTO_PGSQL, ALPROTO_TELNET, ALPROTO_BITTORRENT_DHT
-        ALPROTO_BITTORRENT, ALPROTO_MAX
+        ALPROTO_BITTORRENT, ALPROTO_COAP, ALPROTO_S7, ALPROTO_OPCUA, ALPROTO_BACNET, ALPROTO_NVME_TCP, ALPROTO_NCCL
+        ALPROTO_GTPC, ALPROTO_PFCP, ALPROTO_IPMI, ALPROTO_MAX
     enum:
         BUFFER_APP_FIRST, BUFFER_APP_END
         BUFFER_HTTP_URI, BUFFER_HTTP_URI_RAW, BUFFER_HTTP_METHOD, BUFFER_HTTP_REQUEST_LINE, BUFFER_HTTP_PROTOCOL
@@ -160,6 +161,8 @@ cdef extern from "applayer/config.h" nogil:
         uint64_t fed[2]
         uint32_t need[2]
         uint32_t events_logged
+        uint8_t beyond
+        uint8_t looked[2]
         void *expected
 
     ctypedef struct http1_config_t:
@@ -196,6 +199,7 @@ cdef extern from "applayer/config.h" nogil:
 
     ctypedef struct app_config_t:
         uint8_t enabled[64]
+        uint8_t beyond
         http1_config_t http1
         tls_config_t tls
         dns_config_t dns
@@ -257,3 +261,8 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t (*log)(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil
         void (*free_tx)(app_context_t *context, tx_t *tx) noexcept nogil
         void (*free_state)(app_context_t *context) noexcept nogil
+
+
+cdef inline uint8_t application_of(const app_t *app) noexcept nogil:
+    """What a session speaks, by all that looks at its bytes."""
+    return app.beyond if app.proto <= ALPROTO_FAILED and app.beyond else app.proto

@@ -36,7 +36,17 @@
     X(ALPROTO_PGSQL, "pgsql") \
     X(ALPROTO_TELNET, "telnet") \
     X(ALPROTO_BITTORRENT_DHT, "bittorrent-dht") \
-    X(ALPROTO_BITTORRENT, "bittorrent")
+    X(ALPROTO_BITTORRENT, "bittorrent") \
+    /* beyond Suricata's, recognised by beyond.pxd alone */ \
+    X(ALPROTO_COAP, "coap") \
+    X(ALPROTO_S7, "s7") \
+    X(ALPROTO_OPCUA, "opcua") \
+    X(ALPROTO_BACNET, "bacnet") \
+    X(ALPROTO_NVME_TCP, "nvme-tcp") \
+    X(ALPROTO_NCCL, "nccl") \
+    X(ALPROTO_GTPC, "gtpc") \
+    X(ALPROTO_PFCP, "pfcp") \
+    X(ALPROTO_IPMI, "ipmi")
 
 enum buffer_flag {
     BUFFER_MANY = 1 << 0,       /* there may be several, told apart by an index; a block holds if it holds over one of them */

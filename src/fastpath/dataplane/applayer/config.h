@@ -32,6 +32,7 @@ typedef struct files_config { uint8_t hashes, reserved[3]; } files_config_t;    
 
 typedef struct app_config {
     uint8_t enabled[ALPROTO_MAX];           /* 0 no, 1 yes, 2 recognised but not parsed (detection-only) */
+    uint8_t beyond;                         /* what recognition does not know is looked at by beyond.pxd */
     http1_config_t http1;
     tls_config_t tls;
     dns_config_t dns;
