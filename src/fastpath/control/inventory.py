@@ -1,7 +1,8 @@
 """The inventory: which services are spoken, by whom and with whom, from the notes of rules with `inventory`.
 
 Such a rule says in its metadata what it has found: `service NAME` (blanks as underscores), `service_kind KIND`, `service_by EVIDENCE`,
-and with `service_side client` that the service runs at the flow's client end; otherwise it is the server's.
+with `service_side client` that the service runs at the flow's client end; otherwise it is the server's; and with `service_domain
+NAME` by which server name it goes, `.NAME` for that and all below it.
 """
 from __future__ import annotations
 
@@ -35,6 +36,23 @@ class Item:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+class Services:
+    """What rules with `inventory` call a service, by its server name."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self._names: dict[str, str] = {}
+        for number in np.flatnonzero(signatures.note).tolist() if signatures.notes else ():
+            said = dict(signatures[number].metadata)
+            if "service_domain" in said:
+                self._names[said["service_domain"]] = said.get("service", "unknown").replace("_", " ")
+
+    def named(self, name: str) -> str | None:
+        if name in self._names:
+            return self._names[name]
+        labels = name.split(".")
+        return next((found for at in range(len(labels)) if (found := self._names.get("." + ".".join(labels[at:])))), None)
 
 
 class Inventory:
