@@ -31,6 +31,7 @@ LINKS = {
     "fastpath._core": ["libcrypto"],
     "fastpath.dataplane.applayer.tls": ["libcrypto"],
     "fastpath.dataplane.applayer.ssh": ["libcrypto"],
+    "fastpath.dataplane.keyring": ["libcrypto"],
     "fastpath.dataplane.match.prefilter": ["libhs"],
     "fastpath.dataplane.match.database": ["libhs", "libpcre2-8"],
     "fastpath.dataplane.match.steps": ["libpcre2-8"],

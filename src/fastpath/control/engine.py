@@ -28,6 +28,7 @@ from fastpath.control.config import Config
 from fastpath.control.device import Device
 from fastpath.control.hardware import Hardware
 from fastpath.control.isolation import Isolation, addresses_of, networks_of
+from fastpath.control.keylog import key_ring
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.policy import BEYOND, Policy
 from fastpath.control.policy.judge import Judge
@@ -89,6 +90,8 @@ class Engine:
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
     hardware: a Hardware, or None: what is not as the manifest says is an event.
+    keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); `key_warnings` says which lines
+    were bad. What captures bring themselves is used without being asked for.
     statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
@@ -97,7 +100,7 @@ class Engine:
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
                  workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True,
-                 hardware: Hardware | None = None):
+                 hardware: Hardware | None = None, keylog: Any = None):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
@@ -130,6 +133,7 @@ class Engine:
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
+        settings["keys"], self.key_warnings = key_ring(keylog)
         self._settings = settings
         self._hardware = hardware
         self._process = _process
@@ -436,7 +440,7 @@ class Engine:
         run.roce = run.bindings.queue_pairs(plane.queue_pairs_seen)
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
-        stats = self._latest = stats_of.build(counted, run, self.load_seconds, partial)
+        stats = self._latest = stats_of.build(counted, run, self.load_seconds, partial, services=plane.services())
         for sink in run.sinks:
             sink.close(stats)
         return Result(run, stats, partial, damages)
@@ -539,7 +543,7 @@ class Engine:
             plane, run = self._live()
             self._take(plane, run)
             run.count_policy(plane)
-            return stats_of.build(self._counted(plane), run, self.load_seconds, True)
+            return stats_of.build(self._counted(plane), run, self.load_seconds, True, services=plane.services())
 
     def snapshot(self) -> dict[str, Any]:
         """Statistics at this moment, from any thread, of what runs: of the replay that goes on, or of `inspect`; where neither has begun,

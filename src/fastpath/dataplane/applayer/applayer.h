@@ -15,6 +15,7 @@ enum tx_flag {
     TX_DONE = 1 << 4,           /* the room needs it no more, whatever its progress */
     TX_NO_INSPECTION = 1 << 5,
     TX_NEW = 1 << 6,            /* changed since it was inspected last: set by rooms and dispatch, cleared after detection */
+    TX_DECRYPTED = 1 << 7,      /* of the session inside an encrypted one: app_t.inner */
 };
 enum { TX_EVENTS_MAX = 12 };
 
@@ -70,6 +71,7 @@ enum app_flag {                 /* app_t.flags */
     APP_SHOWN = 1 << 10,        /* a parser has seen bytes: what it is for stands fast */
     APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */
     APP_ERROR = 1 << 15,        /* its parser has just failed: an exception, which the core takes up */
+    APP_DECRYPTED = 1 << 16,    /* this is the session inside an encrypted one */
 };
 enum { APP_EVENTS_MAX = 8 };
 
@@ -94,6 +96,8 @@ typedef struct app {
     uint8_t beyond;             /* what its bytes are where recognition knows nothing (beyond.pxd); ALPROTO_UNKNOWN */
     uint8_t looked[2];          /* by direction: how often that was asked */
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
+    struct app *inner;          /* the session that was decrypted from this one, NULL for none; inner_t of dispatch */
+    uint64_t looked[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
 } app_t;
 
 /* ---- calls ---- */
@@ -111,6 +115,7 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint32_t hold_max[2];       /* and how many may, where the other side says nothing */
     uint8_t spoke_first;        /* 1 << direction of the first bytes, 0 for none yet */
     uint8_t changing;           /* the bytes at hand are the first that another protocol sees of this session */
+    struct sight *sight;        /* of the bucket: what decryption may take, and what it counts (sight.pxd) */
 } app_context_t;
 
 enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,

@@ -54,7 +54,7 @@ cdef extern from "applayer/config.h" nogil:
         TLS_CERTIFICATE_INVALID_SERIAL, TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER, TLS_CERTIFICATE_INVALID_X509NAME
         TLS_CERTIFICATE_INVALID_DATE, TLS_CERTIFICATE_INVALID_EXTENSIONS, TLS_CERTIFICATE_INVALID_DER
         TLS_CERTIFICATE_INVALID_SUBJECT, TLS_CERTIFICATE_INVALID_ISSUER, TLS_CERTIFICATE_INVALID_VALIDITY
-        TLS_ERROR_MESSAGE_ENCOUNTERED, TLS_INVALID_SSL_RECORD, SSH_INVALID_BANNER, SSH_LONG_BANNER, SSH_INVALID_RECORD
+        TLS_ERROR_MESSAGE_ENCOUNTERED, TLS_INVALID_SSL_RECORD, TLS_DECRYPT_FAILED, SSH_INVALID_BANNER, SSH_LONG_BANNER, SSH_INVALID_RECORD
         SMTP_INVALID_REPLY, SMTP_UNABLE_TO_MATCH_REPLY_WITH_REQUEST, SMTP_MAX_COMMAND_LINE_LEN_EXCEEDED
         SMTP_MAX_REPLY_LINE_LEN_EXCEEDED, SMTP_INVALID_PIPELINED_SEQUENCE, SMTP_BDAT_CHUNK_LEN_EXCEEDED
         SMTP_NO_SERVER_WELCOME_MESSAGE, SMTP_TLS_REJECTED, SMTP_DATA_COMMAND_REJECTED, SMTP_FAILED_PROTOCOL_CHANGE
@@ -91,9 +91,9 @@ cdef extern from "applayer/config.h" nogil:
         HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE
     enum:
         TX_LOGGED_TO_SERVER, TX_LOGGED_TO_CLIENT, TX_DETECTED_TO_SERVER, TX_DETECTED_TO_CLIENT, TX_DONE, TX_NO_INSPECTION
-        TX_NEW
+        TX_NEW, TX_DECRYPTED
     enum:
-        TX_EVENTS_MAX, APP_EVENTS_MAX, WORK_ROOM
+        TX_EVENTS_MAX, APP_EVENTS_MAX, WORK_ROOM, PLAIN_ROOM
     enum:
         FILE_OPEN, FILE_CLOSED, FILE_TRUNCATED, FILE_ERROR
     enum:
@@ -103,7 +103,7 @@ cdef extern from "applayer/config.h" nogil:
         APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_TOLD_TO_SERVER
         APP_TOLD_TO_CLIENT
         APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_SHOWN, APP_TURN_TO_SERVER
-        APP_TURN_TO_CLIENT, APP_ERROR
+        APP_TURN_TO_CLIENT, APP_ERROR, APP_DECRYPTED
     enum:
         PARSE_GAP, PARSE_EOF, PARSE_START, PARSE_DATAGRAM
     enum:
@@ -164,6 +164,8 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t beyond
         uint8_t looked[2]
         void *expected
+        app_t *inner
+        uint64_t looked[2]
 
     ctypedef struct http1_config_t:
         uint32_t body_limit[2]
@@ -175,6 +177,7 @@ cdef extern from "applayer/config.h" nogil:
 
     ctypedef struct tls_config_t:
         uint8_t ja3, ja4, log_ja4, encryption_handling
+        const void *keys[2]
 
     ctypedef struct dns_config_t:
         uint32_t reserved
@@ -218,6 +221,9 @@ cdef extern from "applayer/config.h" nogil:
         void *worker
         uint32_t (*meet)(app_context_t *context, uint32_t direction) noexcept nogil
         void *announced
+        uint8_t *plain
+        void (*deliver)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                        uint32_t flags) noexcept nogil
 
     ctypedef struct app_context_t:
         flow_t *flow
@@ -229,6 +235,7 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t held[2]
         uint32_t hold_max[2]
         uint8_t spoke_first, changing
+        void *sight
 
     ctypedef struct parsed_t:
         uint32_t consumed, need, status

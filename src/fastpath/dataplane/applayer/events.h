@@ -97,7 +97,8 @@
     X(TLS_CERTIFICATE_INVALID_ISSUER, "tls", "certificate_invalid_issuer") \
     X(TLS_CERTIFICATE_INVALID_VALIDITY, "tls", "certificate_invalid_validity") \
     X(TLS_ERROR_MESSAGE_ENCOUNTERED, "tls", "error_message_encountered") \
-    X(TLS_INVALID_SSL_RECORD, "tls", "invalid_ssl_record")
+    X(TLS_INVALID_SSL_RECORD, "tls", "invalid_ssl_record") \
+    X(TLS_DECRYPT_FAILED, "tls", "decrypt_failed")
 #define DNS_EVENTS(X) \
     X(DNS_MALFORMED_DATA, "dns", "malformed_data") \
     X(DNS_NOT_REQUEST, "dns", "not_request") \
