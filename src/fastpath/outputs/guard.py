@@ -18,6 +18,7 @@ class Guard:
 
     def __init__(self, batch: Batch, apps: AppRows):
         self._masker: Masker | None = batch.signatures.masker
+        self._anonymiser = batch.captures.anonymiser
         if self._masker is not None:
             self._masker.study(value for record in apps.raw() for value in _bytes_of(record))
             self._withhold(batch, apps)
@@ -55,7 +56,11 @@ class Guard:
 
     def events(self, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The events as they may be written."""
-        return [self._masker.event(event) for event in events] if self._masker is not None else list(events)
+        made = list(events)
+        for treat in (self._masker, self._anonymiser):
+            if treat is not None:
+                made = [treat.event(event) for event in made]
+        return made
 
 
 def _pieces(stream: list[Any]) -> Iterator[Any]:
