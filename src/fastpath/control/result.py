@@ -89,7 +89,7 @@ class Run:
     limit: int
     sinks: Sequence[Sink]
     signatures: Signatures = field(default_factory=Signatures)
-    captures: Captures = field(default_factory=Captures)
+    captures: Captures = field(default_factory=Captures)    # with the run's anonymiser
     capture: Capture | None = None
     digest: Digest | None = field(default_factory=Digest)
     kept: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
@@ -178,6 +178,7 @@ class Run:
     def hold(self, alerts: np.ndarray) -> np.ndarray:
         """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
         cost more than inspecting it. They are counted with the next rows."""
+        self._map({"alerts": alerts})
         if self.base:
             alerts["rule"] += self.base
         alerts = self._noted(alerts)
@@ -186,6 +187,7 @@ class Run:
 
     def take(self, taken: dict[str, np.ndarray], kept: bytes = b"") -> Batch:
         """The next rows, as DataPlane.rows() and .kept() give them."""
+        self._map(taken)
         if self.digest is not None:
             self.digest.add(taken)
         if self.base:
@@ -209,6 +211,11 @@ class Run:
         for sink in self.sinks:
             sink.write(batch)
         return batch
+
+    def _map(self, taken: dict[str, np.ndarray]) -> None:
+        """Before anything is made of rows: pseudonyms in the place of addresses, where that is asked for."""
+        if self.captures.anonymiser is not None:
+            self.captures.anonymiser.rows(taken)
 
     def _noted(self, alerts: np.ndarray) -> np.ndarray:
         """The alerts among these rows; the others are notes, which go into the inventory."""
@@ -355,7 +362,8 @@ class Verdicts:
 
     @property
     def flow(self) -> np.ndarray:
-        return self.array["flow"]
+        anonymiser = self._run.captures.anonymiser
+        return self.array["flow"] if anonymiser is None else anonymiser.flows(self.array["flow"])
 
     @property
     def alerts(self) -> Columns:

@@ -74,6 +74,12 @@ class AppRows:
         start = int(row["offset"])
         return readable(_decode(self._bytes[start:start + int(row["length"])]))
 
+    def raw(self) -> Iterator[dict[str, Any]]:
+        """What each row says, bytes as such."""
+        for start, length in zip(self.rows["offset"].tolist(), self.rows["length"].tolist(), strict=True):
+            if length:
+                yield _decode(self._bytes[start:start + length])
+
     def of_alert(self, ordinal: int, entry: int, index: int, flow: int) -> tuple[int, dict[str, Any]] | None:
         """The transaction and the record that belong to an alert."""
         i = self._row_of(ALERT, (ordinal, entry, index, flow))
