@@ -14,6 +14,7 @@ from fastpath.control import signatures as signatures_of
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
+from fastpath.control.llm import Talker, Talkers
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
@@ -68,7 +69,7 @@ class Batch:
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the "log" of
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", of talk with models ("llm"), the "log" of
     every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
@@ -97,6 +98,7 @@ class Run:
     orders: list[Order] = field(default_factory=list)       # that wait for the next batch
     costs: list[tuple[int, np.ndarray]] = field(default_factory=list)      # of rule sets before the present one: base, DataPlane.rule_costs()
     inventory: Inventory = field(default_factory=Inventory)
+    talkers: Talkers = field(default_factory=Talkers)
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -104,6 +106,10 @@ class Run:
     @property
     def wants_apps(self) -> bool:
         return any("apps" in sink.wants for sink in self.sinks)
+
+    @property
+    def wants_llm(self) -> bool:
+        return any("llm" in sink.wants for sink in self.sinks)
 
     @property
     def wants_payloads(self) -> bool:
@@ -187,6 +193,7 @@ class Run:
                 rule[of_rules] += self.base
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
+        self.talkers.take(taken["apps"], taken["app_bytes"])
         self.judges.take(taken["denials"])
         orders, self.orders = self.orders, []
         batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders)
@@ -260,6 +267,11 @@ class Result:
     def inventory(self) -> list[Item]:
         """What rules with `inventory` have found, most bytes first: see inventory.Item."""
         return self._run.inventory.items()
+
+    @property
+    def llm(self) -> list[Talker]:
+        """Who talked to language models, most prompt bytes first, where rules look at that or EVE events `llm` are written."""
+        return self._run.talkers.top()
 
     @property
     def alerts(self) -> Columns:

@@ -26,6 +26,7 @@ cdef extern from "applayer/config.h" nogil:
         BUFFER_SSH_SOFTWARE, BUFFER_SSH_HASSH, BUFFER_SSH_HASSH_STRING, BUFFER_SSH_HASSH_SERVER, BUFFER_SSH_HASSH_SERVER_STRING
         BUFFER_SMB_NAMED_PIPE, BUFFER_SMB_SHARE, BUFFER_SMB_NTLMSSP_USER, BUFFER_SMB_NTLMSSP_DOMAIN, BUFFER_DCERPC_STUB_DATA
         BUFFER_DCERPC_IFACE, BUFFER_DCERPC_OPNUM, BUFFER_FTP_BOUNCE, BUFFER_FTPDATA_COMMAND
+        BUFFER_LLM_PROMPT, BUFFER_LLM_RESPONSE, BUFFER_LLM_MODEL, BUFFER_LLM_FACTS, BUFFER_LLM_SECONDS
     enum:
         BUFFER_MANY, BUFFER_NUMBER, BUFFER_RECORD, BUFFER_BODY
     enum:
@@ -87,7 +88,7 @@ cdef extern from "applayer/config.h" nogil:
         HTTP1_REQUEST_BODY_UNEXPECTED, HTTP1_REQUEST_TOO_MANY_HEADERS, HTTP1_RESPONSE_TOO_MANY_HEADERS
         HTTP1_REQUEST_CHUNK_EXTENSION, HTTP1_LZMA_MEMLIMIT_REACHED, HTTP1_COMPRESSION_BOMB, HTTP1_RANGE_INVALID
         HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_NO_FILEDATA, HTTP1_MULTIPART_INVALID_HEADER, HTTP1_TOO_MANY_WARNINGS
-        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE
+        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE, LLM_INVALID_JSON, LLM_TOO_DEEP, LLM_TEXT_LIMIT
     enum:
         TX_LOGGED_TO_SERVER, TX_LOGGED_TO_CLIENT, TX_DETECTED_TO_SERVER, TX_DETECTED_TO_CLIENT, TX_DONE, TX_NO_INSPECTION
         TX_NEW
@@ -114,7 +115,13 @@ cdef extern from "applayer/config.h" nogil:
     enum:
         VIEW_NONE, VIEW_READY, VIEW_LATER
     enum:
-        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT
+        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT, LOG_LLM
+        APP_ROW_LLM
+
+    ctypedef struct llm_facts_t:
+        uint64_t prompt_bytes, model
+        uint8_t key[8]
+        uint8_t has_key
 
     ctypedef struct file_t:
         file_t *next
@@ -194,6 +201,10 @@ cdef extern from "applayer/config.h" nogil:
     ctypedef struct files_config_t:
         uint8_t hashes
 
+    ctypedef struct llm_config_t:
+        uint32_t text_limit
+        uint8_t always
+
     ctypedef struct app_config_t:
         uint8_t enabled[64]
         http1_config_t http1
@@ -205,6 +216,7 @@ cdef extern from "applayer/config.h" nogil:
         smb_config_t smb
         dcerpc_config_t dcerpc
         files_config_t files
+        llm_config_t llm
 
     ctypedef struct app_context_t
 
@@ -214,6 +226,7 @@ cdef extern from "applayer/config.h" nogil:
         void *worker
         uint32_t (*meet)(app_context_t *context, uint32_t direction) noexcept nogil
         void *announced
+        uint8_t llm
 
     ctypedef struct app_context_t:
         flow_t *flow
