@@ -193,7 +193,7 @@ class Run:
                 rule[of_rules] += self.base
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
-        self.talkers.take(taken["apps"], taken["app_bytes"])
+        self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
         self.judges.take(taken["denials"])
         orders, self.orders = self.orders, []
         batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders)

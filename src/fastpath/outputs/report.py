@@ -75,7 +75,7 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
                 for rule in alerts[:RULES]],
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
-        device=device(stats["device"]), policy=policy_section(stats.get("policy")), talkers=stats["llm"][:TALKERS],
+        device=device(stats["device"]), policy=policy_section(stats.get("policy")), talkers=stats.get("llm", [])[:TALKERS],
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
