@@ -218,10 +218,12 @@ cdef class DataPlane:
         if engine.keep_log and (engine.workers > 1 or engine.buckets > 1):
             raise ValueError("a log is kept by one worker over one bucket")
         engine.payload_size = settings.get("payload_size", 4096)
-        engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
+        engine.keep_apps = settings.get("keep_apps", False)
+        engine.sessions = engine.keep_apps or settings.get("keep_llm", False)
         self._configure_flow(settings)
         self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
-        open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
+                                   "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
         self._configure_exceptions(settings["exceptions"], settings["simulate"])
         self._configure_sight(settings.get("keys"), settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
         if engine.keep_apps:

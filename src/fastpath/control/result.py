@@ -15,6 +15,7 @@ from fastpath.control.bindings import Bindings
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
+from fastpath.control.llm import Talker, Talkers
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
@@ -71,7 +72,7 @@ class Batch:
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the "log" of
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", of talk with models ("llm"), the "log" of
     every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
@@ -102,6 +103,7 @@ class Run:
     inventory: Inventory = field(default_factory=Inventory)
     bindings: Bindings = field(default_factory=Bindings)
     roce: list[dict[str, Any]] = field(default_factory=list)    # at the end of a replay
+    talkers: Talkers = field(default_factory=Talkers)
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -109,6 +111,10 @@ class Run:
     @property
     def wants_apps(self) -> bool:
         return any("apps" in sink.wants for sink in self.sinks)
+
+    @property
+    def wants_llm(self) -> bool:
+        return any("llm" in sink.wants for sink in self.sinks)
 
     @property
     def wants_payloads(self) -> bool:
@@ -199,6 +205,7 @@ class Run:
                 rule[of_rules] += self.base
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
+        self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
         self.judges.take(taken["denials"])
         self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []
@@ -285,6 +292,11 @@ class Result:
         of the pair written to, partition (key), transports, packets, bytes, opcodes (packets by class), segment (tenant; or vni, vlan) in
         which it was seen first, elsewhere and foreign (another one, packets there), first and last (ns)."""
         return self._run.roce
+
+    @property
+    def llm(self) -> list[Talker]:
+        """Who talked to language models, most prompt bytes first, where rules look at that or EVE events `llm` are written."""
+        return self._run.talkers.top()
 
     @property
     def alerts(self) -> Columns:

@@ -59,7 +59,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
     (what a memory cap or the lack of memory did, and, by cause and policy, what became of packets); drops (packets that were not
-    passed, by reason); held_up (ns in which no packet was under way between steps, in all and at the
+    passed, by reason); llm (who talked to language models: control/llm.py); held_up (ns in which no packet was under way between steps, in all and at the
     longest); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats);
     throughput (over engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes,
     packets dropped); decryption (TLS sessions that were decrypted, records and bytes of them, how many `failed`, secrets that captures
@@ -90,6 +90,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
         "exceptions": _exceptions(counted),
         "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items(run.policy)],
         "roce": run.roce, "decryption": counted["decryption"], "uninspected": uninspected(services, run, counted["bytes"]),
+        "llm": [talker.as_dict() for talker in run.talkers.top()],
         **({"policy": run.judges.stats(policy_counts)} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],

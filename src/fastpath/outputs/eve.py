@@ -26,7 +26,7 @@ from fastpath.outputs.protocols import PROTOCOLS
 #: Event types of the application layers.
 APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
 #: Event types, by the names of `--events`.
-EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "policy", "roce", "stats", *APP_EVENT_TYPES)
+EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "llm", "policy", "roce", "stats", *APP_EVENT_TYPES)
 
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
@@ -164,6 +164,8 @@ class EveWriter:
         self.payload_size = self._shows.payload_size
         self.events = check_events(events)
         self.wants = frozenset(("apps",)) if self.events - {"flow", "policy", "stats"} else frozenset()
+        if "llm" in self.events:
+            self.wants |= {"llm"}
         if "alert" in self.events and self._shows.any_bytes:
             self.wants |= {"payloads"}
         self.lines = 0

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fastpath.control.inventory import Item
+from fastpath.control.llm import Talker
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -15,6 +16,7 @@ from fastpath.outputs.visible import scaled, visible
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
+TALKERS = 10        # of those who talk to models
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -77,6 +79,23 @@ def print_inventory(out: Console, items: list[Item]) -> None:
     out.print(table)
     if len(by_service) > SERVICES:
         out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
+
+
+def print_talkers(out: Console, talkers: list[Talker]) -> None:
+    """Who talked to language models: a line for each client, API key and model, most prompt bytes first."""
+    if not talkers:
+        return
+    table = Table(title=f"language models: {sum(each.requests for each in talkers):,} requests", title_justify="left", title_style="bold",
+                  box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("client", "left"), ("key", "left"), ("model", "left"), ("requests", "right"), ("streamed", "right"),
+                          ("prompt bytes", "right"), ("response bytes", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for each in talkers[:TALKERS]:
+        table.add_row(plain(each.client), each.key or "-", plain(each.model) or "-", f"{each.requests:,}", f"{each.streamed:,}",
+                      f"{each.prompt_bytes:,}", f"{each.response_bytes:,}")
+    out.print(table)
+    if len(talkers) > TALKERS:
+        out.print(f"[dim]and {len(talkers) - TALKERS:,} more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:

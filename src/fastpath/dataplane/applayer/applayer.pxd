@@ -27,6 +27,7 @@ cdef extern from "applayer/config.h" nogil:
         BUFFER_SSH_SOFTWARE, BUFFER_SSH_HASSH, BUFFER_SSH_HASSH_STRING, BUFFER_SSH_HASSH_SERVER, BUFFER_SSH_HASSH_SERVER_STRING
         BUFFER_SMB_NAMED_PIPE, BUFFER_SMB_SHARE, BUFFER_SMB_NTLMSSP_USER, BUFFER_SMB_NTLMSSP_DOMAIN, BUFFER_DCERPC_STUB_DATA
         BUFFER_DCERPC_IFACE, BUFFER_DCERPC_OPNUM, BUFFER_FTP_BOUNCE, BUFFER_FTPDATA_COMMAND
+        BUFFER_LLM_PROMPT, BUFFER_LLM_RESPONSE, BUFFER_LLM_MODEL, BUFFER_LLM_FACTS, BUFFER_LLM_SECONDS
     enum:
         BUFFER_MANY, BUFFER_NUMBER, BUFFER_RECORD, BUFFER_BODY
     enum:
@@ -88,7 +89,7 @@ cdef extern from "applayer/config.h" nogil:
         HTTP1_REQUEST_BODY_UNEXPECTED, HTTP1_REQUEST_TOO_MANY_HEADERS, HTTP1_RESPONSE_TOO_MANY_HEADERS
         HTTP1_REQUEST_CHUNK_EXTENSION, HTTP1_LZMA_MEMLIMIT_REACHED, HTTP1_COMPRESSION_BOMB, HTTP1_RANGE_INVALID
         HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_NO_FILEDATA, HTTP1_MULTIPART_INVALID_HEADER, HTTP1_TOO_MANY_WARNINGS
-        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE
+        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE, LLM_INVALID_JSON, LLM_TOO_DEEP, LLM_TEXT_LIMIT
     enum:
         TX_LOGGED_TO_SERVER, TX_LOGGED_TO_CLIENT, TX_DETECTED_TO_SERVER, TX_DETECTED_TO_CLIENT, TX_DONE, TX_NO_INSPECTION
         TX_NEW, TX_DECRYPTED
@@ -115,7 +116,13 @@ cdef extern from "applayer/config.h" nogil:
     enum:
         VIEW_NONE, VIEW_READY, VIEW_LATER
     enum:
-        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT
+        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT, LOG_LLM
+        APP_ROW_LLM
+
+    ctypedef struct llm_facts_t:
+        uint64_t prompt_bytes, model
+        uint8_t key[8]
+        uint8_t has_key
 
     ctypedef struct file_t:
         file_t *next
@@ -165,7 +172,7 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t looked[2]
         void *expected
         app_t *inner
-        uint64_t looked[2]
+        uint64_t opened[2]
 
     ctypedef struct http1_config_t:
         uint32_t body_limit[2]
@@ -200,6 +207,10 @@ cdef extern from "applayer/config.h" nogil:
     ctypedef struct files_config_t:
         uint8_t hashes
 
+    ctypedef struct llm_config_t:
+        uint32_t text_limit
+        uint8_t always
+
     ctypedef struct app_config_t:
         uint8_t enabled[64]
         uint8_t beyond
@@ -212,6 +223,7 @@ cdef extern from "applayer/config.h" nogil:
         smb_config_t smb
         dcerpc_config_t dcerpc
         files_config_t files
+        llm_config_t llm
 
     ctypedef struct app_context_t
 
@@ -224,6 +236,7 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t *plain
         void (*deliver)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
                         uint32_t flags) noexcept nogil
+        uint8_t llm
 
     ctypedef struct app_context_t:
         flow_t *flow

@@ -291,7 +291,7 @@ cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32
         app.fed[direction] += parsed.consumed
         app.need[direction] = parsed.need if parsed.status == PARSE_NEED else 0
         if not app.flags & APP_NO_PAYLOAD and app.proto != ALPROTO_TLS:     # whose room knows it record by record
-            app.looked[direction] = app.fed[direction]
+            app.opened[direction] = app.fed[direction]
         if parsed.status == PARSE_ERROR:
             stop_session(context)
             return length
