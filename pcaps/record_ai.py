@@ -157,7 +157,7 @@ mlflow.set_tracking_uri("http://models.factory.test:5000")
 mlflow.set_experiment("night-shift")
 with mlflow.start_run(): mlflow.log_metric("loss", 0.25)
 """)
-        base = f"http://{REGISTRY}:5000/api/2.0/mlflow-artifacts/artifacts/night-shift"
+        base = "http://models.factory.test:5000/api/2.0/mlflow-artifacts/artifacts/night-shift"
         put(TRAINER, work / "model.safetensors", f"{base}/model.safetensors")
         put(TRAINER, work / "clean.pkl", f"{base}/tokenizer.pkl")
         get(AGENT, f"{base}/model.safetensors")
