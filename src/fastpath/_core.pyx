@@ -20,7 +20,7 @@ from fastpath.dataplane.applayer.dispatch cimport (
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
-from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
+from fastpath.dataplane.applayer.fileinfo cimport is_model, say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
@@ -209,6 +209,7 @@ cdef class DataPlane:
         self._configure_flow(settings)
         self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        engine.sessions = engine.sessions or engine.apps.config.files.models
         self._configure_exceptions(settings["exceptions"], settings["simulate"])
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
@@ -508,6 +509,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.apps.config.files.models |= database.models
         self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL

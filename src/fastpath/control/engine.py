@@ -86,14 +86,16 @@ class Engine:
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
-    statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway.
+    statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway. models: model files are looked
+    for (docs/models.md); they are anyway where a rule asks for them.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
     """
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
-                 workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True):
+                 workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True,
+                 models: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
@@ -121,6 +123,7 @@ class Engine:
         settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
+        settings["app_layer"]["files.models"] = bool(models)
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         self._settings = settings
         self._process = _process

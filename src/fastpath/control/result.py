@@ -14,6 +14,7 @@ from fastpath.control import signatures as signatures_of
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
+from fastpath.control.models import Model, Models
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
@@ -97,6 +98,7 @@ class Run:
     orders: list[Order] = field(default_factory=list)       # that wait for the next batch
     costs: list[tuple[int, np.ndarray]] = field(default_factory=list)      # of rule sets before the present one: base, DataPlane.rule_costs()
     inventory: Inventory = field(default_factory=Inventory)
+    models: Models = field(default_factory=Models)
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -187,6 +189,8 @@ class Run:
                 rule[of_rules] += self.base
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
+        if len(taken["apps"]):
+            self.models.take(taken["apps"], taken["app_bytes"])    # type: ignore[arg-type]
         self.judges.take(taken["denials"])
         orders, self.orders = self.orders, []
         batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders)
@@ -260,6 +264,12 @@ class Result:
     def inventory(self) -> list[Item]:
         """What rules with `inventory` have found, most bytes first: see inventory.Item."""
         return self._run.inventory.items()
+
+    @property
+    def models(self) -> list[Model]:
+        """The model files that were seen, in order: see models.Model. They are looked for where a rule asks file.model or
+        file.model_unsafe, or the engine was made with models=True."""
+        return self._run.models.items
 
     @property
     def alerts(self) -> Columns:

@@ -23,7 +23,7 @@ from fastpath.outputs.eve_app import AppRows, app_proto
 from fastpath.outputs.protocols import PROTOCOLS
 
 #: Event types of the application layers.
-APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
+APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo", "model")
 #: Event types, by the names of `--events`.
 EVENTS = ("alert", "anomaly", "flow", "inventory", "policy", "stats", *APP_EVENT_TYPES)
 

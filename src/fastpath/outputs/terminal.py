@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fastpath.control.inventory import Item
+from fastpath.control.models import Model
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -15,6 +16,7 @@ from fastpath.outputs.visible import scaled, visible
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
+MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -75,6 +77,23 @@ def print_inventory(out: Console, items: list[Item]) -> None:
     out.print(table)
     if len(by_service) > SERVICES:
         out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
+
+
+def print_models(out: Console, models: list[Model]) -> None:
+    """The model files that were seen, those that are not safe to load first."""
+    if not models:
+        return
+    table = Table(title=f"models: {len(models):,}", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("name", "left"), ("format", "left"), ("bytes", "right"), ("from", "left"), ("to", "left"), ("sha256", "left"),
+                          ("unsafe", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for model in sorted(models, key=lambda one: not one.unsafe)[:MODELS]:
+        ends = (model.client, model.server) if model.upload else (model.server, model.client)
+        table.add_row(plain(model.name), plain(model.format), f"{model.size:,}" + ("" if model.whole else " of more"), *map(plain, ends),
+                      model.sha256[:12], plain(", ".join(model.unsafe)))
+    out.print(table)
+    if len(models) > MODELS:
+        out.print(f"[dim]and {len(models) - MODELS:,} models more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:

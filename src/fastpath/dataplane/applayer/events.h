@@ -160,7 +160,9 @@
     X(SMB_WRITE_QUEUE_CNT_EXCEEDED, "smb", "write_queue_cnt_exceeded") \
     X(SMB_TOO_MANY_TRANSACTIONS, "smb", "too_many_transactions")
 #define DCERPC_EVENTS(X)
-#define FILE_EVENTS(X)
+#define FILE_EVENTS(X) \
+    X(FILE_MODEL_MALFORMED, "file", "model_malformed") \
+    X(FILE_MODEL_LIMIT, "file", "model_limit")
 
 #define FASTPATH_APP_EVENTS(X) APPLAYER_EVENTS(X) HTTP1_EVENTS(X) TLS_EVENTS(X) DNS_EVENTS(X) SMTP_EVENTS(X) FTP_EVENTS(X) \
     SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X)
