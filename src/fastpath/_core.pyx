@@ -20,7 +20,7 @@ from fastpath.dataplane.applayer.dispatch cimport (
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
-from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
+from fastpath.dataplane.applayer.fileinfo cimport is_model, say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.sight cimport SERVICES_FIRST, SERVICES_MAX, SERVICE_NAME_MAX, service_t, sight_t
 from fastpath.dataplane.applayer.msgpack cimport (
@@ -224,6 +224,7 @@ cdef class DataPlane:
         self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
                                    "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
+        engine.sessions = engine.sessions or engine.apps.config.files.models
         self._configure_exceptions(settings["exceptions"], settings["simulate"])
         self._configure_sight(settings.get("keys"), settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
         if engine.keep_apps:
@@ -549,6 +550,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.apps.config.files.models |= database.models
         self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL

@@ -94,7 +94,8 @@ class Engine:
     keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); `key_warnings` says which lines
     were bad. What captures bring themselves is used without being asked for.
     statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway. anonymiser: an
-    anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is.
+    anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is. models: model files are looked
+    for (docs/models.md); they are anyway where a rule asks for them.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
@@ -102,7 +103,8 @@ class Engine:
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
                  workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True,
-                 hardware: Hardware | None = None, keylog: Any = None, anonymiser: Anonymiser | None = None):
+                 hardware: Hardware | None = None, keylog: Any = None, anonymiser: Anonymiser | None = None,
+                 models: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
@@ -134,6 +136,7 @@ class Engine:
         settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
+        settings["app_layer"]["files.models"] = bool(models)
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         settings["keys"], self.key_warnings = key_ring(keylog)
         self._settings = settings

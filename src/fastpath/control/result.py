@@ -16,6 +16,7 @@ from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
 from fastpath.control.llm import Talker, Talkers
+from fastpath.control.models import Model, Models
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
@@ -104,6 +105,7 @@ class Run:
     bindings: Bindings = field(default_factory=Bindings)
     roce: list[dict[str, Any]] = field(default_factory=list)    # at the end of a replay
     talkers: Talkers = field(default_factory=Talkers)
+    models: Models = field(default_factory=Models)
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -206,6 +208,8 @@ class Run:
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
         self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
+        if len(taken["apps"]):
+            self.models.take(taken["apps"], taken["app_bytes"])    # type: ignore[arg-type]
         self.judges.take(taken["denials"])
         self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []
@@ -297,6 +301,12 @@ class Result:
     def llm(self) -> list[Talker]:
         """Who talked to language models, most prompt bytes first, where rules look at that or EVE events `llm` are written."""
         return self._run.talkers.top()
+
+    @property
+    def models(self) -> list[Model]:
+        """The model files that were seen, in order: see models.Model. They are looked for where a rule asks file.model or
+        file.model_unsafe, or the engine was made with models=True."""
+        return self._run.models.items
 
     @property
     def alerts(self) -> Columns:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from fastpath.control.inventory import Item
 from fastpath.control.llm import Talker
+from fastpath.control.models import Model
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -17,6 +18,7 @@ ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
 TALKERS = 10        # of those who talk to models
+MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -96,6 +98,23 @@ def print_talkers(out: Console, talkers: list[Talker]) -> None:
     out.print(table)
     if len(talkers) > TALKERS:
         out.print(f"[dim]and {len(talkers) - TALKERS:,} more[/]")
+
+
+def print_models(out: Console, models: list[Model]) -> None:
+    """The model files that were seen, those that are not safe to load first."""
+    if not models:
+        return
+    table = Table(title=f"models: {len(models):,}", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("name", "left"), ("format", "left"), ("bytes", "right"), ("from", "left"), ("to", "left"), ("sha256", "left"),
+                          ("unsafe", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for model in sorted(models, key=lambda one: not one.unsafe)[:MODELS]:
+        ends = (model.client, model.server) if model.upload else (model.server, model.client)
+        table.add_row(plain(model.name), plain(model.format), f"{model.size:,}" + ("" if model.whole else " of more"), *map(plain, ends),
+                      model.sha256[:12], plain(", ".join(model.unsafe)))
+    out.print(table)
+    if len(models) > MODELS:
+        out.print(f"[dim]and {len(models) - MODELS:,} models more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:
