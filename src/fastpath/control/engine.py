@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
@@ -82,6 +83,10 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
+
+
+def _lift(plane: Any, address: IPv4Address | IPv6Address) -> None:
+    plane.lift(address.version, address.packed)
 
 
 class Engine:
@@ -359,6 +364,7 @@ class Engine:
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
         run.captures.anonymiser = self.anonymiser
+        run.record = self._staged.record
         device = self._staged.now.device
         plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
                           | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
@@ -616,7 +622,8 @@ class Engine:
         return stats if self.anonymiser is None else self.anonymiser.texts(stats)   # type: ignore[no-any-return]
 
     def _counted(self, plane: Any) -> dict[str, Any]:
-        return plane.stats() | {"isolations_refused": self._staged.refused}
+        stats = plane.stats()
+        return stats | {"isolations_refused": self._staged.refused + stats.get("cuts_refused", 0)}
 
     # ---- what is in force ----
 
@@ -698,12 +705,16 @@ class Engine:
         found = named or [one for one in self.isolated if one.networks == networks]
         if not found:
             raise LookupError(f"{workload} is not isolated; isolated are {', '.join(one.workload for one in self.isolated) or 'none'}")
-        self._staged.change(partial(without, isolations=found))
+        for one in found:
+            if self._staged.cut.pop(one.networks, None) is not None:
+                self._boundary.run(partial(_lift, address=ip_address(one.workload)), lambda: self._live()[0])
+        if any(one in self._staged.now.isolations for one in found):
+            self._staged.change(partial(without, isolations=found))
 
     @property
     def isolated(self) -> tuple[Isolation, ...]:
         """The workloads that are cut off now."""
-        return self._staged.now.isolations
+        return (*self._staged.now.isolations, *self._staged.cut.values())
 
     @property
     def orders(self) -> tuple[Order, ...]:

@@ -472,6 +472,10 @@ def _order(order: Order, batch: Batch) -> dict[str, Any]:
         said["until"] = timestamp(order.isolation.until)
     if order.isolation.why:
         said["why"] = order.isolation.why
+    if order.isolation.rule:
+        said["rule"] = order.isolation.rule
+    if order.isolation.standby:
+        said["standby"] = order.isolation.standby
     if order.kind == "isolate":
         said["offloads_deleted"] = order.offloads_deleted
     event[kind] = said
