@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from fastpath.control.config import Config
     from fastpath.control.result import Result, Sink
+    from fastpath.outputs.timeline import Timeline
 
 DONE, FAILED, USAGE, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 #: A last argument of one word that is a filter, not a capture.
@@ -88,6 +89,7 @@ def replay(
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: drop and reject take effect.")] = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", metavar="DIR", help="Alerts, flows and events as Parquet.")] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="A report of the run, one file.")] = None,
+    timeline: Annotated[str | None, typer.Option("--timeline", metavar="HOST", help="One workload's story, in the order of time.")] = None,
     write: Annotated[list[str] | None, typer.Option("--write", metavar="alerts|drops:FILE.pcapng",
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
@@ -125,6 +127,7 @@ def replay(
     fastpath replay ci.pcap -S my.rules --fail-on alert --report run.html
     fastpath replay big.pcap -S my.rules --write alerts:seen.pcapng --device unlimited
     fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
+    fastpath replay day.pcap --pack ai_factory --timeline 10.0.0.4
 
     SIGHUP: the rules are read again, and swapped while packets go on.
 
@@ -135,6 +138,7 @@ def replay(
     from fastpath.control.engine import Engine
     from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
+    from fastpath.outputs.timeline import print_timeline
     from fastpath.reloads import on_hangup, read_reloads
 
     if fail_on not in (None, "alert", "drop"):
@@ -196,6 +200,9 @@ def replay(
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
+        story = tell_story(timeline, engine.mode)
+        if story is not None:
+            sinks.append(story.sink)
         with progress_bar() as progress, on_hangup(errors, engine, rules.files), serve_metrics(errors, engine, metrics):
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
@@ -207,11 +214,21 @@ def replay(
     terminal.print_inventory(out, result.inventory)
     terminal.print_talkers(out, result.llm)
     terminal.print_models(out, result.models)
+    if story is not None:
+        print_timeline(out, story)
     if report is not None:
         write_report(report, result, paths if anonymiser is None else result.captures, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
     terminal.print_summary(out, result)
     raise typer.Exit(exit_code(result, malformed, fail_on))
+
+
+def tell_story(host: str | None, mode: str) -> Timeline | None:
+    from fastpath.outputs.timeline import Timeline
+    try:
+        return Timeline(host, mode) if host is not None else None
+    except ValueError as error:
+        fail(str(error))
 
 
 def replay_tenants(file: Path, paths: list[str], bpf: str | None, rules: Any, options: dict[str, Any], sinks: Callable[[str], list[Sink]],
