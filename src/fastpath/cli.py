@@ -94,6 +94,7 @@ def replay(
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
+    hardware: Annotated[Path | None, typer.Option("--hardware", metavar="FILE", help="A manifest of hardware: MACs, DHCP clients, LLDP neighbours.")] = None,
     policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
                                                        "the pods and namespaces of this file.")] = None,
     tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
@@ -154,7 +155,7 @@ def replay(
         fail(f"{error.filename}: {error.strerror}")
     say_settings(errors, settings_read, config, settings or [], verbose)
     if tenants is not None:
-        for name, given in (("--device", device), ("--policy", policy), ("--report", report), ("--write", write), ("-l -", log == "-")):
+        for name, given in (("--device", device), ("--policy", policy), ("--hardware", hardware), ("--report", report), ("--write", write), ("-l -", log == "-")):
             if given:
                 fail(f"--tenants goes without {name}: of each tenant there is one")
         common = bool(only_rules or more_rules or packs or config)
@@ -166,6 +167,7 @@ def replay(
                                                parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
     session_table = load_device(device)
     judge = load_policy(errors, policy, policy_labels)
+    machines = load_hardware(hardware)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                        packs or [])
     malformed = any(refusal.malformed for refusal in rules.refusals)
@@ -182,7 +184,7 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, hardware=machines)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -199,6 +201,7 @@ def replay(
         errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
+    terminal.print_queue_pairs(out, result.roce)
     if report is not None:
         write_report(report, result, paths, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
@@ -391,6 +394,18 @@ def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> A
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
+
+
+def load_hardware(path: Path | None) -> Any:
+    """The manifest of --hardware; None without one."""
+    from fastpath.control.hardware import Hardware
+    from fastpath.control.policy import PolicyError
+    try:
+        return Hardware.load(path) if path is not None else None
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--hardware: {error.filename}: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:
