@@ -98,6 +98,15 @@ class Bindings:
         return said
 
 
+def segment_text(segment: dict[str, Any]) -> str:
+    """A segment of queue pairs in words."""
+    if "tenant" in segment:
+        return str(segment["tenant"])
+    tags = [f"VNI {segment['vni']}"] if "vni" in segment else []
+    tags += ["VLAN " + ", ".join(map(str, segment["vlan"]))] if "vlan" in segment else []
+    return ", ".join(tags) or "untagged"
+
+
 def subscriber(row: np.void) -> dict[str, Any]:
     """Whose a tunnel is: of the subscriber's number the last four digits, of the device its model (TAC)."""
     told: dict[str, Any] = {}

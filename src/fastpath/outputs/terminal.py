@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fastpath.control.bindings import segment_text
 from fastpath.control.inventory import Item
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
@@ -96,15 +97,6 @@ def print_queue_pairs(out: Console, pairs: list[dict[str, Any]]) -> None:
     out.print(table)
     if len(pairs) > len(shown):
         out.print(f"[dim]and {len(pairs) - len(shown):,} queue pairs more[/]")
-
-
-def segment_text(segment: dict[str, Any]) -> str:
-    """A segment of queue pairs in words."""
-    if "tenant" in segment:
-        return str(segment["tenant"])
-    tags = [f"VNI {segment['vni']}"] if "vni" in segment else []
-    tags += ["VLAN " + ", ".join(map(str, segment["vlan"]))] if "vlan" in segment else []
-    return ", ".join(tags) or "untagged"
 
 
 def print_summary(out: Console, result: Result) -> None:
