@@ -102,6 +102,10 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     cdef uint64_t t1, t2, t3, t4, t5
     cdef uint32_t first = 0, walked, flags = 0
     cdef uint32_t count = take_burst(engine, rx, slot)
+    while rarely(rx.secrets_used > engine.secrets_read):
+        take_secrets(engine, rx, engine.next_ordinal + count)
+        if count == 0 and rx.status == RX_MORE:
+            count = take_burst(engine, rx, slot)
     if count == 0:
         return 0
     slot.burst.notes_used = 0

@@ -101,7 +101,7 @@ cdef void ask_application(engine_t *engine, worker_t *worker, flow_t *flow, uint
     if asked.app != ALPROTO_TLS:
         return
     asked.is_named = False
-    if not enter_session(engine, worker, flow, &engine.bucket[bucket].pool, now):
+    if not enter_session(engine, worker, flow, bucket, now):
         return
     room = room_of(&engine.apps, context)
     if room != NULL and context.app.state != NULL:

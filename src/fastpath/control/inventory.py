@@ -2,7 +2,8 @@
 flows were recognised as.
 
 Such a rule says in its metadata what it has found: `service NAME` (blanks as underscores), `service_kind KIND`, `service_by EVIDENCE`,
-and with `service_side client` that the service runs at the flow's client end; otherwise it is the server's.
+with `service_side client` that the service runs at the flow's client end; otherwise it is the server's; and with `service_domain
+NAME` by which server name it goes, `.NAME` for that and all below it.
 """
 from __future__ import annotations
 
@@ -58,6 +59,23 @@ def service_of(metadata: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
     """(name, kind) of the service that a rule with this metadata finds."""
     said = dict(metadata)
     return (said["service"].replace("_", " "), said.get("service_kind", "")) if "service" in said else None
+
+
+class Services:
+    """What rules with `inventory` call a service, by its server name."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self._names: dict[str, str] = {}
+        for number in np.flatnonzero(signatures.note).tolist() if signatures.notes else ():
+            said = dict(signatures[number].metadata)
+            if "service_domain" in said:
+                self._names[said["service_domain"]] = said.get("service", "unknown").replace("_", " ")
+
+    def named(self, name: str) -> str | None:
+        if name in self._names:
+            return self._names[name]
+        labels = name.split(".")
+        return next((found for at in range(len(labels)) if (found := self._names.get("." + ".".join(labels[at:])))), None)
 
 
 class Inventory:

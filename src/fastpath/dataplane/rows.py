@@ -36,7 +36,7 @@ ALERT = np.dtype([
     ("key", FLOW_KEY), ("outer", FLOW_KEY), ("rule", "u4"), ("tunnel_id", "u4"), ("index", "u2"), ("entry", "u2"),
     ("action", "u1"), ("source", "u1"), ("to_client", "u1"), ("reversed", "u1"), ("outer_reversed", "u1"),
     ("depth", "u1"), ("icmp_type", "u1"), ("icmp_code", "u1"), ("net", "u1"), ("has_flow", "u1"),
-    ("app_proto", "u1", 4), ("verdict", "u1"), ("reject", "u1"), ("qfi", "u1"), ("reserved", "u1", 3),
+    ("app_proto", "u1", 4), ("verdict", "u1"), ("reject", "u1"), ("qfi", "u1"), ("decrypted", "u1"), ("reserved", "u1", 2),
 ])
 
 FLOW = np.dtype([
@@ -52,7 +52,7 @@ EVENT = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("key", FLOW_KEY), ("code", "
 APP = np.dtype([
     ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("flow_start", "u8"), ("tx", "u8"), ("offset", "u8"), ("key", FLOW_KEY),
     ("length", "u4"), ("code", "u2"), ("entry", "u2"), ("kind", "u1"), ("proto", "u1"), ("direction", "u1"), ("reversed", "u1"),
-    ("to_client", "u1"), ("worker", "u1"), ("depth", "u1"), ("reserved", "u1"),
+    ("to_client", "u1"), ("worker", "u1"), ("depth", "u1"), ("decrypted", "u1"),
 ])
 
 #: One wire packet, on request: made for columns, not hashed.

@@ -20,12 +20,13 @@ from fastpath.control.reload import Order
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
 from fastpath.outputs.eve_app import AppRows, app_proto
+from fastpath.outputs.guard import Guard
 from fastpath.outputs.protocols import PROTOCOLS
 
 #: Event types of the application layers.
-APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
+APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo", "model")
 #: Event types, by the names of `--events`.
-EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "policy", "roce", "stats", *APP_EVENT_TYPES)
+EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "llm", "policy", "roce", "stats", *APP_EVENT_TYPES)
 
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
@@ -163,6 +164,8 @@ class EveWriter:
         self.payload_size = self._shows.payload_size
         self.events = check_events(events)
         self.wants = frozenset(("apps",)) if self.events - {"flow", "policy", "stats"} else frozenset()
+        if "llm" in self.events:
+            self.wants |= {"llm"}
         if "alert" in self.events and self._shows.any_bytes:
             self.wants |= {"payloads"}
         self.lines = 0
@@ -171,8 +174,11 @@ class EveWriter:
         self._seed = seed
         self._encode = msgspec.json.Encoder().encode_lines
         self._latest = 0
+        self._guard: Guard | None = None        # of the latest batch
 
     def write(self, batch: Batch) -> None:
+        apps = AppRows(batch)
+        self._guard = Guard(batch, apps)
         lines: list[dict[str, Any]] = [_order(order, batch) for order in batch.orders]     # whichever events were asked for
         for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows), ("policy", self._denials)):
             if name in self.events:
@@ -180,23 +186,24 @@ class EveWriter:
         if len(batch.rows["bindings"]):
             lines.extend(self._bindings(batch))
         if len(batch.rows["apps"]):
-            lines.extend(AppRows(batch).events(self.events, partial(self._app_head, batch)))
-        if lines:
-            self._out.write(self._encode(lines))
-            self._out.flush()       # who reads a pipe waits for no buffer
-            self.lines += len(lines)
+            lines.extend(apps.events(self.events, partial(self._app_head, batch)))
+        self._put(lines)
 
     def close(self, stats: dict[str, Any]) -> None:
-        if "inventory" in self.events and stats["inventory"]:
-            self._out.write(self._encode([_item(item) for item in stats["inventory"]]))
-            self.lines += len(stats["inventory"])
-        if "roce" in self.events and stats["roce"]:
-            self._out.write(self._encode([_queue_pair(pair) for pair in stats["roce"]]))
-            self.lines += len(stats["roce"])
+        if "inventory" in self.events:
+            self._put([_item(item) for item in stats["inventory"]])
+        if "roce" in self.events:
+            self._put([_queue_pair(pair) for pair in stats["roce"]])
         if "stats" in self.events:
-            self._out.write(self._encode([self._stats(stats)]))
-            self.lines += 1
+            self._put([self._stats(stats)])
         self._out.flush()
+
+    def _put(self, lines: list[dict[str, Any]]) -> None:
+        """The one way out."""
+        if lines:
+            self._out.write(self._encode(self._guard.events(lines) if self._guard is not None else lines))
+            self._out.flush()       # who reads a pipe waits for no buffer
+            self.lines += len(lines)
 
     # ---- one kind each ----
 
@@ -250,17 +257,21 @@ class EveWriter:
                 event["direction"] = "to_client" if to_client else "to_server"
                 event["flow"] = _flow_so_far(event, size, packets, start, to_client)
             if self._shows.any_bytes:
-                event |= self._bytes(apps.bytes_of(ordinal, entry, index, flow), depth, has_flow)
+                event |= self._bytes(apps.bytes_of(ordinal, entry, index, flow), depth, flow, protocols)
             if self._shows.verdict:
                 event["verdict"] = _verdict(verdict, reject, event.get("proto"), self._mode == "ips")
             if number is not None or batch.capture is not None:
                 event["pcap_filename"] = number[0].name if number is not None else batch.capture.name  # type: ignore[union-attr]
             yield event
 
-    def _bytes(self, found: dict[str, Any] | None, depth: int, in_flow: bool) -> dict[str, Any]:
-        """What an alert shows of the bytes that it is about."""
+    def _bytes(self, found: dict[str, Any] | None, depth: int, flow: int, protocols: list[int]) -> dict[str, Any]:
+        """What an alert shows of the bytes that it is about, or that it shows none because a secret is in them, out of sight."""
         if found is None:
             return {}
+        if self._guard is not None:
+            found = self._guard.bytes(found, flow, protocols)
+        if found is None:
+            return {"payload_withheld": True}
         shows, fields = self._shows, {}
         stream = b"".join(b"[%d bytes missing]" % one if isinstance(one, int) else one for one in found.get("stream", ()))
         payload = stream or found["payload"]

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from fastpath.control.bindings import segment_text
 from fastpath.control.inventory import Item
+from fastpath.control.llm import Talker
+from fastpath.control.models import Model
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -17,6 +19,8 @@ ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
 QUEUE_PAIRS = 20
+TALKERS = 10        # of those who talk to models
+MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -97,6 +101,40 @@ def print_queue_pairs(out: Console, pairs: list[dict[str, Any]]) -> None:
     out.print(table)
     if len(pairs) > len(shown):
         out.print(f"[dim]and {len(pairs) - len(shown):,} queue pairs more[/]")
+
+
+def print_talkers(out: Console, talkers: list[Talker]) -> None:
+    """Who talked to language models: a line for each client, API key and model, most prompt bytes first."""
+    if not talkers:
+        return
+    table = Table(title=f"language models: {sum(each.requests for each in talkers):,} requests", title_justify="left", title_style="bold",
+                  box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("client", "left"), ("key", "left"), ("model", "left"), ("requests", "right"), ("streamed", "right"),
+                          ("prompt bytes", "right"), ("response bytes", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for each in talkers[:TALKERS]:
+        table.add_row(plain(each.client), each.key or "-", plain(each.model) or "-", f"{each.requests:,}", f"{each.streamed:,}",
+                      f"{each.prompt_bytes:,}", f"{each.response_bytes:,}")
+    out.print(table)
+    if len(talkers) > TALKERS:
+        out.print(f"[dim]and {len(talkers) - TALKERS:,} more[/]")
+
+
+def print_models(out: Console, models: list[Model]) -> None:
+    """The model files that were seen, those that are not safe to load first."""
+    if not models:
+        return
+    table = Table(title=f"models: {len(models):,}", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("name", "left"), ("format", "left"), ("bytes", "right"), ("from", "left"), ("to", "left"), ("sha256", "left"),
+                          ("unsafe", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for model in sorted(models, key=lambda one: not one.unsafe)[:MODELS]:
+        ends = (model.client, model.server) if model.upload else (model.server, model.client)
+        table.add_row(plain(model.name), plain(model.format), f"{model.size:,}" + ("" if model.whole else " of more"), *map(plain, ends),
+                      model.sha256[:12], plain(", ".join(model.unsafe)))
+    out.print(table)
+    if len(models) > MODELS:
+        out.print(f"[dim]and {len(models) - MODELS:,} models more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:

@@ -17,12 +17,12 @@ from typing import Any, Self
 import numpy as np
 
 from fastpath.control.policy.model import Line, Listing, Parts, PolicyError, Segment, Warn
+from fastpath.rules.leaks import DATA_CLASS
 from fastpath.rules.plan import Place
 
-__all__ = ["Line", "Policy", "PolicyError", "Segment", "Warn"]
+__all__ = ["DATA_CLASS", "Line", "Policy", "PolicyError", "Segment", "Warn"]
 
 NO_LINE = 0xFFFFFFFF
-DATA_CLASS = "data_class"       # the key of a rule's metadata that names the class of data that the rule finds
 
 
 #: Applications that are recognised on any port by what looks beyond Suricata's recognition (dataplane/applayer/beyond.pxd); some of them

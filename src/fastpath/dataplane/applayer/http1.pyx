@@ -13,6 +13,7 @@ from fastpath.dataplane.applayer.http1_request cimport complete_request, request
 from fastpath.dataplane.applayer.http1_response cimport complete_response, response_step
 from fastpath.dataplane.applayer.http1_side cimport hold
 from fastpath.dataplane.applayer.http1_state cimport *
+from fastpath.dataplane.applayer.llm cimport llm_free, llm_inspected, llm_record
 from fastpath.dataplane.applayer.msgpack cimport writer_t
 from fastpath.dataplane.pool cimport bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
@@ -132,13 +133,18 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
 cdef void inspected(app_context_t *context, tx_t *tx, uint32_t direction) noexcept nogil:
     cdef http1_t *http = <http1_t *> context.app.state
     forget_inspected(&context.config.http1, <http1_tx_t *> tx, direction, http.eof[direction])
+    llm_inspected(<http1_tx_t *> tx, direction)
 
 
 cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil:
-    """One event a transaction, when both directions are complete."""
+    """One event a transaction, when both directions are complete. What an alert carries says what is known of a model, too."""
+    if kind == LOG_LLM:
+        return llm_record(<writer_t *> writer, <http1_tx_t *> tx)
     if kind == LOG_TO_SERVER:
         return False
     http1_record(<writer_t *> writer, <http1_tx_t *> tx)
+    if kind == LOG_ALERT:
+        llm_record(<writer_t *> writer, <http1_tx_t *> tx)
     return True
 
 
@@ -175,6 +181,7 @@ cdef void free_tx(app_context_t *context, tx_t *head) noexcept nogil:
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri_host)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.host)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.boundary)
+    llm_free(context, tx)
 
 
 cdef void free_state(app_context_t *context) noexcept nogil:
