@@ -96,6 +96,7 @@ def replay(
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
+    hardware: Annotated[Path | None, typer.Option("--hardware", metavar="FILE", help="A manifest of hardware: MACs, DHCP clients, LLDP neighbours.")] = None,
     policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
                                                        "the pods and namespaces of this file.")] = None,
     tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
@@ -163,7 +164,7 @@ def replay(
         fail(f"{error.filename}: {error.strerror}")
     say_settings(errors, settings_read, config, settings or [], verbose)
     if tenants is not None:
-        for name, given in (("--device", device), ("--policy", policy), ("--report", report), ("--write", write), ("-l -", log == "-")):
+        for name, given in (("--device", device), ("--policy", policy), ("--hardware", hardware), ("--report", report), ("--write", write), ("-l -", log == "-")):
             if given:
                 fail(f"--tenants goes without {name}: of each tenant there is one")
         common = bool(only_rules or more_rules or packs or config)
@@ -176,6 +177,7 @@ def replay(
                                                parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
     session_table = load_device(device)
     judge = load_policy(errors, policy, policy_labels)
+    machines = load_hardware(hardware)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                        packs or [])
     malformed = any(refusal.malformed for refusal in rules.refusals)
@@ -192,7 +194,8 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, anonymiser=anonymiser)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, hardware=machines,
+                            anonymiser=anonymiser)
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -212,6 +215,7 @@ def replay(
         errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
+    terminal.print_queue_pairs(out, result.roce)
     terminal.print_talkers(out, result.llm)
     terminal.print_models(out, result.models)
     if story is not None:
@@ -429,6 +433,18 @@ def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> A
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
+
+
+def load_hardware(path: Path | None) -> Any:
+    """The manifest of --hardware; None without one."""
+    from fastpath.control.hardware import Hardware
+    from fastpath.control.policy import PolicyError
+    try:
+        return Hardware.load(path) if path is not None else None
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--hardware: {error.filename}: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:

@@ -393,6 +393,7 @@ class Engine:
         plane.look_beyond(policy.tags if policy is not None else np.zeros(0, TAG), facts, neighbours)
         run.inventory.follow_protocols()
         run.bindings.tenants = tuple(policy.tenants) if policy is not None else ()
+        run.bindings.anonymiser = self.anonymiser
         run.bindings.names = self._hardware.names if self._hardware is not None else {}
 
     def _publish_as(self, run: Run) -> None:

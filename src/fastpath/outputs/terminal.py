@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fastpath.control.bindings import segment_text
 from fastpath.control.inventory import Item
 from fastpath.control.llm import Talker
 from fastpath.control.models import Model
@@ -17,6 +18,7 @@ from fastpath.outputs.visible import scaled, visible
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
+QUEUE_PAIRS = 20
 TALKERS = 10        # of those who talk to models
 MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
@@ -81,6 +83,24 @@ def print_inventory(out: Console, items: list[Item]) -> None:
     out.print(table)
     if len(by_service) > SERVICES:
         out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
+
+
+def print_queue_pairs(out: Console, pairs: list[dict[str, Any]]) -> None:
+    """RoCE by queue pair: those seen in another segment than their first, then those that carried most."""
+    if not pairs:
+        return
+    table = Table(title=f"RoCE: {len(pairs):,} queue pairs", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("to", "left"), ("pair", "right"), ("segment", "left"), ("packets", "right"), ("bytes", "right"), ("opcodes", "left"),
+                          ("elsewhere", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    shown = sorted(pairs, key=lambda pair: (not pair["foreign"], -pair["bytes"]))[:QUEUE_PAIRS]
+    for pair in shown:
+        elsewhere = f"[red]{pair['foreign']:,} in {plain(segment_text(pair['elsewhere']))}[/]" if pair["foreign"] else ""
+        table.add_row(pair["address"], f"{pair['queue_pair']:,}", plain(segment_text(pair["segment"])), f"{pair['packets']:,}", f"{pair['bytes']:,}",
+                      ", ".join(f"{name} {count:,}" for name, count in pair["opcodes"].items()), elsewhere)
+    out.print(table)
+    if len(pairs) > len(shown):
+        out.print(f"[dim]and {len(pairs) - len(shown):,} queue pairs more[/]")
 
 
 def print_talkers(out: Console, talkers: list[Talker]) -> None:

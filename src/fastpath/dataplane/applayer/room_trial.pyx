@@ -142,6 +142,11 @@ cdef class RoomTrial:
         return PROTOCOL_NAMES[self.context.app.proto]
 
     @property
+    def application(self):
+        """By all that looks at the bytes: beyond.pxd too, with the setting `beyond`."""
+        return PROTOCOL_NAMES[application_of(self.context.app)]
+
+    @property
     def seen(self):
         """What each direction by itself was recognised as."""
         return PROTOCOL_NAMES[self.context.app.seen[0]], PROTOCOL_NAMES[self.context.app.seen[1]]
