@@ -21,7 +21,7 @@ def threshold(draft: Draft, text: str, at: int) -> None:
     kind = _choice(said, at, "type", ("limit", "threshold", "both", "backoff"))
     if kind == "backoff":
         raise RuleError(said["type"][1], "thresholds that back off are not known", malformed=False)
-    track = _choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule"))
+    track = _choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule", "by_flow"))     # by_flow: of Suricata 8
     draft.threshold = Threshold(cast(Any, kind), cast(Any, track), _number(said, at, "count", 0), _number(said, at, "seconds", 0))
 
 
