@@ -115,7 +115,7 @@ def _digits(data: bytes, pattern: re.Pattern[bytes], shortest: int, size: int, d
                 kept = [at for at in range(len(run)) if at not in gone][shift:]
                 view.add(decode(bytes(run[at] for at in kept)), lambda at, kept=kept, start=start: (
                     start + kept[8 * at // size], start + kept[min((8 * at + 7) // size, len(kept) - 1)] + 1))
-            view.add(b"\n", _all_of(start, start))
+            view.add(b"\n", _all_of(end, end))
         yield view.done()
 
 
@@ -137,7 +137,7 @@ def views(data: bytes) -> Iterator[View]:
                                     (b"\\", _JSON, _unescaped), (b"\r\n", _CHUNK, lambda text: b"")):
         if there in data:
             view = _replaced(data, pattern, meaning)
-            if view is not None:
+            if view is not None and view.length:
                 yield view
     yield from _digits(data, _BASE64, _ENCODED_MIN, 6, _from_base64, _BREAKS)
     yield from _digits(data, _HEX, 2 * SHORTEST, 4, _from_hex, _BREAKS)
@@ -174,9 +174,11 @@ class Masker:
             return _joined([span for view in (None, *others) for span in self._spans_in(data if view is None else view.data, cut, view)])
         whole = View()          # one after the other: one search costs less than many
         whole.add(data, _same(0))
+        whole.add(APART, _all_of(len(data), len(data)))
         for view in others:
-            whole.add(APART, _all_of(len(data), len(data)))
+            _, end = view.origin(view.length - 1, view.length)
             whole.add(view.data, lambda at, view=view: view.origin(at, at + 1))
+            whole.add(APART, _all_of(end, end))
         return _joined([(start, min(end, len(data))) for start, end in self._spans_in(whole.done().data, False, whole) if start < len(data)])
 
     def _spans_in(self, data: bytes, cut: bool, view: View | None) -> list[tuple[int, int]]:

@@ -103,8 +103,8 @@ def _bytes_of(value: Any) -> Iterator[bytes]:
     elif isinstance(value, str):
         yield value.encode("utf-8", "surrogatepass")
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _bytes_of(one)
+        for key, one in value.items():
+            yield from _bytes_of(list(_pieces(one)) if key == "stream" and isinstance(one, list) else one)
     elif isinstance(value, list):
         for one in value:
             yield from _bytes_of(one)
