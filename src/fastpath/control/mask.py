@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from itertools import pairwise
 from typing import Any
 
@@ -144,11 +144,12 @@ def views(data: bytes) -> Iterator[View]:
 
 
 class Masker:
-    """sought: what is looked for; protocols: where leak rules look for it."""
+    """sought: what is looked for, and by which rules (gid, sid); protocols: where they look for it."""
 
-    def __init__(self, sought: list[Sought], protocols: Iterable[str] = ()):
-        self._sought = sought
-        self._finder = Finder([(one.expression, one.options, one.validator, one.literal) for one in sought])
+    def __init__(self, sought: Mapping[Sought, Set[tuple[int, int]]], protocols: Iterable[str] = ()):
+        self._sought = list(sought)
+        self._rules = list(sought.values())
+        self._finder = Finder([(one.expression, one.options, one.validator, one.literal) for one in self._sought])
         self.protocols = frozenset(protocols)
         self._withheld: set[int] = set()
 
@@ -192,6 +193,11 @@ class Masker:
                     self._finder.learn(data[start:end])
             made.append(view.origin(start, end) if view is not None else (start, end))
         return made
+
+    def locates(self, data: bytes, rule: tuple[int, int]) -> bool:
+        """Whether what this rule looks for is there, as a whole."""
+        return any(which >= 0 and rule in self._rules[which] for read in (data, *(view.data for view in views(data)))
+                   for _, _, which in self._finder.find(read))
 
     def bytes(self, data: bytes, cut: bool = False) -> bytes:
         """cut: they may go on elsewhere."""

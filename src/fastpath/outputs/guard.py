@@ -30,10 +30,11 @@ class Guard:
         alerts = batch.rows["alerts"]
         if not len(alerts) or self._masker is None:
             return
-        rules = [rule for rule in np.unique(alerts["rule"]).tolist() if finds_data(batch.signatures[rule].metadata)]
+        signatures = {rule: batch.signatures[rule] for rule in np.unique(alerts["rule"]).tolist()}
+        rules = [rule for rule, signature in signatures.items() if finds_data(signature.metadata)]
         for row in alerts[np.isin(alerts["rule"], rules)]:
-            found = apps.bytes_of(*(int(row[name]) for name in ("ordinal", "entry", "index", "flow")))
-            if found is not None and not self._masker.spans(b"".join(_bytes_of(found)), cut=True):
+            found, signature = apps.bytes_of(*(int(row[name]) for name in ("ordinal", "entry", "index", "flow"))), signatures[int(row["rule"])]
+            if found is not None and not self._masker.locates(b"\n".join(_bytes_of(found)), (signature.gid, signature.sid)):
                 self._masker.withhold(int(row["flow"]))
 
     def bytes(self, found: dict[str, Any], flow: int, protocols: list[int]) -> dict[str, Any] | None:

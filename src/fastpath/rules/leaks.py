@@ -68,9 +68,9 @@ def finds_data(metadata: Iterable[tuple[str, str]]) -> bool:
     return any(key == DATA_CLASS for key, _ in metadata)
 
 
-def sought_by(plans: Iterable[RulePlan]) -> tuple[list[Sought], frozenset[str]]:
-    """Each thing once, and the protocols in which they are looked for."""
-    found: dict[Sought, None] = {}
+def sought_by(plans: Iterable[RulePlan]) -> tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]:
+    """Each thing once, with the gid and sid of those that look for it, and the protocols in which they do."""
+    found: dict[Sought, set[tuple[int, int]]] = {}
     protocols = set()
     for plan in plans:
         if not finds_data(plan.metadata):
@@ -82,8 +82,8 @@ def sought_by(plans: Iterable[RulePlan]) -> tuple[list[Sought], frozenset[str]]:
         blocks = [(block.steps, "i" if any("case" in str(each) for each in block.transforms) else "") for block in plan.blocks]
         made = [one for steps, letters in blocks for one in _expressions(steps, letters)]
         for expression, options, validator in made or [one for steps, letters in blocks for one in _contents(steps, letters)]:
-            found[Sought(expression, options, validator, kept, known)] = None
-    return list(found), frozenset(protocols)
+            found.setdefault(Sought(expression, options, validator, kept, known), set()).add((plan.gid, plan.sid))
+    return found, frozenset(protocols)
 
 
 def _expressions(steps: list[Any], letters: str) -> Iterable[tuple[bytes, str, int | None]]:
