@@ -211,6 +211,8 @@ def replay(
         errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
+    terminal.print_talkers(out, result.llm)
+    terminal.print_models(out, result.models)
     if report is not None:
         write_report(report, result, paths if anonymiser is None else result.captures, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")

@@ -26,15 +26,18 @@ from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
+from fastpath.control.hardware import Hardware
 from fastpath.control.isolation import Isolation, addresses_of, networks_of
+from fastpath.control.keylog import key_ring
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
-from fastpath.control.policy import Policy
+from fastpath.control.policy import BEYOND, Policy
 from fastpath.control.policy.judge import Judge
 from fastpath.control.reload import InForce, Order, Staged, prompt, with_isolation, without
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.control.sessions import SessionTable
 from fastpath.control.subscription import ON_FULL, Subscription
 from fastpath.dataplane import rows
+from fastpath.dataplane.bindings import TAG
 
 if TYPE_CHECKING:
     from fastpath.control.anonymise import Anonymiser
@@ -87,8 +90,12 @@ class Engine:
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
+    hardware: a Hardware, or None: what is not as the manifest says is an event.
+    keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); `key_warnings` says which lines
+    were bad. What captures bring themselves is used without being asked for.
     statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway. anonymiser: an
-    anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is.
+    anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is. models: model files are looked
+    for (docs/models.md); they are anyway where a rule asks for them.
 
     Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
@@ -96,7 +103,8 @@ class Engine:
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
                  workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True,
-                 anonymiser: Anonymiser | None = None):
+                 hardware: Hardware | None = None, keylog: Any = None, anonymiser: Anonymiser | None = None,
+                 models: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
@@ -105,6 +113,10 @@ class Engine:
             raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
         if config is not None and not isinstance(config, Config):
             raise TypeError(f"config must be a Config, not {type(config).__name__}")
+        if hardware is not None and not isinstance(hardware, Hardware):
+            raise TypeError(f"hardware must be a Hardware, not {type(hardware).__name__}")
+        if hardware is not None and compat:
+            raise ValueError("compat leaves out what Suricata lacks: a manifest of hardware too")
         if mode not in ("ids", "ips"):
             raise ValueError(f"mode must be 'ids' or 'ips', not {mode!r}")
         if checksums not in (None, "all", "none", "auto"):
@@ -124,8 +136,11 @@ class Engine:
         settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
+        settings["app_layer"]["files.models"] = bool(models)
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
+        settings["keys"], self.key_warnings = key_ring(keylog)
         self._settings = settings
+        self._hardware = hardware
         self._process = _process
         self._busy = threading.Lock()
         self._boundary = Boundary(self._busy)
@@ -347,6 +362,7 @@ class Engine:
         device = self._staged.now.device
         plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
                           | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+                             "keep_llm": run.wants_llm,
                              "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
         self._staged.attach(plane, device)
         self._follow(plane, run)
@@ -355,9 +371,23 @@ class Engine:
     def _follow(self, plane: Any, run: Run) -> None:
         """What is in force is in force in this data plane, and who has subscribed gets its verdicts."""
         self._staged.follow(plane, run)
+        self._look_beyond(plane, run)
         ring = self._subscription.ring if self._subscription is not None and not self._subscription.ring.closed else None
         plane.publish(ring, run.base)
         self._publish_as(run)
+
+    def _look_beyond(self, plane: Any, run: Run) -> None:
+        """What is beyond Suricata is looked at where a pack, the policy or a manifest of hardware asks for it."""
+        judge, rules = self._staged.now.policy, self._staged.now.rules
+        policy = judge.policy if judge is not None else None
+        packs = rules is not None and rules.reading.get("packs")
+        if self._settings["compat"] or not (packs or self._hardware is not None or policy is not None and policy.looks_beyond):
+            return
+        facts, neighbours = (self._hardware.facts, self._hardware.neighbours) if self._hardware is not None else (None, False)
+        plane.look_beyond(policy.tags if policy is not None else np.zeros(0, TAG), facts, neighbours)
+        run.inventory.follow_protocols()
+        run.bindings.tenants = tuple(policy.tenants) if policy is not None else ()
+        run.bindings.names = self._hardware.names if self._hardware is not None else {}
 
     def _publish_as(self, run: Run) -> None:
         """The verdicts that come are of this run."""
@@ -417,9 +447,10 @@ class Engine:
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
         run.count_policy(plane)
+        run.roce = run.bindings.queue_pairs(plane.queue_pairs_seen)
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
-        stats = self._latest = self._told(stats_of.build(counted, run, self.load_seconds, partial))
+        stats = self._latest = self._told(stats_of.build(counted, run, self.load_seconds, partial, services=plane.services()))
         for sink in run.sinks:
             sink.close(stats)
         if self.anonymiser is not None:
@@ -524,7 +555,7 @@ class Engine:
             plane, run = self._live()
             self._take(plane, run)
             run.count_policy(plane)
-            return self._told(stats_of.build(self._counted(plane), run, self.load_seconds, True))
+            return self._told(stats_of.build(self._counted(plane), run, self.load_seconds, True, services=plane.services()))
 
     def snapshot(self) -> dict[str, Any]:
         """Statistics at this moment, from any thread, of what runs: of the replay that goes on, or of `inspect`; where neither has begun,
@@ -692,7 +723,8 @@ class Engine:
             raise ValueError("the policy names VLANs, which vlan.use-for-tracking: no keeps out of flows")
         enabled = self._settings["app_layer"]["enabled"]
         for line in policy.lines:
-            off = [name for name in sorted(line.applications or ()) if enabled.get(name) == "no"]
+            off = [name for name in sorted(line.applications or ()) if enabled.get(name) == "no"
+                   and (name not in BEYOND or self._settings["compat"])]
             if off:
                 raise ValueError(f"{line.place}: {off[0]} is not recognised: app-layer.protocols.{off[0]}.enabled is no")
         return Judge.of(policy, rules, self._data_classes)

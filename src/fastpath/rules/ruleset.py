@@ -81,9 +81,13 @@ class RuleSet:
         come before those of the files. Raises FileNotFoundError for a path that
         names nothing. What is wrong with a rule never raises: it is a refusal.
         """
-        rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
-                    reputations=reputations)
+        from fastpath.packs import VARIABLES
+        packs = tuple(packs)
+        given = {name.removeprefix("$"): value for name, value in (variables or {}).items()}
+        rules = cls(variables=VARIABLES | given if packs else given, classifications=classifications, references=references,
+                    event_names=event_names, reputations=reputations)
         rules._include_disabled = include_disabled
+        rules.reading["variables"] = variables
         rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache}
         from fastpath.packs import texts as texts_of
         texts = [text for name in rules.reading["packs"] for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
