@@ -103,6 +103,10 @@ def replay(
                                                  "policy and outputs (-l DIR/NAME) of each apart.")] = None,
     anonymise: Annotated[str | None, typer.Option("--anonymise", metavar="KEYFILE|env", help="Pseudonyms for addresses and names in every "
                                                   "output, by a key of 32 bytes: of a file, or of $FASTPATH_ANONYMISE_KEY.")] = None,
+    dp_export: Annotated[Path | None, typer.Option("--dp-export", metavar="FILE.json", help="Counts by rule, protocol and service that may be "
+                                                   "given away: differentially private, by workload.")] = None,
+    dp_epsilon: Annotated[float, typer.Option("--dp-epsilon", metavar="E", help="What --dp-export may cost, of all its counts.")] = 1.0,
+    dp_contribution: Annotated[int, typer.Option("--dp-contribution", metavar="N", min=1, help="How often a workload counts in each at most.")] = 20,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -164,7 +168,8 @@ def replay(
         fail(f"{error.filename}: {error.strerror}")
     say_settings(errors, settings_read, config, settings or [], verbose)
     if tenants is not None:
-        for name, given in (("--device", device), ("--policy", policy), ("--hardware", hardware), ("--report", report), ("--write", write), ("-l -", log == "-")):
+        for name, given in (("--device", device), ("--policy", policy), ("--hardware", hardware), ("--report", report), ("--write", write),
+                            ("-l -", log == "-"), ("--dp-export", dp_export), ("--timeline", timeline)):
             if given:
                 fail(f"--tenants goes without {name}: of each tenant there is one")
         common = bool(only_rules or more_rules or packs or config)
@@ -206,6 +211,8 @@ def replay(
         story = tell_story(timeline, engine.mode)
         if story is not None:
             sinks.append(story.sink)
+        private = open_private(dp_export, dp_epsilon, dp_contribution, overwrite)
+        sinks += private
         with progress_bar() as progress, on_hangup(errors, engine, rules.files), serve_metrics(errors, engine, metrics):
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
@@ -223,6 +230,10 @@ def replay(
     if report is not None:
         write_report(report, result, paths if anonymiser is None else result.captures, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
+    for counts in private:
+        if counts.refused:
+            fail(f"--dp-export: {counts.refused}", FAILED)
+        terminal.print_budget(out, counts.budget, counts.contribution)
     terminal.print_summary(out, result)
     raise typer.Exit(exit_code(result, malformed, fail_on))
 
@@ -376,6 +387,17 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     return sinks
+
+
+def open_private(path: Path | None, epsilon: float, contribution: int, overwrite: bool) -> list[Any]:
+    """The writer of --dp-export, if it is asked for."""
+    if path is None:
+        return []
+    from fastpath.outputs.private import PrivateCounts
+    try:
+        return [PrivateCounts(path, epsilon, contribution, overwrite)]
+    except (ImportError, ValueError, FileExistsError) as error:
+        fail(f"--dp-export: {error}" + (": --overwrite replaces it" if isinstance(error, FileExistsError) else ""))
 
 
 def serve_metrics(errors: Any, engine: Any, port: int | None) -> AbstractContextManager[Any]:

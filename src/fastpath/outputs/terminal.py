@@ -166,6 +166,13 @@ def print_summary(out: Console, result: Result) -> None:
     out.print(f"digest: {result.digest}", highlight=False)
 
 
+def print_budget(out: Console, budget: list[dict[str, Any]], contribution: int) -> None:
+    """What a differentially private export has cost."""
+    said = " + ".join(f"{one['epsilon']:.4g} {one['query'].replace('_', ' ')}" for one in budget)
+    out.print(f"[bold]privacy[/] epsilon {sum(one['epsilon'] for one in budget):.4g} = {said}; a workload counts at most {contribution} times in "
+              f"each, noise of scale {budget[0]['scale']:.4g}", soft_wrap=True)
+
+
 def print_denials(out: Console, policy: dict[str, Any]) -> None:
     """What policy denied: by line, and between which segments."""
     flows = sum(policy["denied_flows"].values())
