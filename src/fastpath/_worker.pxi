@@ -174,6 +174,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 write_alert_row(row, burst, entry, rank, flow, match.rule, alerts + notes, action)
                 if worker.inspection.context != NULL:
                     name_protocols(worker.context.app, row.app_proto)
+                    if match.tx != NULL and match.tx.flags & TX_DECRYPTED:
+                        name_inner(worker.context.app, row)
                 if meta.flags & PM_PSEUDO:
                     row.source = SOURCE_FLUSH
                 elif row.source == SOURCE_PACKET and match.flags & MATCH_STREAM:

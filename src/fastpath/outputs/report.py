@@ -76,6 +76,10 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
         device=device(stats["device"]), policy=policy_section(stats.get("policy")), talkers=stats.get("llm", [])[:TALKERS],
+        models=[{"name": visible(model.name), "format": model.format, "size": count(model.size) + ("" if model.whole else " of more"),
+                 "source": model.client if model.upload else model.server, "target": model.server if model.upload else model.client,
+                 "sha256": model.sha256[:16], "unsafe": visible(", ".join(model.unsafe), 200)}
+                for model in sorted(result.models, key=lambda one: not one.unsafe)[:RULES]],
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )

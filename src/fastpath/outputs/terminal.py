@@ -9,6 +9,7 @@ from rich.table import Table
 
 from fastpath.control.inventory import Item
 from fastpath.control.llm import Talker
+from fastpath.control.models import Model
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -17,6 +18,7 @@ ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
 TALKERS = 10        # of those who talk to models
+MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -65,12 +67,14 @@ def print_inventory(out: Console, items: list[Item]) -> None:
         by_service.setdefault((item.kind, item.service), []).append(item)
     table = Table(title=f"inventory: {len(by_service):,} services", title_justify="left", title_style="bold", box=None, header_style="dim",
                   pad_edge=False)
-    for name, justify in (("service", "left"), ("kind", "left"), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
+    listed = any(item.status for item in items)
+    for name, justify in (("service", "left"), ("kind", "left"), *([("policy", "left")] if listed else []), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
                           ("flows", "right"), ("bytes out", "right"), ("bytes in", "right")):
         table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
     for (kind, service), found in list(by_service.items())[:SERVICES]:
         workloads = list(dict.fromkeys(item.workload for item in found))
-        table.add_row(plain(service), plain(kind), plain(", ".join(sorted({item.by for item in found}))),
+        status = ", ".join(sorted({item.status or "unlisted" for item in found}))
+        table.add_row(plain(service), plain(kind), *([f"[red]{status}[/]" if "forbidden" in status else status] if listed else []), plain(", ".join(sorted({item.by for item in found}))),
                       plain(workloads[0]) + (f" and {len(workloads) - 1:,} more" if len(workloads) > 1 else ""),
                       f"{len({(item.peer, item.port) for item in found}):,}", f"{sum(item.flows for item in found):,}",
                       f"{sum(item.bytes_out for item in found):,}", f"{sum(item.bytes_in for item in found):,}")
@@ -94,6 +98,23 @@ def print_talkers(out: Console, talkers: list[Talker]) -> None:
     out.print(table)
     if len(talkers) > TALKERS:
         out.print(f"[dim]and {len(talkers) - TALKERS:,} more[/]")
+
+
+def print_models(out: Console, models: list[Model]) -> None:
+    """The model files that were seen, those that are not safe to load first."""
+    if not models:
+        return
+    table = Table(title=f"models: {len(models):,}", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("name", "left"), ("format", "left"), ("bytes", "right"), ("from", "left"), ("to", "left"), ("sha256", "left"),
+                          ("unsafe", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for model in sorted(models, key=lambda one: not one.unsafe)[:MODELS]:
+        ends = (model.client, model.server) if model.upload else (model.server, model.client)
+        table.add_row(plain(model.name), plain(model.format), f"{model.size:,}" + ("" if model.whole else " of more"), *map(plain, ends),
+                      model.sha256[:12], plain(", ".join(model.unsafe)))
+    out.print(table)
+    if len(models) > MODELS:
+        out.print(f"[dim]and {len(models) - MODELS:,} models more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:
@@ -151,6 +172,8 @@ def print_policy(out: Console, policy: dict[str, Any]) -> None:
         what = [*line.get("services", ()), *line.get("application", ()), *line.get("server_name", ())]
         if line["kind"] == "residency":
             what = [f"data {line['data']}"]
+        elif line["kind"] == "services":
+            what = ["services of the list"]
         style = "red" if line["action"] == "deny" else "green"
         table.add_row(plain(line["name"]) or f"{line['line'] + 1}", f"[{style}]{line['action']}[/]", plain(", ".join(line["from"])),
                       plain(", ".join(line["to"])), plain(", ".join(what), 400), line.get("until", ""), plain(line["place"], 400))

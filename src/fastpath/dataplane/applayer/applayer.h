@@ -6,6 +6,7 @@
 #include "../types.h"
 #include "buffers.h"
 #include "events.h"
+#include "model/model.h"
 
 /* ---- a transaction ---- */
 
@@ -15,6 +16,7 @@ enum tx_flag {
     TX_DONE = 1 << 4,           /* the room needs it no more, whatever its progress */
     TX_NO_INSPECTION = 1 << 5,
     TX_NEW = 1 << 6,            /* changed since it was inspected last: set by rooms and dispatch, cleared after detection */
+    TX_DECRYPTED = 1 << 7,      /* of the session inside an encrypted one: app_t.inner */
 };
 enum { TX_EVENTS_MAX = 12 };
 
@@ -51,6 +53,7 @@ typedef struct file {
     bytes_t data;               /* what may still be inspected: bytes from `base` on */
     uint64_t base, inspected;   /* offsets in the file */
     void *hashes;               /* running digests; belongs to files */
+    struct model *model;        /* what it is told to be, where models are looked for (model/model.h); NULL for none */
     uint8_t md5[16], sha1[20], sha256[32];
     uint8_t magic_known, reserved[3];
     uint64_t closed_ordinal;
@@ -79,6 +82,7 @@ enum app_flag {                 /* app_t.flags */
     APP_SHOWN = 1 << 10,        /* a parser has seen bytes: what it is for stands fast */
     APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */
     APP_ERROR = 1 << 15,        /* its parser has just failed: an exception, which the core takes up */
+    APP_DECRYPTED = 1 << 16,    /* this is the session inside an encrypted one */
 };
 enum { APP_EVENTS_MAX = 8 };
 
@@ -100,7 +104,11 @@ typedef struct app {
     uint64_t fed[2];            /* bytes consumed by the parser */
     uint32_t need[2];           /* bytes beyond those held that the parser waits for, 0 for any */
     uint32_t events_logged;
+    uint8_t beyond;             /* what its bytes are where recognition knows nothing (beyond.pxd); ALPROTO_UNKNOWN */
+    uint8_t looked[2];          /* by direction: how often that was asked */
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
+    struct app *inner;          /* the session that was decrypted from this one, NULL for none; inner_t of dispatch */
+    uint64_t opened[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
 } app_t;
 
 /* ---- calls ---- */
@@ -118,6 +126,7 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint32_t hold_max[2];       /* and how many may, where the other side says nothing */
     uint8_t spoke_first;        /* 1 << direction of the first bytes, 0 for none yet */
     uint8_t changing;           /* the bytes at hand are the first that another protocol sees of this session */
+    struct sight *sight;        /* of the bucket: what decryption may take, and what it counts (sight.pxd) */
 } app_context_t;
 
 enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,

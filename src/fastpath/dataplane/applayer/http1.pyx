@@ -62,6 +62,8 @@ cdef uint32_t run_over(app_context_t *context, http1_t *http, uint32_t direction
 cdef uint32_t skip_gap(app_context_t *context, http1_t *http, uint32_t direction, uint32_t length) noexcept nogil:
     """Missing bytes are those of a body where one is at work; anywhere else parsing goes on behind them."""
     cdef side_t *side = &http.side[direction]
+    if side.tx == NULL:
+        return STEP_MORE
     if direction == TO_SERVER and side.state == REQUEST_FINALIZE:
         return complete_request(context, side)
     if direction == TO_CLIENT and side.state == RESPONSE_FINALIZE:
@@ -85,7 +87,7 @@ cdef uint32_t run_gap(app_context_t *context, http1_t *http, uint32_t direction,
 
 cdef uint32_t close_side(app_context_t *context, http1_t *http, uint32_t direction) noexcept nogil:
     cdef side_t *side = &http.side[direction]
-    if side.status == SIDE_ERROR:
+    if side.status == SIDE_ERROR or side.status == SIDE_TUNNEL and side.tx == NULL:
         return STEP_MORE
     side.status = SIDE_CLOSED
     if run_over(context, http, direction, NULL, 0) == STEP_ERROR:
@@ -148,6 +150,18 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *writer)
 
 # ---- freeing ----
 
+cdef void forsake(side_t *side, uint32_t direction) noexcept nogil:
+    """The transaction of a side is freed. Where only its end was waited for another message may come, else what follows is none."""
+    cdef bint refused = side.state == REQUEST_CONNECT_WAIT and not 200 <= side.tx.status <= 299
+    side.tx = NULL
+    if direction == TO_SERVER and (refused or side.state == REQUEST_FINALIZE):
+        side.state = REQUEST_IDLE
+    elif direction == TO_CLIENT and side.state == RESPONSE_FINALIZE:
+        side.state = RESPONSE_IDLE
+    else:
+        side.status = SIDE_TUNNEL
+
+
 cdef void free_tx(app_context_t *context, tx_t *head) noexcept nogil:
     cdef http1_tx_t *tx = <http1_tx_t *> head
     cdef http1_t *http = <http1_t *> context.app.state
@@ -161,8 +175,7 @@ cdef void free_tx(app_context_t *context, tx_t *head) noexcept nogil:
         bytes_free(context.pool, ACCOUNT_APPLAYER, &message.headers)
         bytes_free(context.pool, ACCOUNT_APPLAYER, &message.body)
         if http != NULL and http.side[direction].tx == tx:
-            http.side[direction].tx = NULL
-            http.side[direction].status = SIDE_TUNNEL
+            forsake(&http.side[direction], direction)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.path)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri_host)

@@ -10,8 +10,8 @@ from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_LLM_PROMPT, BUFFER_LLM_SECONDS, FILE_MD5, FILE_SHA1, FILE_SHA256,
-    LLM_INVALID_JSON, LLM_TEXT_LIMIT,
+    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, BUFFER_LLM_PROMPT,
+    BUFFER_LLM_SECONDS, FILE_MD5, FILE_SHA1, FILE_SHA256, LLM_INVALID_JSON, LLM_TEXT_LIMIT,
 )
 from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA
 from fastpath.dataplane.hyperscan cimport (
@@ -322,6 +322,7 @@ cdef class Database:
         block = <const block_op_t *> &self.rules.ops[engine.block]
         if (not app_buffer(engine.buffer) if engine.kind == ENGINE_BUFFER else engine.buffer != BUFFER_PAYLOAD):
             return False
+        self.models |= engine.buffer == BUFFER_FILE_MODEL or engine.buffer == BUFFER_FILE_MODEL_UNSAFE
         return block.buffer == engine.buffer and self.block_holds(engine.block, True)
 
     cdef check_rules(self):

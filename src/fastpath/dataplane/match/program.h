@@ -488,6 +488,7 @@ enum inspect_flag {             /* inspection_t.flags */
     INSPECT_PROTO_FOUND = 1 << 3,   /* the first entry of its direction since recognition of that direction came to its end */
     INSPECT_STREAM_END = 1 << 4,    /* no more raw stream will come in this direction */
     INSPECT_TX = 1 << 5,        /* transactions may be inspected: UDP, or an established TCP session */
+    INSPECT_INNER_FOUND = 1 << 6,   /* as INSPECT_PROTO_FOUND, of the session inside */
 };
 
 typedef struct window {         /* raw stream in order, without a gap */
@@ -505,6 +506,7 @@ typedef struct inspection {     /* of an entry's direction; zeroed: neither stre
     const room_t *room;         /* of app_t.proto; NULL where it has none */
     uint32_t events_before;     /* app_t.events below this one are older than the entry */
     uint32_t reserved;
+    const room_t *inner;        /* of the session inside (app_t.inner); NULL where there is none, or it has no room */
     uint64_t stream_size[2];    /* bytes of the stream so far, by direction: what stream_size asks */
 } inspection_t;
 

@@ -74,6 +74,7 @@ cdef extern from "match/program.h" nogil:
         MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD, MATCH_STATE, MATCH_FILE, MATCH_NOTE
     enum:
         INSPECT_IN_STREAM, INSPECT_FLUSH, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX
+        INSPECT_INNER_FOUND
     enum:
         ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT, ENGINE_KINDS
     enum:
@@ -291,6 +292,7 @@ cdef extern from "match/program.h" nogil:
         app_context_t *context
         const room_t *room
         uint32_t events_before
+        const room_t *inner
         uint64_t stream_size[2]
 
     ctypedef struct match_t:
