@@ -17,6 +17,7 @@ from fastpath.control.result import Batch
 from fastpath.outputs.eve_app import FILE, AppRows
 
 FETCHES_MAX = 100_000
+FACTS = ("format", "architecture", "framework", "producer", "tensors", "parameters")
 DATA_FORMATS = ("npy", "npz", "hdf5")
 DATA_FILES = re.compile(r"\.(?:parquet|arrow|feather|csv|tsv|jsonl|ndjson|tfrecord|npy|npz|h5|hdf5)(?:\.(?:gz|zst|bz2))?$", re.IGNORECASE)
 WHEEL = re.compile(r"/(?P<name>[A-Za-z0-9._]+)-(?P<version>[0-9][A-Za-z0-9._!+]*)(?:-[0-9][^-/]*)?-[^-/]+-[^-/]+-[^-/]+\.whl$")
@@ -67,7 +68,7 @@ class Fetches:
             host = http.get("hostname", "")
             self.items.append(Fetch(
                 int(row["ts"]), address_text(net, key["addr"][1 - giver].tobytes()), address_text(net, key["addr"][giver].tobytes()),
-                int(key["port"][1 - client]), APP_PROTOS[int(row["proto"])], f"http://{host}{http.get('url', '')}" if host else "", info["filename"],
+                int(key["port"][1 - client]), APP_PROTOS[int(row["proto"])], _url(host, int(key["port"][1 - client]), http.get("url", "")) if host else "", info["filename"],
                 info["size"], info.get("sha256", "") if info["state"] == "CLOSED" else "", upload, info.get("model", {})))
 
     def close(self, stats: dict[str, Any]) -> None:
@@ -129,14 +130,21 @@ def write_bom(fetches: list[Fetch], version: str) -> str:
         component = made[key]
         if fetch.url:
             component.external_references.add(ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(quote(fetch.url, safe=":/?#[]@!$&'()*+,;=%~-._"))))
-        said = {"size": str(fetch.size), "protocol": fetch.protocol, "from": f"{fetch.source}", "to": fetch.by, "port": str(fetch.port),
-                "direction": "upload" if fetch.upload else "download", "seen": datetime.fromtimestamp(fetch.ts / 1e9, UTC).isoformat(),
-                **{name: str(fetch.model[name]) for name in ("format", "architecture", "framework", "producer", "tensors", "parameters") if name in fetch.model}}
-        for name, value in [*said.items(), *(("unsafe", finding) for finding in fetch.model.get("unsafe", ()))]:
+        seen = datetime.fromtimestamp(fetch.ts / 1e9, UTC).isoformat()
+        said = [("fetch", f"{seen} {fetch.protocol} {'upload' if fetch.upload else 'download'} from {fetch.source} to {fetch.by}, {fetch.size} bytes"),
+                *((name, str(fetch.model[name])) for name in FACTS if name in fetch.model),
+                *(("unsafe", finding) for finding in fetch.model.get("unsafe", ()))]
+        for name, value in said:
             component.properties.add(Property(name=f"fastpath:{name}", value=_plain(value)))
     for component in made.values():
         bom.components.add(component)
     return JsonV1Dot6(bom).output_as_string(indent=2)
+
+
+def _url(host: str, port: int, path: str) -> str:
+    if path.startswith(("http://", "https://")):        # through a proxy
+        return path
+    return f"http://{host}{f':{port}' if port != 80 and ':' not in host else ''}{path}"
 
 
 def _plain(text: str) -> str:
