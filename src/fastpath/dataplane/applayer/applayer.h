@@ -16,6 +16,7 @@ enum tx_flag {
     TX_DONE = 1 << 4,           /* the room needs it no more, whatever its progress */
     TX_NO_INSPECTION = 1 << 5,
     TX_NEW = 1 << 6,            /* changed since it was inspected last: set by rooms and dispatch, cleared after detection */
+    TX_DECRYPTED = 1 << 7,      /* of the session inside an encrypted one: app_t.inner */
 };
 enum { TX_EVENTS_MAX = 12 };
 
@@ -58,6 +59,15 @@ typedef struct file {
     uint64_t closed_ordinal;
 } file_t;
 
+/* ---- talk with a language model: the record llm.facts, which rates are counted by ---- */
+
+typedef struct llm_facts {
+    uint64_t prompt_bytes;      /* of text, unescaped */
+    uint64_t model;             /* a hash of its name, 0 for none */
+    uint8_t key[8];             /* of the API key's SHA-256 */
+    uint8_t has_key, reserved[7];
+} llm_facts_t;
+
 /* ---- the session of a flow ---- */
 
 enum app_flag {                 /* app_t.flags */
@@ -72,6 +82,7 @@ enum app_flag {                 /* app_t.flags */
     APP_SHOWN = 1 << 10,        /* a parser has seen bytes: what it is for stands fast */
     APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */
     APP_ERROR = 1 << 15,        /* its parser has just failed: an exception, which the core takes up */
+    APP_DECRYPTED = 1 << 16,    /* this is the session inside an encrypted one */
 };
 enum { APP_EVENTS_MAX = 8 };
 
@@ -93,7 +104,11 @@ typedef struct app {
     uint64_t fed[2];            /* bytes consumed by the parser */
     uint32_t need[2];           /* bytes beyond those held that the parser waits for, 0 for any */
     uint32_t events_logged;
+    uint8_t beyond;             /* what its bytes are where recognition knows nothing (beyond.pxd); ALPROTO_UNKNOWN */
+    uint8_t looked[2];          /* by direction: how often that was asked */
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
+    struct app *inner;          /* the session that was decrypted from this one, NULL for none; inner_t of dispatch */
+    uint64_t opened[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
 } app_t;
 
 /* ---- calls ---- */
@@ -111,6 +126,7 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint32_t hold_max[2];       /* and how many may, where the other side says nothing */
     uint8_t spoke_first;        /* 1 << direction of the first bytes, 0 for none yet */
     uint8_t changing;           /* the bytes at hand are the first that another protocol sees of this session */
+    struct sight *sight;        /* of the bucket: what decryption may take, and what it counts (sight.pxd) */
 } app_context_t;
 
 enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,
@@ -135,7 +151,9 @@ enum view_flag { VIEW_START = 1 << 0, VIEW_END = 1 << 1,    /* holds the first b
                  VIEW_LITTLE = 1 << 2 };                    /* its numbers are little-endian: what `dce` asks */
 enum view_state { VIEW_NONE, VIEW_READY, VIEW_LATER };      /* there is none; here it is; not yet (a window is not full yet) */
 
-enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT };
+enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT,
+                LOG_LLM };      /* of HTTP/1 alone: what it has to say of a model */
+enum { APP_ROW_LLM = 16 };      /* app_row_t.kind of a row that LOG_LLM wrote */
 
 typedef struct room {
     const char *name;           /* as rules and EVE write it; NULL, as all but proto and recognise, for what is but recognised */
