@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fastpath.lineage import WHOLE_STREAMS, bom, read_texts
 from fastpath.openoffload.command import device_app
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
 app.add_typer(device_app, name="device")
+app.command(no_args_is_help=True, short_help="What was fetched, as a CycloneDX ML-BOM.")(bom)
 policy_app = typer.Typer(no_args_is_help=True, help="Zero-trust policies: check one, print their JSON schema.")
 app.add_typer(policy_app, name="policy")
 
@@ -101,6 +103,10 @@ def replay(
                                                        "the pods and namespaces of this file.")] = None,
     tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
                                                  "policy and outputs (-l DIR/NAME) of each apart.")] = None,
+    manifest: Annotated[Path | None, typer.Option("--manifest", metavar="FILE", help="Approved models and data sets: SHA-256, who may write "
+                                                  "and who may read them; docs/models.md.")] = None,
+    internal: Annotated[Path | None, typer.Option("--internal-packages", metavar="FILE", help="Names of internal packages, a line each: asked for "
+                                                  "outside, they raise an alert.")] = None,
     anonymise: Annotated[str | None, typer.Option("--anonymise", metavar="KEYFILE|env", help="Pseudonyms for addresses and names in every "
                                                   "output, by a key of 32 bytes: of a file, or of $FASTPATH_ANONYMISE_KEY.")] = None,
     dp_export: Annotated[Path | None, typer.Option("--dp-export", metavar="FILE.json", help="Counts by rule, protocol and service that may be "
@@ -161,7 +167,9 @@ def replay(
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+        whole = [WHOLE_STREAMS] if manifest is not None and config is None else []
+        settings_read = Config.load(config, [*whole, *(settings or []), *fault_settings(simulate or [])])
+        texts = read_texts(manifest, internal)
     except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
@@ -184,7 +192,7 @@ def replay(
     judge = load_policy(errors, policy, policy_labels)
     machines = load_hardware(hardware)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
-                       packs or [])
+                       packs or [], texts)
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
@@ -200,7 +208,7 @@ def replay(
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
                             checksums=checksums, compat=compat is not None, policy=judge, device=session_table, hardware=machines,
-                            anonymiser=anonymiser)
+                            anonymiser=anonymiser, models=manifest is not None or "model" in events.split(","))
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -309,7 +317,7 @@ def spoken_warnings(errors: Any) -> Iterator[None]:
 
 
 def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool,
-               cache: bool | Path = False, packs: list[str] | None = None) -> Any:
+               cache: bool | Path = False, packs: list[str] | None = None, texts: Sequence[tuple[bytes, str]] = ()) -> Any:
     """The rules that -S, -s and the configuration name; those of the demo where none are named."""
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
@@ -324,7 +332,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
             else:
                 errors.print(f"[yellow]{plain(path, 300)}[/]: no such rule file", soft_wrap=True)
         files += more
-    if not files and not packs:
+    if not files and not packs and not texts:
         from fastpath.demo import rule_files
         files = list(rule_files())
         errors.print("[dim]no rules named: those of the demo are loaded (-S RULES for your own)[/]")
@@ -339,7 +347,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
-            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], **options)
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], texts=texts, **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
     except (OSError, ValueError, LookupError) as error:
