@@ -26,8 +26,8 @@ from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
-from fastpath.control.keylog import key_ring
 from fastpath.control.isolation import Isolation, addresses_of, networks_of
+from fastpath.control.keylog import key_ring
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.policy import Policy
 from fastpath.control.policy.judge import Judge
@@ -87,11 +87,11 @@ class Engine:
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
-    keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); `key_warnings` says which lines
-    were bad. What captures bring themselves is used without being asked for.
+    keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); of bad lines
+    Python warns, at FILE:LINE:COLUMN. What captures bring themselves is used without being asked for.
     statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway.
 
-    Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
+    Raises TypeError or ValueError naming the argument, OSError for a key log that cannot be read, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
     """
 
@@ -126,7 +126,7 @@ class Engine:
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
-        settings["keys"], self.key_warnings = key_ring(keylog)
+        settings["keys"] = key_ring(keylog)
         self._settings = settings
         self._process = _process
         self._busy = threading.Lock()

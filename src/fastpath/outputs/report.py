@@ -75,10 +75,24 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
                 for rule in alerts[:RULES]],
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
+        sealed=sealed_section(stats["uninspected"]), decryption=stats["decryption"],
         device=device(stats["device"]), policy=policy_section(stats.get("policy")),
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
+
+
+def sealed_section(sealed: dict[str, Any]) -> dict[str, Any] | None:
+    """What could not be looked into, by service and by segment; None where there was nothing encrypted."""
+    if not sealed["of"]:
+        return None
+    most = max((one["bytes"] for one in sealed["by_service"]), default=0)
+    services = [Bar(visible(one["service"]), count(one["bytes"]), one["share"], one["bytes"] / max(most, 1), visible(one["hosted"] or ""))
+                for one in sealed["by_service"] if one["bytes"]]
+    return {"bytes": sealed["bytes"], "share": sealed["share"], "flows": sealed["flows"], "services": services[:EVENTS],
+            "more": max(0, len(services) - EVENTS),
+            "pairs": [{"source": visible(one["from"]), "target": visible(one["to"]), "bytes": one["bytes"], "share": one["share"]}
+                      for one in sealed["by_segment"] if one["bytes"]][:RULES]}
 
 
 def policy_section(policy: dict[str, Any] | None) -> dict[str, Any] | None:
