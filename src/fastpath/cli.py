@@ -96,6 +96,8 @@ def replay(
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
+    keylog: Annotated[list[str] | None, typer.Option("--keylog", metavar="FILE", help="A TLS key log (SSLKEYLOGFILE): sessions whose "
+                                                     "secrets it has are decrypted and inspected. Repeatable.")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
     hardware: Annotated[Path | None, typer.Option("--hardware", metavar="FILE", help="A manifest of hardware: MACs, DHCP clients, LLDP neighbours.")] = None,
@@ -139,6 +141,7 @@ def replay(
     fastpath replay big.pcap -S my.rules --write alerts:seen.pcapng --device unlimited
     fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
     fastpath replay day.pcap --pack ai_factory --timeline 10.0.0.4
+    fastpath replay tls.pcap -S my.rules --keylog keys.log      what was said inside, as http.* and file.data
 
     SIGHUP: the rules are read again, and swapped while packets go on.
 
@@ -185,7 +188,7 @@ def replay(
                            packs or []) if common else None
         replay_tenants(tenants, paths, bpf, rules, {"config": settings_read, "mode": "ips" if simulate_ips else "ids", "workers": workers,
                                                     "burst": burst, "checksums": checksums, "compat": compat is not None,
-                                                    "anonymiser": anonymiser},
+                                                    "anonymiser": anonymiser, "keylog": keylog},
                        lambda name: open_sinks(log and str(Path(log) / name), append, overwrite, events, "ips" if simulate_ips else "ids",
                                                parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
     session_table = load_device(device)
@@ -208,7 +211,9 @@ def replay(
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
                             checksums=checksums, compat=compat is not None, policy=judge, device=session_table, hardware=machines,
-                            anonymiser=anonymiser, models=manifest is not None or "model" in events.split(","))
+                            anonymiser=anonymiser, models=manifest is not None or "model" in events.split(","), keylog=keylog)
+    except OSError as error:
+        fail(f"--keylog: {error.filename}: {error.strerror}")
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -264,7 +269,9 @@ def replay_tenants(file: Path, paths: list[str], bpf: str | None, rules: Any, op
     def load(files: list[Path]) -> Any:
         return load_rules(errors, options["config"], None, list(map(str, files)), [], False, True)
     try:
-        with Tenants.load(file, rules, load, **options) as made:
+        with spoken_warnings(errors):
+            tenants = Tenants.load(file, rules, load, **options)
+        with tenants as made:
             if test:
                 out.print(f"{len(made.names)} tenants loaded")
                 raise typer.Exit(DONE)
@@ -636,6 +643,7 @@ def why(
     continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks.")] = None,
+    keylog: Annotated[list[str] | None, typer.Option("--keylog", metavar="FILE", help="A TLS key log, as replay takes it.")] = None,
     most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Flows that are shown.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="All flows that came near, as one JSON object; bytes are hex.")] = False,
 ) -> None:
@@ -663,7 +671,10 @@ def why(
     try:
         settings_read = Config.load(config, settings or [])
         rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False)
-        with Engine(config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums, compat=compat is not None) as engine:
+        with spoken_warnings(errors):
+            made = Engine(config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums, compat=compat is not None,
+                          keylog=keylog)
+        with made as engine:
             answer = engine.why(paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous, rules=rules)
     except (ConfigError, OSError, ValueError, RuntimeError) as error:
         fail(str(error))

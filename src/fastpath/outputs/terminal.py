@@ -154,6 +154,7 @@ def print_summary(out: Console, result: Result) -> None:
         out.print("[bold]device[/]  " + "; ".join(device_lines(stats["device"])), soft_wrap=True)
     if "policy" in stats:
         print_denials(out, stats["policy"])
+    print_sight(out, stats)
     if stats["events"]:
         most = sorted(stats["events"].items(), key=lambda item: (-item[1], item[0]))
         shown = ", ".join(f"{count:,} {plain(name)}" for name, count in most[:5])
@@ -171,6 +172,32 @@ def print_budget(out: Console, budget: list[dict[str, Any]], contribution: int) 
     said = " + ".join(f"{one['epsilon']:.4g} {one['query'].replace('_', ' ')}" for one in budget)
     out.print(f"[bold]privacy[/] epsilon {sum(one['epsilon'] for one in budget):.4g} = {said}; a workload counts at most {contribution} times in "
               f"each, noise of scale {budget[0]['scale']:.4g}", soft_wrap=True)
+
+
+def print_sight(out: Console, stats: dict[str, Any]) -> None:
+    """What was decrypted, and what could not be looked into."""
+    decryption, sealed = stats["decryption"], stats["uninspected"]
+    if decryption["sessions"]:
+        out.print(f"[bold]opened[/]  {decryption['bytes']:,} bytes of {decryption['sessions']:,} TLS sessions"
+                  + (f"; [yellow]{decryption['failed']:,} did not fit their keys[/]" if decryption["failed"] else ""), soft_wrap=True)
+    if decryption["capture_bad_lines"]:
+        out.print(f"        [yellow]{decryption['capture_bad_lines']:,} bad lines in the secrets that captures brought[/]")
+    if not sealed["bytes"]:
+        return
+    services = [one for one in sealed["by_service"] if one["bytes"]]
+    out.print(f"[bold yellow]sealed[/]  {sealed['bytes']:,} bytes, {sealed['share']:.1%} of all, could not be looked into: "
+              + ", ".join(f"{service_name(one)} {one['bytes']:,}" for one in services[:5])
+              + (f", and {len(services) - 5:,} services more" if len(services) > 5 else ""), soft_wrap=True)
+    pairs = [one for one in sealed["by_segment"] if one["bytes"]]
+    if pairs:
+        out.print("        " + ", ".join(f"{plain(one['from'], 40)} → {plain(one['to'], 40)} {one['bytes']:,}" for one in pairs[:5]),
+                  soft_wrap=True)
+
+
+def service_name(service: dict[str, Any]) -> str:
+    """A service of stats["uninspected"]: its server name, and what the inventory calls it."""
+    hosted = f" ({plain(service['hosted'], 60)})" if service["hosted"] else ""
+    return plain(service["service"], 80) + hosted
 
 
 def print_denials(out: Console, policy: dict[str, Any]) -> None:
