@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from rules.reading import malformed, plan, read, refused
+from rules.reading import malformed, plan, read
 
 from fastpath.rules.plan import Block, Content, FlowState, NumberIs, Threshold, Transform
 from fastpath.rules.spelling import spelled
@@ -48,4 +48,4 @@ def test_malformed(options):
 def test_a_fault_names_its_place():
     fault = read("llm_rate:requests 5, seconds 3, by host;")
     assert (fault.place.column, fault.reason) == (66, "found 'host' where one of client, key, model was expected")
-    assert refused("llm.seconds:>=0;") == "'>=0' is always true"
+    assert malformed("llm.seconds:>=0;") == "'>=0' is always true"
