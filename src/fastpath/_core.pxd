@@ -12,6 +12,7 @@ from fastpath.dataplane.applayer.dispatch cimport app_table_t
 from fastpath.dataplane.applayer.expectations cimport expectations_t
 from fastpath.dataplane.applayer.sight cimport sight_t
 from fastpath.dataplane.arena cimport arena_t
+from fastpath.dataplane.bindings cimport bindings_t
 from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.keyed cimport keyed_table_t
@@ -133,6 +134,7 @@ cdef struct engine_t:
     threshold_table_t *thresholds
     const ruleset_t *rules
     const isolation_t *isolation    # NULL: nobody is isolated
+    bindings_t *bindings        # NULL: nobody asks for them
     uint64_t called             # somebody wants something between two bursts: the step ends
     const policy_t *policy
     policy_flow_t **policy_flows    # beside the flows of each bucket; NULL before there was a policy

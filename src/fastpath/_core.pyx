@@ -27,11 +27,15 @@ from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
 from fastpath.dataplane.arena cimport close_arena, empty_arena
+from fastpath.dataplane.bindings cimport (
+    bind_burst, bindings_stats, bindings_t, clear_bindings, close_bindings, open_bindings, queue_pairs_of, set_hardware, set_tags,
+    take_bindings,
+)
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.defrag cimport clear_defrag, close_defrag, open_defrag, take_fragment
 from fastpath.dataplane.device cimport *
-from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
+from fastpath.dataplane.events cimport EVENT_GTPU_FOREIGN_ADDRESS, EVENT_ROCE_ANOTHER_SEGMENT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
     is_timed_out, rearm_flow, restart_flow, tick_bucket,
@@ -58,8 +62,8 @@ from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
 from fastpath.dataplane.policy cimport (
-    FOR_EVER, NO_LINE, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
-    POLICY_STATE, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
+    FOR_EVER, NO_LINE, POLICY_ASTRAY, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
+    POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
     policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
@@ -114,6 +118,7 @@ cdef enum:
 
 include "_exceptions.pxi"
 include "_offload.pxi"
+include "_bindings.pxi"
 include "_isolation.pxi"
 include "_log.pxi"
 include "_policy.pxi"
@@ -163,6 +168,8 @@ cdef class DataPlane:
     cdef isolation_t isolation
     cdef tuple isolated         # the arrays that it points into
     cdef unsigned char epoch
+    cdef bindings_t bindings
+    cdef list queue_pairs       # of captures before this one
     cdef Classifier classifier  # of the policy in force, or None
     cdef Classifier classifier_before
     cdef policy_t policy        # its head, with an epoch of this data plane's own
@@ -192,6 +199,7 @@ cdef class DataPlane:
         self.owner = os.getpid()
         self.rooms, self.before = [], []
         self.outside = {}
+        self.queue_pairs = []
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
@@ -210,10 +218,12 @@ cdef class DataPlane:
         if engine.keep_log and (engine.workers > 1 or engine.buckets > 1):
             raise ValueError("a log is kept by one worker over one bucket")
         engine.payload_size = settings.get("payload_size", 4096)
-        engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
+        engine.keep_apps = settings.get("keep_apps", False)
+        engine.sessions = engine.keep_apps or settings.get("keep_llm", False)
         self._configure_flow(settings)
         self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
-        open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
+                                   "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
         self._configure_exceptions(settings["exceptions"], settings["simulate"])
         self._configure_sight(settings.get("keys"), settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
         if engine.keep_apps:
@@ -333,6 +343,8 @@ cdef class DataPlane:
         for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
                                     REASON_MIDSTREAM, REASON_APPLAYER)):
             engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            if i >= CAUSE_SESSION_MEMCAP and engine.exception_policy[i] != EXCEPT_IGNORE:
+                engine.sessions = True          # it is sessions that such a policy is about
             engine.exception_reason[i] = reason
         engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
         engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
@@ -429,6 +441,7 @@ cdef class DataPlane:
             if engine.sight != NULL:
                 free(engine.sight[i].services)
         free(engine.policy_flows)
+        close_bindings(&self.bindings)
         free(engine.sight)
         empty_keyring(&engine.capture_keys)
         close_defrag(&engine.defrag)
@@ -664,6 +677,19 @@ cdef class DataPlane:
         """A call has been heard. To be said before what it is about is looked up, so that none is missed."""
         store_release(&self.engine.called, 0)
 
+    def look_beyond(self, tags, hardware, bint neighbours):
+        """What is beyond Suricata is looked at from the next packet on: bindings.TAG of the tenants, KNOWN_ROW of a manifest of hardware or
+        None, and whether it names neighbours. Once begun it goes on; MemoryError."""
+        bind_all(&self.engine, &self.bindings)
+        set_tags(&self.bindings, tags)
+        if hardware is not None and not self.bindings.hardware.on:
+            set_hardware(&self.bindings, hardware, neighbours)
+
+    @property
+    def queue_pairs_seen(self):
+        """Of RoCE, a dict each: bindings.queue_pairs_of."""
+        return self.queue_pairs + (queue_pairs_of(&self.bindings) if self.engine.bindings != NULL else [])
+
     def isolate(self, ranges4, ranges6):
         """Cuts off these addresses and no others, from the next packet on; gives how many sessions the device had for them:
         they are deleted. ranges4, ranges6: rows.ISOLATED4 and ISOLATED6, sorted, without overlap; they must not change."""
@@ -739,6 +765,9 @@ cdef class DataPlane:
         clear_xbits(self.engine.shared.xbits)
         memset(self.engine.expectations, 0, sizeof(expectations_t))
         clear_defrag(&self.engine.defrag)
+        if self.engine.bindings != NULL:
+            self.queue_pairs += queue_pairs_of(&self.bindings)
+            clear_bindings(&self.bindings)
         empty_keyring(&self.engine.capture_keys)
         return False
 
@@ -775,6 +804,7 @@ cdef class DataPlane:
                  "packets": take(&self.engine.packets, row_types.PACKET),
                  "apps": take(&self.engine.rows.apps, row_types.APP), "log": take(&self.engine.rows.log, row_types.LOG),
                  "denials": take(&self.engine.rows.denials, row_types.DENIAL),
+                 "bindings": take_bindings(&self.bindings, row_types.BINDING),
                  "app_bytes": (self.engine.rows.bytes.data[:self.engine.rows.bytes.length]
                                if self.engine.rows.bytes.length else b"")}
         self.engine.rows.bytes.length = 0
@@ -857,7 +887,7 @@ cdef class DataPlane:
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
             "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
-            "rows_lost": lost, "lost": engine.lost, "decryption": sight_stats(&self.engine),
+            "rows_lost": lost, "lost": engine.lost, "decryption": sight_stats(&self.engine), **bindings_stats(&self.bindings),
             "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
                                    if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),

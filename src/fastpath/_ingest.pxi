@@ -134,6 +134,8 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     if engine.checksums_auto:
         judge_checksums(engine, slot)
     steer_burst(&slot.steering, &slot.burst)
+    if rarely(engine.bindings != NULL):
+        bind_burst(engine.bindings, &slot.burst, slot.steering.order)
     t4 = clock_ns()
     slot.number = engine.published
     slot.rules = engine.rules

@@ -232,6 +232,12 @@ cdef void write_anomaly(worker_t *worker, const packet_meta_t *meta, uint64_t tx
         end_app_row(worker.rows, True)
 
 
+cdef void write_llm(worker_t *worker, const packet_meta_t *meta, const room_t *room, tx_t *tx) noexcept nogil:
+    """What a transaction that is over has said to a model."""
+    if begin_row(worker, meta, APP_ROW_LLM, tx.id, TO_SERVER) != NULL:
+        end_app_row(worker.rows, room.log(&worker.context, tx, LOG_LLM, &worker.rows.bytes))
+
+
 cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended) noexcept nogil:
     """Events, files and anomalies of the session of worker.context that are due, and of the one inside. Without rows asked for they
     are but marked."""
@@ -239,6 +245,7 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
     cdef const room_t *room = room_of(&engine.apps, context)
     cdef tx_t *tx = context.app.first
     cdef uint32_t direction
+    cdef bint due
     while engine.keep_apps and context.app.events_logged < context.app.event_count:
         write_anomaly(worker, meta, NO_TX, context.app.events[context.app.events_logged])
         context.app.events_logged += 1
@@ -251,7 +258,10 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
         if engine.keep_apps:
             write_files(engine, worker, room, meta, tx, ended)
         for direction in range(2):
-            if log_due(room, tx, direction, ended) and engine.keep_apps \
+            due = log_due(room, tx, direction, ended)
+            if due and direction == TO_CLIENT and worker.work.llm and context.app.proto == ALPROTO_HTTP1:
+                write_llm(worker, meta, room, tx)
+            if due and engine.keep_apps \
                     and begin_row(worker, meta, APP_ROW_EVENT, tx.id, direction) != NULL:
                 end_app_row(worker.rows, room.log(context, tx, direction, &worker.rows.bytes))
         tx = tx.next
@@ -372,9 +382,9 @@ cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, f
 cdef void name_protocols(const app_t *app, uint8_t *protocols) noexcept nogil:
     """Fills app_proto of a row."""
     if app != NULL:
-        protocols[0] = app.proto
-        protocols[1] = app.seen[TO_SERVER]
-        protocols[2] = app.seen[TO_CLIENT]
+        protocols[0] = application_of(app)
+        protocols[1] = protocols[0] if protocols[0] != app.proto else app.seen[TO_SERVER]
+        protocols[2] = protocols[0] if protocols[0] != app.proto else app.seen[TO_CLIENT]
         protocols[3] = app.original_proto
 
 

@@ -62,7 +62,7 @@ cdef uint64_t sealed_bytes(const flow_t *flow, const app_t *app, uint64_t *carri
     for direction in range(2):
         size = stream_bytes(flow, direction)
         carried[0] += size
-        sealed += size - min(size, app.looked[direction])
+        sealed += size - min(size, app.opened[direction])
     return sealed
 
 

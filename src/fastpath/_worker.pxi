@@ -151,8 +151,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
         state = THRESHOLD_ALERT
         if match.flags & MATCH_THRESHOLD:
             wait_turn(engine, worker)
-            state = threshold_check(engine.thresholds, rules, match.compiled, burst, entry,
-                                    flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, now)
+            state = threshold_check(engine.thresholds, rules, match, burst, entry,
+                                    flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, &worker.inspection, now)
             if state == THRESHOLD_SUPPRESS:
                 if rarely(worker.scratch.trace != NULL):
                     trace_fate(rules, worker.scratch, match.compiled, match.tx_id, FATE_THRESHOLD)
@@ -420,6 +420,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     cdef uint64_t started = clock_ns()
     if worker.scratch != NULL:
         worker.scratch.timing = sample
+    worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     for i in range(n):
         entry = entries[i]
         while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:

@@ -100,6 +100,8 @@ def replay(
                                                        "the pods and namespaces of this file.")] = None,
     tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
                                                  "policy and outputs (-l DIR/NAME) of each apart.")] = None,
+    anonymise: Annotated[str | None, typer.Option("--anonymise", metavar="KEYFILE|env", help="Pseudonyms for addresses and names in every "
+                                                  "output, by a key of 32 bytes: of a file, or of $FASTPATH_ANONYMISE_KEY.")] = None,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -144,6 +146,9 @@ def replay(
         fail(f"--compat takes suricata-7.0, not {compat}")
     if append and overwrite:
         fail("--append and --overwrite exclude each other")
+    anonymiser = load_anonymiser(anonymise)
+    if anonymiser is not None and write:
+        fail("--anonymise goes without --write: packets are written as they were")
     paths, bpf = split_filter(captures or [], read or [])
     if not paths and not test:
         fail("no capture: name a file, a folder, or - for standard input")
@@ -164,7 +169,8 @@ def replay(
         rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                            packs or []) if common else None
         replay_tenants(tenants, paths, bpf, rules, {"config": settings_read, "mode": "ips" if simulate_ips else "ids", "workers": workers,
-                                                    "burst": burst, "checksums": checksums, "compat": compat is not None, "keylog": keylog},
+                                                    "burst": burst, "checksums": checksums, "compat": compat is not None,
+                                                    "anonymiser": anonymiser, "keylog": keylog},
                        lambda name: open_sinks(log and str(Path(log) / name), append, overwrite, events, "ips" if simulate_ips else "ids",
                                                parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
     session_table = load_device(device)
@@ -185,7 +191,8 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, keylog=keylog)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, anonymiser=anonymiser,
+                            keylog=keylog)
     except OSError as error:
         fail(f"--keylog: {error.filename}: {error.strerror}")
     except (ValueError, RuntimeError) as error:
@@ -204,8 +211,9 @@ def replay(
         errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
+    terminal.print_talkers(out, result.llm)
     if report is not None:
-        write_report(report, result, paths, rules, engine)
+        write_report(report, result, paths if anonymiser is None else result.captures, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
     terminal.print_summary(out, result)
     raise typer.Exit(exit_code(result, malformed, fail_on))
@@ -381,6 +389,19 @@ def load_device(source: str | None) -> Any:
         fail(str(error))
     except OSError as error:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
+
+
+def load_anonymiser(source: str | None) -> Any:
+    """What --anonymise asks for; None without it."""
+    if source is None:
+        return None
+    from fastpath.control.anonymise import Anonymiser
+    try:
+        return Anonymiser.load(source)
+    except ValueError as error:
+        fail(f"--anonymise: {error}")
+    except OSError as error:
+        fail(f"--anonymise: {error.filename}: {error.strerror}")
 
 
 def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> Any:

@@ -11,15 +11,18 @@ import numpy as np
 
 from fastpath.control import packets as packets_of
 from fastpath.control import signatures as signatures_of
+from fastpath.control.bindings import Bindings
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
+from fastpath.control.llm import Talker, Talkers
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
+    from fastpath.control.policy import Policy
     from fastpath.control.reload import Order
     from fastpath.control.why import Why
 
@@ -62,13 +65,14 @@ class Batch:
     port: int | None = None
     orders: Sequence[Order] = ()
     judges: Judges = field(default_factory=Judges)
+    bindings: Bindings = field(default_factory=Bindings)
 
     def columns(self, kind: str) -> Columns:
         return Columns(kind, [self.rows[kind]], self.signatures, self.captures, self.port)
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", the "log" of
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", of talk with models ("llm"), the "log" of
     every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
@@ -86,7 +90,7 @@ class Run:
     limit: int
     sinks: Sequence[Sink]
     signatures: Signatures = field(default_factory=Signatures)
-    captures: Captures = field(default_factory=Captures)
+    captures: Captures = field(default_factory=Captures)    # with the run's anonymiser
     capture: Capture | None = None
     digest: Digest | None = field(default_factory=Digest)
     kept: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
@@ -97,6 +101,9 @@ class Run:
     orders: list[Order] = field(default_factory=list)       # that wait for the next batch
     costs: list[tuple[int, np.ndarray]] = field(default_factory=list)      # of rule sets before the present one: base, DataPlane.rule_costs()
     inventory: Inventory = field(default_factory=Inventory)
+    bindings: Bindings = field(default_factory=Bindings)
+    roce: list[dict[str, Any]] = field(default_factory=list)    # at the end of a replay
+    talkers: Talkers = field(default_factory=Talkers)
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -104,6 +111,10 @@ class Run:
     @property
     def wants_apps(self) -> bool:
         return any("apps" in sink.wants for sink in self.sinks)
+
+    @property
+    def wants_llm(self) -> bool:
+        return any("llm" in sink.wants for sink in self.sinks)
 
     @property
     def wants_payloads(self) -> bool:
@@ -117,6 +128,11 @@ class Run:
     @property
     def wants_log(self) -> bool:
         return any("log" in sink.wants for sink in self.sinks)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The one in force last."""
+        return self.judges.latest.policy if self.judges.latest is not None else None
 
     @property
     def wants_packets(self) -> bool:
@@ -168,6 +184,7 @@ class Run:
     def hold(self, alerts: np.ndarray) -> np.ndarray:
         """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
         cost more than inspecting it. They are counted with the next rows."""
+        self._map({"alerts": alerts})
         if self.base:
             alerts["rule"] += self.base
         alerts = self._noted(alerts)
@@ -176,6 +193,7 @@ class Run:
 
     def take(self, taken: dict[str, np.ndarray], kept: bytes = b"") -> Batch:
         """The next rows, as DataPlane.rows() and .kept() give them."""
+        self._map(taken)
         if self.digest is not None:
             self.digest.add(taken)
         if self.base:
@@ -187,9 +205,11 @@ class Run:
                 rule[of_rules] += self.base
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
+        self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
         self.judges.take(taken["denials"])
+        self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []
-        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders)
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders, bindings=self.bindings)
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))
@@ -198,6 +218,11 @@ class Run:
         for sink in self.sinks:
             sink.write(batch)
         return batch
+
+    def _map(self, taken: dict[str, np.ndarray]) -> None:
+        """Before anything is made of rows: pseudonyms in the place of addresses, where that is asked for."""
+        if self.captures.anonymiser is not None:
+            self.captures.anonymiser.rows(taken)
 
     def _noted(self, alerts: np.ndarray) -> np.ndarray:
         """The alerts among these rows; the others are notes, which go into the inventory."""
@@ -259,7 +284,19 @@ class Result:
     @property
     def inventory(self) -> list[Item]:
         """What rules with `inventory` have found, most bytes first: see inventory.Item."""
-        return self._run.inventory.items()
+        return self._run.inventory.items(self._run.policy)
+
+    @property
+    def roce(self) -> list[dict[str, Any]]:
+        """RoCEv2 by queue pair, most bytes first, where a pack, the policy or a manifest of hardware had it looked at: address and number
+        of the pair written to, partition (key), transports, packets, bytes, opcodes (packets by class), segment (tenant; or vni, vlan) in
+        which it was seen first, elsewhere and foreign (another one, packets there), first and last (ns)."""
+        return self._run.roce
+
+    @property
+    def llm(self) -> list[Talker]:
+        """Who talked to language models, most prompt bytes first, where rules look at that or EVE events `llm` are written."""
+        return self._run.talkers.top()
 
     @property
     def alerts(self) -> Columns:
@@ -337,7 +374,8 @@ class Verdicts:
 
     @property
     def flow(self) -> np.ndarray:
-        return self.array["flow"]
+        anonymiser = self._run.captures.anonymiser
+        return self.array["flow"] if anonymiser is None else anonymiser.flows(self.array["flow"])
 
     @property
     def alerts(self) -> Columns:

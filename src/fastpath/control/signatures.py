@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpath.dataplane.rows import NO_RULE
+
+if TYPE_CHECKING:
+    from fastpath.control.mask import Masker
 
 #: Severity of a rule without classtype and priority.
 DEFAULT_PRIORITY = 3
@@ -37,6 +40,7 @@ class Signatures:
         self._made: dict[int, Signature] = {}
         self.count = 0
         self.notes = False           # whether there are rules for the inventory
+        self._masker: tuple[int, Masker | None] = (0, None)     # of so many rule sets
         if rules is not None:
             self.extend(rules)
 
@@ -50,6 +54,16 @@ class Signatures:
         self.count += len(numbers)
         self.notes = bool(self.note.any())
         return base
+
+    @property
+    def masker(self) -> Masker | None:
+        """Keeps out of outputs what these rules find of data; None where none of them does."""
+        known, masker = self._masker
+        if known != len(self._sets):
+            from fastpath.control.mask import Masker
+            masker = Masker.of((rules for _, rules in self._sets), masker)
+            self._masker = len(self._sets), masker
+        return masker
 
     def __len__(self) -> int:
         return self.count

@@ -24,6 +24,9 @@ EXCEPTIONS = {
     "events_lost": "events beyond the room of a burst",
     "ciphers_refused": "sessions that stay encrypted: as many as may be are decrypted at the time",
     "rows_lost": "rows for which there was no memory",
+    "bindings_refused": "queue pairs, tunnels and hardware that there was no room for",
+    "bindings_replaced": "subscribers that gave way to later ones",
+    "bindings_untold": "rows about what belongs together that there was no room for",
     "lost": "packets lost before they were read",
     "full": "requests that the device's table was too full for",
 } | {f"{cause}.{policy}": f"{words} (policy: {policy})"
@@ -56,7 +59,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
     (what a memory cap or the lack of memory did, and, by cause and policy, what became of packets); drops (packets that were not
-    passed, by reason); held_up (ns in which no packet was under way between steps, in all and at the
+    passed, by reason); llm (who talked to language models: control/llm.py); held_up (ns in which no packet was under way between steps, in all and at the
     longest); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats);
     throughput (over engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes,
     packets dropped); decryption (TLS sessions that were decrypted, records and bytes of them, how many `failed`, secrets that captures
@@ -85,8 +88,9 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
         "verdicts": verdicts, "reasons": reasons, "drops": drops,
         "stages": counted["stages"], "rules": _rules(counted["rules"], alerted, run), "events": counted["events"],
         "exceptions": _exceptions(counted),
-        "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
-        "decryption": counted["decryption"], "uninspected": uninspected(services, run, counted["bytes"]),
+        "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items(run.policy)],
+        "roce": run.roce, "decryption": counted["decryption"], "uninspected": uninspected(services, run, counted["bytes"]),
+        "llm": [talker.as_dict() for talker in run.talkers.top()],
         **({"policy": run.judges.stats(policy_counts)} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],

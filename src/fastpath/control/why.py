@@ -557,7 +557,7 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
                                {"priorities": priorities, "step_limit": step_limit, "origins": origins})
     database = Database(blob, names=names)
     trace = Trace(database, at)
-    plane = DataPlane(settings | {"workers": 1, "keep_packets": False, "keep_apps": False, "keep_bytes": ()})
+    plane = DataPlane(settings | {"workers": 1, "keep_packets": False, "keep_apps": False, "keep_llm": False, "keep_bytes": ()})
     captures = Captures()
     gatherer = Gatherer(blob, at, origins, captures)
 

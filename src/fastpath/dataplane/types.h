@@ -297,8 +297,9 @@ typedef struct alert_row {
     uint8_t app_proto[4];       /* as in flow_row_t */
     uint8_t verdict;            /* enum alert_verdict: what became of the entry in the end */
     uint8_t reject;             /* enum action: the reject that a rule on the entry asks for, in ids mode too; else ACTION_PASS */
+    uint8_t qfi;                /* of the entry: GTP-U PDU session container */
     uint8_t decrypted;          /* it is about a session inside an encrypted one, whose protocol app_proto[0] is then */
-    uint8_t reserved[3];
+    uint8_t reserved[2];
 } alert_row_t;
 enum alert_verdict { ALERT_ALERTED, ALERT_DROPPED, ALERT_PASSED };
 _Static_assert(sizeof(alert_row_t) == 184, "no padding");

@@ -135,7 +135,7 @@ cdef extern from "types.h" nogil:
         uint16_t index, entry
         uint8_t action, source, to_client, reversed, outer_reversed, depth, icmp_type, icmp_code, net, has_flow
         uint8_t app_proto[4]
-        uint8_t verdict, reject, decrypted
+        uint8_t verdict, reject, qfi, decrypted
 
     enum:
         ALERT_ALERTED, ALERT_DROPPED, ALERT_PASSED

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from fastpath.control.llm import APP_ROW_LLM
 from fastpath.control.result import Batch
 from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 
@@ -74,6 +75,12 @@ class AppRows:
         start = int(row["offset"])
         return readable(_decode(self._bytes[start:start + int(row["length"])]))
 
+    def raw(self) -> Iterator[dict[str, Any]]:
+        """What each row says, bytes as such."""
+        for start, length in zip(self.rows["offset"].tolist(), self.rows["length"].tolist(), strict=True):
+            if length:
+                yield _decode(self._bytes[start:start + length])
+
     def of_alert(self, ordinal: int, entry: int, index: int, flow: int) -> tuple[int, dict[str, Any]] | None:
         """The transaction and the record that belong to an alert."""
         i = self._row_of(ALERT, (ordinal, entry, index, flow))
@@ -97,7 +104,7 @@ class AppRows:
 
     def events(self, kinds: frozenset[str], head: Callable[[np.ndarray, str, bool], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The events of these types. head(row, type, towards the client) makes the fields that come first."""
-        for i in np.flatnonzero(self.rows["kind"] < ALERT).tolist():
+        for i in np.flatnonzero((self.rows["kind"] < ALERT) | (self.rows["kind"] == APP_ROW_LLM)).tolist():
             row = self.rows[i]
             inside = {"decrypted": True} if row["decrypted"] else {}
             kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
@@ -107,6 +114,8 @@ class AppRows:
                 said = record["dns"] if isinstance(record.get("dns"), list) else [None]
                 for one in said:
                     yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | inside | (record if one is None else {"dns": one})
+            elif kind == APP_ROW_LLM and "llm" in kinds:
+                yield head(row, "llm", False) | {"tx_id": tx} | inside | self.record(i)
             elif kind == FILE and "fileinfo" in kinds:
                 record = self.record(i)
                 record["fileinfo"]["tx_id"] = tx

@@ -17,7 +17,7 @@ from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
 
-RULES, EVENTS, CAPTURES = 20, 20, 12        # lines that a table shows
+RULES, EVENTS, CAPTURES, TALKERS = 20, 20, 12, 20        # lines that a table shows
 WIDTH, HEIGHT = 1000, 220                   # of the chart, SVG units
 LEFT, BOTTOM = 70, 26                       # room for its labels
 COLUMNS = 170                               # of the chart at most
@@ -76,7 +76,7 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
         sealed=sealed_section(stats["uninspected"]), decryption=stats["decryption"],
-        device=device(stats["device"]), policy=policy_section(stats.get("policy")),
+        device=device(stats["device"]), policy=policy_section(stats.get("policy")), talkers=stats.get("llm", [])[:TALKERS],
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )

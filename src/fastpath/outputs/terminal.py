@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fastpath.control.inventory import Item
+from fastpath.control.llm import Talker
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -15,6 +16,7 @@ from fastpath.outputs.visible import scaled, visible
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
+TALKERS = 10        # of those who talk to models
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -63,18 +65,37 @@ def print_inventory(out: Console, items: list[Item]) -> None:
         by_service.setdefault((item.kind, item.service), []).append(item)
     table = Table(title=f"inventory: {len(by_service):,} services", title_justify="left", title_style="bold", box=None, header_style="dim",
                   pad_edge=False)
-    for name, justify in (("service", "left"), ("kind", "left"), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
+    listed = any(item.status for item in items)
+    for name, justify in (("service", "left"), ("kind", "left"), *([("policy", "left")] if listed else []), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
                           ("flows", "right"), ("bytes out", "right"), ("bytes in", "right")):
         table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
     for (kind, service), found in list(by_service.items())[:SERVICES]:
         workloads = list(dict.fromkeys(item.workload for item in found))
-        table.add_row(plain(service), plain(kind), plain(", ".join(sorted({item.by for item in found}))),
+        status = ", ".join(sorted({item.status or "unlisted" for item in found}))
+        table.add_row(plain(service), plain(kind), *([f"[red]{status}[/]" if "forbidden" in status else status] if listed else []), plain(", ".join(sorted({item.by for item in found}))),
                       plain(workloads[0]) + (f" and {len(workloads) - 1:,} more" if len(workloads) > 1 else ""),
                       f"{len({(item.peer, item.port) for item in found}):,}", f"{sum(item.flows for item in found):,}",
                       f"{sum(item.bytes_out for item in found):,}", f"{sum(item.bytes_in for item in found):,}")
     out.print(table)
     if len(by_service) > SERVICES:
         out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
+
+
+def print_talkers(out: Console, talkers: list[Talker]) -> None:
+    """Who talked to language models: a line for each client, API key and model, most prompt bytes first."""
+    if not talkers:
+        return
+    table = Table(title=f"language models: {sum(each.requests for each in talkers):,} requests", title_justify="left", title_style="bold",
+                  box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("client", "left"), ("key", "left"), ("model", "left"), ("requests", "right"), ("streamed", "right"),
+                          ("prompt bytes", "right"), ("response bytes", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for each in talkers[:TALKERS]:
+        table.add_row(plain(each.client), each.key or "-", plain(each.model) or "-", f"{each.requests:,}", f"{each.streamed:,}",
+                      f"{each.prompt_bytes:,}", f"{each.response_bytes:,}")
+    out.print(table)
+    if len(talkers) > TALKERS:
+        out.print(f"[dim]and {len(talkers) - TALKERS:,} more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:
@@ -159,6 +180,8 @@ def print_policy(out: Console, policy: dict[str, Any]) -> None:
         what = [*line.get("services", ()), *line.get("application", ()), *line.get("server_name", ())]
         if line["kind"] == "residency":
             what = [f"data {line['data']}"]
+        elif line["kind"] == "services":
+            what = ["services of the list"]
         style = "red" if line["action"] == "deny" else "green"
         table.add_row(plain(line["name"]) or f"{line['line'] + 1}", f"[{style}]{line['action']}[/]", plain(", ".join(line["from"])),
                       plain(", ".join(line["to"])), plain(", ".join(what), 400), line.get("until", ""), plain(line["place"], 400))

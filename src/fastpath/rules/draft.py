@@ -107,6 +107,7 @@ class Draft:
     ip_protos: tuple[str, ...] = ()                     # the operators of ip_proto so far
     threshold: Threshold | None = None
     detection_filter: Threshold | None = None
+    rate: Threshold | None = None                       # llm_rate: a filter that a threshold may stand beside
     tag: Tag | None = None
     noalert: bool | None = None
     note: bool = False
@@ -271,7 +272,7 @@ class Draft:
         plan.references, plan.metadata, plan.target = self.references, self.metadata, self.target
         plan.conditions = ([self.flow] if self.flow else []) + self.conditions
         plan.blocks, plan.after = self.blocks(), self.after
-        plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter, self.tag
+        plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter or self.rate, self.tag
         plan.noalert = plan.action == "pass" if self.noalert is None else self.noalert     # who passes says so only when asked
         plan.note, plan.bypass, plan.app_proto = self.note, self.bypass, self.app_proto
 

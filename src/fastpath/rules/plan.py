@@ -385,11 +385,14 @@ class Block:
     transforms: tuple[Transform, ...] = ()
 
 
+Track = Literal["by_src", "by_dst", "by_both", "by_rule", "by_flow", "by_client", "by_key", "by_model"]
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """kind: limit threshold both (only hide alerts), detection_filter (a condition)."""
-    kind: Literal["limit", "threshold", "both", "detection_filter"]
-    track: Literal["by_src", "by_dst", "by_both", "by_rule", "by_flow"]
+    """kind: limit threshold both (only hide alerts), detection_filter and those of llm_rate (conditions)."""
+    kind: Literal["limit", "threshold", "both", "detection_filter", "llm_requests", "llm_prompt_bytes"]
+    track: Track
     count: int
     seconds: int
 

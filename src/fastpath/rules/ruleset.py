@@ -12,6 +12,7 @@ import msgspec
 
 from .cache import Cache, CacheWarning, key_of, open_cache
 from .datasets import digest_of
+from .leaks import DATA_CLASS, finds_data
 from .lexer import rule_texts
 from .plan import Refusal, RulePlan
 from .planner import Planner
@@ -80,9 +81,13 @@ class RuleSet:
         come before those of the files. Raises FileNotFoundError for a path that
         names nothing. What is wrong with a rule never raises: it is a refusal.
         """
-        rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
-                    reputations=reputations)
+        from fastpath.packs import VARIABLES
+        packs = tuple(packs)
+        given = {name.removeprefix("$"): value for name, value in (variables or {}).items()}
+        rules = cls(variables=VARIABLES | given if packs else given, classifications=classifications, references=references,
+                    event_names=event_names, reputations=reputations)
         rules._include_disabled = include_disabled
+        rules.reading["variables"] = variables
         rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache}
         from fastpath.packs import texts as texts_of
         texts = [text for name in rules.reading["packs"] for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
@@ -129,6 +134,19 @@ class RuleSet:
                 self._add(text.decode("latin-1"), file)
             apply_thresholds(self._plans, self._lines)
         return self._plans
+
+    @property
+    def finding(self) -> list[RulePlan]:
+        """The rules that find data (`metadata: data_class`): of a rule set that came from a cache these alone are read."""
+        if not self._unread:
+            return [plan for plan in self._plans if finds_data(plan.metadata)]
+        reader = Planner(self._groups, None, None)
+        found = []
+        for text, file in self._unread:
+            if DATA_CLASS.encode() in text:
+                sources = (source for source in rule_texts(text.decode("latin-1"), file, self._include_disabled) if DATA_CLASS in source.text)
+                found += [plan for plan in map(reader.plan, sources) if isinstance(plan, RulePlan)]
+        return found
 
     @property
     def numbers(self) -> np.ndarray:

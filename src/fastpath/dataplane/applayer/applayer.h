@@ -57,6 +57,15 @@ typedef struct file {
     uint64_t closed_ordinal;
 } file_t;
 
+/* ---- talk with a language model: the record llm.facts, which rates are counted by ---- */
+
+typedef struct llm_facts {
+    uint64_t prompt_bytes;      /* of text, unescaped */
+    uint64_t model;             /* a hash of its name, 0 for none */
+    uint8_t key[8];             /* of the API key's SHA-256 */
+    uint8_t has_key, reserved[7];
+} llm_facts_t;
+
 /* ---- the session of a flow ---- */
 
 enum app_flag {                 /* app_t.flags */
@@ -94,9 +103,11 @@ typedef struct app {
     uint64_t fed[2];            /* bytes consumed by the parser */
     uint32_t need[2];           /* bytes beyond those held that the parser waits for, 0 for any */
     uint32_t events_logged;
+    uint8_t beyond;             /* what its bytes are where recognition knows nothing (beyond.pxd); ALPROTO_UNKNOWN */
+    uint8_t looked[2];          /* by direction: how often that was asked */
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
     struct app *inner;          /* the session that was decrypted from this one, NULL for none; inner_t of dispatch */
-    uint64_t looked[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
+    uint64_t opened[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
 } app_t;
 
 /* ---- calls ---- */
@@ -139,7 +150,9 @@ enum view_flag { VIEW_START = 1 << 0, VIEW_END = 1 << 1,    /* holds the first b
                  VIEW_LITTLE = 1 << 2 };                    /* its numbers are little-endian: what `dce` asks */
 enum view_state { VIEW_NONE, VIEW_READY, VIEW_LATER };      /* there is none; here it is; not yet (a window is not full yet) */
 
-enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT };
+enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT,
+                LOG_LLM };      /* of HTTP/1 alone: what it has to say of a model */
+enum { APP_ROW_LLM = 16 };      /* app_row_t.kind of a row that LOG_LLM wrote */
 
 typedef struct room {
     const char *name;           /* as rules and EVE write it; NULL, as all but proto and recognise, for what is but recognised */

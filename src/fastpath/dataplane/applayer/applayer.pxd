@@ -9,7 +9,8 @@ cdef extern from "applayer/config.h" nogil:
         ALPROTO_SSH, ALPROTO_SMB, ALPROTO_DCERPC, ALPROTO_HTTP2, ALPROTO_IMAP, ALPROTO_KRB5, ALPROTO_SIP, ALPROTO_SNMP
         ALPROTO_DHCP, ALPROTO_TFTP, ALPROTO_NFS, ALPROTO_RFB, ALPROTO_RDP, ALPROTO_MQTT, ALPROTO_QUIC, ALPROTO_IKE
         ALPROTO_MODBUS, ALPROTO_DNP3, ALPROTO_ENIP, ALPROTO_NTP, ALPROTO_PGSQL, ALPROTO_TELNET, ALPROTO_BITTORRENT_DHT
-        ALPROTO_BITTORRENT, ALPROTO_MAX
+        ALPROTO_BITTORRENT, ALPROTO_COAP, ALPROTO_S7, ALPROTO_OPCUA, ALPROTO_BACNET, ALPROTO_NVME_TCP, ALPROTO_NCCL
+        ALPROTO_GTPC, ALPROTO_PFCP, ALPROTO_IPMI, ALPROTO_MAX
     enum:
         BUFFER_APP_FIRST, BUFFER_APP_END
         BUFFER_HTTP_URI, BUFFER_HTTP_URI_RAW, BUFFER_HTTP_METHOD, BUFFER_HTTP_REQUEST_LINE, BUFFER_HTTP_PROTOCOL
@@ -26,6 +27,7 @@ cdef extern from "applayer/config.h" nogil:
         BUFFER_SSH_SOFTWARE, BUFFER_SSH_HASSH, BUFFER_SSH_HASSH_STRING, BUFFER_SSH_HASSH_SERVER, BUFFER_SSH_HASSH_SERVER_STRING
         BUFFER_SMB_NAMED_PIPE, BUFFER_SMB_SHARE, BUFFER_SMB_NTLMSSP_USER, BUFFER_SMB_NTLMSSP_DOMAIN, BUFFER_DCERPC_STUB_DATA
         BUFFER_DCERPC_IFACE, BUFFER_DCERPC_OPNUM, BUFFER_FTP_BOUNCE, BUFFER_FTPDATA_COMMAND
+        BUFFER_LLM_PROMPT, BUFFER_LLM_RESPONSE, BUFFER_LLM_MODEL, BUFFER_LLM_FACTS, BUFFER_LLM_SECONDS
     enum:
         BUFFER_MANY, BUFFER_NUMBER, BUFFER_RECORD, BUFFER_BODY
     enum:
@@ -87,7 +89,7 @@ cdef extern from "applayer/config.h" nogil:
         HTTP1_REQUEST_BODY_UNEXPECTED, HTTP1_REQUEST_TOO_MANY_HEADERS, HTTP1_RESPONSE_TOO_MANY_HEADERS
         HTTP1_REQUEST_CHUNK_EXTENSION, HTTP1_LZMA_MEMLIMIT_REACHED, HTTP1_COMPRESSION_BOMB, HTTP1_RANGE_INVALID
         HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_NO_FILEDATA, HTTP1_MULTIPART_INVALID_HEADER, HTTP1_TOO_MANY_WARNINGS
-        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE
+        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE, LLM_INVALID_JSON, LLM_TOO_DEEP, LLM_TEXT_LIMIT
     enum:
         TX_LOGGED_TO_SERVER, TX_LOGGED_TO_CLIENT, TX_DETECTED_TO_SERVER, TX_DETECTED_TO_CLIENT, TX_DONE, TX_NO_INSPECTION
         TX_NEW, TX_DECRYPTED
@@ -114,7 +116,13 @@ cdef extern from "applayer/config.h" nogil:
     enum:
         VIEW_NONE, VIEW_READY, VIEW_LATER
     enum:
-        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT
+        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT, LOG_LLM
+        APP_ROW_LLM
+
+    ctypedef struct llm_facts_t:
+        uint64_t prompt_bytes, model
+        uint8_t key[8]
+        uint8_t has_key
 
     ctypedef struct file_t:
         file_t *next
@@ -160,9 +168,11 @@ cdef extern from "applayer/config.h" nogil:
         uint64_t fed[2]
         uint32_t need[2]
         uint32_t events_logged
+        uint8_t beyond
+        uint8_t looked[2]
         void *expected
         app_t *inner
-        uint64_t looked[2]
+        uint64_t opened[2]
 
     ctypedef struct http1_config_t:
         uint32_t body_limit[2]
@@ -197,8 +207,13 @@ cdef extern from "applayer/config.h" nogil:
     ctypedef struct files_config_t:
         uint8_t hashes
 
+    ctypedef struct llm_config_t:
+        uint32_t text_limit
+        uint8_t always
+
     ctypedef struct app_config_t:
         uint8_t enabled[64]
+        uint8_t beyond
         http1_config_t http1
         tls_config_t tls
         dns_config_t dns
@@ -208,6 +223,7 @@ cdef extern from "applayer/config.h" nogil:
         smb_config_t smb
         dcerpc_config_t dcerpc
         files_config_t files
+        llm_config_t llm
 
     ctypedef struct app_context_t
 
@@ -220,6 +236,7 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t *plain
         void (*deliver)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
                         uint32_t flags) noexcept nogil
+        uint8_t llm
 
     ctypedef struct app_context_t:
         flow_t *flow
@@ -264,3 +281,8 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t (*log)(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil
         void (*free_tx)(app_context_t *context, tx_t *tx) noexcept nogil
         void (*free_state)(app_context_t *context) noexcept nogil
+
+
+cdef inline uint8_t application_of(const app_t *app) noexcept nogil:
+    """What a session speaks, by all that looks at its bytes."""
+    return app.beyond if app.proto <= ALPROTO_FAILED and app.beyond else app.proto

@@ -36,7 +36,17 @@
     X(ALPROTO_PGSQL, "pgsql") \
     X(ALPROTO_TELNET, "telnet") \
     X(ALPROTO_BITTORRENT_DHT, "bittorrent-dht") \
-    X(ALPROTO_BITTORRENT, "bittorrent")
+    X(ALPROTO_BITTORRENT, "bittorrent") \
+    /* beyond Suricata's, recognised by beyond.pxd alone */ \
+    X(ALPROTO_COAP, "coap") \
+    X(ALPROTO_S7, "s7") \
+    X(ALPROTO_OPCUA, "opcua") \
+    X(ALPROTO_BACNET, "bacnet") \
+    X(ALPROTO_NVME_TCP, "nvme-tcp") \
+    X(ALPROTO_NCCL, "nccl") \
+    X(ALPROTO_GTPC, "gtpc") \
+    X(ALPROTO_PFCP, "pfcp") \
+    X(ALPROTO_IPMI, "ipmi")
 
 enum buffer_flag {
     BUFFER_MANY = 1 << 0,       /* there may be several, told apart by an index; a block holds if it holds over one of them */
@@ -126,7 +136,12 @@ enum buffer_flag {
     X(BUFFER_DCERPC_IFACE, "dcerpc.iface", BUFFER_MANY | BUFFER_RECORD) \
     X(BUFFER_DCERPC_OPNUM, "dcerpc.opnum", BUFFER_NUMBER) \
     X(BUFFER_FTP_BOUNCE, "ftp.bounce", BUFFER_NUMBER) \
-    X(BUFFER_FTPDATA_COMMAND, "ftpdata.command", BUFFER_NUMBER)
+    X(BUFFER_FTPDATA_COMMAND, "ftpdata.command", BUFFER_NUMBER) \
+    X(BUFFER_LLM_PROMPT, "llm.prompt", BUFFER_BODY) \
+    X(BUFFER_LLM_RESPONSE, "llm.response", BUFFER_BODY) \
+    X(BUFFER_LLM_MODEL, "llm.model", 0) \
+    X(BUFFER_LLM_FACTS, "llm.facts", BUFFER_RECORD) \
+    X(BUFFER_LLM_SECONDS, "llm.seconds", BUFFER_NUMBER)
 
 #define HTTP1_INSPECTIONS(X) \
     X(BUFFER_HTTP_URI, ALPROTO_HTTP1, TO_SERVER, HTTP1_LINE) \
@@ -271,8 +286,18 @@ enum buffer_flag {
     X(BUFFER_FTPDATA_COMMAND, ALPROTO_FTP_DATA, TO_SERVER, FTP_DATA_STARTED) \
     X(BUFFER_FTPDATA_COMMAND, ALPROTO_FTP_DATA, TO_CLIENT, FTP_DATA_STARTED)
 
+/* The first and the last are those by which a rule set asks for bodies to be read as talk with a model: ruleset_t.llm. */
+#define LLM_INSPECTIONS(X) \
+    X(BUFFER_LLM_PROMPT, ALPROTO_HTTP1, TO_SERVER, HTTP1_BODY) \
+    X(BUFFER_LLM_RESPONSE, ALPROTO_HTTP1, TO_CLIENT, HTTP1_BODY) \
+    X(BUFFER_LLM_MODEL, ALPROTO_HTTP1, TO_SERVER, HTTP1_COMPLETE) \
+    X(BUFFER_LLM_FACTS, ALPROTO_HTTP1, TO_SERVER, HTTP1_COMPLETE) \
+    X(BUFFER_LLM_SECONDS, ALPROTO_HTTP1, TO_SERVER, HTTP1_BODY) \
+    X(BUFFER_LLM_SECONDS, ALPROTO_HTTP1, TO_CLIENT, HTTP1_BODY)
+
 /* buffer, protocol, direction, progress of the transaction from which on it can be looked at */
-#define FASTPATH_INSPECTIONS(X) HTTP1_INSPECTIONS(X) FILES_INSPECTIONS(X) TLS_INSPECTIONS(X) DNS_INSPECTIONS(X) SSH_INSPECTIONS(X) SMB_INSPECTIONS(X) DCERPC_INSPECTIONS(X) FTP_INSPECTIONS(X)
+#define FASTPATH_INSPECTIONS(X) HTTP1_INSPECTIONS(X) FILES_INSPECTIONS(X) TLS_INSPECTIONS(X) DNS_INSPECTIONS(X) SSH_INSPECTIONS(X) SMB_INSPECTIONS(X) DCERPC_INSPECTIONS(X) FTP_INSPECTIONS(X) \
+    LLM_INSPECTIONS(X)
 
 /* Steps of a transaction, by protocol; the last is where a direction is complete. */
 enum http1_progress { HTTP1_NONE, HTTP1_LINE, HTTP1_HEADERS, HTTP1_BODY, HTTP1_TRAILER, HTTP1_COMPLETE };

@@ -31,8 +31,14 @@ typedef struct smb_config { uint32_t stream_depth, max_tx; } smb_config_t;
 typedef struct dcerpc_config { uint32_t max_tx, max_stub; } dcerpc_config_t;
 typedef struct files_config { uint8_t hashes, reserved[3]; } files_config_t;     /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
 
+typedef struct llm_config {
+    uint32_t text_limit;        /* bytes of a prompt, and of a response, that are kept for rules */
+    uint8_t always;             /* bodies are read though no rule asks */
+} llm_config_t;
+
 typedef struct app_config {
     uint8_t enabled[ALPROTO_MAX];           /* 0 no, 1 yes, 2 recognised but not parsed (detection-only) */
+    uint8_t beyond;                         /* what recognition does not know is looked at by beyond.pxd */
     http1_config_t http1;
     tls_config_t tls;
     dns_config_t dns;
@@ -42,6 +48,7 @@ typedef struct app_config {
     smb_config_t smb;
     dcerpc_config_t dcerpc;
     files_config_t files;
+    llm_config_t llm;
 } app_config_t;
 
 enum { WORK_ROOM = 1 << 18, PLAIN_ROOM = (1 << 14) + 1024 };
@@ -57,6 +64,7 @@ typedef struct app_work {       /* one a worker */
     /* Takes decrypted bytes of a direction, in order, for the session inside. PARSE_GAP: nothing more can be decrypted of it.
        NULL: nobody looks into them. */
     void (*deliver)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags);
+    uint8_t llm;                /* bodies of HTTP are read for what they say to models: rules ask for it, or llm_config_t.always */
 } app_work_t;
 
 #endif

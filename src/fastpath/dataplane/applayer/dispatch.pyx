@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport *
+from fastpath.dataplane.applayer.beyond cimport look_beyond
 from fastpath.dataplane.applayer.expectations cimport expectation_t
 from fastpath.dataplane.applayer.files cimport file_cut, free_files
 from fastpath.dataplane.applayer.recognition cimport (
@@ -39,6 +40,7 @@ cdef void open_table(app_table_t *table, settings) except *:
     for name, value in settings.get("enabled", {}).items():
         if name in PROTOCOL_NUMBERS:
             table.config.enabled[PROTOCOL_NUMBERS[name]] = ("no", "yes", "detection-only").index(value)
+    table.config.beyond = settings.get("beyond", False)
     read_settings(&table.config, settings)
     settle_rooms(table.room, &table.config)
     open_recogniser(&table.recogniser, &table.config, settings)
@@ -248,6 +250,8 @@ cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32
     cdef const room_t *room
     cdef parsed_t parsed
     cdef uint32_t at = 0, said = SEEK_PARSE
+    if table.config.beyond and app.proto <= ALPROTO_FAILED and data != NULL:
+        look_beyond(app, context.flow, direction, data, length, False)
     if app.proto == ALPROTO_FAILED:
         return length
     if flags & PARSE_GAP:
@@ -287,7 +291,7 @@ cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32
         app.fed[direction] += parsed.consumed
         app.need[direction] = parsed.need if parsed.status == PARSE_NEED else 0
         if not app.flags & APP_NO_PAYLOAD and app.proto != ALPROTO_TLS:     # whose room knows it record by record
-            app.looked[direction] = app.fed[direction]
+            app.opened[direction] = app.fed[direction]
         if parsed.status == PARSE_ERROR:
             stop_session(context)
             return length
@@ -418,6 +422,8 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
             direction = 1 - direction
             app.flags |= APP_SOUGHT_TO_SERVER << direction
             result = FEED_REVERSED
+    if table.config.beyond and app.proto <= ALPROTO_FAILED:
+        look_beyond(app, context.flow, direction, data, length, True)
     room = room_of(table, context)
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         return result

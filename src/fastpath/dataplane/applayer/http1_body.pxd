@@ -15,6 +15,7 @@ from fastpath.dataplane.applayer.http1_state cimport (
     HTTP1_BODY_SETUP, HTTP1_FILE_TO_CLIENT, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, HTTP1_UPLOAD, METHOD_POST, METHOD_PUT,
     bytes_of, header_t, http1_tx_t, is_blank, lower, message_t, span_t,
 )
+from fastpath.dataplane.applayer.llm cimport llm_bytes
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
@@ -167,6 +168,8 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
     if length == 0:
         return
     tx.head.flags |= TX_NEW
+    if context.work.llm:
+        llm_bytes(context, tx, direction, data, length)
     if direction == TO_SERVER and not tx.flags & HTTP1_BODY_SETUP:
         tx.flags |= HTTP1_BODY_SETUP
         if (tx.method == METHOD_POST and not find_boundary(context, tx)) or tx.method == METHOD_PUT:

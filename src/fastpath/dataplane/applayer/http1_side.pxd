@@ -14,6 +14,7 @@ from fastpath.dataplane.applayer.http1_state cimport (
     CODING_NONE, CODING_UNKNOWN, FIELD_MAX, HEADER_TEXT_MAX, HTTP1_INVALID_FOLDING, STEP_ERROR, STEP_HOLD, STEP_MORE, STEP_ON,
     PROTOCOL_1_1, digit_of, http1_tx_t, is_blank, message_t, side_t, without_end,
 )
+from fastpath.dataplane.applayer.llm cimport llm_gap
 from fastpath.dataplane.applayer.transaction cimport tx_event, tx_progress
 from fastpath.dataplane.pool cimport bytes_append, bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
@@ -138,10 +139,12 @@ cdef inline bint body_bytes(app_context_t *context, side_t *side, uint32_t direc
         return False
     if data == NULL and side.inflater != NULL:
         finish_inflaters(context, tx, direction, &side.inflater)
+        llm_gap(tx, direction)
         side.undecodable = True
         return True
     if data == NULL:
         message.entity += length
+        llm_gap(tx, direction)
         if tx.flags & file_flag(direction):
             file_gap(context, last_file(&tx.head, direction), length)
         # what follows is looked at for itself

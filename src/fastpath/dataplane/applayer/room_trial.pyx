@@ -88,6 +88,7 @@ cdef class RoomTrial:
             self.work.worker = &self.delivered
             self.work.deliver = deliver
             self.context.sight = &self.sight
+        self.work.llm = self.table.config.llm.always
         self.context.flow = &self.flow
         self.context.pool = &self.pool
         self.context.config = &self.table.config
@@ -267,7 +268,7 @@ cdef class RoomTrial:
             room_of(&self.table, &self.context).inspected(&self.context, self.find(tx), direction)
 
     def log(self, uint64_t tx, uint32_t kind):
-        """What the transaction says (LOG_TO_SERVER 0, LOG_TO_CLIENT 1, LOG_ALERT 2): a dict, wire bytes as bytes; None for
+        """What the transaction says (LOG_TO_SERVER 0, LOG_TO_CLIENT 1, LOG_ALERT 2, LOG_LLM 3): a dict, wire bytes as bytes; None for
         nothing."""
         cdef writer_t writer
         memset(&writer, 0, sizeof(writer))

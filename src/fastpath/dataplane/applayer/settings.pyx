@@ -22,12 +22,13 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
     config.ftp.max_line = 4096
     config.smb.max_tx = config.dcerpc.max_tx = 1024
     config.dcerpc.max_stub = 1 << 20
+    config.llm.text_limit = 64 << 10
 
 
 cdef void read_settings(app_config_t *config, settings) except *:
     """Keys: "http.request-body-limit" and the others of libhtp's default-config, "smtp.content-limit",
     "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "tls.ja4", "tls.log-ja4", "tls.encryption-handling" ("default",
-    "bypass", "full"), "files.hashes" (FILE_* bits)."""
+    "bypass", "full"), "files.hashes" (FILE_* bits), "llm.text-limit" (bytes), "llm.always"."""
     for direction, side in enumerate(("request", "response")):
         config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
         config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",
@@ -51,3 +52,5 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.tls.encryption_handling = ENCRYPTION_HANDLING[settings.get("tls.encryption-handling", "default")]
     config.ssh.hassh = settings.get("ssh.hassh", config.ssh.hassh)
     config.files.hashes = settings.get("files.hashes", config.files.hashes)
+    config.llm.text_limit = settings.get("llm.text-limit", config.llm.text_limit)
+    config.llm.always = settings.get("llm.always", config.llm.always)

@@ -542,7 +542,7 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
             parsed.need = one.need
             return parsed
         if not side.sealed:
-            context.app.looked[direction] += one.consumed
+            context.app.opened[direction] += one.consumed
         if side.left == 0:
             context.app.flags |= APP_RAW_TO_CLIENT if direction == TO_CLIENT else APP_RAW_TO_SERVER
         data += one.consumed

@@ -10,7 +10,8 @@ from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, FILE_MD5, FILE_SHA1, FILE_SHA256,
+    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_LLM_PROMPT, BUFFER_LLM_SECONDS, FILE_MD5, FILE_SHA1, FILE_SHA256,
+    LLM_INVALID_JSON, LLM_TEXT_LIMIT,
 )
 from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA
 from fastpath.dataplane.hyperscan cimport (
@@ -311,6 +312,9 @@ cdef class Database:
             return False
         if not engine.bit or engine.bit & (engine.bit - 1) or engine.bit >= 1 << ENGINES_MAX:
             return False
+        if (LLM_INVALID_JSON <= engine.event <= LLM_TEXT_LIMIT if engine.kind == ENGINE_EVENT
+                else BUFFER_LLM_PROMPT <= engine.buffer <= BUFFER_LLM_SECONDS):
+            self.rules.llm = True
         if engine.kind == ENGINE_EVENT:
             return True
         if engine.block >= self.count(SECTION_OPS) or self.rules.ops[engine.block].code != OP_BLOCK:

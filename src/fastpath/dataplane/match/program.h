@@ -15,7 +15,7 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 4,
+    PROGRAM_VERSION = 5,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -223,9 +223,11 @@ enum {
     EXPRESSION_ANCHORED = 1 << 4, EXPRESSION_DOLLAR_ENDONLY = 1 << 5, EXPRESSION_UNGREEDY = 1 << 6,
 };
 
-enum threshold_kind { THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS };
+enum threshold_kind { THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER,
+                      THRESHOLD_LLM_REQUESTS, THRESHOLD_LLM_PROMPT_BYTES, THRESHOLD_KINDS };    /* llm_rate: as a filter */
 enum { SUPPRESS_SRC, SUPPRESS_DST, SUPPRESS_EITHER, SUPPRESSIONS };
-enum threshold_track { TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS };
+enum threshold_track { TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW,
+                       TRACK_LLM_CLIENT, TRACK_LLM_KEY, TRACK_LLM_MODEL, TRACKS };
 
 typedef struct threshold {
     uint8_t kind, track;
@@ -474,6 +476,7 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     uint32_t rule_count;
     uint8_t has_iponly;
     uint8_t epoch;              /* set by the engine at load; flow_t.epoch is held against it */
+    uint8_t llm;                /* asks for buffers or events of talk with models */
 } ruleset_t;
 
 /* ---- what there is to inspect with an entry beside the packet itself ---- */

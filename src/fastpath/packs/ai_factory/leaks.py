@@ -35,7 +35,14 @@ def _rule(leak: dict[str, object], place: int) -> str:
     checked = "no checksum" if leak.get("checksum") is False else "checksum holds"
     return (f'alert {protocol} $HOME_NET any -> $EXTERNAL_NET any (msg:"AI factory leak: {leak["name"]} in {where} ({checked})"; flow:{flow}; '
             f"{buffer}; {steps}classtype:policy-violation; "
-            f"metadata:data_class {leak['class']}, mitre_atlas AML.T0057, owasp_llm LLM02; sid:{FIRST_SID + 10 * int(str(leak['id'])) + place}; rev:1;)")
+            f"metadata:data_class {leak['class']}{_shown(leak)}, mitre_atlas AML.T0057, owasp_llm LLM02; sid:{FIRST_SID + 10 * int(str(leak['id'])) + place}; rev:1;)")
+
+
+def _shown(leak: dict[str, object]) -> str:
+    """How much of it outputs show: a vendor's prefix; see rules/leaks.py."""
+    literal = str(leak.get("literal", ""))
+    kept = leak.get("kept", len(literal) if literal and str(leak["expression"]).removeprefix(r"\b").startswith(literal) else 0)
+    return (f", data_kept {kept}" if kept else "") + (", data_known no" if leak.get("known") is False else "")
 
 
 def _quoted(expression: object) -> str:

@@ -1,0 +1,90 @@
+"""What rules that find data look for (`metadata: data_class NAME`), as expressions that outputs are searched with.
+
+Two more keys of metadata say how it is written out: `data_kept N`: its first N bytes are shown, such as a vendor's prefix (default 0);
+`data_known no`: pieces of it are not looked for elsewhere, because it is made of what may be shown alone.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .plan import Content, Pcre, RulePlan, Validate
+from .program import VALIDATORS
+
+#: The key of metadata by which a rule says what kind of data it finds.
+DATA_CLASS = "data_class"
+CONTENT_MIN = 4             # bytes of a content that is looked for where a rule has no expression
+_ANCHORS = re.compile(rb"\A(?:\^|\\A)|(?:(?<!\\)\$|\\[zZ])\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """One expression (PCRE2), its option letters, the number of its validator, and how what it finds is written out."""
+    expression: bytes
+    options: str
+    validator: int | None
+    kept: int
+    known: bool
+
+
+def finds_data(metadata: Iterable[tuple[str, str]]) -> bool:
+    return any(key == DATA_CLASS for key, _ in metadata)
+
+
+def sought_by(plans: Iterable[RulePlan]) -> tuple[list[Sought], frozenset[str]]:
+    """Each thing once, and the protocols in which they are looked for."""
+    found: dict[Sought, None] = {}
+    protocols = set()
+    for plan in plans:
+        if not finds_data(plan.metadata):
+            continue
+        protocols.add(plan.app_proto or plan.proto)
+        told = dict(plan.metadata)
+        kept = int(told["data_kept"]) if told.get("data_kept", "").isdigit() else 0
+        known = told.get("data_known") != "no"
+        blocks = [(block.steps, "i" if any("case" in str(each) for each in block.transforms) else "") for block in plan.blocks]
+        made = [one for steps, letters in blocks for one in _expressions(steps, letters)]
+        for expression, options, validator in made or [one for steps, letters in blocks for one in _contents(steps, letters)]:
+            found[Sought(expression, options, validator, kept, known)] = None
+    return list(found), frozenset(protocols)
+
+
+def _expressions(steps: list[Any], letters: str) -> Iterable[tuple[bytes, str, int | None]]:
+    """The expressions of a block; one that another follows upon only says where that is looked for."""
+    for at, step in enumerate(steps):
+        if not isinstance(step, Pcre) or step.negated:
+            continue
+        after = steps[at + 1] if at + 1 < len(steps) else None
+        if isinstance(after, Pcre) and after.relative and not after.negated:
+            continue
+        before = steps[at - 1] if at else None
+        yield _behind(before, step), _letters(step.options, letters), VALIDATORS[after.kind] if isinstance(after, Validate) else None
+
+
+def _behind(before: Any, step: Pcre) -> bytes:
+    """The expression without what ties it to the ends of its buffer, behind what it is relative to."""
+    own = _ANCHORS.sub(b"", step.expression)
+    if not step.relative or before is None:
+        return own
+    gap = b"" if step.expression.startswith((b"\\A", b"^")) else b"(?s:.*?)"
+    if isinstance(before, Pcre) and not before.negated:
+        inner = f"(?{_letters(before.options, '')}:" if _letters(before.options, "") else "(?:"
+        return inner.encode() + before.expression + b")" + gap + b"\\K(?:" + own + b")"
+    if isinstance(before, Content) and not before.negated:
+        return b"(?i:" * before.nocase + b"(?:" * (not before.nocase) + re.escape(before.pattern) + b")" + gap + b"\\K(?:" + own + b")"
+    return own
+
+
+def _letters(options: str, more: str) -> str:
+    """Those that change what matches, rather than where."""
+    return "".join(sorted(set(options + more) & set("imsx")))
+
+
+def _contents(steps: list[Any], letters: str) -> Iterable[tuple[bytes, str, int | None]]:
+    for at, step in enumerate(steps):
+        if isinstance(step, Content) and not step.negated and len(step.pattern) >= CONTENT_MIN:
+            after = steps[at + 1] if at + 1 < len(steps) else None
+            yield (re.escape(step.pattern), _letters("i" if step.nocase else "", letters),
+                   VALIDATORS[after.kind] if isinstance(after, Validate) else None)
