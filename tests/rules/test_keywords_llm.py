@@ -38,7 +38,7 @@ def test_rate(options, expected):
     "llm_rate:requests 5, seconds 3, by key; llm_rate:requests 5, seconds 3, by model;",
     "llm_rate:requests 5, seconds 3, by key; detection_filter:track by_src, count 1, seconds 1;",
     "detection_filter:track by_src, count 1, seconds 1; llm_rate:requests 5, seconds 3, by key;",
-    "llm.prompt;", "llm.prompt:x; content:\"a\";", "llm.seconds:x;", "llm.seconds:>=0;", "tls.sni; content:\"a\"; llm.prompt; content:\"b\";",
+    "llm.prompt;", "llm.prompt:x; content:\"a\";", "llm.seconds:x;", "tls.sni; content:\"a\"; llm.prompt; content:\"b\";",
     "llm.prompt; content:\"a\"; llm.response; content:\"b\";",
 ])
 def test_malformed(options):
@@ -48,3 +48,4 @@ def test_malformed(options):
 def test_a_fault_names_its_place():
     fault = read("llm_rate:requests 5, seconds 3, by host;")
     assert (fault.place.column, fault.reason) == (66, "found 'host' where one of client, key, model was expected")
+    assert malformed("llm.seconds:>=0;") == "'>=0' is always true"
