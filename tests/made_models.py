@@ -153,3 +153,13 @@ def download(body: bytes, path: str = "/models/model.bin", host: str = "models.l
 def upload(body: bytes, path: str = "/models/model.bin", host: str = "models.local", method: str = "PUT", **options) -> list[bytes]:
     return transfer([(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body,
                       b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")], **options)
+
+
+def linked_zip() -> bytes:
+    """A torch archive with a symbolic link."""
+    out = io.BytesIO(torch_zip())
+    with zipfile.ZipFile(out, "a") as archive:
+        link = zipfile.ZipInfo("model/data/1")
+        link.create_system, link.external_attr = 3, 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    return out.getvalue()

@@ -25,8 +25,8 @@ cdef enum:
 
 
 cdef class CryptoPan:
-    """key: 32 bytes, the first half for AES, the second for what pads addresses. ValueError for another length, RuntimeError where
-    libcrypto has no AES."""
+    """key: 32 bytes, the first half for AES, the second for what pads addresses. ValueError for another length, RuntimeError
+    where libcrypto has no AES."""
     cdef EVP_CIPHER_CTX *context
     cdef uint8_t pad[BLOCK]
 

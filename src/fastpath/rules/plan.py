@@ -17,6 +17,10 @@ Value = int | str
 Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
 
 
+ISOLATE_DST = 1 << 31
+ISOLATE_MAX = ISOLATE_DST - 1   # seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something stands; lines and columns count from 1."""
@@ -443,6 +447,7 @@ class RulePlan:
     tag: Tag | None = None
     noalert: bool = False
     note: bool = False
+    isolate: int = 0            # seconds for which an alert isolates the source, with ISOLATE_DST the destination; 0: it does not
     bypass: bool = False
     app_proto: str = ""         # what the flow must be recognised as (buffers.h): of the header or of a keyword
     order: int = 0              # of loading, from 0

@@ -81,7 +81,8 @@ cdef void open_walk(walk_t *walk, uint32_t kind) noexcept nogil:
 cdef void settle_pickle(walk_t *walk) noexcept nogil:
     """Bytes without a magic of their own are a pickle once they have done what pickles do."""
     cdef const pickle_t *pickle = &walk.walker.pickle
-    if walk.kind == WALK_PICKLE and (pickle.pickles or walk.facts.imports or pickle.ops >= OPCODES_SURE) \
+    cdef bint harms = walk.facts.count > 0 and walk.facts.findings[0].kind in (FOUND_PICKLE_BOMB, FOUND_PICKLE_LIMIT)
+    if walk.kind == WALK_PICKLE and (harms or pickle.pickles or walk.facts.imports or pickle.ops >= OPCODES_SURE) \
             or walk.facts.imports and (pickle.pickles or pickle.calls):
         walk.facts.format = MODEL_PICKLE
 

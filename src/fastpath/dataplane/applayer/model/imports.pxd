@@ -47,8 +47,8 @@ cdef inline bint is_dangerous(const char *key, uint32_t module, uint32_t length)
 
 
 cdef inline bint is_class(const char *name, uint32_t length) noexcept nogil:
-    """By its capital, behind underscores; no attribute of something."""
-    cdef uint32_t i = 0
+    """By its capital, behind underscores, or as Cython calls what makes one again; no attribute of something."""
+    cdef uint32_t i = 15 if length > 15 and memcmp(name, b"__pyx_unpickle_", 15) == 0 else 0
     while i < length and name[i] == 95:
         i += 1
     if i == length or not 65 <= name[i] <= 90:

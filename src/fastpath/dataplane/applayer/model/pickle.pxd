@@ -33,7 +33,7 @@ cdef enum:
     PICKLES_MAX = 4096          # one behind the other
 
 cdef enum pickle_phase:
-    PHASE_OPCODE, PHASE_FIXED, PHASE_LINE, PHASE_COUNTED, PHASE_OVER, PHASE_BROKEN
+    PHASE_OPCODE, PHASE_FIXED, PHASE_LINE, PHASE_COUNTED, PHASE_OVER, PHASE_BEHIND, PHASE_BROKEN
 
 cdef struct text_t:
     uint32_t number             # from 1; 0 for none
@@ -460,6 +460,8 @@ cdef inline uint32_t pickle_feed(pickle_t *p, model_facts_t *facts, const uint8_
             memset(p.memo, 0, sizeof(p.memo))
             p.phase = PHASE_OPCODE
         else:
+            if p.phase == PHASE_OVER:
+                p.phase = PHASE_BEHIND      # data of another kind
             break
     return at
 

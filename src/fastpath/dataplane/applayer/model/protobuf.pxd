@@ -191,9 +191,12 @@ cdef inline void end_varint(proto_t *p, model_facts_t *facts) noexcept nogil:
             p.left = 8 if value & 7 == 1 else 4
             p.bytes_are = PROTO_SKIPPED
             p.state = PROTO_BYTES
+            if p.depth and p.left > p.rest[p.depth]:
+                proto_broken(p, facts, b"length")
+                return
         else:
             proto_broken(p, facts, b"wire type")
-        if value >> 3 == 0 or value >> 32:
+        if p.state != PROTO_BROKEN and (value >> 3 == 0 or value >> 32):
             proto_broken(p, facts, b"field")
     elif p.state == PROTO_VARINT:
         if p.message[p.depth] == ONNX_DIMS:

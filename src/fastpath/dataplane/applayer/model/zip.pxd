@@ -269,29 +269,25 @@ cdef inline uint32_t feed_deflated(zip_t *z, model_facts_t *facts, const uint8_t
     return made
 
 
-cdef inline bint fits_descriptor(const uint8_t *at, uint64_t passed) noexcept nogil:
-    """Behind its signature: checksum, compressed length in 32 or in 64 bits."""
-    return u32_at(at + 4) == passed or u64_at(at + 4) == passed
-
-
 cdef inline uint32_t feed_open(zip_t *z, model_facts_t *facts, const uint8_t *data, uint32_t length) noexcept nogil:
     """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed."""
     cdef uint32_t at = 0
     if z.wanted:
-        while at < length and z.have < 16:
+        while at < length and z.have < 12:
             z.header[z.have] = data[at]
             z.have += 1
             at += 1
         z.passed += at
-        if z.have == 16:
+        if z.have == 12:
+            # checksum, and two lengths of 32 bits, or the first of two of 64
             z.wanted = 0
-            if fits_descriptor(z.header, z.passed - 20):
-                z.passed -= 20
+            if u32_at(z.header + 4) == z.passed - 16 and u32_at(z.header + 8) == z.passed - 16:
                 end_member(z, facts, False)
+                z.passed = 0
                 await_header(z, ZIP_SIGNATURE, 4)
-                # the second length: the rest of one of 64 bits, whose first half has been read
-                if u64_at(z.header + 4) == z.passed and u32_at(z.header + 12) == 0 and z.passed:
-                    await_header(z, ZIP_DESCRIPTOR, 4)
+            elif u64_at(z.header + 4) == z.passed - 16:
+                end_member(z, facts, False)
+                await_header(z, ZIP_DESCRIPTOR, 8)
             else:
                 z.lost = True
         return at
@@ -299,7 +295,7 @@ cdef inline uint32_t feed_open(zip_t *z, model_facts_t *facts, const uint8_t *da
         z.tail = z.tail >> 8 | <uint32_t> data[at] << 24
         at += 1
         if z.tail == DESCRIPTOR and z.passed + at >= 4:
-            z.wanted = 16
+            z.wanted = 12
             z.have = 0
             break
     feed_member(z, facts, data, at)
