@@ -261,6 +261,8 @@ alert tcp any any -> any any (msg:"c"; content:"ordinary words"; sid:3;)
     assert masker.text("see project bluebird now") == "see **************** now"
     assert masker.text("ID:123456 and 123456, ordinary words") == "ID:12**** and 123456, ordinary words"
     assert Masker.of([fp.RuleSet.parse(OTHERS)]) is None
+    kept = 'alert tcp any any -> any any (content:"plain words"; metadata:data_class x, data_kept all; sid:1;)'
+    assert Masker.of([fp.RuleSet.parse(kept)]) is None
 
 
 def test_a_reload_keeps_what_is_known(rules):

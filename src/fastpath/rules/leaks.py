@@ -1,6 +1,7 @@
 """What rules that find data look for (`metadata: data_class NAME`), as expressions that outputs are searched with.
 
-Two more keys of metadata say how it is written out: `data_kept N`: its first N bytes are shown, such as a vendor's prefix (default 0);
+Two more keys of metadata say how it is written out: `data_kept N`: its first N bytes are shown, such as a vendor's prefix (default 0),
+or with `all` all of it, where the class is about more than what matched (model weights by the name of their format);
 `data_known no`: pieces of it are not looked for elsewhere, because it is made of what may be shown alone.
 """
 from __future__ import annotations
@@ -65,7 +66,9 @@ def _literal(expression: bytes) -> bytes:
 
 
 def finds_data(metadata: Iterable[tuple[str, str]]) -> bool:
-    return any(key == DATA_CLASS for key, _ in metadata)
+    """Whether a rule finds data that is not to be written out."""
+    told = list(metadata)
+    return any(key == DATA_CLASS for key, _ in told) and ("data_kept", "all") not in told
 
 
 def sought_by(plans: Iterable[RulePlan]) -> tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]:
