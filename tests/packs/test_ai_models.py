@@ -34,7 +34,7 @@ UNSAFE = {
     9402020: (made.torch_zip(more=[("../../root/.ssh/authorized_keys", b"x")]), made.torch_zip(more=[("model/..data", b"x")])),
     9402021: (made.linked_zip(), made.torch_zip()),
     9402022: (made.torch_zip().replace(b"model/data/0PK\x05", b"model/data/1PK\x05"), made.torch_zip()),
-    9402023: (made.torch_zip(b"\x80\x02]q\x00(" + b"K\x01" * (34 << 20) + b"e.", method=8), made.torch_zip(method=8)),
+    9402023: (made.torch_zip(b"\x80\x03B" + (68 << 20).to_bytes(4, "little") + bytes(68 << 20) + b".", method=8), made.torch_zip(method=8)),
     9402030: (b"\x10\0\0\0\0\0\0\0" + b'{"a":{"dtype":}}' + bytes(8), made.safetensors()),
     9402031: (made.safetensors(extra=b"more"), made.safetensors()),
     9402032: (made.gguf(version=99), made.gguf()),

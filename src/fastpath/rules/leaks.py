@@ -1,7 +1,8 @@
 """What rules that find data look for (`metadata: data_class NAME`), as expressions that outputs are searched with.
 
-Two more keys of metadata say how it is written out: `data_kept N`: its first N bytes are shown, such as a vendor's prefix (default 0);
-`data_known no`: pieces of it are not looked for elsewhere, because it is made of what may be shown alone.
+Three more keys of metadata say how it is written out: `data_kept N`: its first N bytes are shown, such as a vendor's prefix (default 0);
+`data_known no`: pieces of it are not looked for elsewhere, because it is made of what may be shown alone;
+`data_masked no`: nothing of it is masked.
 """
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class Sought:
 
 
 def finds_data(metadata: Iterable[tuple[str, str]]) -> bool:
-    return any(key == DATA_CLASS for key, _ in metadata)
+    """A rule on data that is no secret by its bytes, such as weights, says `data_masked no`: there is nothing to hide of it."""
+    said = dict(metadata)
+    return DATA_CLASS in said and said.get("data_masked") != "no"
 
 
 def sought_by(plans: Iterable[RulePlan]) -> tuple[list[Sought], frozenset[str]]:

@@ -19,8 +19,8 @@ def rules() -> str:
 def _rules(sid: int, name: str) -> list[str]:
     found = f'flow:established; file.model; content:"{name}"; startswith; endswith; fast_pattern; '
     return [f'alert tcp $HOME_NET any -> $EXTERNAL_NET any (msg:"AI factory exfiltration: {name} weights leave the network"; {found}'
-            f"classtype:policy-violation; metadata:data_class weights, {_ABOUT}; sid:{sid}; rev:1;)",
+            f"classtype:policy-violation; metadata:data_class weights, data_masked no, {_ABOUT}; sid:{sid}; rev:1;)",
             f'alert tcp $HOME_NET any -> $EXTERNAL_NET any (msg:"AI factory exfiltration: {name} weights of 10 MiB or more left the network"; '
-            f"{found}filesize:>{LARGE}; classtype:policy-violation; metadata:data_class weights, {_ABOUT}; sid:{sid + 1}; rev:1;)",
-            f'alert tcp any any -> any any (msg:"AI factory: {name} weights move"; {found}noalert; metadata:data_class weights; '
+            f"{found}filesize:>{LARGE}; classtype:policy-violation; metadata:data_class weights, data_masked no, {_ABOUT}; sid:{sid + 1}; rev:1;)",
+            f'alert tcp any any -> any any (msg:"AI factory: {name} weights move"; {found}noalert; metadata:data_class weights, data_masked no; '
             f"sid:{sid + 2}; rev:1;)"]

@@ -50,7 +50,7 @@ cdef enum zip_member:
 cdef struct zip_t:
     uint8_t state, member, inflating, lost      # lost: where a member ends was not known for sure
     uint32_t have, wanted       # bytes of a header
-    uint32_t tail               # the latest four bytes, where a signature is sought
+    uint64_t older, latest      # the latest sixteen bytes, where a descriptor is sought
     uint32_t method, flags, name_length, extra_length, comment_length
     uint64_t seen, start        # bytes of the file; where the header at work begins
     uint64_t packed             # compressed bytes of the member
@@ -174,7 +174,6 @@ cdef inline void await_header(zip_t *z, uint8_t state, uint32_t wanted) noexcept
     z.state = state
     z.have = 0
     z.wanted = wanted
-    z.tail = 0
 
 
 cdef inline void zip_broken(zip_t *z, model_facts_t *facts, const char *why) noexcept nogil:
@@ -212,7 +211,7 @@ cdef inline void begin_data(zip_t *z, model_facts_t *facts, void *pool) noexcept
         z.state = ZIP_BROKEN
         return
     z.passed = 0
-    z.tail = 0
+    z.older = z.latest = 0
     z.have = 0
     open_member(z)
     if z.method == 8 and (z.member != MEMBER_OTHER or open_ended):
@@ -270,36 +269,28 @@ cdef inline uint32_t feed_deflated(zip_t *z, model_facts_t *facts, const uint8_t
 
 
 cdef inline uint32_t feed_open(zip_t *z, model_facts_t *facts, const uint8_t *data, uint32_t length) noexcept nogil:
-    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed."""
+    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed. The latest 16 bytes are
+    kept: signature, checksum, and two lengths of 32 bits, or the first of two of 64."""
     cdef uint32_t at = 0
-    if z.wanted:
-        while at < length and z.have < 12:
-            z.header[z.have] = data[at]
-            z.have += 1
-            at += 1
-        z.passed += at
-        if z.have == 12:
-            # checksum, and two lengths of 32 bits, or the first of two of 64
-            z.wanted = 0
-            if u32_at(z.header + 4) == z.passed - 16 and u32_at(z.header + 8) == z.passed - 16:
-                end_member(z, facts, False)
-                z.passed = 0
-                await_header(z, ZIP_SIGNATURE, 4)
-            elif u64_at(z.header + 4) == z.passed - 16:
-                end_member(z, facts, False)
-                await_header(z, ZIP_DESCRIPTOR, 8)
-            else:
-                z.lost = True
-        return at
-    while at < length:
-        z.tail = z.tail >> 8 | <uint32_t> data[at] << 24
+    cdef uint64_t before
+    cdef bint over = False, wide = False
+    while at < length and not over:
+        z.older = z.older >> 8 | z.latest << 56
+        z.latest = z.latest >> 8 | <uint64_t> data[at] << 56
         at += 1
-        if z.tail == DESCRIPTOR and z.passed + at >= 4:
-            z.wanted = 12
-            z.have = 0
-            break
+        if <uint32_t> z.older == DESCRIPTOR and z.passed + at >= 16:
+            before = z.passed + at - 16
+            wide = z.latest == before and before > 0
+            over = wide or z.latest == (before << 32 | before) and not before >> 32
     feed_member(z, facts, data, at)
     z.passed += at
+    if over:
+        end_member(z, facts, False)
+        z.passed = 0
+        if wide:
+            await_header(z, ZIP_DESCRIPTOR, 8)
+        else:
+            await_header(z, ZIP_SIGNATURE, 4)
     return at
 
 
