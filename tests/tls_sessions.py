@@ -28,7 +28,7 @@ alert http any any -> any any (msg:"uri"; http.uri; content:"/secret/plans"; sid
 alert http any any -> any any (msg:"body"; flow:established,to_client; file.data; content:"model weights"; sid:2;)
 alert tls any any -> any any (msg:"name"; tls.sni; content:"inside.example"; sid:3;)
 alert http any any -> any any (msg:"http at all"; sid:4;)
-alert tls any any -> any any (msg:"cannot be opened"; app-layer-event:tls.decrypt_failed; sid:5;)
+alert tls any any -> any any (msg:"cannot be opened"; flow:to_server; app-layer-event:tls.decrypt_failed; sid:5;)
 """
 
 
@@ -57,8 +57,8 @@ class Native:
     def __init__(self) -> None:
         self.lib = ctypes.CDLL("libssl.so.3")
         self.lib.SSL_CTX_set_ciphersuites.argtypes = ctypes.c_void_p, ctypes.c_char_p
-        for name in ("SSL_key_update",):
-            getattr(self.lib, name).argtypes = ctypes.c_void_p, ctypes.c_int
+        self.lib.SSL_CTX_ctrl.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p
+        self.lib.SSL_key_update.argtypes = ctypes.c_void_p, ctypes.c_int
         for name in ("SSL_renegotiate", "SSL_do_handshake"):
             getattr(self.lib, name).argtypes = (ctypes.c_void_p,)
         self.lib.SSL_version.argtypes = (ctypes.c_void_p,)
@@ -162,6 +162,8 @@ class Sessions:
                 context.set_alpn_protocols(list(alpn))
             if version == "1.2":
                 context.set_ciphers(suite + ":@SECLEVEL=0")
+                if suite.startswith("DHE"):
+                    native().lib.SSL_CTX_ctrl(Native.context(context), 118, 1, None)       # SSL_CTRL_SET_DH_AUTO
             elif suite != SUITES["1.3"][1]:         # the first choice of OpenSSL
                 assert native().lib.SSL_CTX_set_ciphersuites(Native.context(context), suite.encode()) == 1
         self.ticket: ssl.SSLSession | None = None

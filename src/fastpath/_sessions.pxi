@@ -159,7 +159,9 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED:
         inspection.flags |= INSPECT_TX
     direction = meta.flags // PM_TO_CLIENT & 1
-    open_inner(engine, worker, direction)
+    if context.app.inner != NULL:
+        inspection.inner = enter_inner(engine, context)
+        leave_inner(context)
     if flow.key.proto == UDP:
         if context.app.proto > ALPROTO_FAILED:
             inspection.flags |= INSPECT_PROTO_FOUND

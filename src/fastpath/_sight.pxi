@@ -18,20 +18,6 @@ cdef void deliver_plain(app_context_t *context, uint32_t direction, const uint8_
     feed_inner(&(<worker_t *>context.work.worker).engine.apps, context, direction, data, length, flags)
 
 
-cdef void open_inner(engine_t *engine, worker_t *worker, uint32_t direction) noexcept nogil:
-    """Says in worker.inspection what the rules have to look at inside."""
-    cdef app_context_t *context = &worker.context
-    cdef app_t *inner = context.app.inner
-    if inner == NULL:
-        return
-    worker.inspection.inner = enter_inner(engine, context)
-    leave_inner(context)
-    if inner.proto > ALPROTO_FAILED and inner.flags & APP_SOUGHT_TO_SERVER << direction \
-            and not inner.flags & APP_TOLD_TO_SERVER << direction:
-        inner.flags |= APP_TOLD_TO_SERVER << direction
-        worker.inspection.flags |= INSPECT_INNER_FOUND
-
-
 # ---- secrets that the capture brings ----
 
 cdef enum:

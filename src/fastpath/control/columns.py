@@ -144,6 +144,7 @@ SCHEMAS: dict[str, Schema] = {
         ("to_client", "bool", lambda array, context: array["to_client"] != 0), ("tunnel", "string", _tunnel),
         ("tunnel_id", "uint32", _field("tunnel_id")), ("depth", "uint8", _field("depth")),
         ("icmp_type", "uint8", _field("icmp_type")), ("icmp_code", "uint8", _field("icmp_code")),
+        ("decrypted", "bool", lambda array, context: array["decrypted"] != 0),
         ("port", "uint32", lambda array, context: np.full(len(array), context.port or 0, "u4")),
         ("flow_start", "timestamp", _time("flow_start")),
         ("pkts_toserver", "uint32", _field("pkts", 0)), ("pkts_toclient", "uint32", _field("pkts", 1)),

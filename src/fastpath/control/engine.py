@@ -96,13 +96,13 @@ class Engine:
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
     hardware: a Hardware, or None: what is not as the manifest says is an event.
-    keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); `key_warnings` says which lines
-    were bad. What captures bring themselves is used without being asked for.
     statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway. anonymiser: an
     anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is. models: model files are looked
     for (docs/models.md); they are anyway where a rule asks for them.
+    keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); of bad lines
+    Python warns, at FILE:LINE:COLUMN. What captures bring themselves is used without being asked for.
 
-    Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
+    Raises TypeError or ValueError naming the argument, OSError for a key log that cannot be read, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
     """
 
@@ -143,7 +143,7 @@ class Engine:
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
         settings["app_layer"]["files.models"] = bool(models)
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
-        settings["keys"], self.key_warnings = key_ring(keylog)
+        settings["keys"] = key_ring(keylog)
         self._settings = settings
         self._hardware = hardware
         self._process = _process
@@ -393,6 +393,7 @@ class Engine:
         plane.look_beyond(policy.tags if policy is not None else np.zeros(0, TAG), facts, neighbours)
         run.inventory.follow_protocols()
         run.bindings.tenants = tuple(policy.tenants) if policy is not None else ()
+        run.bindings.anonymiser = self.anonymiser
         run.bindings.names = self._hardware.names if self._hardware is not None else {}
 
     def _publish_as(self, run: Run) -> None:

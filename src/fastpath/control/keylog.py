@@ -6,6 +6,7 @@ a secret.
 from __future__ import annotations
 
 import mmap
+import warnings
 from collections.abc import Iterable
 from os import PathLike
 from typing import Any
@@ -13,35 +14,40 @@ from typing import Any
 from fastpath.dataplane.keyring import KeyRing
 from fastpath.rules.plan import Place
 
-WARNINGS_MAX = 100      # of one file; more are counted
+WARNINGS_MAX = 100      # of one file; the others are counted
 
 
-def read_key_logs(paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> tuple[KeyRing, list[str]]:
-    """The secrets of these files, and what was wrong in them: FILE:LINE:COLUMN: what was expected. Bad lines are left out, the others
-    count. Raises OSError for a file that cannot be read."""
+class KeyLogWarning(UserWarning):
+    """A line of a key log that is no secret; the message begins with its place."""
+
+
+def read_key_logs(paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> KeyRing:
+    """The secrets of these files. A bad line is a KeyLogWarning, FILE:LINE:COLUMN and what was expected; the others count. Raises
+    OSError for a file that cannot be read."""
     ring = KeyRing()
-    warnings: list[str] = []
     for path in [paths] if isinstance(paths, (str, PathLike)) else paths:
         bad = _read(ring, path)
-        warnings += [f"{Place(str(path), line, column)}: {expected}" for line, column, expected in bad[:WARNINGS_MAX]]
+        for line, column, expected in bad[:WARNINGS_MAX]:
+            warnings.warn(f"{Place(str(path), line, column)}: {expected}", KeyLogWarning, stacklevel=2)
         if len(bad) > WARNINGS_MAX:
-            warnings.append(f"{path}: {len(bad) - WARNINGS_MAX} more lines that are no secrets")
-    return ring, warnings
+            warnings.warn(f"{path}: {len(bad) - WARNINGS_MAX} more lines that are no secrets", KeyLogWarning, stacklevel=2)
+    return ring
 
 
 def _read(ring: KeyRing, path: str | PathLike[str]) -> list[tuple[int, int, str]]:
     with open(path, "rb") as file:
         try:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:     # no copy of the secrets is left behind
-                return ring.take(text)
-        except ValueError:      # an empty file
-            return []
-        except OSError:         # a pipe
+            text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)     # no copy of the secrets is left behind
+        except (ValueError, OSError):       # an empty file; a pipe
             return ring.take(file.read())
+        with text:
+            return ring.take(text)
 
 
-def key_ring(keylog: Any) -> tuple[KeyRing | None, list[str]]:
-    """The ring of an engine's `keylog`: a KeyRing, files, or None."""
+def key_ring(keylog: Any) -> KeyRing | None:
+    """The ring of an engine's `keylog`: a KeyRing, files, or None. Raises TypeError for anything else."""
     if keylog is None or isinstance(keylog, KeyRing):
-        return keylog, []
+        return keylog
+    if isinstance(keylog, (bytes, bytearray)) or not isinstance(keylog, (str, PathLike, Iterable)):
+        raise TypeError(f"keylog must be a path, paths or a KeyRing, not {type(keylog).__name__}")
     return read_key_logs(keylog)

@@ -408,7 +408,7 @@ class Verdicts:
         taken = {kind: np.empty(0, dtype) for kind, dtype in rows.DTYPES.items()}
         if self._alerts is not None:
             taken["alerts"] = self._alerts
-        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port)
+        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port, bindings=self._run.bindings)
 
     @property
     def raised(self) -> np.ndarray:

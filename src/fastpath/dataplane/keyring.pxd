@@ -50,8 +50,9 @@ cdef void take_key_log(keyring_t *keyring, const uint8_t *text, uint64_t length,
 
 cdef inline uint64_t secret_place(uint32_t kind, const uint8_t *random) noexcept nogil:
     cdef uint64_t hash = raw64(random) ^ raw64(random + 8) ^ raw64(random + 16) ^ raw64(random + 24)
-    hash = (hash + kind) * <uint64_t> 0x9e3779b97f4a7c15
-    return hash ^ hash >> 32
+    hash = (hash ^ hash >> 30 ^ kind) * <uint64_t> 0xbf58476d1ce4e5b9
+    hash = (hash ^ hash >> 27) * <uint64_t> 0x94d049bb133111eb
+    return hash ^ hash >> 31
 
 
 cdef inline const secret_t *find_secret(const keyring_t *keyring, uint32_t kind, const uint8_t *random,

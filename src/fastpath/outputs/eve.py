@@ -215,10 +215,10 @@ class EveWriter:
         outer = Ends(taken["outer"], taken["outer_reversed"])
         apps = AppRows(batch)
         fields = ("ordinal", "ts", "flow", "flow_start", "rule", "action", "source", "to_client", "depth", "icmp_type", "icmp_code",
-                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject", "tunnel_id", "qfi")
+                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject", "tunnel_id", "qfi", "decrypted")
         tunnels = taken["key"]["tunnel"].tolist()
         for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets,
-                entry, index, protocols, verdict, reject, teid, qfi) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+                entry, index, protocols, verdict, reject, teid, qfi, decrypted) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
             signature = batch.signatures[rule]
             number = batch.captures.of(ordinal)
             proto = ends.proto[i]
@@ -254,6 +254,8 @@ class EveWriter:
                 event["gtp"] = {"teid": teid, "qfi": qfi} | batch.bindings.tunnel(outer.destination[i], teid, ordinal)
             if has_flow:
                 event |= app_proto(protocols)
+                if decrypted:
+                    event["decrypted"] = True
                 event["direction"] = "to_client" if to_client else "to_server"
                 event["flow"] = _flow_so_far(event, size, packets, start, to_client)
             if self._shows.any_bytes:
@@ -448,6 +450,8 @@ class EveWriter:
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
             "flow_bypassed": bypassed,
             "detect": {"alert": stats["alerts"]},
+            "decryption": stats["decryption"],
+            "uninspected": {name: stats["uninspected"][name] for name in ("flows", "bytes")},
             "exception_policy": policies,
             "ips": {"accepted": verdicts.get("pass", 0), "blocked": sum(stats["drops"].values()),
                     "rejected": sum(verdicts.get(action, 0) for action in rows.ACTIONS[2:]),

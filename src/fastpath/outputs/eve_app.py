@@ -107,30 +107,31 @@ class AppRows:
         """The events of these types. head(row, type, towards the client) makes the fields that come first."""
         for i in np.flatnonzero((self.rows["kind"] < ALERT) | np.isin(self.rows["kind"], (APP_ROW_LLM, MODEL))).tolist():
             row = self.rows[i]
+            inside = {"decrypted": True} if row["decrypted"] else {}
             kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
             if kind == EVENT and EVENT_TYPES[proto] in kinds:
                 record = self.record(i)
                 # a DNS request with several questions says so in as many events
                 said = record["dns"] if isinstance(record.get("dns"), list) else [None]
                 for one in said:
-                    yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | (record if one is None else {"dns": one})
+                    yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | inside | (record if one is None else {"dns": one})
             elif kind == APP_ROW_LLM and "llm" in kinds:
-                yield head(row, "llm", False) | {"tx_id": tx} | self.record(i)
+                yield head(row, "llm", False) | {"tx_id": tx} | inside | self.record(i)
             elif kind == FILE and "fileinfo" in kinds:
                 record = self.record(i)
                 record["fileinfo"]["tx_id"] = tx
                 info = record.pop("fileinfo")
-                yield head(row, "fileinfo", bool(row["direction"])) | record | {"app_proto": APP_PROTOS[proto], "fileinfo": info}
+                yield head(row, "fileinfo", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "fileinfo": info}
             elif kind == MODEL and "model" in kinds:
                 record = self.record(i)
                 info = record.pop("fileinfo")
                 upload = is_upload(int(row["direction"]), record)
-                yield head(row, "model", bool(row["direction"])) | record | {"app_proto": APP_PROTOS[proto], "model": {
+                yield head(row, "model", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "model": {
                     "direction": "upload" if upload else "download", "filename": info["filename"], "state": info["state"], "size": info["size"],
                     "tx_id": tx} | ({"sha256": info["sha256"]} if info["state"] == "CLOSED" and "sha256" in info else {}) | info["model"]}
             elif kind == ANOMALY and "anomaly" in kinds:
                 of, name = _EVENT_NAMES[int(row["code"])]
-                event = head(row, "anomaly", False)
+                event = head(row, "anomaly", False) | inside
                 if tx != NO_TX:
                     event["tx_id"] = tx
                 if proto and of != "applayer":

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fastpath.control.bindings import segment_text
 from fastpath.control.inventory import Item
 from fastpath.control.llm import Talker
 from fastpath.control.models import Model
@@ -17,6 +18,7 @@ from fastpath.outputs.visible import scaled, visible
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
+QUEUE_PAIRS = 20
 TALKERS = 10        # of those who talk to models
 MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
@@ -83,6 +85,24 @@ def print_inventory(out: Console, items: list[Item]) -> None:
         out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
 
 
+def print_queue_pairs(out: Console, pairs: list[dict[str, Any]]) -> None:
+    """RoCE by queue pair: those seen in another segment than their first, then those that carried most."""
+    if not pairs:
+        return
+    table = Table(title=f"RoCE: {len(pairs):,} queue pairs", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("to", "left"), ("pair", "right"), ("segment", "left"), ("packets", "right"), ("bytes", "right"), ("opcodes", "left"),
+                          ("elsewhere", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    shown = sorted(pairs, key=lambda pair: (not pair["foreign"], -pair["bytes"]))[:QUEUE_PAIRS]
+    for pair in shown:
+        elsewhere = f"[red]{pair['foreign']:,} in {plain(segment_text(pair['elsewhere']))}[/]" if pair["foreign"] else ""
+        table.add_row(pair["address"], f"{pair['queue_pair']:,}", plain(segment_text(pair["segment"])), f"{pair['packets']:,}", f"{pair['bytes']:,}",
+                      ", ".join(f"{name} {count:,}" for name, count in pair["opcodes"].items()), elsewhere)
+    out.print(table)
+    if len(pairs) > len(shown):
+        out.print(f"[dim]and {len(pairs) - len(shown):,} queue pairs more[/]")
+
+
 def print_talkers(out: Console, talkers: list[Talker]) -> None:
     """Who talked to language models: a line for each client, API key and model, most prompt bytes first."""
     if not talkers:
@@ -134,6 +154,7 @@ def print_summary(out: Console, result: Result) -> None:
         out.print("[bold]device[/]  " + "; ".join(device_lines(stats["device"])), soft_wrap=True)
     if "policy" in stats:
         print_denials(out, stats["policy"])
+    print_sight(out, stats)
     if stats["events"]:
         most = sorted(stats["events"].items(), key=lambda item: (-item[1], item[0]))
         shown = ", ".join(f"{count:,} {plain(name)}" for name, count in most[:5])
@@ -144,6 +165,39 @@ def print_summary(out: Console, result: Result) -> None:
               f"{scaled(stats['rates']['bits_per_second'], 'bit/s')}, {stats['seconds']:.3f} s inspecting, "
               f"{stats['load_seconds']:.3f} s loading rules; {stats['flows']['rows']:,} flows", soft_wrap=True)
     out.print(f"digest: {result.digest}", highlight=False)
+
+
+def print_budget(out: Console, budget: list[dict[str, Any]], contribution: int) -> None:
+    """What a differentially private export has cost."""
+    said = " + ".join(f"{one['epsilon']:.4g} {one['query'].replace('_', ' ')}" for one in budget)
+    out.print(f"[bold]privacy[/] epsilon {sum(one['epsilon'] for one in budget):.4g} = {said}; a workload counts at most {contribution} times in "
+              f"each, noise of scale {budget[0]['scale']:.4g}", soft_wrap=True)
+
+
+def print_sight(out: Console, stats: dict[str, Any]) -> None:
+    """What was decrypted, and what could not be looked into."""
+    decryption, sealed = stats["decryption"], stats["uninspected"]
+    if decryption["sessions"]:
+        out.print(f"[bold]opened[/]  {decryption['bytes']:,} bytes of {decryption['sessions']:,} TLS sessions"
+                  + (f"; [yellow]{decryption['failed']:,} did not fit their keys[/]" if decryption["failed"] else ""), soft_wrap=True)
+    if decryption["capture_bad_lines"]:
+        out.print(f"        [yellow]{decryption['capture_bad_lines']:,} bad lines in the secrets that captures brought[/]")
+    if not sealed["bytes"]:
+        return
+    services = [one for one in sealed["by_service"] if one["bytes"]]
+    out.print(f"[bold yellow]sealed[/]  {sealed['bytes']:,} bytes, {sealed['share']:.1%} of all, could not be looked into: "
+              + ", ".join(f"{service_name(one)} {one['bytes']:,}" for one in services[:5])
+              + (f", and {len(services) - 5:,} services more" if len(services) > 5 else ""), soft_wrap=True)
+    pairs = [one for one in sealed["by_segment"] if one["bytes"]]
+    if pairs:
+        out.print("        " + ", ".join(f"{plain(one['from'], 40)} → {plain(one['to'], 40)} {one['bytes']:,}" for one in pairs[:5]),
+                  soft_wrap=True)
+
+
+def service_name(service: dict[str, Any]) -> str:
+    """A service of stats["uninspected"]: its server name, and what the inventory calls it."""
+    hosted = f" ({plain(service['hosted'], 60)})" if service["hosted"] else ""
+    return plain(service["service"], 80) + hosted
 
 
 def print_denials(out: Console, policy: dict[str, Any]) -> None:

@@ -339,8 +339,10 @@ class Clock:
 @dataclass(frozen=True, slots=True)
 class Validate:
     """Over what the content or expression before it took: whether it is a number of that kind, as its checksum or the rules of
-    numbering say. kind: of program.VALIDATORS."""
+    numbering say. kind: of program.VALIDATORS. count: that so many of them are there, of what an expression takes one after the
+    other."""
     kind: str
+    count: int = 1
     relative: bool = True       # what it follows is tried further on where this fails
 
 

@@ -83,6 +83,7 @@ enum app_flag {                 /* app_t.flags */
     APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */
     APP_ERROR = 1 << 15,        /* its parser has just failed: an exception, which the core takes up */
     APP_DECRYPTED = 1 << 16,    /* this is the session inside an encrypted one */
+    APP_OPENED = 1 << 17,       /* encrypted, but somebody has the key: it is inspected on */
 };
 enum { APP_EVENTS_MAX = 8 };
 

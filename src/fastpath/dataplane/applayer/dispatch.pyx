@@ -343,6 +343,14 @@ cdef void feed_held(const app_table_t *table, app_context_t *context, inner_t *i
         feed_held(table, context, inner, 1 - direction, NULL, 0, 0)
 
 
+cdef void go_on_inside(const app_t *outer, app_t *inner) noexcept nogil:
+    """What STARTTLS has interrupted goes on inside; behind CONNECT anything may."""
+    cdef uint8_t before = outer.original_proto
+    if before == ALPROTO_SMTP or before == ALPROTO_FTP:
+        inner.proto = inner.seen[TO_SERVER] = inner.seen[TO_CLIENT] = before
+        inner.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
+
+
 cdef void feed_inner(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
                      uint32_t flags) noexcept nogil:
     cdef app_context_t outer = context[0]
@@ -354,6 +362,7 @@ cdef void feed_inner(const app_table_t *table, app_context_t *context, uint32_t 
         if inner == NULL:
             return
         inner.app.flags = APP_DECRYPTED
+        go_on_inside(context.app, &inner.app)
         context.app.inner = &inner.app
     context.app = &inner.app
     if flags & PARSE_GAP:

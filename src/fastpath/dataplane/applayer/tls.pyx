@@ -291,6 +291,8 @@ cdef void ask_for_secrets(app_context_t *context, session_t *session) noexcept n
         return
     session.unseal = new_unseal(context, session.side[TO_SERVER].random, session.side[TO_CLIENT].random, session.suite,
                                 version == TLS13, session.flags & EARLY_DATA != 0)
+    if session.unseal != NULL:
+        context.app.flags |= APP_OPENED
 
 
 cdef void unseal_record(app_context_t *context, session_t *session, side_t *side, uint32_t direction,
@@ -300,6 +302,8 @@ cdef void unseal_record(app_context_t *context, session_t *session, side_t *side
     cdef uint32_t length
     cdef uint32_t said = open_record(context, session.unseal, direction, data, side.record_length, &content, &length)
     side.sealed = said != RECORD_OPENED
+    if side.sealed and not is_opened(session):
+        context.app.flags &= ~<uint32_t> APP_OPENED
     if said == RECORD_FAILED:
         session_event(session, TLS_DECRYPT_FAILED)
         session.changed = 1
@@ -312,7 +316,7 @@ cdef void unseal_record(app_context_t *context, session_t *session, side_t *side
 
 cdef void begin_encryption(app_context_t *context, session_t *session) noexcept nogil:
     cdef uint8_t handling = context.config.tls.encryption_handling
-    if handling == BYPASS and is_opened(session):
+    if handling == BYPASS and context.app.flags & APP_OPENED:
         handling = TRACK_ONLY               # there is something to look at
     if handling != FULL:
         context.app.flags |= APP_NO_PAYLOAD

@@ -40,6 +40,7 @@ cdef struct opener_t:           # of one direction
     uint8_t state               # enum opener_state
     uint8_t in_traffic          # TLS 1.3: the handshake's keys have been left behind
     uint8_t secret_length
+    uint8_t aead                # enum aead of the keys in use: another suite may be agreed on meanwhile
     uint8_t iv[12]              # of AES-GCM in TLS 1.2 four bytes
     uint8_t secret[48]          # TLS 1.3: of the keys in use; the next ones come from it
     # handshake messages inside, which may go on from record to record
@@ -95,6 +96,7 @@ cdef inline const secret_t *known_secret(const app_context_t *context, uint32_t 
 
 cdef inline bint use_key(opener_t *opener, uint32_t aead, const uint8_t *key) noexcept nogil:
     opener.sequence = 0
+    opener.aead = <uint8_t> aead
     opener.state = OPENER_OPEN if EVP_DecryptInit_ex(opener.cipher, cipher_of(aead), NULL, key, NULL) == 1 else OPENER_SHUT
     return opener.state == OPENER_OPEN
 
@@ -275,9 +277,9 @@ cdef inline void nonce_of(const opener_t *opener, uint8_t *nonce) noexcept nogil
         nonce[4 + i] ^= <uint8_t> (opener.sequence >> (56 - 8 * i))
 
 
-cdef inline bint open_tls12(unseal_t *unseal, opener_t *opener, const uint8_t *record, uint32_t length, uint8_t *plain,
+cdef inline bint open_tls12(const opener_t *opener, const uint8_t *record, uint32_t length, uint8_t *plain,
                             uint32_t *plain_length) noexcept nogil:
-    cdef bint gcm = aead_of(unseal.suite, False) != AEAD_CHACHA20_POLY1305
+    cdef bint gcm = opener.aead != AEAD_CHACHA20_POLY1305
     cdef uint32_t before = EXPLICIT_NONCE if gcm else 0, i
     cdef uint8_t nonce[NONCE_LENGTH]
     cdef uint8_t beside[13]
@@ -343,7 +345,7 @@ cdef inline uint32_t open_record(app_context_t *context, unseal_t *unseal, uint3
     if unseal.tls13:
         good = open_tls13(opener, record, length, plain, plain_length, content)
     else:
-        good = open_tls12(unseal, opener, record, length, plain, plain_length)
+        good = open_tls12(opener, record, length, plain, plain_length)
     if not good:
         if unseal.early and direction == TO_SERVER and opener.sequence == 0 and not opener.in_traffic:
             return RECORD_SEALED            # early data: the record that fits comes behind it

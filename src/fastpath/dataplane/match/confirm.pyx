@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_UNKNOWN, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, app_t, tx_t,
+    ALPROTO_UNKNOWN, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, tx_t,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
@@ -122,7 +122,7 @@ cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t 
 
 
 cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection) noexcept nogil:
-    """Is the flow of the protocol that the rule is about?"""
+    """Is the flow of the protocol that the rule is about, or what was decrypted of it?"""
     cdef uint8_t proto
     if rule.app == ALPROTO_UNKNOWN:
         return True
@@ -135,20 +135,6 @@ cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection)
         return False
     proto = inspection.context.app.inner.proto
     return proto == rule.app or proto == rule.app2
-
-
-cdef inline bint proto_found(const rule_t *rule, const inspection_t *inspection) noexcept nogil:
-    """For a rule about nothing but a protocol: has it been recognised with this entry, or in what was decrypted with it?"""
-    cdef uint8_t proto
-    cdef const app_t *inner
-    if inspection == NULL or not inspection.flags & (INSPECT_PROTO_FOUND | INSPECT_INNER_FOUND):
-        return False
-    inner = inspection.context.app.inner
-    if inspection.flags & INSPECT_INNER_FOUND and (inner.proto == rule.app or inner.proto == rule.app2):
-        return True
-    proto = inspection.context.app.proto
-    return inspection.flags & INSPECT_PROTO_FOUND != 0 and (
-        inner == NULL or rule.app == ALPROTO_UNKNOWN or proto == rule.app or proto == rule.app2)
 
 
 cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, tx_t *tx, uint64_t tx_id,
@@ -238,7 +224,7 @@ cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const 
         flags = 0
         if rule.flags & RULE_REAL and meta.flags & PM_PSEUDO:
             continue
-        if rule.flags & RULE_PROTO_ONLY and not proto_found(rule, inspection):
+        if rule.flags & RULE_PROTO_ONLY and (inspection == NULL or not inspection.flags & INSPECT_PROTO_FOUND):
             continue
         started = clock_ns() if rarely(scratch.timing) else 0
         begins = rule_begins(rules, rule, scratch, burst, meta, flow, now, &flags)

@@ -17,6 +17,7 @@ from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT
 from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
+from fastpath.dataplane.match.validators cimport VALIDATOR_MASK
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_CONFIG_VERSION, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED,
     PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
@@ -450,7 +451,7 @@ cdef class Database:
         if op.code == OP_CLOCK:
             return True
         if op.code == OP_VALIDATE:
-            return (<const plain_op_t *> op).value < VALIDATORS
+            return (<const plain_op_t *> op).value & VALIDATOR_MASK < VALIDATORS
         if op.code == OP_DATASET:
             return self.dataset_is_sound(<const dataset_op_t *> op)
         if op.code == OP_SIZE or op.code == OP_VALUE:
