@@ -6,6 +6,7 @@
 Needs what record.py needs, curl, and of Python safetensors, gguf, h5py, onnx and numpy. Python's http.server serves the files and takes
 one upload. Nothing leaves the namespaces. Writes pcaps/models/models.pcap.
 """
+import json
 import os
 import pickle
 import sys
@@ -68,10 +69,10 @@ def write_models(folder):
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, [3, 4])], [numpy_helper.from_array(weights, "w")])
     onnx.save(helper.make_model(graph, producer_name="fastpath-test"), folder / "small.onnx")
     for name, layer in (("dense", "Dense"), ("lambda", "Lambda")):
+        config = {"class_name": "Sequential", "config": {"name": "s", "layers": [{"class_name": layer, "config": {"name": "l"}}]}}
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file.attrs["keras_version"] = "2.15.0"
-            file.attrs["model_config"] = ('{"class_name": "Sequential", "config": {"name": "s", "layers": [{"class_name": "%s", '
-                                          '"config": {"name": "l"}}]}}' % layer)
+            file.attrs["model_config"] = json.dumps(config)
             file.create_dataset("w", data=weights)
     np.save(folder / "data.npy", weights)
     np.savez(folder / "data.npz", a=weights, b=np.array([{"x": 1}], dtype=object))

@@ -1,14 +1,16 @@
-# ZIP archives as they stream by: local headers, members stored or deflated, the central directory. What a member holds is walked through
-# by what its name says: pickles (torch: <name>/data.pkl), .npy arrays, config.json of Keras. Source: PKWARE's APPNOTE.TXT 6.3.
+# ZIP archives as they stream by: local headers, members stored or deflated, the central directory. What a member holds is
+# walked through by what its name says: pickles (torch: <name>/data.pkl), .npy arrays, config.json of Keras. Source: PKWARE's
+# APPNOTE.TXT 6.3.
 #
-# A member whose length stands only behind it ends where its data does, when deflated; when stored, where a descriptor says exactly the length
-# that has passed. Names and places of local headers must be those of the central directory: loaders go by that one.
+# A member whose length stands only behind it ends where its data does, when deflated; when stored, where a descriptor says
+# exactly the length that has passed. Names and places of local headers must be those of the central directory: loaders go by
+# that one.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from fastpath.dataplane.applayer.model.facts cimport (
-    FOUND_ZIP_BOMB, FOUND_ZIP_MALFORMED, FOUND_ZIP_MISMATCH, FOUND_ZIP_PATH, FOUND_ZIP_SYMLINK, MODEL_ARCHIVE, MODEL_KERAS, MODEL_NONE,
-    MODEL_NPZ, MODEL_PYTORCH, find_word, model_facts_t, note_finding,
+    FOUND_ZIP_BOMB, FOUND_ZIP_MALFORMED, FOUND_ZIP_MISMATCH, FOUND_ZIP_PATH, FOUND_ZIP_SYMLINK, MODEL_ARCHIVE, MODEL_KERAS,
+    MODEL_NONE, MODEL_NPZ, MODEL_PYTORCH, find_word, model_facts_t, note_finding,
 )
 from fastpath.dataplane.applayer.model.keras cimport keras_end, keras_feed, keras_open, keras_t
 from fastpath.dataplane.applayer.model.npy cimport npy_end, npy_feed, npy_open, npy_t
@@ -41,8 +43,8 @@ cdef enum:
     CENTRAL_END = 0x06054b50, CENTRAL_END64 = 0x06064b50, CENTRAL_LOCATOR64 = 0x07064b50
 
 cdef enum zip_state:
-    ZIP_SIGNATURE, ZIP_LOCAL, ZIP_LOCAL_NAME, ZIP_LOCAL_EXTRA, ZIP_STORED, ZIP_STORED_OPEN, ZIP_DEFLATED, ZIP_DESCRIPTOR, ZIP_CENTRAL
-    ZIP_CENTRAL_NAME, ZIP_CENTRAL_SKIP, ZIP_END, ZIP_BROKEN
+    ZIP_SIGNATURE, ZIP_LOCAL, ZIP_LOCAL_NAME, ZIP_LOCAL_EXTRA, ZIP_STORED, ZIP_STORED_OPEN, ZIP_DEFLATED, ZIP_DESCRIPTOR
+    ZIP_CENTRAL, ZIP_CENTRAL_NAME, ZIP_CENTRAL_SKIP, ZIP_END, ZIP_BROKEN
 
 cdef enum zip_member:
     MEMBER_OTHER, MEMBER_PICKLE, MEMBER_NPY, MEMBER_JSON
@@ -269,8 +271,8 @@ cdef inline uint32_t feed_deflated(zip_t *z, model_facts_t *facts, const uint8_t
 
 
 cdef inline uint32_t feed_open(zip_t *z, model_facts_t *facts, const uint8_t *data, uint32_t length) noexcept nogil:
-    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed. The latest 16 bytes are
-    kept: signature, checksum, and two lengths of 32 bits, or the first of two of 64."""
+    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed. The latest 16
+    bytes are kept: signature, checksum, and two lengths of 32 bits, or the first of two of 64."""
     cdef uint32_t at = 0
     cdef uint64_t before
     cdef bint over = False, wide = False
