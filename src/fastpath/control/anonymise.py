@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastpath.dataplane import rows
 from fastpath.dataplane.cryptopan import KEY_BYTES, CryptoPan
 
 #: `env` instead of a file: the key is in this variable.
@@ -70,6 +71,8 @@ class Anonymiser:
 
     def rows(self, taken: Mapping[str, np.ndarray]) -> None:
         """Maps addresses, flows and tunnels of rows (dataplane/rows.py) in place."""
+        if len(taken.get("bindings", ())):
+            self._map_bindings(taken["bindings"])
         for array in taken.values():
             names = array.dtype.names if isinstance(array, np.ndarray) and len(array) else None
             for name in names or ():
@@ -102,6 +105,23 @@ class Anonymiser:
         addresses = np.ascontiguousarray(flat[:, 1:])
         self._pan.map_rows(addresses, np.ascontiguousarray(flat[:, 0]))
         keys["addr"] = addresses[inverse].reshape(-1, 2, 16)
+
+    def _map_bindings(self, bindings: np.ndarray) -> None:
+        """What belongs together (rows.BINDING): addresses by their own fields, tunnels by the pseudonyms that alerts have. Hardware
+        addresses are mapped where they are told (treatment.toml): a manifest names them as they are."""
+        for name, net in (("address", bindings["net"]), ("user", bindings["user_net"]),
+                          ("prefix", np.where(bindings["has_prefix"] != 0, rows.NET_IPV6, 0).astype("u1"))):
+            addresses = np.ascontiguousarray(bindings[name]).view("u1").reshape(-1, 16)
+            self._pan.map_rows(addresses, np.ascontiguousarray(net))
+            bindings[name] = addresses.view(bindings[name].dtype).reshape(bindings[name].shape)
+        tunnels = np.isin(bindings["kind"], [rows.BINDINGS.index(kind) for kind in ("tunnel", "foreign")])
+        bindings["id"][tunnels] = self._mapped_numbers(bindings["id"][tunnels], TUNNEL_BITS)
+
+    def pairs(self, seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Queue pairs, as DataPlane.queue_pairs_seen gives them, with their addresses mapped."""
+        sizes = {rows.NET_IPV4: 4, rows.NET_IPV6: 16}
+        return [one | {"address": self._pan.map(one["address"][:sizes[one["net"]]]) + one["address"][sizes[one["net"]]:]}
+                if one["net"] in sizes else one for one in seen]
 
     def flows(self, numbers: np.ndarray) -> np.ndarray:
         """The pseudonyms of flows; 0, of none, stays."""
@@ -152,14 +172,6 @@ class Anonymiser:
         """A text of the operator's, such as a rule's message, with the addresses in it mapped."""
         return _ADDRESS.sub(lambda found: self._literal(found[0]), text)
 
-    def texts(self, value: Any) -> Any:
-        """Plain values with every text treated so."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {key: self.texts(one) for key, one in value.items()}
-        return [self.texts(one) for one in value] if isinstance(value, list) else value
-
     def _literal(self, text: str) -> str:
         try:
             return self.mac(text) if _MAC.fullmatch(text) else self.address(text)
@@ -172,6 +184,11 @@ class Anonymiser:
         """An event with every field treated as treatment.toml says, and without what is not declared there."""
         made = self._treated(event, "", treatments())
         return made if isinstance(made, dict) else {}
+
+    def told(self, text: str, path: str) -> str:
+        """A text of the statistics, treated as treatment.toml says; where it is not declared there it is mapped."""
+        treatment = statistics().of(path)
+        return text if treatment in ("keep", "mapped") else self.text(text) if treatment == "text" else self.mapped(text)
 
     def _treated(self, value: Any, path: str, table: Treatments) -> Any:
         """None for what is dropped."""
@@ -233,6 +250,12 @@ def _table() -> dict[str, dict[str, Any]]:
 def treatments() -> Treatments:
     """Of the fields of events."""
     return Treatments(_table()["eve"])
+
+
+@cache
+def statistics() -> Treatments:
+    """Of the texts of statistics and of what a Result lists."""
+    return Treatments(_table()["statistics"])
 
 
 def columns(kind: str, names: tuple[str, ...]) -> frozenset[str]:

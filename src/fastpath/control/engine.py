@@ -37,6 +37,7 @@ from fastpath.control.reload import InForce, Order, Staged, prompt, with_isolati
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.control.sessions import SessionTable
 from fastpath.control.subscription import ON_FULL, Subscription
+from fastpath.control.told import told
 from fastpath.dataplane import rows
 from fastpath.dataplane.bindings import TAG
 
@@ -454,10 +455,11 @@ class Engine:
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
         run.count_policy(plane)
-        run.roce = run.bindings.queue_pairs(plane.queue_pairs_seen)
+        seen = plane.queue_pairs_seen if self.anonymiser is None else self.anonymiser.pairs(plane.queue_pairs_seen)
+        run.roce = run.bindings.queue_pairs(seen)
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
-        stats = self._latest = self._told(stats_of.build(counted, run, self.load_seconds, partial, services=plane.services()))
+        stats = self._latest = told(run, stats_of.build(counted, run, self.load_seconds, partial, services=plane.services()))
         for sink in run.sinks:
             sink.close(stats)
         if self.anonymiser is not None:
@@ -562,7 +564,7 @@ class Engine:
             plane, run = self._live()
             self._take(plane, run)
             run.count_policy(plane)
-            return self._told(stats_of.build(self._counted(plane), run, self.load_seconds, True, services=plane.services()))
+            return told(run, stats_of.build(self._counted(plane), run, self.load_seconds, True, services=plane.services()))
 
     def snapshot(self) -> dict[str, Any]:
         """Statistics at this moment, from any thread, of what runs: of the replay that goes on, or of `inspect`; where neither has begun,
@@ -587,7 +589,7 @@ class Engine:
                 swaps = self._staged.swaps(plane)
                 try:
                     counted, policy = self._counted(plane), plane.policy_counts()
-                    stats = self._told(stats_of.build(counted, run, self.load_seconds, True, policy))
+                    stats = told(run, stats_of.build(counted, run, self.load_seconds, True, policy))
                 except (RuntimeError, IndexError):      # a dict of the run has grown, or its rules are others now
                     continue
                 if swaps == self._staged.swaps(plane) and not swaps % 2:
@@ -617,10 +619,6 @@ class Engine:
         self._subscription, self._published = made, None
         self._staged.change(replace)        # nothing else is in force, but planes look
         return made
-
-    def _told(self, stats: dict[str, Any]) -> dict[str, Any]:
-        """Statistics as they may be told: the addresses in the operator's own words give way to pseudonyms too."""
-        return stats if self.anonymiser is None else self.anonymiser.texts(stats)   # type: ignore[no-any-return]
 
     def _counted(self, plane: Any) -> dict[str, Any]:
         stats = plane.stats()

@@ -242,13 +242,10 @@ class Masker:
         return self._masked(event)      # type: ignore[no-any-return]
 
     def _masked(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
+        """Texts, and the keys of dicts."""
         if isinstance(value, dict):
             return {self.text(key): self._masked(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._masked(one) for one in value]
-        return value
+        return [self._masked(one) for one in value] if isinstance(value, list) else self.text(value) if isinstance(value, str) else value
 
     @property
     def forgotten(self) -> int:

@@ -21,6 +21,7 @@ from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
 from fastpath.control.response import Responses
 from fastpath.control.signatures import Signatures
+from fastpath.control.told import told
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
@@ -297,28 +298,32 @@ class Result:
         """Why a rule did or did not fire: see Engine.why. The captures are read once more."""
         return self.ask(sid, gid=gid, flow=flow)
 
+    def _told(self, what: str, items: list[Any]) -> Any:
+        """What a run lists, as it may be told."""
+        return told(self._run, items, what)
+
     @property
     def inventory(self) -> list[Item]:
         """What rules with `inventory` have found, most bytes first: see inventory.Item."""
-        return self._run.inventory.items(self._run.policy)
+        return self._told("inventory", self._run.inventory.items(self._run.policy))     # type: ignore[no-any-return]
 
     @property
     def roce(self) -> list[dict[str, Any]]:
         """RoCEv2 by queue pair, most bytes first, where a pack, the policy or a manifest of hardware had it looked at: address and number
         of the pair written to, partition (key), transports, packets, bytes, opcodes (packets by class), segment (tenant; or vni, vlan) in
         which it was seen first, elsewhere and foreign (another one, packets there), first and last (ns)."""
-        return self._run.roce
+        return self._told("roce", self._run.roce)       # type: ignore[no-any-return]
 
     @property
     def llm(self) -> list[Talker]:
         """Who talked to language models, most prompt bytes first, where rules look at that or EVE events `llm` are written."""
-        return self._run.talkers.top()
+        return self._told("llm", self._run.talkers.top())       # type: ignore[no-any-return]
 
     @property
     def models(self) -> list[Model]:
         """The model files that were seen, in order: see models.Model. They are looked for where a rule asks file.model or
         file.model_unsafe, or the engine was made with models=True."""
-        return self._run.models.items
+        return self._told("models", self._run.models.items)     # type: ignore[no-any-return]
 
     @property
     def alerts(self) -> Columns:

@@ -1,5 +1,5 @@
-"""Prefix-preserving pseudonyms of addresses, and keyed ones of numbers: Crypto-PAn (Xu, Fan, Ammar, Moon: "Prefix-Preserving IP Address
-Anonymization", ICNP 2002) over AES-128. Two addresses that share their first n bits have pseudonyms that share their first n bits."""
+"""Prefix-preserving pseudonyms of addresses, and keyed ones of numbers: Crypto-PAn (Xu, Fan, Ammar, Moon: "Prefix-Preserving
+IP Address Anonymization", ICNP 2002) over AES-128. Two addresses that share their first n bits have pseudonyms that do."""
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
@@ -13,7 +13,8 @@ cdef extern from "openssl/evp.h" nogil:
     const EVP_CIPHER *EVP_aes_128_ecb()
     EVP_CIPHER_CTX *EVP_CIPHER_CTX_new()
     void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *context)
-    int EVP_EncryptInit_ex(EVP_CIPHER_CTX *context, const EVP_CIPHER *kind, void *engine, const uint8_t *key, const uint8_t *iv)
+    int EVP_EncryptInit_ex(EVP_CIPHER_CTX *context, const EVP_CIPHER *kind, void *engine, const uint8_t *key,
+                           const uint8_t *iv)
     int EVP_EncryptUpdate(EVP_CIPHER_CTX *context, uint8_t *out, int *written, const uint8_t *data, int length)
 
 KEY_BYTES = 32
@@ -24,8 +25,8 @@ cdef enum:
 
 
 cdef class CryptoPan:
-    """key: 32 bytes, the first half for AES, the second for what pads addresses. ValueError for another length, RuntimeError where
-    libcrypto has no AES."""
+    """key: 32 bytes, the first half for AES, the second for what pads addresses. ValueError for another length, RuntimeError
+    where libcrypto has no AES."""
     cdef EVP_CIPHER_CTX *context
     cdef uint8_t pad[BLOCK]
 

@@ -1,4 +1,5 @@
-"""What leak rules look for, found in bytes that are about to be written: expressions with their validators, and what is known already.
+"""What leak rules look for, found in bytes that are about to be written: expressions with their validators, and what is known
+already.
 
 Made for outputs, not for packets: a Finder belongs to one thread and holds the GIL."""
 from libc.stddef cimport size_t
@@ -8,10 +9,11 @@ from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.match.validators cimport is_valid
 from fastpath.dataplane.pcre2 cimport (
-    PCRE2_CASELESS, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_MULTILINE, PCRE2_UNGREEDY, pcre2_code, pcre2_code_free,
+    PCRE2_CASELESS, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_JIT_COMPLETE, PCRE2_MULTILINE, PCRE2_UNGREEDY,
+    pcre2_code, pcre2_code_free,
     pcre2_compile, pcre2_get_error_message, pcre2_get_ovector_pointer, pcre2_jit_compile, pcre2_match, pcre2_match_context,
     pcre2_match_context_create, pcre2_match_context_free, pcre2_match_data, pcre2_match_data_create, pcre2_match_data_free,
-    pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit, PCRE2_JIT_COMPLETE,
+    pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
 )
 
 cdef extern from "pcre2.h" nogil:
@@ -35,15 +37,16 @@ cdef enum:
     HEAP_KIB = 4096
 
 #: Bits of an expression's options, as compiled rules have them (match/program.h, EXPRESSION_*).
-OPTIONS = {"i": PCRE2_CASELESS, "m": PCRE2_MULTILINE, "s": PCRE2_DOTALL, "x": PCRE2_EXTENDED, "E": PCRE2_DOLLAR_ENDONLY, "G": PCRE2_UNGREEDY}
+OPTIONS = {"i": PCRE2_CASELESS, "m": PCRE2_MULTILINE, "s": PCRE2_DOTALL, "x": PCRE2_EXTENDED, "E": PCRE2_DOLLAR_ENDONLY,
+           "G": PCRE2_UNGREEDY}
 
 
 cdef class Finder:
-    """expressions: (PCRE2 expression, option letters, number of a validator or None, a text that is in all that it matches or b"").
-    ValueError for one that PCRE2 refuses.
+    """expressions: (PCRE2 expression, option letters, number of a validator or None, a text that is in all that it matches or
+    b""). ValueError for one that PCRE2 refuses.
 
-    overflows: how often what was known had to be forgotten, because there was no room for more; limits: matches that a limit of PCRE2
-    ended, which counts as found from where the search began.
+    overflows: how often what was known had to be forgotten, because there was no room for more; limits: matches that a limit of
+    PCRE2 ended, which counts as found from where the search began.
     """
     cdef pcre2_code **codes
     cdef long *validators
