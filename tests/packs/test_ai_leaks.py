@@ -13,6 +13,7 @@ from leak_samples import IDS, A, harmless, near_misses, secrets
 import fastpath as fp
 from fastpath.packs.ai_factory.leaks import entries
 
+
 @pytest.fixture(scope="module")
 def engine():
     with fp.Engine(fp.RuleSet.pack("ai_factory")) as made:
