@@ -62,8 +62,10 @@ from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
 from fastpath.dataplane.policy cimport (
-    FOR_EVER, NO_LINE, POLICY_ASTRAY, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
-    POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
+    FOR_EVER, NO_LINE, POLICY_ASTRAY, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING,
+    POLICY_REVERSED,
+    POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t,
+    policy_flow_t,
     policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
@@ -119,12 +121,12 @@ cdef enum:
 include "_exceptions.pxi"
 include "_offload.pxi"
 include "_bindings.pxi"
+include "_configure.pxi"
 include "_isolation.pxi"
 include "_log.pxi"
 include "_policy.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
-include "_settings.pxi"
 include "_sight.pxi"
 include "_ingest.pxi"
 include "_device_door.pxi"
@@ -222,17 +224,17 @@ cdef class DataPlane:
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = settings.get("keep_apps", False)
         engine.sessions = engine.keep_apps or settings.get("keep_llm", False)
-        configure_flow(&self.engine, settings)
-        configure_stream(&self.engine, settings["stream"], settings["exceptions"]["tcp.midstream"])
+        configure_flow(engine, settings)
+        configure_stream(engine, settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
                                    "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
         engine.sessions = engine.sessions or engine.apps.config.files.models
-        configure_exceptions(&self.engine, settings["exceptions"], settings["simulate"])
+        configure_exceptions(engine, settings["exceptions"], settings["simulate"])
         self.keys = settings.get("keys")
         configure_sight(engine, self.keys, settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
-        self._open_defrag(settings["defrag"], settings["hosts"])
+        configure_defrag(engine, settings["defrag"], settings["hosts"])
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
@@ -287,7 +289,7 @@ cdef class DataPlane:
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
         if settings.get("device"):
             engine.offloads = True
-            configure_offload(&self.engine, settings["device"]["offload"])
+            configure_offload(engine, settings["device"]["offload"])
         for i in range(engine.buckets):
             if open_bucket(&engine.bucket[i], &engine.flow, i):
                 raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
@@ -296,7 +298,7 @@ cdef class DataPlane:
                 engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
             engine.bucket[i].sink = take_flow
             engine.bucket[i].owner = &engine.worker[i % engine.workers]
-            open_slice(&self.engine, settings.get("device"), i)
+            configure_device(engine, i, settings.get("device"))
 
     def set_device(self, settings):
         """Changes the session table from the next packet on; its sessions stay. MemoryError when address space is lacking: then
@@ -305,24 +307,18 @@ cdef class DataPlane:
         cdef uint32_t i
         for i in range(self.engine.buckets):
             if self.engine.device[i].on:
-                config = slice_config(&self.engine, settings, i)
+                config = device_config(&self.engine, i, settings)
                 if make_room(&self.engine.device[i], &config):
                     raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
         for i in range(self.engine.buckets):
             if self.engine.device[i].on:
-                config = slice_config(&self.engine, settings, i)
+                config = device_config(&self.engine, i, settings)
                 apply_config(&self.engine.device[i], &config)
             else:
-                open_slice(&self.engine, settings, i)
+                configure_device(&self.engine, i, settings)
                 self.engine.device[i].second = self.engine.second
         self.engine.offloads = True
         configure_offload(&self.engine, settings["offload"])
-
-    def _open_defrag(self, limits, hosts):
-        open_hosts(&self.engine.hosts, hosts)
-        if open_defrag(&self.engine.defrag, &self.engine.hosts, limits["memcap"], limits["trackers"], limits["max_frags"],
-                       <uint64_t>limits["timeout"] * SECOND):
-            raise MemoryError(f"no address space to put {limits['memcap']} bytes of fragments into")
 
     def __dealloc__(self):
         cdef engine_t *engine = &self.engine
@@ -588,8 +584,8 @@ cdef class DataPlane:
         store_release(&self.engine.called, 0)
 
     def look_beyond(self, tags, hardware, bint neighbours):
-        """What is beyond Suricata is looked at from the next packet on: bindings.TAG of the tenants, KNOWN_ROW of a manifest of hardware or
-        None, and whether it names neighbours. Once begun it goes on; MemoryError."""
+        """What is beyond Suricata is looked at from the next packet on: bindings.TAG of the tenants, KNOWN_ROW of a manifest of
+        hardware or None, and whether it names neighbours. Once begun it goes on; MemoryError."""
         bind_all(&self.engine, &self.bindings)
         set_tags(&self.bindings, tags)
         if hardware is not None and not self.bindings.hardware.on:

@@ -1,6 +1,7 @@
-# settings: what Python says of flows, streams, exceptions and the device, in the engine's own terms. Part of _core.pyx.
+# How the data plane is set up: settings into the structs of the stages. Part of _core.pyx; the settings are those that DataPlane takes.
 
-cdef int configure_flow(engine_t *engine, settings) except -1:
+
+cdef void configure_flow(engine_t *engine, settings) except *:
     cdef uint32_t i, j
     engine.flow.memcap = settings["flow_memcap"] // engine.buckets
     for protocol, flow_class in ((6, CLASS_TCP), (17, CLASS_UDP), (1, CLASS_ICMP), (58, CLASS_ICMP)):
@@ -13,7 +14,7 @@ cdef int configure_flow(engine_t *engine, settings) except -1:
             engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
 
-cdef int configure_stream(engine_t *engine, settings, midstream_policy) except -1:
+cdef void configure_stream(engine_t *engine, settings, midstream_policy) except *:
     cdef stream_config_t *config = &engine.stream
     stream_defaults(config)
     config.hosts = &engine.hosts
@@ -26,11 +27,11 @@ cdef int configure_stream(engine_t *engine, settings, midstream_policy) except -
     config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
     config.compare_overlaps = settings["compare_overlaps"] or not config.passive
     config.liberal_timestamps = settings["liberal_timestamps"]
-    config.urgent, config.urgent_limit = [URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit")]
+    config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
     config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
 
 
-cdef int configure_exceptions(engine_t *engine, policies, simulate) except -1:
+cdef void configure_exceptions(engine_t *engine, policies, simulate) except *:
     """simulate: kind (control/exceptions.py) -> where the fault strikes."""
     cdef uint32_t i
     cdef uint64_t nowhere = <uint64_t>-1
@@ -50,7 +51,7 @@ cdef int configure_exceptions(engine_t *engine, policies, simulate) except -1:
     engine.apps.fail_at[TO_CLIENT] = simulate.get("applayer-error-at-offset-tc", nowhere)
 
 
-cdef int configure_offload(engine_t *engine, numbers) except -1:
+cdef void configure_offload(engine_t *engine, numbers) except *:
     """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
     cdef uint32_t i
     engine.offload_encrypted_bytes = numbers["encrypted_bytes"] is not None
@@ -61,7 +62,7 @@ cdef int configure_offload(engine_t *engine, numbers) except -1:
         engine.offload[i] = UINT64_MAX if number is None else number
 
 
-cdef device_config_t slice_config(const engine_t *engine, settings, uint32_t bucket) except *:
+cdef device_config_t device_config(const engine_t *engine, uint32_t bucket, settings) except *:
     """A bucket's slice of the session table: an even share of its capacity and of its insert rate."""
     cdef device_config_t config
     cdef uint32_t buckets = engine.buckets
@@ -74,15 +75,22 @@ cdef device_config_t slice_config(const engine_t *engine, settings, uint32_t buc
     return config
 
 
-cdef int open_slice(engine_t *engine, settings, uint32_t bucket) except -1:
+cdef void configure_device(engine_t *engine, uint32_t bucket, settings) except *:
     cdef device_config_t config
     cdef device_t *device = &engine.device[bucket]
     if settings is None:
         open_device(device, NULL)
-        return 0
-    config = slice_config(engine, settings, bucket)
+        return
+    config = device_config(engine, bucket, settings)
     if open_device(device, &config):
         raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
     device.number = bucket
     device.sink = lose_session
     device.context = engine
+
+
+cdef void configure_defrag(engine_t *engine, limits, hosts) except *:
+    open_hosts(&engine.hosts, hosts)
+    if open_defrag(&engine.defrag, &engine.hosts, limits["memcap"], limits["trackers"], limits["max_frags"],
+                   <uint64_t>limits["timeout"] * SECOND):
+        raise MemoryError(f"no address space to put {limits['memcap']} bytes of fragments into")
