@@ -41,6 +41,7 @@ LINKS = {
     "fastpath.dataplane.match.trace": ["libhs"],
     "fastpath.dataplane.trial": ["libhs"],
     "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
+    "fastpath.dataplane.applayer.models": ["libcrypto", "zlib"],
     "fastpath.dataplane.applayer.smb": ["libcrypto"],
     "fastpath.dataplane.applayer.smtp": ["libcrypto"],
     "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],

@@ -152,7 +152,8 @@ def main() -> None:
     rules = fp.RuleSet.parse(pack.rules())
     confidence = confidence_of(rules)
     corpus = Path(os.environ["FASTPATH_CORPUS"])
-    sources = {name: texts for name, texts in prompts(corpus).items() if name in (WRITTEN_FROM if said.half == "written" else HELD_OUT)}
+    known = prompts(corpus)
+    sources = {name: known[name] for name in (WRITTEN_FROM if said.half == "written" else HELD_OUT)}
     innocent = benign(0 if said.half == "written" else 1, said.texts)
     with fp.Engine(rules, checksums="none") as engine:
         hits = {name: judge(engine, texts) for name, texts in (sources | innocent).items()}
@@ -163,12 +164,28 @@ def main() -> None:
         counted = {sid for sid, value in confidence.items() if value in CONFIDENCES[:number]}
         print(f"{' + '.join(CONFIDENCES[:number]):22}" + "".join(f"{share(each, counted):>22}" for each in (
             *(hits[name] for name in sources), attacks, *(hits[name] for name in innocent), clean)))
+    if said.half == "held":
+        written = [text for name in WRITTEN_FROM for text in known[name]]
+        fresh = [each for name, texts in sources.items() for each, copied in zip(hits[name], copies(texts, written), strict=True) if not copied]
+        print(f"without near copies of what the rules were written from: recall {share(fresh, set(confidence))}")
     if said.misses:
         for name, texts in (sources | innocent).items():
             for text, each in zip(texts, hits[name], strict=True):
                 if bool(each) == (name in innocent):
                     print(f"\n--- {name} {sorted(each)}\n{text[:600]}")
         print(Counter(sid for each in clean for sid in each).most_common(20))
+
+
+def shingles(text: str) -> set[str]:
+    """Every five words in a row."""
+    words = re.findall(r"\w+", text.lower())
+    return {" ".join(words[i:i + 5]) for i in range(len(words) - 4)}
+
+
+def copies(texts: Sequence[str], known: Sequence[str]) -> list[bool]:
+    """Which of the texts have a third of their words in a row from one of the known ones."""
+    seen = [shingles(text) for text in known]
+    return [any(len(own & other) * 3 > len(own) for other in seen) for own in map(shingles, texts)]
 
 
 def share(hits: Sequence[set[int]], counted: set[int]) -> str:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Records what devices and plants speak, between real programs over a veth pair, into pcaps/edge/.
 
-    sudo pcaps/record_edge.py [mqtt coap modbus bacnet opcua s7 snmp]
+    sudo pcaps/record_edge.py [mqtt coap modbus bacnet opcua s7 snmp ipmi]
 
-As record.py does it, which this builds upon. Needs root, and the programs: mosquitto and its clients, snmpd and the tools of net-snmp;
-from PyPI aiocoap, pymodbus, bacpypes3, asyncua, python-snap7.
+As record.py does it, which this builds upon. Needs root, and the programs: mosquitto and its clients, snmpd and the tools of net-snmp,
+ipmi_sim and ipmitool; from PyPI aiocoap, pymodbus, bacpypes3, asyncua, python-snap7.
 """
 import os
 import sys
@@ -190,7 +190,43 @@ def snmp(work, stack):
             inside(CLIENT, "snmpset", *how, SERVER_IP, location, "s", "rack 7", check=False)
 
 
-CONVERSATIONS = {"mqtt": mqtt, "coap": coap, "modbus": modbus, "bacnet": bacnet, "opcua": opcua, "s7": s7, "snmp": snmp}
+def ipmi(work, stack):
+    """ipmi_sim and ipmitool: a status read with encryption; then logins with and without authentication, a wrong one, chassis control
+    and firmware commands in the clear, by IPMI 2.0 and 1.5."""
+    (work / "lan.conf").write_text(f"""name "bmc"
+set_working_mc 0x20
+  startlan 1
+    addr {SERVER_IP} 623
+    priv_limit admin
+    allowed_auths_callback none md2 md5 straight
+    allowed_auths_user none md2 md5 straight
+    allowed_auths_operator none md2 md5 straight
+    allowed_auths_admin none md2 md5 straight
+    guid a123456789abcdefa123456789abcdef
+  endlan
+  user 1 true "" "test" user 10 none md2 md5 straight
+  user 2 true "operator" "bmc-secret" admin 10 none md2 md5 straight
+""")
+    (work / "bmc.emu").write_text("mc_setbmc 0x20\nmc_add 0x20 0 has-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02\nmc_enable 0x20\n")
+    stack.enter_context(background(SERVER, "ipmi_sim", "-c", work / "lan.conf", "-f", work / "bmc.emu", "-s", work, "-n", ready=listening(623, "u")))
+
+    def ask(*words, user="operator", password="bmc-secret", how=("-I", "lanplus", "-C", 3)):
+        inside(CLIENT, "ipmitool", *how, "-N", 1, "-R", 1, "-H", SERVER_IP, "-U", user, "-P", password, *words, check=False)
+
+    with record.recording("ipmi-read"):
+        ask("chassis", "status")
+    with record.recording("ipmi-control"):
+        ask("chassis", "status", password="wrong")
+        ask("chassis", "status", user="nobody")
+        for suite in (0, 1, 2):
+            ask("chassis", "power", "cycle", how=("-I", "lanplus", "-C", suite))
+        ask("chassis", "power", "off", how=("-I", "lan",))
+        for how in (("-I", "lanplus", "-C", 1), ("-I", "lanplus", "-C", 2), ("-I", "lan")):
+            ask("raw", "0x2c", "0x31", "0x00", "0x01", "0x00", how=how)
+            ask("raw", "0x08", "0x01", how=how)
+
+
+CONVERSATIONS = {"mqtt": mqtt, "coap": coap, "modbus": modbus, "bacnet": bacnet, "opcua": opcua, "s7": s7, "snmp": snmp, "ipmi": ipmi}
 
 
 def main(names):

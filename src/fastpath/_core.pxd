@@ -40,6 +40,9 @@ cdef enum:
     SAMPLE = 32                 # of so many bursts one has its later stages timed entry by entry
     SAMPLED_STREAM = 0, SAMPLED_APPLAYER, SAMPLED_MATCH, SAMPLED
 
+cdef enum:
+    ISOLATE_DST = 1 << 31       # of engine_t.responses: the destination, not the source (RulePlan.isolate)
+
 cdef enum exception_policy:
     EXCEPT_IGNORE, EXCEPT_PASS_PACKET, EXCEPT_PASS_FLOW, EXCEPT_BYPASS, EXCEPT_DROP_PACKET, EXCEPT_DROP_FLOW, EXCEPT_REJECT
     EXCEPT_MAX
@@ -133,7 +136,9 @@ cdef struct engine_t:
     kept_t kept
     threshold_table_t *thresholds
     const ruleset_t *rules
-    const isolation_t *isolation    # NULL: nobody is isolated
+    isolation_t *isolation      # NULL: nobody is isolated, and no rule isolates
+    const uint32_t *responses   # by rule: whom an alert isolates, and for how many seconds; NULL: none does
+    uint32_t response_count
     bindings_t *bindings        # NULL: nobody asks for them
     uint64_t called             # somebody wants something between two bursts: the step ends
     const policy_t *policy

@@ -20,7 +20,7 @@ from fastpath.dataplane.applayer.dispatch cimport (
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
-from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
+from fastpath.dataplane.applayer.fileinfo cimport is_model, say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.sight cimport SERVICES_FIRST, SERVICES_MAX, SERVICE_NAME_MAX, service_t, sight_t
 from fastpath.dataplane.applayer.msgpack cimport (
@@ -43,7 +43,7 @@ from fastpath.dataplane.flow cimport (
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.isolation cimport (
-    entry_isolated, isolated4_t, isolated6_t, isolation_t, key_isolated,
+    CUT_PLACES, cut_off, cut_t, entry_isolated, find_cut, isolated4_t, isolated6_t, isolation_t, key_isolated,
 )
 from fastpath.dataplane.applayer.keyring cimport KeyRing, empty_keyring, keyring_t, take_key_log
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
@@ -167,6 +167,7 @@ cdef class DataPlane:
     cdef KeyRing keys           # that were given, or None
     cdef isolation_t isolation
     cdef tuple isolated         # the arrays that it points into
+    cdef object responses
     cdef unsigned char epoch
     cdef bindings_t bindings
     cdef list queue_pairs       # of captures before this one
@@ -224,6 +225,7 @@ cdef class DataPlane:
         self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
                                    "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
+        engine.sessions = engine.sessions or engine.apps.config.files.models
         self._configure_exceptions(settings["exceptions"], settings["simulate"])
         self.keys = settings.get("keys")
         configure_sight(engine, self.keys, settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
@@ -440,6 +442,7 @@ cdef class DataPlane:
         close_kept(&engine.kept)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
+            free(self.isolation.cuts.places)
         if engine.shared.xbits != NULL:
             close_xbits(engine.shared.xbits)
         free(engine.expectations)
@@ -537,6 +540,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.apps.config.files.models |= database.models
         self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
@@ -678,6 +682,35 @@ cdef class DataPlane:
         """Of RoCE, a dict each: bindings.queue_pairs_of."""
         return self.queue_pairs + (queue_pairs_of(&self.bindings) if self.engine.bindings != NULL else [])
 
+    cdef void _consider_isolation(self) noexcept:
+        cdef bint any = self.isolation.count4 or self.isolation.count6 or self.isolation.cuts.taken or self.engine.responses != NULL
+        self.engine.isolation = &self.isolation if any else NULL
+
+    def respond(self, responses):
+        """responses: uint32, for each rule of the set in force what RulePlan.isolate says; None where none isolates. MemoryError."""
+        cdef const uint32_t[::1] view
+        self.engine.responses = NULL
+        self.responses = responses
+        if responses is not None:
+            if self.isolation.cuts.places == NULL:
+                self.isolation.cuts.places = <cut_t *>calloc(CUT_PLACES, sizeof(cut_t))
+                if self.isolation.cuts.places == NULL:
+                    raise MemoryError("no memory for workloads that rules isolate")
+            view = responses
+            self.engine.responses, self.engine.response_count = &view[0], <uint32_t>len(responses)
+        self._consider_isolation()
+
+    def lift(self, uint8_t net, bytes address not None):
+        """Ends what rules have cut off: an address of 4 or 16 bytes, network order. False where it is not."""
+        cdef cut_t *place
+        if self.isolation.cuts.taken == 0:
+            return False
+        place = find_cut(&self.isolation.cuts, net, <const uint8_t *><const char *>address)
+        if place.net == 0 or place.until <= self.engine.time:
+            return False
+        place.until = 0
+        return True
+
     def isolate(self, ranges4, ranges6):
         """Cuts off these addresses and no others, from the next packet on; gives how many sessions the device had for them:
         they are deleted. ranges4, ranges6: rows.ISOLATED4 and ISOLATED6, sorted, without overlap; they must not change."""
@@ -687,8 +720,8 @@ cdef class DataPlane:
         self.isolation.count4, self.isolation.count6 = len(ranges4), len(ranges6)
         self.isolation.v4 = <const isolated4_t *>&bytes4[0] if self.isolation.count4 else NULL
         self.isolation.v6 = <const isolated6_t *>&bytes6[0] if self.isolation.count6 else NULL
-        self.engine.isolation = &self.isolation if self.isolation.count4 or self.isolation.count6 else NULL
-        if self.engine.isolation == NULL:
+        self._consider_isolation()
+        if self.isolation.count4 == 0 and self.isolation.count6 == 0:
             return 0
         with nogil:
             ended = end_isolated_sessions(&self.engine)
@@ -874,7 +907,7 @@ cdef class DataPlane:
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
-            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
+            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)), "cuts_refused": self.isolation.cuts.refused,
             "rows_lost": lost, "lost": engine.lost, "decryption": sight_stats(&self.engine), **bindings_stats(&self.bindings),
             "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
                                    if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},

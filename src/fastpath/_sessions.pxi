@@ -205,23 +205,29 @@ cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t k
     return row
 
 
+cdef void write_file(worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx, const file_t *file,
+                     uint8_t kind) noexcept nogil:
+    if begin_row(worker, meta, kind, tx.id, file.direction) != NULL:
+        say_file(&worker.rows.bytes, file)
+        room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
+        end_app_row(worker.rows, True)
+
+
 cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
                       bint ended) noexcept nogil:
     """Files that have come to their end since."""
     cdef uint32_t direction
     cdef file_t *file
-    cdef app_row_t *row
     for direction in range(2):
         file = tx.files[direction]
         while file != NULL:
             if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
                 file.flags |= FILE_LOGGED
                 file_cut(&worker.context, tx, file)
-                row = begin_row(worker, meta, APP_ROW_FILE, tx.id, direction)
-                if row != NULL:
-                    say_file(&worker.rows.bytes, file)
-                    room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
-                    end_app_row(worker.rows, True)
+                if engine.keep_apps:
+                    write_file(worker, room, meta, tx, file, APP_ROW_FILE)
+                if is_model(file):
+                    write_file(worker, room, meta, tx, file, APP_ROW_MODEL)
             file = file.next
 
 
@@ -255,7 +261,7 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
         while engine.keep_apps and tx.events_logged < tx.event_count:
             write_anomaly(worker, meta, tx.id, tx.events[tx.events_logged])
             tx.events_logged += 1
-        if engine.keep_apps:
+        if engine.keep_apps or engine.apps.config.files.models:
             write_files(engine, worker, room, meta, tx, ended)
         for direction in range(2):
             due = log_due(room, tx, direction, ended)

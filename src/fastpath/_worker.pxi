@@ -165,6 +165,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             trace_fate(rules, worker.scratch, match.compiled, match.tx_id,
                        FATE_SUPPRESSED if state != THRESHOLD_ALERT else FATE_NO_ALERT if not match.flags & MATCH_ALERT
                        else FATE_TOO_MANY if alerts == engine.packet_alert_max else FATE_ALERT)
+        if rarely(engine.responses != NULL) and match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
+            respond(engine, worker, burst, entry, flow, match.rule, now)
         if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT \
                 and (notes if match.flags & MATCH_NOTE else alerts) == engine.packet_alert_max:
             worker.alerts_lost += 1

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fastpath.lineage import WHOLE_STREAMS, bom, read_texts
 from fastpath.openoffload.command import device_app
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from fastpath.control.config import Config
     from fastpath.control.result import Result, Sink
+    from fastpath.outputs.timeline import Timeline
 
 DONE, FAILED, USAGE, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 #: A last argument of one word that is a filter, not a capture.
@@ -40,6 +42,7 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
 app.add_typer(device_app, name="device")
+app.command(no_args_is_help=True, short_help="What was fetched, as a CycloneDX ML-BOM.")(bom)
 policy_app = typer.Typer(no_args_is_help=True, help="Zero-trust policies: check one, print their JSON schema.")
 app.add_typer(policy_app, name="policy")
 
@@ -88,6 +91,7 @@ def replay(
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: drop and reject take effect.")] = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", metavar="DIR", help="Alerts, flows and events as Parquet.")] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="A report of the run, one file.")] = None,
+    timeline: Annotated[str | None, typer.Option("--timeline", metavar="HOST", help="One workload's story, in the order of time.")] = None,
     write: Annotated[list[str] | None, typer.Option("--write", metavar="alerts|drops:FILE.pcapng",
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
@@ -96,12 +100,21 @@ def replay(
                                                      "secrets it has are decrypted and inspected. Repeatable.")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
+    hardware: Annotated[Path | None, typer.Option("--hardware", metavar="FILE", help="A manifest of hardware: MACs, DHCP clients, LLDP neighbours.")] = None,
     policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
                                                        "the pods and namespaces of this file.")] = None,
     tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
                                                  "policy and outputs (-l DIR/NAME) of each apart.")] = None,
+    manifest: Annotated[Path | None, typer.Option("--manifest", metavar="FILE", help="Approved models and data sets: SHA-256, who may write "
+                                                  "and who may read them; docs/models.md.")] = None,
+    internal: Annotated[Path | None, typer.Option("--internal-packages", metavar="FILE", help="Names of internal packages, a line each: asked for "
+                                                  "outside, they raise an alert.")] = None,
     anonymise: Annotated[str | None, typer.Option("--anonymise", metavar="KEYFILE|env", help="Pseudonyms for addresses and names in every "
                                                   "output, by a key of 32 bytes: of a file, or of $FASTPATH_ANONYMISE_KEY.")] = None,
+    dp_export: Annotated[Path | None, typer.Option("--dp-export", metavar="FILE.json", help="Counts by rule, protocol and service that may be "
+                                                   "given away: differentially private, by workload.")] = None,
+    dp_epsilon: Annotated[float, typer.Option("--dp-epsilon", metavar="E", help="What --dp-export may cost, of all its counts.")] = 1.0,
+    dp_contribution: Annotated[int, typer.Option("--dp-contribution", metavar="N", min=1, help="How often a workload counts in each at most.")] = 20,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -127,6 +140,7 @@ def replay(
     fastpath replay ci.pcap -S my.rules --fail-on alert --report run.html
     fastpath replay big.pcap -S my.rules --write alerts:seen.pcapng --device unlimited
     fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
+    fastpath replay day.pcap --pack ai_factory --timeline 10.0.0.4
     fastpath replay tls.pcap -S my.rules --keylog keys.log      what was said inside, as http.* and file.data
 
     SIGHUP: the rules are read again, and swapped while packets go on.
@@ -138,6 +152,7 @@ def replay(
     from fastpath.control.engine import Engine
     from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
+    from fastpath.outputs.timeline import print_timeline
     from fastpath.reloads import on_hangup, read_reloads
 
     if fail_on not in (None, "alert", "drop"):
@@ -155,14 +170,17 @@ def replay(
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+        whole = [WHOLE_STREAMS] if manifest is not None and config is None else []
+        settings_read = Config.load(config, [*whole, *(settings or []), *fault_settings(simulate or [])])
+        texts = read_texts(manifest, internal)
     except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     say_settings(errors, settings_read, config, settings or [], verbose)
     if tenants is not None:
-        for name, given in (("--device", device), ("--policy", policy), ("--report", report), ("--write", write), ("-l -", log == "-")):
+        for name, given in (("--device", device), ("--policy", policy), ("--hardware", hardware), ("--report", report), ("--write", write),
+                            ("-l -", log == "-"), ("--dp-export", dp_export), ("--timeline", timeline)):
             if given:
                 fail(f"--tenants goes without {name}: of each tenant there is one")
         common = bool(only_rules or more_rules or packs or config)
@@ -175,8 +193,9 @@ def replay(
                                                parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
     session_table = load_device(device)
     judge = load_policy(errors, policy, policy_labels)
+    machines = load_hardware(hardware)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
-                       packs or [])
+                       packs or [], texts)
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
@@ -191,8 +210,8 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, anonymiser=anonymiser,
-                            keylog=keylog)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, hardware=machines,
+                            anonymiser=anonymiser, models=manifest is not None or "model" in events.split(","), keylog=keylog)
     except OSError as error:
         fail(f"--keylog: {error.filename}: {error.strerror}")
     except (ValueError, RuntimeError) as error:
@@ -202,6 +221,11 @@ def replay(
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
+        story = tell_story(timeline, engine.mode)
+        if story is not None:
+            sinks.append(story.sink)
+        private = open_private(dp_export, dp_epsilon, dp_contribution, overwrite)
+        sinks += private
         with progress_bar() as progress, on_hangup(errors, engine, rules.files), serve_metrics(errors, engine, metrics):
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
@@ -211,12 +235,28 @@ def replay(
         errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
+    terminal.print_queue_pairs(out, result.roce)
     terminal.print_talkers(out, result.llm)
+    terminal.print_models(out, result.models)
+    if story is not None:
+        print_timeline(out, story)
     if report is not None:
         write_report(report, result, paths if anonymiser is None else result.captures, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
+    for counts in private:
+        if counts.refused:
+            fail(f"--dp-export: {counts.refused}", FAILED)
+        terminal.print_budget(out, counts.budget, counts.contribution)
     terminal.print_summary(out, result)
     raise typer.Exit(exit_code(result, malformed, fail_on))
+
+
+def tell_story(host: str | None, mode: str) -> Timeline | None:
+    from fastpath.outputs.timeline import Timeline
+    try:
+        return Timeline(host, mode) if host is not None else None
+    except ValueError as error:
+        fail(str(error))
 
 
 def replay_tenants(file: Path, paths: list[str], bpf: str | None, rules: Any, options: dict[str, Any], sinks: Callable[[str], list[Sink]],
@@ -284,7 +324,7 @@ def spoken_warnings(errors: Any) -> Iterator[None]:
 
 
 def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool,
-               cache: bool | Path = False, packs: list[str] | None = None) -> Any:
+               cache: bool | Path = False, packs: list[str] | None = None, texts: Sequence[tuple[bytes, str]] = ()) -> Any:
     """The rules that -S, -s and the configuration name; those of the demo where none are named."""
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
@@ -299,7 +339,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
             else:
                 errors.print(f"[yellow]{plain(path, 300)}[/]: no such rule file", soft_wrap=True)
         files += more
-    if not files and not packs:
+    if not files and not packs and not texts:
         from fastpath.demo import rule_files
         files = list(rule_files())
         errors.print("[dim]no rules named: those of the demo are loaded (-S RULES for your own)[/]")
@@ -314,7 +354,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
-            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], **options)
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], texts=texts, **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
     except (OSError, ValueError, LookupError) as error:
@@ -362,6 +402,17 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     return sinks
+
+
+def open_private(path: Path | None, epsilon: float, contribution: int, overwrite: bool) -> list[Any]:
+    """The writer of --dp-export, if it is asked for."""
+    if path is None:
+        return []
+    from fastpath.outputs.private import PrivateCounts
+    try:
+        return [PrivateCounts(path, epsilon, contribution, overwrite)]
+    except (ImportError, ValueError, FileExistsError) as error:
+        fail(f"--dp-export: {error}" + (": --overwrite replaces it" if isinstance(error, FileExistsError) else ""))
 
 
 def serve_metrics(errors: Any, engine: Any, port: int | None) -> AbstractContextManager[Any]:
@@ -419,6 +470,18 @@ def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> A
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
+
+
+def load_hardware(path: Path | None) -> Any:
+    """The manifest of --hardware; None without one."""
+    from fastpath.control.hardware import Hardware
+    from fastpath.control.policy import PolicyError
+    try:
+        return Hardware.load(path) if path is not None else None
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--hardware: {error.filename}: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:

@@ -65,6 +65,9 @@ class Plane:
     def policy_counts(self):
         return np.zeros(0)
 
+    def respond(self, responses):
+        assert responses is None
+
     def spent(self):
         return []
 

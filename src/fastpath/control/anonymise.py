@@ -79,6 +79,19 @@ class Anonymiser:
                     array[name] = self.flows(array[name])
                 elif name == "tunnel_id":
                     array[name] = self._mapped_numbers(array[name], TUNNEL_BITS)
+        if len(taken.get("bindings", ())):
+            self._map_bindings(taken["bindings"])
+
+    def _map_bindings(self, taken: np.ndarray) -> None:
+        """Rows of what belongs together: the addresses of endpoints and users, tunnels, and no digit of a subscriber's number."""
+        for name, net in (("address", taken["net"]), ("user", taken["user_net"]), ("prefix", np.where(taken["has_prefix"], 6, 0).astype("u1"))):
+            addresses = np.ascontiguousarray(taken[name])
+            self._pan.map_rows(addresses, np.ascontiguousarray(net))
+            taken[name] = addresses
+        taken["prefix"][:, 8:] = 0
+        of_tunnels = taken["kind"] <= 1     # rows.BINDINGS: tunnel, foreign
+        taken["id"][of_tunnels] = self._mapped_numbers(taken["id"][of_tunnels], TUNNEL_BITS)
+        taken["subscriber"] = 0xFFFF
 
     def _map_keys(self, keys: np.ndarray) -> None:
         packed = np.empty((2 * len(keys), 17), "u1")

@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpath.control.columns import address_text
 from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.anonymise import Anonymiser
 
 TUNNELS_MAX = 1_000_000     # of which is known whose they are
 SEGMENT_TENANT, SEGMENT_VNI = 1 << 63, 1 << 62     # dataplane/bind/roce.pxd
@@ -19,6 +22,7 @@ class Bindings:
     def __init__(self) -> None:
         self.tenants: Sequence[str] = ()
         self.names: dict[int, str] = {}
+        self.anonymiser: Anonymiser | None = None       # rows are mapped already; what comes otherwise is mapped here
         self._tunnels: dict[tuple[bytes, int], list[tuple[int, np.void]]] = {}
 
     def take(self, taken: np.ndarray) -> None:
@@ -39,9 +43,10 @@ class Bindings:
         """The segment of a queue pair in words."""
         if number & SEGMENT_TENANT:
             at = number & 0xFFFFFFFF
-            return {"tenant": self.tenants[at - 1] if at <= len(self.tenants) else str(at)}
+            label = self.tenants[at - 1] if at <= len(self.tenants) else str(at)
+            return {"tenant": label if self.anonymiser is None else self.anonymiser.name(label)}
         vlans = [vlan for vlan in (number >> 12 & 4095, number & 4095) if vlan]
-        return ({"vni": number >> 24 & 0xFFFFFF} if number & SEGMENT_VNI else {}) | ({"vlan": vlans} if vlans else {})
+        return ({"vni": number >> 24 & 0xFFFFFF} if number & SEGMENT_VNI and self.anonymiser is None else {}) | ({"vlan": vlans} if vlans else {})
 
     def queue_pairs(self, seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The table of RoCE queue pairs, most bytes first; `seen` as DataPlane.queue_pairs_seen gives it, one of each capture."""
@@ -62,6 +67,9 @@ class Bindings:
             have["first"], have["last"] = min(have["first"], one["first"]), max(have["last"], one["last"])
             if one["elsewhere"] is not None:
                 have["elsewhere"] = self.segment(one["elsewhere"])
+        if self.anonymiser is not None:
+            for one in made.values():
+                one["address"] = self.anonymiser.address(one["address"])
         return sorted(made.values(), key=lambda one: (-one["bytes"], one["address"], one["queue_pair"]))
 
     def told(self, taken: np.ndarray) -> Iterator[tuple[str, np.void, dict[str, Any]]]:
@@ -96,6 +104,15 @@ class Bindings:
         if row["name_length"]:
             said["says"] = text(row)
         return said
+
+
+def segment_text(segment: dict[str, Any]) -> str:
+    """A segment of queue pairs in words."""
+    if "tenant" in segment:
+        return str(segment["tenant"])
+    tags = [f"VNI {segment['vni']}"] if "vni" in segment else []
+    tags += ["VLAN " + ", ".join(map(str, segment["vlan"]))] if "vlan" in segment else []
+    return ", ".join(tags) or "untagged"
 
 
 def subscriber(row: np.void) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
@@ -84,6 +85,10 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
+def _lift(plane: Any, address: IPv4Address | IPv6Address) -> None:
+    plane.lift(address.version, address.packed)
+
+
 class Engine:
     """An inspection engine.
 
@@ -91,10 +96,11 @@ class Engine:
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
     hardware: a Hardware, or None: what is not as the manifest says is an event.
+    statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway. anonymiser: an
+    anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is. models: model files are looked
+    for (docs/models.md); they are anyway where a rule asks for them.
     keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); of bad lines
     Python warns, at FILE:LINE:COLUMN. What captures bring themselves is used without being asked for.
-    statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway. anonymiser: an
-    anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is.
 
     Raises TypeError or ValueError naming the argument, OSError for a key log that cannot be read, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
@@ -102,7 +108,8 @@ class Engine:
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
                  workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True,
-                 hardware: Hardware | None = None, keylog: Any = None, anonymiser: Anonymiser | None = None):
+                 hardware: Hardware | None = None, keylog: Any = None, anonymiser: Anonymiser | None = None,
+                 models: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
@@ -134,6 +141,7 @@ class Engine:
         settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
+        settings["app_layer"]["files.models"] = bool(models)
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         settings["keys"] = key_ring(keylog)
         self._settings = settings
@@ -356,6 +364,7 @@ class Engine:
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
         run.captures.anonymiser = self.anonymiser
+        run.record = self._staged.record
         device = self._staged.now.device
         plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
                           | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
@@ -384,6 +393,7 @@ class Engine:
         plane.look_beyond(policy.tags if policy is not None else np.zeros(0, TAG), facts, neighbours)
         run.inventory.follow_protocols()
         run.bindings.tenants = tuple(policy.tenants) if policy is not None else ()
+        run.bindings.anonymiser = self.anonymiser
         run.bindings.names = self._hardware.names if self._hardware is not None else {}
 
     def _publish_as(self, run: Run) -> None:
@@ -613,7 +623,8 @@ class Engine:
         return stats if self.anonymiser is None else self.anonymiser.texts(stats)   # type: ignore[no-any-return]
 
     def _counted(self, plane: Any) -> dict[str, Any]:
-        return plane.stats() | {"isolations_refused": self._staged.refused}
+        stats = plane.stats()
+        return stats | {"isolations_refused": self._staged.refused + stats.get("cuts_refused", 0)}
 
     # ---- what is in force ----
 
@@ -695,12 +706,16 @@ class Engine:
         found = named or [one for one in self.isolated if one.networks == networks]
         if not found:
             raise LookupError(f"{workload} is not isolated; isolated are {', '.join(one.workload for one in self.isolated) or 'none'}")
-        self._staged.change(partial(without, isolations=found))
+        for one in found:
+            if self._staged.cut.pop(one.networks, None) is not None:
+                self._boundary.run(partial(_lift, address=ip_address(one.workload)), lambda: self._live()[0])
+        if any(one in self._staged.now.isolations for one in found):
+            self._staged.change(partial(without, isolations=found))
 
     @property
     def isolated(self) -> tuple[Isolation, ...]:
         """The workloads that are cut off now."""
-        return self._staged.now.isolations
+        return (*self._staged.now.isolations, *self._staged.cut.values())
 
     @property
     def orders(self) -> tuple[Order, ...]:

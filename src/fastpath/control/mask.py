@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from fastpath.dataplane.match.secrets import Finder
 from fastpath.rules.leaks import Sought, sought_by
 
 STAR = 0x2A
+APART = b"\n" + bytes(100) + b"\n"       # between texts that have nothing to do with each other
 LEARNT_MAX = 8192           # bytes of a secret by whose windows it is known
 FLOWS_MAX = 100_000         # whose bytes are withheld; beyond, all are
 BLOCK = 32                  # bytes that are readable or not
@@ -30,6 +31,7 @@ _JSON = re.compile(rb"\\(?:u[0-9A-Fa-f]{4}|[\"\\/nrt])")
 _CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,64})?\r\n")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{2,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
 _HEX = re.compile(rb"[0-9A-Fa-f]{16,}|[0-9A-Fa-f]{2}(?:[ :][0-9A-Fa-f]{2}){7,}")
+_BREAKS = re.compile(rb"[\r\n :]+")
 _ENCODED_MIN = 11           # characters of base64 that hold 8 bytes
 _TOKEN = rb"(?:[A-Za-z0-9_+/=-]{12,}|(?:[0-9][ .-]?){6,})"
 _EDGES = re.compile(rb"\A" + _TOKEN + rb"|" + _TOKEN + rb"(?:\r\n)?\Z")
@@ -96,24 +98,24 @@ def _unescaped(text: bytes) -> bytes:
     return _ESCAPED.get(text[1:], text[1:])
 
 
-def _digits(data: bytes, pattern: re.Pattern[bytes], shortest: int, units: int, decode: Callable[[bytes], bytes],
-            skipped: bytes) -> Iterator[View]:
-    """Runs of digits that stand for bytes, decoded from each place where a group of them may begin."""
-    import numpy as np
+def _digits(data: bytes, pattern: re.Pattern[bytes], shortest: int, size: int, decode: Callable[[bytes], bytes],
+            skipped: re.Pattern[bytes]) -> Iterator[View]:
+    """Runs of digits of so many bits that stand for bytes, decoded from each place where a group of them may begin."""
     runs = [one.span() for one in pattern.finditer(data) if one.end() - one.start() >= shortest]
-    if not runs:
-        return
-    size = 4 if units == 2 else 6       # bits of a digit
-    for shift in range(units):
+    for shift in range(4 if size == 6 else 2) if runs else ():
         view = View()
         for start, end in runs:
-            raw = np.frombuffer(data, "u1", end - start, start)
-            places = np.flatnonzero(~np.isin(raw, np.frombuffer(skipped, "u1")))[shift:]
-            text = raw[places].tobytes()
-            part = decode(text)
-            view.add(part, lambda at, places=places, start=start: (
-                start + int(places[8 * at // size]), start + int(places[min((8 * at + 7) // size, len(places) - 1)]) + 1))
-            view.add(b"\n", _all_of(start, start))
+            run = data[start:end]
+            places = [at for one in skipped.finditer(run) for at in range(*one.span())] if skipped.search(run) else None
+            if places is None:
+                view.add(decode(run[shift:]), lambda at, first=start + shift, last=end: (
+                    first + 8 * at // size, min(first + (8 * at + 7) // size + 1, last)))
+            else:
+                gone = frozenset(places)
+                kept = [at for at in range(len(run)) if at not in gone][shift:]
+                view.add(decode(bytes(run[at] for at in kept)), lambda at, kept=kept, start=start: (
+                    start + kept[8 * at // size], start + kept[min((8 * at + 7) // size, len(kept) - 1)] + 1))
+            view.add(b"\n", _all_of(end, end))
         yield view.done()
 
 
@@ -135,18 +137,19 @@ def views(data: bytes) -> Iterator[View]:
                                     (b"\\", _JSON, _unescaped), (b"\r\n", _CHUNK, lambda text: b"")):
         if there in data:
             view = _replaced(data, pattern, meaning)
-            if view is not None:
+            if view is not None and view.length:
                 yield view
-    yield from _digits(data, _BASE64, _ENCODED_MIN, 4, _from_base64, b"\r\n")
-    yield from _digits(data, _HEX, 2 * SHORTEST, 2, _from_hex, b" :")
+    yield from _digits(data, _BASE64, _ENCODED_MIN, 6, _from_base64, _BREAKS)
+    yield from _digits(data, _HEX, 2 * SHORTEST, 4, _from_hex, _BREAKS)
 
 
 class Masker:
-    """sought: what is looked for; protocols: where leak rules look for it."""
+    """sought: what is looked for, and by which rules (gid, sid); protocols: where they look for it."""
 
-    def __init__(self, sought: list[Sought], protocols: Iterable[str] = ()):
-        self._sought = sought
-        self._finder = Finder([(one.expression, one.options, one.validator) for one in sought])
+    def __init__(self, sought: Mapping[Sought, Set[tuple[int, int]]], protocols: Iterable[str] = ()):
+        self._sought = list(sought)
+        self._rules = list(sought.values())
+        self._finder = Finder([(one.expression, one.options, one.validator, one.literal) for one in self._sought])
         self.protocols = frozenset(protocols)
         self._withheld: set[int] = set()
 
@@ -167,10 +170,17 @@ class Masker:
 
     def spans(self, data: bytes, cut: bool = False) -> list[tuple[int, int]]:
         """What is not to be shown: start and end, in order, apart from each other. What is found is known from here on."""
-        found = self._spans_in(data, cut, None)
-        for view in views(data):
-            found += self._spans_in(view.data, cut, view)
-        return _joined(found)
+        others = list(views(data))
+        if cut or not others:
+            return _joined([span for view in (None, *others) for span in self._spans_in(data if view is None else view.data, cut, view)])
+        whole = View()          # one after the other: one search costs less than many
+        whole.add(data, _same(0))
+        whole.add(APART, _all_of(len(data), len(data)))
+        for view in others:
+            _, end = view.origin(view.length - 1, view.length)
+            whole.add(view.data, lambda at, view=view: view.origin(at, at + 1))
+            whole.add(APART, _all_of(end, end))
+        return _joined([(start, min(end, len(data))) for start, end in self._spans_in(whole.done().data, False, whole) if start < len(data)])
 
     def _spans_in(self, data: bytes, cut: bool, view: View | None) -> list[tuple[int, int]]:
         made = []
@@ -183,6 +193,11 @@ class Masker:
                     self._finder.learn(data[start:end])
             made.append(view.origin(start, end) if view is not None else (start, end))
         return made
+
+    def locates(self, data: bytes, rule: tuple[int, int]) -> bool:
+        """Whether what this rule looks for is there, as a whole."""
+        return any(which >= 0 and rule in self._rules[which] for read in (data, *(view.data for view in views(data)))
+                   for _, _, which in self._finder.find(read))
 
     def bytes(self, data: bytes, cut: bool = False) -> bytes:
         """cut: they may go on elsewhere."""
@@ -217,12 +232,12 @@ class Masker:
 
     def study(self, values: Iterable[bytes]) -> bool:
         """Looks through bytes that events are going to be made of, so that what they hold is known; whether there was something."""
-        return bool(self.spans(b"\n\0\n".join(values), cut=True))
+        return bool(self.spans(APART.join(values)))
 
     def event(self, event: dict[str, Any]) -> dict[str, Any]:
         """An event with all its texts masked. The same object where there was nothing."""
         texts = [text for text in _texts(event) if len(text) >= SHORTEST]
-        if not self.spans("\n\0\n".join(texts).encode("utf-8", "surrogatepass")):
+        if not self.spans(APART.decode().join(texts).encode("utf-8", "surrogatepass")):
             return event
         return self._masked(event)      # type: ignore[no-any-return]
 

@@ -16,8 +16,10 @@ from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
 from fastpath.control.llm import Talker, Talkers
+from fastpath.control.models import Model, Models
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
+from fastpath.control.response import Responses
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
 
@@ -104,6 +106,9 @@ class Run:
     bindings: Bindings = field(default_factory=Bindings)
     roce: list[dict[str, Any]] = field(default_factory=list)    # at the end of a replay
     talkers: Talkers = field(default_factory=Talkers)
+    models: Models = field(default_factory=Models)
+    responses: Responses = field(default_factory=Responses)
+    record: Callable[[Order], None] = lambda order: None        # who else is told what rules ordered
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -184,6 +189,7 @@ class Run:
     def hold(self, alerts: np.ndarray) -> np.ndarray:
         """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
         cost more than inspecting it. They are counted with the next rows."""
+        self._respond(alerts)
         self._map({"alerts": alerts})
         if self.base:
             alerts["rule"] += self.base
@@ -193,6 +199,7 @@ class Run:
 
     def take(self, taken: dict[str, np.ndarray], kept: bytes = b"") -> Batch:
         """The next rows, as DataPlane.rows() and .kept() give them."""
+        self._respond(taken["alerts"])
         self._map(taken)
         if self.digest is not None:
             self.digest.add(taken)
@@ -206,6 +213,8 @@ class Run:
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
         self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
+        if len(taken["apps"]):
+            self.models.take(taken["apps"], taken["app_bytes"])    # type: ignore[arg-type]
         self.judges.take(taken["denials"])
         self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []
@@ -218,6 +227,12 @@ class Run:
         for sink in self.sinks:
             sink.write(batch)
         return batch
+
+    def _respond(self, alerts: np.ndarray) -> None:
+        """What rules have isolated, before addresses become pseudonyms: orders have a treatment of their own."""
+        for order in self.responses.orders(alerts, self.base, self.signatures):
+            self.orders.append(order)
+            self.record(order)
 
     def _map(self, taken: dict[str, np.ndarray]) -> None:
         """Before anything is made of rows: pseudonyms in the place of addresses, where that is asked for."""
@@ -297,6 +312,12 @@ class Result:
     def llm(self) -> list[Talker]:
         """Who talked to language models, most prompt bytes first, where rules look at that or EVE events `llm` are written."""
         return self._run.talkers.top()
+
+    @property
+    def models(self) -> list[Model]:
+        """The model files that were seen, in order: see models.Model. They are looked for where a rule asks file.model or
+        file.model_unsafe, or the engine was made with models=True."""
+        return self._run.models.items
 
     @property
     def alerts(self) -> Columns:
@@ -386,7 +407,7 @@ class Verdicts:
         taken = {kind: np.empty(0, dtype) for kind, dtype in rows.DTYPES.items()}
         if self._alerts is not None:
             taken["alerts"] = self._alerts
-        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port)
+        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port, bindings=self._run.bindings)
 
     @property
     def raised(self) -> np.ndarray:

@@ -91,6 +91,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
         "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items(run.policy)],
         "roce": run.roce, "decryption": counted["decryption"], "uninspected": uninspected(services, run, counted["bytes"]),
         "llm": [talker.as_dict() for talker in run.talkers.top()],
+        "models": [model.as_dict() for model in run.models.items],
         **({"policy": run.judges.stats(policy_counts)} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],

@@ -114,7 +114,7 @@ class Tenants:
 
     def __init__(self, tenants: Mapping[str, Tenant], *, default: str | None = None, choose: str = "outermost", config: Config | None = None,
                  mode: str = "ids", workers: int = 1, burst: int = 128, checksums: str | None = None, compat: bool = False,
-                 keylog: Any = None, anonymiser: Any = None):
+                 anonymiser: Any = None, keylog: Any = None):
         from fastpath.dataplane.tenants import Selector
         if not tenants:
             raise TenantError("there are no tenants")
@@ -137,8 +137,8 @@ class Tenants:
             for name, tenant in tenants.items():
                 share = (1 - given) / silent if tenant.share is None else tenant.share
                 self.engines[name] = Engine(tenant.rules, policy=tenant.policy, config=_own(config, share, tenant.sets), mode=mode,
-                                            workers=workers, burst=burst, checksums=checksums, compat=compat, keylog=keys,
-                                            anonymiser=anonymiser)
+                                            workers=workers, burst=burst, checksums=checksums, compat=compat, anonymiser=anonymiser,
+                                            keylog=keys)
         except BaseException:
             self.close()
             raise

@@ -183,7 +183,7 @@ cdef list queue_pairs_of(bindings_t *bindings):
     cdef uint32_t i, j
     cdef const queue_pair_t *pair
     cdef list made = []
-    for i in range(bindings.queue_pairs.mask + 1):
+    for i in range(bindings.queue_pairs.mask + 1 if bindings.queue_pairs.used else 0):
         pair = <const queue_pair_t *>bindings.queue_pairs.entries + i
         if pair.key.kind == 0:
             continue

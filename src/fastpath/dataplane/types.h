@@ -337,7 +337,7 @@ typedef struct event_row {
 _Static_assert(sizeof(event_row_t) == 72, "no padding");
 
 /* What a transaction, a file or a protocol's event has to say: the rest of it is a MessagePack map among the bytes beside. */
-enum app_row_kind { APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES };
+enum app_row_kind { APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES, APP_ROW_MODEL };
 typedef struct app_row {
     uint64_t ordinal;           /* of the packet at work; 0 for a flush at the flow's end */
     uint64_t ts;                /* ns */

@@ -161,7 +161,7 @@ cdef extern from "types.h" nogil:
         uint16_t reserved
 
     enum:
-        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES
+        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES, APP_ROW_MODEL
 
     ctypedef struct app_row_t:
         uint64_t ordinal, ts, flow, flow_start, tx, offset

@@ -24,7 +24,7 @@ from fastpath.outputs.guard import Guard
 from fastpath.outputs.protocols import PROTOCOLS
 
 #: Event types of the application layers.
-APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
+APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo", "model")
 #: Event types, by the names of `--events`.
 EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "llm", "policy", "roce", "stats", *APP_EVENT_TYPES)
 
@@ -218,8 +218,7 @@ class EveWriter:
                   "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject", "tunnel_id", "qfi", "decrypted")
         tunnels = taken["key"]["tunnel"].tolist()
         for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets,
-                entry, index, protocols, verdict, reject, teid, qfi,
-                decrypted) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+                entry, index, protocols, verdict, reject, teid, qfi, decrypted) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
             signature = batch.signatures[rule]
             number = batch.captures.of(ordinal)
             proto = ends.proto[i]
@@ -477,6 +476,10 @@ def _order(order: Order, batch: Batch) -> dict[str, Any]:
         said["until"] = timestamp(order.isolation.until)
     if order.isolation.why:
         said["why"] = order.isolation.why
+    if order.isolation.rule:
+        said["rule"] = order.isolation.rule
+    if order.isolation.standby:
+        said["standby"] = order.isolation.standby
     if order.kind == "isolate":
         said["offloads_deleted"] = order.offloads_deleted
     event[kind] = said

@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 
 from fastpath.control.llm import APP_ROW_LLM
+from fastpath.control.models import is_upload
 from fastpath.control.result import Batch
 from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 
 #: enum app_row_kind
-EVENT, FILE, ANOMALY, ALERT, BYTES = range(5)
+EVENT, FILE, ANOMALY, ALERT, BYTES, MODEL = range(6)
 NO_TX = (1 << 64) - 1
 #: Protocols whose events EVE writes in capitals.
 CAPITALS = ("applayer", "http", "smtp", "tls")
@@ -104,7 +105,7 @@ class AppRows:
 
     def events(self, kinds: frozenset[str], head: Callable[[np.ndarray, str, bool], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The events of these types. head(row, type, towards the client) makes the fields that come first."""
-        for i in np.flatnonzero((self.rows["kind"] < ALERT) | (self.rows["kind"] == APP_ROW_LLM)).tolist():
+        for i in np.flatnonzero((self.rows["kind"] < ALERT) | np.isin(self.rows["kind"], (APP_ROW_LLM, MODEL))).tolist():
             row = self.rows[i]
             inside = {"decrypted": True} if row["decrypted"] else {}
             kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
@@ -121,6 +122,13 @@ class AppRows:
                 record["fileinfo"]["tx_id"] = tx
                 info = record.pop("fileinfo")
                 yield head(row, "fileinfo", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "fileinfo": info}
+            elif kind == MODEL and "model" in kinds:
+                record = self.record(i)
+                info = record.pop("fileinfo")
+                upload = is_upload(int(row["direction"]), record)
+                yield head(row, "model", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "model": {
+                    "direction": "upload" if upload else "download", "filename": info["filename"], "state": info["state"], "size": info["size"],
+                    "tx_id": tx} | ({"sha256": info["sha256"]} if info["state"] == "CLOSED" and "sha256" in info else {}) | info["model"]}
             elif kind == ANOMALY and "anomaly" in kinds:
                 of, name = _EVENT_NAMES[int(row["code"])]
                 event = head(row, "anomaly", False) | inside

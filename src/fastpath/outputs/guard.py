@@ -19,6 +19,8 @@ class Guard:
     def __init__(self, batch: Batch, apps: AppRows):
         self._masker: Masker | None = batch.signatures.masker
         self._anonymiser = batch.captures.anonymiser
+        self._alerts = batch.rows["alerts"]
+        self._flows: dict[int, tuple[int, str]] | None = None      # by packet, once it is asked for
         if self._masker is not None:
             self._masker.study(value for record in apps.raw() for value in _bytes_of(record))
             self._withhold(batch, apps)
@@ -28,10 +30,11 @@ class Guard:
         alerts = batch.rows["alerts"]
         if not len(alerts) or self._masker is None:
             return
-        rules = [rule for rule in np.unique(alerts["rule"]).tolist() if finds_data(batch.signatures[rule].metadata)]
+        signatures = {rule: batch.signatures[rule] for rule in np.unique(alerts["rule"]).tolist()}
+        rules = [rule for rule, signature in signatures.items() if finds_data(signature.metadata)]
         for row in alerts[np.isin(alerts["rule"], rules)]:
-            found = apps.bytes_of(*(int(row[name]) for name in ("ordinal", "entry", "index", "flow")))
-            if found is not None and not self._masker.spans(b"".join(_bytes_of(found)), cut=True):
+            found, signature = apps.bytes_of(*(int(row[name]) for name in ("ordinal", "entry", "index", "flow"))), signatures[int(row["rule"])]
+            if found is not None and not self._masker.locates(b"\n".join(_bytes_of(found)), (signature.gid, signature.sid)):
                 self._masker.withhold(int(row["flow"]))
 
     def bytes(self, found: dict[str, Any], flow: int, protocols: list[int]) -> dict[str, Any] | None:
@@ -53,6 +56,25 @@ class Guard:
         if "stream" in found:
             made["stream"] = [one if isinstance(one, int) else masker.payload(one, protocol) for one in _pieces(found["stream"])]
         return made
+
+    def packet(self, packet: bytes, linktype: int, ordinal: int) -> bytes:
+        """A whole packet; what it carries is masked as of a flow in which leak rules look, unless its alerts say that it is another."""
+        masker = self._masker
+        if masker is None:
+            return packet
+        if self._flows is None:
+            alerts = self._alerts
+            self._flows = {at: (flow, app_proto(protocols).get("app_proto", "")) for at, flow, protocols in zip(
+                *(alerts[name].tolist() for name in ("ordinal", "flow", "app_proto")), strict=True)}
+        from fastpath.dataplane.dissect import dissect
+        [entries] = dissect([packet], linktype)
+        payload = entries[-1]["payload"] if entries else packet
+        at = packet.rfind(payload) if payload else len(packet)
+        flow, protocol = self._flows.get(ordinal, (0, ""))
+        if masker.withholds(flow):
+            return packet[:at] + b"*" * len(payload) + packet[at + len(payload):]
+        shown = masker.payload(payload, protocol or next(iter(masker.protocols), ""))
+        return packet[:at] + shown + packet[at + len(payload):]
 
     def events(self, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The events as they may be written."""
@@ -82,8 +104,8 @@ def _bytes_of(value: Any) -> Iterator[bytes]:
     elif isinstance(value, str):
         yield value.encode("utf-8", "surrogatepass")
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _bytes_of(one)
+        for key, one in value.items():
+            yield from _bytes_of(list(_pieces(one)) if key == "stream" and isinstance(one, list) else one)
     elif isinstance(value, list):
         for one in value:
             yield from _bytes_of(one)

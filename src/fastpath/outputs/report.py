@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpath.control.bindings import segment_text
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -75,11 +76,24 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
                 for rule in alerts[:RULES]],
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
-        sealed=sealed_section(stats["uninspected"]), decryption=stats["decryption"],
         device=device(stats["device"]), policy=policy_section(stats.get("policy")), talkers=stats.get("llm", [])[:TALKERS],
+        roce=queue_pairs(stats["roce"]), roce_more=max(0, len(stats["roce"]) - RULES),
+        models=[{"name": visible(model.name), "format": model.format, "size": count(model.size) + ("" if model.whole else " of more"),
+                 "source": model.client if model.upload else model.server, "target": model.server if model.upload else model.client,
+                 "sha256": model.sha256[:16], "unsafe": visible(", ".join(model.unsafe), 200)}
+                for model in sorted(result.models, key=lambda one: not one.unsafe)[:RULES]],
+        sealed=sealed_section(stats["uninspected"]), decryption=stats["decryption"],
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
+
+
+def queue_pairs(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """RoCE by queue pair: those seen in another segment than their first, then those that carried most."""
+    most = sorted(pairs, key=lambda pair: (not pair["foreign"], -pair["bytes"]))[:RULES]
+    return [pair | {"segment": visible(segment_text(pair["segment"])), "opcodes": ", ".join(f"{name} {number:,}" for name, number in pair["opcodes"].items()),
+                    "elsewhere": f"{pair['foreign']:,} packets in {visible(segment_text(pair['elsewhere']))}" if pair["foreign"] else ""}
+            for pair in most]
 
 
 def sealed_section(sealed: dict[str, Any]) -> dict[str, Any] | None:

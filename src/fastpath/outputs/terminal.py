@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fastpath.control.bindings import segment_text
 from fastpath.control.inventory import Item
 from fastpath.control.llm import Talker
+from fastpath.control.models import Model
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -16,7 +18,9 @@ from fastpath.outputs.visible import scaled, visible
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
+QUEUE_PAIRS = 20
 TALKERS = 10        # of those who talk to models
+MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -81,6 +85,24 @@ def print_inventory(out: Console, items: list[Item]) -> None:
         out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
 
 
+def print_queue_pairs(out: Console, pairs: list[dict[str, Any]]) -> None:
+    """RoCE by queue pair: those seen in another segment than their first, then those that carried most."""
+    if not pairs:
+        return
+    table = Table(title=f"RoCE: {len(pairs):,} queue pairs", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("to", "left"), ("pair", "right"), ("segment", "left"), ("packets", "right"), ("bytes", "right"), ("opcodes", "left"),
+                          ("elsewhere", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    shown = sorted(pairs, key=lambda pair: (not pair["foreign"], -pair["bytes"]))[:QUEUE_PAIRS]
+    for pair in shown:
+        elsewhere = f"[red]{pair['foreign']:,} in {plain(segment_text(pair['elsewhere']))}[/]" if pair["foreign"] else ""
+        table.add_row(pair["address"], f"{pair['queue_pair']:,}", plain(segment_text(pair["segment"])), f"{pair['packets']:,}", f"{pair['bytes']:,}",
+                      ", ".join(f"{name} {count:,}" for name, count in pair["opcodes"].items()), elsewhere)
+    out.print(table)
+    if len(pairs) > len(shown):
+        out.print(f"[dim]and {len(pairs) - len(shown):,} queue pairs more[/]")
+
+
 def print_talkers(out: Console, talkers: list[Talker]) -> None:
     """Who talked to language models: a line for each client, API key and model, most prompt bytes first."""
     if not talkers:
@@ -96,6 +118,23 @@ def print_talkers(out: Console, talkers: list[Talker]) -> None:
     out.print(table)
     if len(talkers) > TALKERS:
         out.print(f"[dim]and {len(talkers) - TALKERS:,} more[/]")
+
+
+def print_models(out: Console, models: list[Model]) -> None:
+    """The model files that were seen, those that are not safe to load first."""
+    if not models:
+        return
+    table = Table(title=f"models: {len(models):,}", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("name", "left"), ("format", "left"), ("bytes", "right"), ("from", "left"), ("to", "left"), ("sha256", "left"),
+                          ("unsafe", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for model in sorted(models, key=lambda one: not one.unsafe)[:MODELS]:
+        ends = (model.client, model.server) if model.upload else (model.server, model.client)
+        table.add_row(plain(model.name), plain(model.format), f"{model.size:,}" + ("" if model.whole else " of more"), *map(plain, ends),
+                      model.sha256[:12], plain(", ".join(model.unsafe)))
+    out.print(table)
+    if len(models) > MODELS:
+        out.print(f"[dim]and {len(models) - MODELS:,} models more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:
@@ -126,6 +165,13 @@ def print_summary(out: Console, result: Result) -> None:
               f"{scaled(stats['rates']['bits_per_second'], 'bit/s')}, {stats['seconds']:.3f} s inspecting, "
               f"{stats['load_seconds']:.3f} s loading rules; {stats['flows']['rows']:,} flows", soft_wrap=True)
     out.print(f"digest: {result.digest}", highlight=False)
+
+
+def print_budget(out: Console, budget: list[dict[str, Any]], contribution: int) -> None:
+    """What a differentially private export has cost."""
+    said = " + ".join(f"{one['epsilon']:.4g} {one['query'].replace('_', ' ')}" for one in budget)
+    out.print(f"[bold]privacy[/] epsilon {sum(one['epsilon'] for one in budget):.4g} = {said}; a workload counts at most {contribution} times in "
+              f"each, noise of scale {budget[0]['scale']:.4g}", soft_wrap=True)
 
 
 def print_sight(out: Console, stats: dict[str, Any]) -> None:

@@ -111,6 +111,7 @@ class Draft:
     tag: Tag | None = None
     noalert: bool | None = None
     note: bool = False
+    isolate: int = 0
     bypass: bool = False
     needs_packet: str = ""                              # the keyword that can only be answered packet by packet
     needs_stream: str = ""                              # the one that asks for stream data alone
@@ -275,6 +276,7 @@ class Draft:
         plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter or self.rate, self.tag
         plan.noalert = plan.action == "pass" if self.noalert is None else self.noalert     # who passes says so only when asked
         plan.note, plan.bypass, plan.app_proto = self.note, self.bypass, self.app_proto
+        plan.isolate = self.isolate
 
 
 def number(text: str, at: int, low: int, high: int, base: int = 10) -> int:

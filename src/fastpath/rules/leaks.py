@@ -28,14 +28,49 @@ class Sought:
     kept: int
     known: bool
 
+    @property
+    def literal(self) -> bytes:
+        """The longest text that is in whatever the expression matches, as far as a look at it shows; b"" where none is."""
+        return b"" if "i" in self.options or "x" in self.options else _literal(self.expression)
+
+
+_QUANTIFIERS = b"?*{"
+
+
+def _literal(expression: bytes) -> bytes:
+    if b"(?i" in expression or b"(?x" in expression or b"\\Q" in expression:
+        return b""
+    runs, run, depth, at = [b""], b"", 0, 0
+    while at < len(expression):
+        size = 2 if expression[at] == 0x5C else 1
+        one, after = expression[at:at + size], expression[at + size:at + size + 1]
+        if one == b"[":             # a class, as one thing
+            end = expression.index(b"]", at + 2 + (expression[at + 1:at + 2] == b"^"))
+            while expression[end - 1] == 0x5C:
+                end = expression.index(b"]", end + 1)
+            size, one = end + 1 - at, b""
+        plain = one[-1:] if size == 2 and not one[1:].isalnum() or size == 1 and one not in b"([)|.^$?*+{}" else b""
+        depth += (one == b"(") - (one == b")")
+        if one == b"|" and depth == 0:
+            return b""
+        if one == b"{":
+            size = expression.index(b"}", at) + 1 - at
+        if plain and depth == 0 and (not after or after not in _QUANTIFIERS):
+            run += plain
+        else:
+            runs.append(run)
+            run = b""
+        at += size
+    return max(*runs, run, key=len)
+
 
 def finds_data(metadata: Iterable[tuple[str, str]]) -> bool:
     return any(key == DATA_CLASS for key, _ in metadata)
 
 
-def sought_by(plans: Iterable[RulePlan]) -> tuple[list[Sought], frozenset[str]]:
-    """Each thing once, and the protocols in which they are looked for."""
-    found: dict[Sought, None] = {}
+def sought_by(plans: Iterable[RulePlan]) -> tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]:
+    """Each thing once, with the gid and sid of those that look for it, and the protocols in which they do."""
+    found: dict[Sought, set[tuple[int, int]]] = {}
     protocols = set()
     for plan in plans:
         if not finds_data(plan.metadata):
@@ -47,8 +82,8 @@ def sought_by(plans: Iterable[RulePlan]) -> tuple[list[Sought], frozenset[str]]:
         blocks = [(block.steps, "i" if any("case" in str(each) for each in block.transforms) else "") for block in plan.blocks]
         made = [one for steps, letters in blocks for one in _expressions(steps, letters)]
         for expression, options, validator in made or [one for steps, letters in blocks for one in _contents(steps, letters)]:
-            found[Sought(expression, options, validator, kept, known)] = None
-    return list(found), frozenset(protocols)
+            found.setdefault(Sought(expression, options, validator, kept, known), set()).add((plan.gid, plan.sid))
+    return found, frozenset(protocols)
 
 
 def _expressions(steps: list[Any], letters: str) -> Iterable[tuple[bytes, str, int | None]]:

@@ -28,6 +28,7 @@ THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3,
 SUPPRESSIONS = {"by_src": 0, "by_dst": 1, "by_either": 2}
 #: By the numbers of enum validator.
 VALIDATORS = {name: i for i, name in enumerate(("card", "iban", "us_ssn", "uk_nino", "de_tax", "fr_nir", "es_dni", "it_fiscal"))}
+VALIDATOR_BITS = 8          # of the value of OP_VALIDATE; above them, how many numbers must follow the first
 TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4, "by_client": 5, "by_key": 6,
           "by_model": 7}
 

@@ -70,7 +70,7 @@ class RuleSet:
         int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
              reputations: Reputations | None = None, include_disabled: bool = False,
-             cache: bool | str | Path = False, packs: Iterable[str] = ()) -> Self:
+             cache: bool | str | Path = False, packs: Iterable[str] = (), texts: Iterable[tuple[bytes, str]] = ()) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
 
         variables: address and port groups by name, over Suricata's stock ones. classifications: name -> (description,
@@ -78,7 +78,7 @@ class RuleSet:
         decode-event may name. reputations: what iprep asks. include_disabled: rules behind a # are loaded too. cache: where
         what was read and compiled is kept for the next time: True for $FASTPATH_CACHE or the user's cache folder, a folder, or
         False; a folder that others may enter is not used, and a CacheWarning says so. packs: names of packs (fastpath.packs) whose rules
-        come before those of the files. Raises FileNotFoundError for a path that
+        come before those of the files. texts: rules made by other means, each text with the name that places give it; they come last. Raises FileNotFoundError for a path that
         names nothing. What is wrong with a rule never raises: it is a refusal.
         """
         from fastpath.packs import VARIABLES
@@ -88,9 +88,10 @@ class RuleSet:
                     event_names=event_names, reputations=reputations)
         rules._include_disabled = include_disabled
         rules.reading["variables"] = variables
-        rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache}
+        rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache, "texts": tuple(texts)}
         from fastpath.packs import texts as texts_of
-        texts = [text for name in rules.reading["packs"] for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
+        texts = [*(text for name in rules.reading["packs"] for text in texts_of(name)), *((path.read_bytes(), str(path)) for path in _files(paths)),
+                 *rules.reading["texts"]]
         if cache is not False:
             rules._cache = open_cache(cache)
         if rules._cache is not None:

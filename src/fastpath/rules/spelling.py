@@ -80,7 +80,7 @@ def spelled(part: object) -> str:
     if isinstance(part, HasRank):
         return f"datarep:{part.dataset.name},{part.op},{part.rank}"
     if isinstance(part, Validate):
-        return f"validate:{part.kind}"
+        return f"validate:{part.kind}" + (f",{part.count}" if part.count > 1 else "")
     if isinstance(part, Clock):
         return "in the past" if part.passed else "in the future"
     if isinstance(part, FlowState):

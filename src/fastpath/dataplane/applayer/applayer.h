@@ -6,6 +6,7 @@
 #include "../types.h"
 #include "buffers.h"
 #include "events.h"
+#include "model/model.h"
 
 /* ---- a transaction ---- */
 
@@ -52,6 +53,7 @@ typedef struct file {
     bytes_t data;               /* what may still be inspected: bytes from `base` on */
     uint64_t base, inspected;   /* offsets in the file */
     void *hashes;               /* running digests; belongs to files */
+    struct model *model;        /* what it is told to be, where models are looked for (model/model.h); NULL for none */
     uint8_t md5[16], sha1[20], sha256[32];
     uint8_t magic_known, reserved[3];
     uint64_t closed_ordinal;

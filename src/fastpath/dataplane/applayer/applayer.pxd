@@ -1,6 +1,7 @@
 # The structs of applayer.h, config.h and buffers.h for Cython. What a field means is said there.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.applayer.model.facts cimport MODEL_NONE, model_facts_t, model_format_names, model_t
 from fastpath.dataplane.types cimport bytes_t, flow_t, pool_t
 
 cdef extern from "applayer/config.h" nogil:
@@ -19,7 +20,8 @@ cdef extern from "applayer/config.h" nogil:
         BUFFER_HTTP_ACCEPT_ENC, BUFFER_HTTP_REFERER, BUFFER_HTTP_USER_AGENT, BUFFER_HTTP_HOST, BUFFER_HTTP_HOST_RAW
         BUFFER_HTTP_LOCATION, BUFFER_HTTP_SERVER, BUFFER_HTTP_STAT_CODE, BUFFER_HTTP_STAT_MSG, BUFFER_HTTP_RESPONSE_LINE
         BUFFER_HTTP_REQUEST_HEADER, BUFFER_HTTP_RESPONSE_HEADER, BUFFER_HTTP_REQUEST_BODY, BUFFER_HTTP_RESPONSE_BODY
-        BUFFER_FILE_DATA, BUFFER_FILE_NAME, BUFFER_FILE_MAGIC, BUFFER_FILE_FACTS, BUFFER_TLS_SNI, BUFFER_TLS_CERT_SUBJECT
+        BUFFER_FILE_DATA, BUFFER_FILE_NAME, BUFFER_FILE_MAGIC, BUFFER_FILE_FACTS, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE
+        BUFFER_TLS_SNI, BUFFER_TLS_CERT_SUBJECT
         BUFFER_TLS_CERT_ISSUER, BUFFER_TLS_CERT_SERIAL, BUFFER_TLS_CERT_FINGERPRINT, BUFFER_TLS_CERTS, BUFFER_TLS_RANDOM
         BUFFER_TLS_RANDOM_TIME, BUFFER_TLS_RANDOM_BYTES, BUFFER_JA3_HASH, BUFFER_JA3_STRING, BUFFER_JA4_HASH, BUFFER_JA3S_HASH
         BUFFER_JA3S_STRING, BUFFER_TLS_VERSION, BUFFER_SSL_VERSION, BUFFER_SSL_STATE, BUFFER_TLS_CERT_NOTBEFORE
@@ -41,6 +43,7 @@ cdef extern from "applayer/config.h" nogil:
         SMB_STARTED, SMB_COMPLETE
         DCERPC_STARTED, DCERPC_COMPLETE
     enum:
+        FILE_MODEL_MALFORMED, FILE_MODEL_LIMIT
         APP_EVENT_NONE, APP_MISMATCH_PROTOCOL_BOTH_DIRECTIONS, APP_WRONG_DIRECTION_FIRST_DATA
         APP_DETECT_PROTOCOL_ONLY_ONE_DIRECTION, APP_PROTO_DETECTION_SKIPPED, APP_NO_TLS_AFTER_STARTTLS
         APP_UNEXPECTED_PROTOCOL, APP_EVENT_MAX
@@ -124,6 +127,8 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t key[8]
         uint8_t has_key
 
+    ctypedef struct app_context_t
+
     ctypedef struct file_t:
         file_t *next
         uint32_t id
@@ -133,6 +138,7 @@ cdef extern from "applayer/config.h" nogil:
         bytes_t name, data
         uint64_t base, inspected
         void *hashes
+        model_t *model
         uint8_t md5[16]
         uint8_t sha1[20]
         uint8_t sha256[32]
@@ -205,7 +211,10 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t max_tx, max_stub
 
     ctypedef struct files_config_t:
-        uint8_t hashes
+        uint8_t hashes, models
+        void (*feed_model)(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil
+        void (*end_model)(app_context_t *context, tx_t *tx, file_t *file, uint32_t whole) noexcept nogil
+        void (*free_model)(app_context_t *context, file_t *file) noexcept nogil
 
     ctypedef struct llm_config_t:
         uint32_t text_limit
@@ -224,8 +233,6 @@ cdef extern from "applayer/config.h" nogil:
         dcerpc_config_t dcerpc
         files_config_t files
         llm_config_t llm
-
-    ctypedef struct app_context_t
 
     ctypedef struct app_work_t:
         uint8_t *room

@@ -29,7 +29,14 @@ typedef struct ftp_config { uint32_t max_txs, max_line; } ftp_config_t;
 typedef struct ssh_config { uint8_t hassh, reserved[3]; } ssh_config_t;
 typedef struct smb_config { uint32_t stream_depth, max_tx; } smb_config_t;
 typedef struct dcerpc_config { uint32_t max_tx, max_stub; } dcerpc_config_t;
-typedef struct files_config { uint8_t hashes, reserved[3]; } files_config_t;     /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
+typedef struct files_config {
+    uint8_t hashes;             /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
+    uint8_t models;             /* are models looked for? */
+    /* of the module models: the next bytes of a file; its end, the whole of it seen or not; its memory given back */
+    void (*feed_model)(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length);
+    void (*end_model)(app_context_t *context, tx_t *tx, file_t *file, uint32_t whole);
+    void (*free_model)(app_context_t *context, file_t *file);
+} files_config_t;
 
 typedef struct llm_config {
     uint32_t text_limit;        /* bytes of a prompt, and of a response, that are kept for rules */

@@ -6,6 +6,7 @@ from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.beyond cimport look_beyond
 from fastpath.dataplane.applayer.expectations cimport expectation_t
 from fastpath.dataplane.applayer.files cimport file_cut, free_files
+from fastpath.dataplane.applayer.models cimport describe_models
 from fastpath.dataplane.applayer.recognition cimport (
     EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol,
 )
@@ -43,6 +44,7 @@ cdef void open_table(app_table_t *table, settings) except *:
     table.config.beyond = settings.get("beyond", False)
     read_settings(&table.config, settings)
     settle_rooms(table.room, &table.config)
+    describe_models(&table.config.files)
     open_recogniser(&table.recogniser, &table.config, settings)
 
 

@@ -161,11 +161,13 @@
     X(SMB_WRITE_QUEUE_CNT_EXCEEDED, "smb", "write_queue_cnt_exceeded") \
     X(SMB_TOO_MANY_TRANSACTIONS, "smb", "too_many_transactions")
 #define DCERPC_EVENTS(X)
-#define FILE_EVENTS(X)
 #define LLM_EVENTS(X) \
     X(LLM_INVALID_JSON, "http", "llm_invalid_json") \
     X(LLM_TOO_DEEP, "http", "llm_too_deep") \
     X(LLM_TEXT_LIMIT, "http", "llm_text_limit")
+#define FILE_EVENTS(X) \
+    X(FILE_MODEL_MALFORMED, "file", "model_malformed") \
+    X(FILE_MODEL_LIMIT, "file", "model_limit")
 
 #define FASTPATH_APP_EVENTS(X) APPLAYER_EVENTS(X) HTTP1_EVENTS(X) TLS_EVENTS(X) DNS_EVENTS(X) SMTP_EVENTS(X) FTP_EVENTS(X) \
     SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X) LLM_EVENTS(X)

@@ -7,7 +7,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     view_t,
 )
 from fastpath.dataplane.applayer.files cimport (
-    FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_span, last_file,
+    FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_pass, file_span, last_file,
 )
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_multipart cimport find_boundary, find_parameter, read_multipart
@@ -159,12 +159,20 @@ cdef inline void prune_body(http1_tx_t *tx, const http1_config_t *config, uint32
         message.base += drop
 
 
+cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
+                           uint32_t length) noexcept nogil:
+    """What is beyond the limit, for a file that is followed further. False: there is none."""
+    cdef file_t *file = last_file(&tx.head, direction) if tx.flags & file_flag(direction) else NULL
+    return file != NULL and not tx.flags & HTTP1_MULTIPART and file_pass(context, &tx.head, file, data, length)
+
+
 cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
                           uint32_t length) noexcept nogil:
     """Decoded bytes of a body. Beyond the limit the body and its file end."""
     cdef const http1_config_t *config = &context.config.http1
     cdef message_t *message = &tx.side[direction]
     cdef uint64_t limit = config.body_limit[direction]
+    cdef uint32_t beyond = 0
     if length == 0:
         return
     tx.head.flags |= TX_NEW
@@ -176,10 +184,12 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
             tx.flags |= HTTP1_UPLOAD
     prune_body(tx, config, direction)
     if limit and message.seen >= limit:
-        end_body_file(context, tx, direction, FILE_TRUNCATED)
+        if not pass_body(context, tx, direction, data, length):
+            end_body_file(context, tx, direction, FILE_TRUNCATED)
         return
-    if limit:
-        length = <uint32_t> min(<uint64_t> length, limit - message.seen)
+    if limit and length > limit - message.seen:
+        beyond = length - <uint32_t> (limit - message.seen)
+        length -= beyond
     message.seen += length
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &message.body, data, length):
         # what memory refuses is not looked at; what follows is, for itself
@@ -191,6 +201,8 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
         read_multipart(context, tx, False)
     elif tx.flags & HTTP1_UPLOAD:
         add_upload(context, tx, data, length)
+    if beyond:
+        pass_body(context, tx, direction, data + length, beyond)
     if message.inspected == 0 and message.seen >= config.inspect_min[direction]:
         context.app.flags |= APP_RAW_TO_SERVER << direction
 

@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_RAW_TO_SERVER, FILE_CLOSED, HTTP1_COMPLETE, HTTP1_INVALID_REQUEST_FIELD_FOLDING, HTTP1_INVALID_RESPONSE_FIELD_FOLDING,
+    APP_RAW_TO_SERVER, FILE_CLOSED, FILE_TRUNCATED, HTTP1_COMPLETE, HTTP1_INVALID_REQUEST_FIELD_FOLDING,
+    HTTP1_INVALID_RESPONSE_FIELD_FOLDING,
     HTTP1_REQUEST_CHUNK_EXTENSION, HTTP1_REQUEST_FIELD_TOO_LONG, HTTP1_RESPONSE_FIELD_TOO_LONG, TX_NEW, app_context_t,
 )
 from fastpath.dataplane.applayer.files cimport file_gap, last_file
@@ -224,5 +225,6 @@ cdef inline void end_message(app_context_t *context, side_t *side, uint32_t dire
         finish_inflaters(context, tx, direction, &side.inflater)
     side.undecodable = False
     tx_progress(context, &tx.head, direction, HTTP1_COMPLETE)
-    end_body_file(context, tx, direction, FILE_CLOSED)
+    # a file is closed where the session ends, as in Suricata; where models are looked for, one that lacks bytes is not whole
+    end_body_file(context, tx, direction, FILE_TRUNCATED if context.config.files.models and side.left > 0 else FILE_CLOSED)
     context.app.flags |= APP_RAW_TO_SERVER << direction

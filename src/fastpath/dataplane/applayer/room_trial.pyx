@@ -76,6 +76,7 @@ cdef class RoomTrial:
         if self.work.room == NULL:
             raise MemoryError
         self.work.announced = &self.announced
+        self.work.llm = self.table.config.llm.always
         if keys is not None:
             self.keys = keys
             self.table.config.tls.keys[0] = &keys.ring
@@ -88,7 +89,6 @@ cdef class RoomTrial:
             self.work.worker = &self.delivered
             self.work.deliver = deliver
             self.context.sight = &self.sight
-        self.work.llm = self.table.config.llm.always
         self.context.flow = &self.flow
         self.context.pool = &self.pool
         self.context.config = &self.table.config
@@ -199,6 +199,11 @@ cdef class RoomTrial:
     @property
     def proto(self):
         return PROTOCOL_NAMES[self.context.app.proto]
+
+    @property
+    def application(self):
+        """By all that looks at the bytes: beyond.pxd too, with the setting `beyond`."""
+        return PROTOCOL_NAMES[application_of(self.context.app)]
 
     @property
     def seen(self):

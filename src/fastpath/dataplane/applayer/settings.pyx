@@ -28,7 +28,8 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
 cdef void read_settings(app_config_t *config, settings) except *:
     """Keys: "http.request-body-limit" and the others of libhtp's default-config, "smtp.content-limit",
     "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "tls.ja4", "tls.log-ja4", "tls.encryption-handling" ("default",
-    "bypass", "full"), "files.hashes" (FILE_* bits), "llm.text-limit" (bytes), "llm.always"."""
+    "bypass", "full"), "files.hashes" (FILE_* bits), "files.models" (bool), "llm.text-limit" (bytes),
+    "llm.always"."""
     for direction, side in enumerate(("request", "response")):
         config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
         config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",
@@ -54,3 +55,4 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.files.hashes = settings.get("files.hashes", config.files.hashes)
     config.llm.text_limit = settings.get("llm.text-limit", config.llm.text_limit)
     config.llm.always = settings.get("llm.always", config.llm.always)
+    config.files.models = settings.get("files.models", False)

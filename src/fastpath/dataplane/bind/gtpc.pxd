@@ -17,6 +17,8 @@ cdef enum:
     GTPC_DELETE_SESSION = 36
     GTPC_ELEMENTS_MAX = 128     # of one message
     GTPC_DEPTH_MAX = 3          # of groups
+    GTPC_MESSAGES_MAX = 2       # of one datagram
+    GTPC_PIGGYBACKED = 0x10, GTPC_HAS_TEID = 0x08
     IE_IMSI = 1, IE_CAUSE = 2, IE_APN = 71, IE_MEI = 75, IE_PAA = 79, IE_FTEID = 87, IE_BEARER_CONTEXT = 93
     CAUSE_ACCEPTED = 16, CAUSE_ACCEPTED_LAST = 19
     FTEID_V4 = 0x80, FTEID_V6 = 0x40
@@ -116,24 +118,15 @@ cdef inline bint walk_elements(subscribers_t *all, gtpc_t *found, cursor_t curso
             return False
 
 
-cdef inline bint bind_gtpc(subscribers_t *all, binding_rows_t *rows, const uint8_t *source, const uint8_t *target, uint32_t size,
-                           const uint8_t *payload, uint32_t length) noexcept nogil:
-    """One datagram; size: bytes of an address. False where it is malformed."""
-    cdef cursor_t cursor = cursor_over(payload, length)
-    cdef cursor_t body
-    cdef uint8_t first = read_u8(&cursor)
-    cdef uint32_t announced, teid = 0, sequence
+cdef inline bint bind_gtpc_message(subscribers_t *all, binding_rows_t *rows, const uint8_t *source, const uint8_t *target,
+                                   uint32_t size, uint8_t flags, uint8_t kind, cursor_t body) noexcept nogil:
+    cdef uint32_t teid = 0, sequence
     cdef gtpc_t found
     cdef bind_key_t key, here
     cdef bint fits
     memset(&found, 0, sizeof(found))
-    found.message.by = BOUND_BY_GTPC
-    found.type = read_u8(&cursor)
-    announced = read_be16(&cursor)
-    if first >> 5 != 2:
-        return True                     # another version
-    body = read_within(&cursor, announced)
-    if first & 8:
+    found.type = kind
+    if flags & GTPC_HAS_TEID:
         teid = read_be32(&body)
     sequence = read_be24(&body)
     read_u8(&body)
@@ -141,21 +134,43 @@ cdef inline bint bind_gtpc(subscribers_t *all, binding_rows_t *rows, const uint8
         return False
     all.messages += 1
     here = endpoint_key(ENDPOINT_CONTROL, target, size, teid)
-    if found.type == GTPC_CREATE_SESSION:
+    if kind == GTPC_CREATE_SESSION:
         key = endpoint_key(ENDPOINT_CONTROL, source, size, sequence)
         found.message.session = session_asked(all, &key, &found.message.index, rows.ts)     # asked again
         if found.message.session == NULL:
             found.message.session = new_session(all, BOUND_BY_GTPC, &found.message.index)
             remember_asked(all, &key, found.message.index, rows.ts)
     else:
-        key = endpoint_key(ENDPOINT_CONTROL, target, size, sequence)
-        if found.type == GTPC_CREATE_SESSION + 1:
+        if kind == GTPC_CREATE_SESSION + 1:
+            key = endpoint_key(ENDPOINT_CONTROL, target, size, sequence)
             found.message.session = session_asked(all, &key, &found.message.index, rows.ts)
         if found.message.session == NULL:
             found.message.session = session_at(all, &here, &found.message.index)
     fits = walk_elements(all, &found, body)
-    if found.message.session != NULL and found.type in (GTPC_CREATE_SESSION + 1, GTPC_DELETE_SESSION + 1):
-        if (CAUSE_ACCEPTED <= found.cause <= CAUSE_ACCEPTED_LAST) != (found.type == GTPC_CREATE_SESSION + 1):
+    if found.message.session != NULL and kind in (GTPC_CREATE_SESSION + 1, GTPC_DELETE_SESSION + 1):
+        if (CAUSE_ACCEPTED <= found.cause <= CAUSE_ACCEPTED_LAST) != (kind == GTPC_CREATE_SESSION + 1):
             found.message.session.in_use = 0    # refused, or over
     tell_tunnels(all, rows, &found.message)
     return fits
+
+
+cdef inline bint bind_gtpc(subscribers_t *all, binding_rows_t *rows, const uint8_t *source, const uint8_t *target, uint32_t size,
+                           const uint8_t *payload, uint32_t length) noexcept nogil:
+    """One datagram: a message, or two of them, the second behind a bit of the first; size: bytes of an address. False where one is
+    malformed."""
+    cdef cursor_t cursor = cursor_over(payload, length)
+    cdef cursor_t body
+    cdef uint8_t first, kind
+    cdef uint32_t messages = 0
+    while messages < GTPC_MESSAGES_MAX:
+        first = read_u8(&cursor)
+        kind = read_u8(&cursor)
+        body = read_within(&cursor, read_be16(&cursor))
+        if first >> 5 != 2 and not cursor.failed:
+            return True                 # another version
+        if body.failed or not bind_gtpc_message(all, rows, source, target, size, first, kind, body):
+            return False
+        if not first & GTPC_PIGGYBACKED:
+            return True
+        messages += 1
+    return True

@@ -201,7 +201,6 @@ cdef inline bint bind_pfcp(subscribers_t *all, binding_rows_t *rows, const uint8
     cdef bind_key_t key, here
     cdef bint fits
     memset(&found, 0, sizeof(found))
-    found.message.by = BOUND_BY_PFCP
     found.type = read_u8(&cursor)
     announced = read_be16(&cursor)
     if first >> 5 != 1:

@@ -71,7 +71,6 @@ cdef struct message_t:          # what one message tells
     subscriber_t *session
     uint32_t index
     bint changed
-    uint8_t by
 
 
 cdef inline bind_key_t endpoint_key(uint8_t kind, const uint8_t *address, uint32_t size, uint64_t id) noexcept nogil:

@@ -18,6 +18,13 @@ cdef extern from "pcre2.h" nogil:
     const uint32_t PCRE2_PARTIAL_HARD, PCRE2_JIT_PARTIAL_HARD
     const int PCRE2_ERROR_PARTIAL, PCRE2_ERROR_NOMATCH
 
+cdef extern from *:
+    """
+    #define _GNU_SOURCE
+    #include <string.h>
+    """
+    void *memmem(const void *data, size_t length, const void *text, size_t size) nogil
+
 cdef enum:
     WINDOW = 8                  # bytes of a known secret by which a piece of it is recognised
     KNOWN_ROOM = 1 << 17        # windows that are known at most: 3 of 4 places
@@ -32,13 +39,15 @@ OPTIONS = {"i": PCRE2_CASELESS, "m": PCRE2_MULTILINE, "s": PCRE2_DOTALL, "x": PC
 
 
 cdef class Finder:
-    """expressions: (PCRE2 expression, option letters, number of a validator or None). ValueError for one that PCRE2 refuses.
+    """expressions: (PCRE2 expression, option letters, number of a validator or None, a text that is in all that it matches or b"").
+    ValueError for one that PCRE2 refuses.
 
     overflows: how often what was known had to be forgotten, because there was no room for more; limits: matches that a limit of PCRE2
     ended, which counts as found from where the search began.
     """
     cdef pcre2_code **codes
     cdef long *validators
+    cdef list literals
     cdef uint32_t count, known_count
     cdef uint64_t *known
     cdef pcre2_match_data *match
@@ -62,8 +71,10 @@ cdef class Finder:
         pcre2_set_match_limit(self.context, MATCH_LIMIT)
         pcre2_set_depth_limit(self.context, DEPTH_LIMIT)
         pcre2_set_heap_limit(self.context, HEAP_KIB)
-        for expression, options, validator in expressions:
+        self.literals = []
+        for expression, options, validator, literal in expressions:
             text, bits = expression, 0
+            self.literals.append(literal)
             for letter in options:
                 bits |= <uint32_t> OPTIONS[letter]
             self.codes[self.count] = pcre2_compile(<const uint8_t *> <const char *> text, len(text), bits, &error, &offset, NULL)
@@ -125,9 +136,12 @@ cdef class Finder:
         cdef const uint8_t *at = data
         cdef size_t length = len(data)
         cdef uint32_t i
+        cdef bytes literal
         cdef list out = []
         for i in range(self.count):
-            self.found(i, at, length, cut, out)
+            literal = self.literals[i]
+            if cut or len(literal) == 0 or memmem(at, length, <const char *> literal, len(literal)) != NULL:
+                self.found(i, at, length, cut, out)
         if self.known_count:
             self.pieces(at, length, out)
         return out

@@ -21,7 +21,7 @@ def threshold(draft: Draft, text: str, at: int) -> None:
     kind = choice(said, at, "type", ("limit", "threshold", "both", "backoff"))
     if kind == "backoff":
         raise RuleError(said["type"][1], "thresholds that back off are not known", malformed=False)
-    track = choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule"))
+    track = choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule", "by_flow"))     # by_flow: of Suricata 8
     draft.threshold = Threshold(cast(Any, kind), cast(Any, track), count_of(said, at, "count", 0), count_of(said, at, "seconds", 0))
 
 
