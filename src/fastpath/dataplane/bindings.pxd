@@ -1,7 +1,7 @@
 # bindings: what belongs together and should stay together, packet by packet in ingest, before flows: queue pairs and the segments
-# first seen in (bind/roce.pxd), GTP tunnels and the subscribers that the control planes give them to
-# (bind/subscribers.pxd, gtpc.pxd, pfcp.pxd), addresses and the hardware that has them (bind/hardware.pxd). What does not fit is an
-# event of its entry, which rules (decode-event) and policy act upon, and a row that says what was expected.
+# first seen in (bind/roce.pxd), GTP tunnels and the subscribers that the control planes give them to (bind/subscribers.pxd,
+# gtpc.pxd, pfcp.pxd), addresses and the hardware that has them (bind/hardware.pxd). What does not fit is an event of its entry,
+# which rules (decode-event) and policy act upon, and a row that says what was expected.
 #
 # One table for each, of a fixed number of places. In ingest, since both ends of a binding may lie in different buckets: the order
 # of the packets decides, whatever the number of workers. Errors: none; what finds no room is counted.
