@@ -165,6 +165,8 @@ class Engine:
                 self._staged.detach(plane)
                 plane.close()
                 stats_of.check_ledger(plane.stats())
+                self._run.sets.change(plane.changed_sets())
+                self._save(self._run)
 
     @contextmanager
     def _inside(self) -> Iterator[None]:
@@ -339,7 +341,7 @@ class Engine:
         from fastpath._core import DataPlane
         device = self._staged.now.device
         plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
-                          | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+                          | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps, "keep_vars": run.wants_vars, "keep_files": run.wants_files,
                              "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
         self._staged.attach(plane, device)
         self._follow(plane, run)
@@ -406,6 +408,7 @@ class Engine:
         while more:
             more = plane.flush()
             yield run.take(plane.rows(), plane.kept())
+        run.sets.change(plane.changed_sets())
 
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
@@ -413,9 +416,16 @@ class Engine:
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
         stats = self._latest = stats_of.build(counted, run, self.load_seconds, partial)
+        self._save(run)
         for sink in run.sinks:
             sink.close(stats)
         return Result(run, stats, partial, damages)
+
+    def _save(self, run: Run) -> None:
+        """The sets that rules save are written, where the configuration says where (default-data-dir)."""
+        folder = self.config.get("default-data-dir")
+        if folder is not None:
+            run.sets.write(folder)
 
     # ---- packets from Python ----
 

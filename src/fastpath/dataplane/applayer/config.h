@@ -28,7 +28,13 @@ typedef struct ftp_config { uint32_t max_txs, max_line; } ftp_config_t;
 typedef struct ssh_config { uint8_t hassh, reserved[3]; } ssh_config_t;
 typedef struct smb_config { uint32_t stream_depth, max_tx; } smb_config_t;
 typedef struct dcerpc_config { uint32_t max_tx, max_stub; } dcerpc_config_t;
-typedef struct files_config { uint8_t hashes, reserved[3]; } files_config_t;     /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
+typedef struct files_config {
+    uint8_t hashes;             /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
+    uint8_t force_store;        /* every file is stored, whatever rules say */
+    uint8_t stores;             /* files are stored at all */
+    uint8_t reserved;
+    uint32_t store_depth;       /* bytes of a file that is to be stored; 0 for all */
+} files_config_t;
 
 typedef struct app_config {
     uint8_t enabled[ALPROTO_MAX];           /* 0 no, 1 yes, 2 recognised but not parsed (detection-only) */
@@ -52,6 +58,8 @@ typedef struct app_work {       /* one a worker */
        then app_t.expected holds what it told. NULL: nobody asks. */
     uint32_t (*meet)(app_context_t *context, uint32_t direction);
     void *announced;            /* announced_t: flows that rooms told of and that are not in the table yet (expectations.pxd) */
+    /* Takes bytes of a file that is, or may yet be, stored. NULL: none are stored. */
+    void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data, uint32_t length);
 } app_work_t;
 
 #endif

@@ -8,6 +8,7 @@ from fastpath.dataplane.applayer.applayer cimport (
 )
 from fastpath.dataplane.applayer.files cimport (
     FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_span, last_file,
+    to_be_stored,
 )
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_multipart cimport find_boundary, find_parameter, read_multipart
@@ -166,6 +167,8 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
     cdef uint64_t limit = config.body_limit[direction]
     if length == 0:
         return
+    if to_be_stored(&tx.head, direction):
+        limit = context.config.files.store_depth
     tx.head.flags |= TX_NEW
     if direction == TO_SERVER and not tx.flags & HTTP1_BODY_SETUP:
         tx.flags |= HTTP1_BODY_SETUP

@@ -82,9 +82,6 @@ _ROOMS = {
     "file": """
         file.data file_data sticky | file.name sticky | filemagic | file.magic sticky""",
     "application-layer": "frame sticky=",
-    "buffers": """
-        ip.src sticky | ip.dst sticky""",
-    "variables": "flowvar | pktvar",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
         template2""",
@@ -94,9 +91,9 @@ _ROOMS = {
 }
 
 _REASONS = {
-    "application-layer": "needs the application layers", "buffers": "needs the buffers of the application layers",
+    "application-layer": "needs the application layers",
     "file": "needs libmagic, which the engine does not use",
-    "variables": "needs variables that outlive the packet", "header": "this look at headers is not built yet",
+    "header": "this look at headers is not built yet",
     "payload": "this look at payload is not built yet", "scripts": "scripts are not run",
     "actions": "rules do not change settings",
 }
@@ -170,7 +167,7 @@ def _enter_rows() -> None:
 #: Buffers that nothing fills yet.
 _WAITING = ("file.magic",)
 #: Families whose buffers say nothing of the protocol.
-_OF_NONE = ("file", "buffers", "application-layer")
+_OF_NONE = ("file", "application-layer")
 
 
 #: What a row says -> whether it takes a value, and what makes its setup of the buffer's name.
