@@ -70,7 +70,8 @@ from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
-    APP_ROW_CHUNK, APP_ROW_VARS, KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t, close_buffer, close_kept, close_rows,
+    APP_ROW_CHUNK, APP_ROW_VARS, KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t,
+    close_buffer, close_kept, close_rows,
     end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t,
     policy_row_t, tick_order,
     write_alert_row, write_event_rows, write_flow_row,
@@ -734,8 +735,8 @@ cdef class DataPlane:
     # ---- what comes out ----
 
     def changed_sets(self):
-        """Takes what rules have changed of the sets up to the latest flush, or up to now where there was none: {number of its name:
-        {entry (bytes): is it a member}}."""
+        """Takes what rules have changed of the sets up to the latest flush, or up to now where there was none:
+        {number of its name: {entry (bytes): is it a member}}."""
         changes, self.changes = self.changes, None
         return changed_sets(self.engine.shared.datasets) if changes is None else changes
 

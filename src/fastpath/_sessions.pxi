@@ -155,7 +155,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         turn_flow_round(flow, meta)
     inspection.context = context
     inspection.room = room_of(&engine.apps, context)
-    if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED:
+    if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED or flow.tcp_state >= TCP_ESTABLISHED:
         inspection.flags |= INSPECT_TX
     direction = meta.flags // PM_TO_CLIENT & 1
     if flow.key.proto == UDP:
@@ -202,7 +202,8 @@ cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t k
 
 cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
                       bint ended, bint rules) noexcept nogil:
-    """Files that have come to their end since. Where rules look at them, those of the packet's direction: the rules have seen these."""
+    """Files that have come to their end since. Where rules look at them, those of the packet's direction, which the rules have
+    seen."""
     cdef uint32_t direction, packet = meta.flags // PM_TO_CLIENT & 1
     cdef file_t *file
     cdef app_row_t *row
@@ -233,8 +234,8 @@ cdef void write_anomaly(worker_t *worker, const packet_meta_t *meta, uint64_t tx
 
 
 cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended, bint rules) noexcept nogil:
-    """Events, files and anomalies of the session of worker.context that are due. Without rows asked for they are but marked. rules: the
-    flow is inspected by some."""
+    """Events, files and anomalies of the session of worker.context that are due. Without rows asked for they are but marked.
+    rules: the flow is inspected by some."""
     cdef app_context_t *context = &worker.context
     cdef const room_t *room = room_of(&engine.apps, context)
     cdef tx_t *tx = context.app.first

@@ -1,5 +1,5 @@
-# What rules keep beyond a packet, on its way out: variables of flows and packets, files that are stored, sets that have changed. Part
-# of _core.pyx.
+# What rules keep beyond a packet, on its way out: variables of flows and packets, files that are stored, sets that have changed.
+# Part of _core.pyx.
 
 cdef bint has_vars(const match_scratch_t *scratch, const flow_t *flow) noexcept nogil:
     return (flow != NULL and flow.more != NULL and flow.more.bits_words > 0
@@ -7,8 +7,8 @@ cdef bint has_vars(const match_scratch_t *scratch, const flow_t *flow) noexcept 
 
 
 cdef void say_vars(writer_t *writer, const match_scratch_t *scratch, const flow_t *flow) noexcept nogil:
-    """Into an open map: "words", the flow's bits and numbers; "texts", of the flow, each with its name; "packet", likewise, with a key
-    as text for those that have one."""
+    """Into an open map: "words", the flow's bits and numbers; "texts", of the flow, each with its name; "packet", likewise, with
+    a key as text for those that have one."""
     cdef const flow_text_t *text
     cdef const texts_t *texts
     cdef const captured_t *entry
@@ -69,8 +69,8 @@ cdef void write_vars(worker_t *worker, const match_scratch_t *scratch, const flo
 
 cdef void store_bytes(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data,
                       uint32_t length) noexcept nogil:
-    """app_work_t.store. Whether a file is to be stored is known for certain at its end: until then its bytes are handed on, if there is
-    a rule that might say so."""
+    """app_work_t.store. Whether a file is to be stored is known for certain at its end: until then its bytes are handed on, if
+    there is a rule that might say so."""
     cdef worker_t *worker = <worker_t *>context.work.worker
     cdef uint64_t depth = context.config.files.store_depth, before = file.size - length
     cdef app_row_t *row

@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from captures import conversation, ethernet, ipv6, udp
+from captures import conversation, ethernet, ipv6, tcp, udp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import assert_ledger, rules_of
@@ -227,3 +227,21 @@ def test_nothing_is_stored_unless_enabled(capture, tmp_path):
     found = events(capture(conversation(PAGES)), "alert http any any -> any any (flow:to_client; filestore; sid:1;)", sinks=[store])
     assert not stored(tmp_path / "store")
     assert all("storing" not in file for one in found for file in one.get("files", ()))
+
+
+# ---- when and in what order ----
+
+def test_equal_rules_run_by_their_number(capture):
+    rules = """
+    alert udp any any -> any any (content:"login"; sid:40;)
+    alert udp any any -> any any (content:"log"; sid:30;)
+    alert udp any any -> any any (ip.src; content:"|0a|"; sid:50;)
+    alert udp any any -> any any (content:"log"; sid:5;)
+    """
+    assert [sid for _, sid, _ in of_alerts(events(capture(LOGIN[:1]), rules))] == [5, 30, 40, 50]
+
+
+def test_inline_a_session_that_is_picked_up_is_inspected_with_its_first_packet(capture):
+    found = events(capture([tcp(b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n", flags=0x18, seq=1, ack=1)]),
+                   'alert http any any -> any any (http.uri; content:"/a"; sid:1;)', sets=["stream.midstream=true"], mode="ips")
+    assert of_alerts(found) == [(1, 1, None)]

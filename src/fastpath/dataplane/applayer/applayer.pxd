@@ -216,7 +216,8 @@ cdef extern from "applayer/config.h" nogil:
         void *worker
         uint32_t (*meet)(app_context_t *context, uint32_t direction) noexcept nogil
         void *announced
-        void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data, uint32_t length) noexcept nogil
+        void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data,
+                      uint32_t length) noexcept nogil
 
     ctypedef struct app_context_t:
         flow_t *flow

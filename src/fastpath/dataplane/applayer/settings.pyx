@@ -27,7 +27,8 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
 cdef void read_settings(app_config_t *config, settings) except *:
     """Keys: "http.request-body-limit" and the others of libhtp's default-config, "smtp.content-limit",
     "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "tls.ja4", "tls.log-ja4", "tls.encryption-handling" ("default",
-    "bypass", "full"), "files.hashes" (FILE_* bits), "files.stores", "files.force-store", "files.store-depth" (bytes, 0 for all)."""
+    "bypass", "full"), "files.hashes" (FILE_* bits), "files.stores", "files.force-store", "files.store-depth" (bytes; 0:
+    all)."""
     for direction, side in enumerate(("request", "response")):
         config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
         config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",

@@ -654,7 +654,8 @@ cdef class Scratch:
         at.match_data = pcre2_match_data_create(CAPTURES_MAX, NULL)
         at.match_context = pcre2_match_context_create(NULL)
         if (at.hits == NULL or at.candidates == NULL or at.merged == NULL or at.matches == NULL or at.checks == NULL
-                or database.captures and at.captures == NULL or at.app_candidates == NULL or at.transformed[0] == NULL or at.transformed[1] == NULL
+                or database.captures and at.captures == NULL
+                or at.app_candidates == NULL or at.transformed[0] == NULL or at.transformed[1] == NULL
                 or at.decoded == NULL or at.match_data == NULL or at.match_context == NULL):
             raise MemoryError
         at.candidate_hits = at.checks + plans

@@ -1,15 +1,16 @@
 """Sets that rules change while packets run: dataset:set and dataset:unset. User guide, "Datasets".
 
-The entries that were loaded lie in the compiled rules. The table holds what has changed since: entries that were added, and loaded
-ones that were taken away. Sets span flows, so whoever asks or changes one does so in the order of the packets. What a set may take is
-its memcap; at the cap nothing is added, and that is counted.
+The entries that were loaded lie in the compiled rules. The table holds what has changed since: entries that were added, and
+loaded ones that were taken away. Sets span flows, so whoever asks or changes one does so in the order of the packets. What a
+set may take is its memcap; at the cap nothing is added, and that is counted.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from fastpath.dataplane.match.program cimport (
-    DATASET_ABOVE, DATASET_BELOW, DATASET_HEAD, DATASET_IP, DATASET_IPV4, DATASET_MD5, DATASET_MEMBER, DATASET_SET, DATASET_SHA256,
+    DATASET_ABOVE, DATASET_BELOW, DATASET_HEAD, DATASET_IP, DATASET_IPV4, DATASET_MD5, DATASET_MEMBER, DATASET_SET,
+    DATASET_SHA256,
     DATASET_UNSET, NEGATED, dataset_entry_t, dataset_op_t, datasets_t, ruleset_t,
 )
 from fastpath.dataplane.match.records cimport dataset_rank
@@ -144,9 +145,9 @@ cdef bint note(datasets_t *table, const dataset_op_t *op, const uint8_t *data, u
 
 
 cdef bint normal(const dataset_op_t *op, const uint8_t **data, uint32_t *length, uint8_t *room) noexcept nogil:
-    """Makes the bytes what an entry of the set would be; False for what can be none. An IPv4 address in a set of addresses of both
-    kinds is found there, but neither added nor taken away; and of a longer address a set of IPv4 takes the front: as Suricata
-    7.0.10 does."""
+    """Makes the bytes what an entry of the set would be; False for what can be none. An IPv4 address in a set of addresses of
+    both kinds is found there, but neither added nor taken away; and of a longer address a set of IPv4 takes the front: as
+    Suricata 7.0.10 does."""
     if op.kind == DATASET_MD5:
         return length[0] == 16
     if op.kind == DATASET_SHA256:

@@ -117,8 +117,8 @@ cdef inline flow_text_t *find_text(const flow_t *flow, uint32_t name) noexcept n
 
 cdef inline void keep_on_flow(flow_t *flow, pool_t *pool, flow_text_t **link, uint32_t name, const uint8_t *data,
                               uint16_t length) noexcept nogil:
-    """The flow's text of this name is this one; it keeps its place among the others. `link`: the head of the list. What the pool or
-    the limit has no room for is counted in pool.refused, and what was there before stays."""
+    """The flow's text of this name is this one; it keeps its place among the others. `link`: the head of the list. What the pool
+    or the limit has no room for is counted in pool.refused, and what was there before stays."""
     cdef uint32_t count = 0, used = 0
     cdef flow_text_t *text
     while link[0] != NULL and link[0].name != name:
@@ -181,7 +181,8 @@ cdef inline bint flowvar_holds(const ruleset_t *rules, const flowvar_op_t *op, c
         return False
     texts = &scratch.captures.packet
     at = find_captured(texts, CAPTURE_PACKET, op.name)
-    return (at < texts.count and holds_text(texts.data + texts.entries[at].at, texts.entries[at].length, rules.bytes + op.at, op.length))
+    return (at < texts.count and holds_text(texts.data + texts.entries[at].at, texts.entries[at].length, rules.bytes + op.at,
+                                            op.length))
 
 
 cdef inline bint holds_text(const uint8_t *data, uint32_t length, const uint8_t *part, uint32_t size) noexcept nogil:

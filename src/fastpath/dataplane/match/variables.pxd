@@ -65,7 +65,7 @@ cdef inline void note_sid(app_context_t *context, file_t *file, uint32_t sid) no
 
 
 cdef inline void store_files(const filestore_op_t *op, match_scratch_t *scratch, const packet_meta_t *meta) noexcept nogil:
-    """filestore: the file at which the rule matched, or all files of its transaction or flow, those too that are still to come."""
+    """filestore: the file at which the rule matched, or all files of its transaction or flow, those to come too."""
     cdef uint32_t packet = 1 if meta.flags & PM_TO_CLIENT else 0
     cdef uint32_t directions = op.directions if op.directions else <uint32_t> 1 << packet, direction
     cdef file_t *file

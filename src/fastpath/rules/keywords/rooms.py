@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from ..applications import is_buffer
+from ..applications import PROTOCOLS, is_buffer, missing
 from ..draft import Draft
 from ..lexer import RuleError
 from ..plan import FlowState
@@ -81,7 +81,6 @@ _ROOMS = {
         ike.key_exchange_payload sticky""",
     "file": """
         file.data file_data sticky | file.name sticky | filemagic | file.magic sticky""",
-    "application-layer": "frame sticky=",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
         template2""",
@@ -91,12 +90,26 @@ _ROOMS = {
 }
 
 _REASONS = {
-    "application-layer": "needs the application layers",
     "file": "needs libmagic, which the engine does not use",
     "header": "this look at headers is not built yet",
     "payload": "this look at payload is not built yet", "scripts": "scripts are not run",
     "actions": "rules do not change settings",
 }
+
+
+#: The frames of Suricata 7.0.10, by protocol; each has "stream" too.
+_FRAMES = {"tls": ("pdu", "hdr", "data", "alert", "ssl2.hdr", "ssl2.pdu"), "dns": ("pdu",), "http1": ("request", "response"),
+           "smb": tuple(f"{layer}.{part}" for layer in ("nbss", "smb1", "smb2", "smb3") for part in ("pdu", "hdr", "data"))}
+
+
+def _frame(draft: Draft, text: str, at: int) -> None:
+    """`frame:name` for the protocol of the rule, or `frame:protocol.name`. A name that there is not is malformed."""
+    proto, _, name = text.partition(".")
+    if proto not in PROTOCOLS or proto == "http":
+        proto, name = draft.app_proto, text
+    if proto in PROTOCOLS and not missing(proto) and name != "stream" and name not in _FRAMES.get(proto, ()) or not proto:
+        raise RuleError(at, f"found {text!r} where a frame was expected: {', '.join(_FRAMES)} have some")
+    draft.enter("frame", at)
 
 
 def _sticky(buffer: str, proto: str) -> Setup:
@@ -167,7 +180,7 @@ def _enter_rows() -> None:
 #: Buffers that nothing fills yet.
 _WAITING = ("file.magic",)
 #: Families whose buffers say nothing of the protocol.
-_OF_NONE = ("file", "application-layer")
+_OF_NONE = ("file",)
 
 
 #: What a row says -> whether it takes a value, and what makes its setup of the buffer's name.
@@ -177,3 +190,4 @@ _KINDS: dict[str, tuple[Literal["none", "needed", "optional"], Callable[[str, st
     "transform": ("none", None), "transform=": ("needed", None), "content": ("needed", _content),
 }
 _enter_rows()
+add(Keyword("frame", "application-layer", "needed", _frame, reason="frames of a stream are not kept", kind="sticky"))
