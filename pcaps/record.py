@@ -88,7 +88,8 @@ def recording(name):
                     ready=opened):
         yield
         time.sleep(0.5)         # the last segments
-    shutil.copyfile(path, PACKAGE_DATA / path.name)
+    if PACKAGE_DATA != HERE:
+        shutil.copyfile(path, PACKAGE_DATA / path.name)
     print(f"{path.name}: {path.stat().st_size} bytes")
 
 

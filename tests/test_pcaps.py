@@ -35,6 +35,14 @@ def test_made_again_they_are_the_same(make, tmp_path):
         assert (tmp_path / f"{name}.pcap").read_bytes() == (PCAPS / f"{name}.pcap").read_bytes(), name
 
 
+def test_the_edge_made_again_is_the_same(tmp_path):
+    pytest.importorskip("scapy")
+    subprocess.run([sys.executable, PCAPS / "make_edge.py", tmp_path], check=True, stdout=subprocess.DEVNULL)
+    made = {path.name: path.read_bytes() for path in tmp_path.glob("*.pcap")}
+    assert len(made) == 5
+    assert made == {name: (PCAPS / "edge" / name).read_bytes() for name in made}
+
+
 def test_every_hostile_packet_is_named(make):
     with fp.Engine(checksums="none") as engine:
         result = engine.replay(PCAPS / "hostile.pcap", keep=("events", "packets"))

@@ -10,13 +10,16 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastpath.dataplane.applayer.applayer cimport app_context_t, app_work_t
 from fastpath.dataplane.applayer.dispatch cimport app_table_t
 from fastpath.dataplane.applayer.expectations cimport expectations_t
+from fastpath.dataplane.applayer.sight cimport sight_t
 from fastpath.dataplane.arena cimport arena_t
+from fastpath.dataplane.bindings cimport bindings_t
 from fastpath.dataplane.defrag cimport defrag_t
 from fastpath.dataplane.device cimport device_t
 from fastpath.dataplane.keyed cimport keyed_table_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
 from fastpath.dataplane.isolation cimport isolation_t
+from fastpath.dataplane.keyring cimport keyring_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.policy cimport policy_count_t, policy_flow_t, policy_t
@@ -36,6 +39,9 @@ cdef enum:
     PSEUDO_MAX = 80             # bytes of a pseudo-packet: its headers
     SAMPLE = 32                 # of so many bursts one has its later stages timed entry by entry
     SAMPLED_STREAM = 0, SAMPLED_APPLAYER, SAMPLED_MATCH, SAMPLED
+
+cdef enum:
+    ISOLATE_DST = 1 << 31       # of engine_t.responses: the destination, not the source (RulePlan.isolate)
 
 cdef enum exception_policy:
     EXCEPT_IGNORE, EXCEPT_PASS_PACKET, EXCEPT_PASS_FLOW, EXCEPT_BYPASS, EXCEPT_DROP_PACKET, EXCEPT_DROP_FLOW, EXCEPT_REJECT
@@ -133,7 +139,10 @@ cdef struct engine_t:
     kept_t kept
     threshold_table_t *thresholds
     const ruleset_t *rules
-    const isolation_t *isolation    # NULL: nobody is isolated
+    isolation_t *isolation      # NULL: nobody is isolated, and no rule isolates
+    const uint32_t *responses   # by rule: whom an alert isolates, and for how many seconds; NULL: none does
+    uint32_t response_count
+    bindings_t *bindings        # NULL: nobody asks for them
     uint64_t called             # somebody wants something between two bursts: the step ends
     const policy_t *policy
     policy_flow_t **policy_flows    # beside the flows of each bucket; NULL before there was a policy
@@ -158,4 +167,8 @@ cdef struct engine_t:
     uint64_t stepped            # when the latest step ended, where the next one follows at once; else 0
     uint64_t held_up_ns, held_up_longest_ns     # between such steps: no packet was under way
     uint64_t lost               # packets that never reached rx
+    sight_t *sight              # one a bucket
+    keyring_t capture_keys      # secrets that the captures have brought
+    uint64_t capture_secrets    # how many, those too that are forgotten by now
+    uint32_t secrets_read       # bytes of rx_t.secrets that are in there
     uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns

@@ -2,7 +2,7 @@
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 import os
 from operator import itemgetter
@@ -15,22 +15,27 @@ from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, free_done, log_due, open_session, open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, log_due, open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
-from fastpath.dataplane.applayer.fileinfo cimport say_file, say_files
+from fastpath.dataplane.applayer.fileinfo cimport is_model, say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_cut
+from fastpath.dataplane.applayer.sight cimport SERVICES_FIRST, SERVICES_MAX, SERVICE_NAME_MAX, service_t, sight_t
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
 from fastpath.dataplane.arena cimport close_arena, empty_arena
+from fastpath.dataplane.bindings cimport (
+    bind_burst, bindings_stats, bindings_t, clear_bindings, close_bindings, open_bindings, queue_pairs_of, set_hardware, set_tags,
+    take_bindings,
+)
 from fastpath.dataplane.decap cimport decap_burst
 from fastpath.dataplane.decode cimport decode_burst, decode_defaults, decode_settings
 from fastpath.dataplane.defrag cimport clear_defrag, close_defrag, open_defrag, take_fragment
 from fastpath.dataplane.device cimport *
-from fastpath.dataplane.events cimport EVENT_TOO_MANY_LAYERS
+from fastpath.dataplane.events cimport EVENT_GTPU_FOREIGN_ADDRESS, EVENT_ROCE_ANOTHER_SEGMENT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
     is_timed_out, rearm_flow, restart_flow, tick_bucket,
@@ -38,8 +43,9 @@ from fastpath.dataplane.flow cimport (
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.isolation cimport (
-    entry_isolated, isolated4_t, isolated6_t, isolation_t, key_isolated,
+    CUT_PLACES, cut_off, cut_t, entry_isolated, find_cut, isolated4_t, isolated6_t, isolation_t, key_isolated,
 )
+from fastpath.dataplane.keyring cimport KeyRing, empty_keyring, keyring_t, take_key_log
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
 from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
@@ -59,8 +65,8 @@ from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
 from fastpath.dataplane.policy cimport (
-    FOR_EVER, NO_LINE, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
-    POLICY_STATE, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
+    FOR_EVER, NO_LINE, POLICY_ASTRAY, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
+    POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
     policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
@@ -111,17 +117,20 @@ cdef enum:
     ROWS_MAX = 1 << 26          # bytes that rows of applications say, after which they are to be taken
     CLOSED_KEPT = 65536         # closed sessions, to be fetched
     CLOSED_LEAST = 4096         # of a slice
+    DECRYPTED_MAX = 16384       # sessions that are decrypted at a time
     TCP = 6
     UDP = 17
 
 include "_exceptions.pxi"
 include "_offload.pxi"
+include "_bindings.pxi"
 include "_isolation.pxi"
 include "_log.pxi"
 include "_state.pxi"
 include "_policy.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
+include "_sight.pxi"
 include "_ingest.pxi"
 include "_device_door.pxi"
 
@@ -162,9 +171,13 @@ cdef class DataPlane:
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef dict changes           # of data sets, of the run that ended with the latest flush; or None
     cdef object traced          # the Trace that is filled, or None
+    cdef KeyRing keys           # that were given, or None
     cdef isolation_t isolation
     cdef tuple isolated         # the arrays that it points into
+    cdef object responses
     cdef unsigned char epoch
+    cdef bindings_t bindings
+    cdef list queue_pairs       # of captures before this one
     cdef Classifier classifier  # of the policy in force, or None
     cdef Classifier classifier_before
     cdef policy_t policy        # its head, with an epoch of this data plane's own
@@ -194,6 +207,7 @@ cdef class DataPlane:
         self.owner = os.getpid()
         self.rooms, self.before = [], []
         self.outside = {}
+        self.queue_pairs = []
         self.limits = {"match_limit": settings["pcre"]["match_limit"], "depth_limit": settings["pcre"]["recursion_limit"]}
         engine.packet_alert_max = settings.get("packet_alert_max", 15)
         engine.keep_packets = settings.get("keep_packets", False)
@@ -212,13 +226,17 @@ cdef class DataPlane:
         if engine.keep_log and (engine.workers > 1 or engine.buckets > 1):
             raise ValueError("a log is kept by one worker over one bucket")
         engine.payload_size = settings.get("payload_size", 4096)
-        engine.keep_apps = engine.sessions = settings.get("keep_apps", False)
+        engine.keep_apps = settings.get("keep_apps", False)
+        engine.sessions = engine.keep_apps or settings.get("keep_llm", False)
         engine.keep_files = settings.get("keep_files", False)
         engine.keep_vars = engine.keep_apps or settings.get("keep_vars", False)
         self._configure_flow(settings)
         self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
-        open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode} | settings.get("app_layer", {}))
+        open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
+                                   "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
+        engine.sessions = engine.sessions or engine.apps.config.files.models
         self._configure_exceptions(settings["exceptions"], settings["simulate"])
+        self._configure_sight(settings.get("keys"), settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
@@ -272,8 +290,11 @@ cdef class DataPlane:
             if engine.keep_files:
                 engine.worker[i].work.store = store_bytes
             engine.worker[i].work.announced = calloc(1, sizeof(announced_t))
+            engine.worker[i].work.plain = <uint8_t *>calloc(1, PLAIN_ROOM)
+            engine.worker[i].work.deliver = deliver_plain
             engine.worker[i].flush = <burst_t *>aligned_alloc(CACHE_LINE, sizeof(burst_t))
-            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL or engine.worker[i].work.announced == NULL:
+            if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL \
+                    or engine.worker[i].work.announced == NULL or engine.worker[i].work.plain == NULL:
                 raise MemoryError("no memory for a worker")
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
         if settings.get("device"):
@@ -317,6 +338,19 @@ cdef class DataPlane:
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
 
+    def _configure_sight(self, KeyRing keys, sessions):
+        """keys: secrets that were given, or None. sessions: how many may be decrypted at a time."""
+        cdef engine_t *engine = &self.engine
+        cdef uint32_t i
+        engine.sight = <sight_t *>calloc(engine.buckets, sizeof(sight_t))
+        if engine.sight == NULL:
+            raise MemoryError("no memory for what decryption counts")
+        for i in range(engine.buckets):
+            engine.sight[i].ciphers_max = 2 * -(-sessions // engine.buckets)
+        self.keys = keys
+        engine.apps.config.tls.keys[0] = &keys.ring if keys is not None else NULL
+        engine.apps.config.tls.keys[1] = &engine.capture_keys
+
     def _configure_exceptions(self, policies, simulate):
         """simulate: kind (control/exceptions.py) -> where the fault strikes."""
         cdef engine_t *engine = &self.engine
@@ -325,6 +359,8 @@ cdef class DataPlane:
         for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
                                     REASON_MIDSTREAM, REASON_APPLAYER)):
             engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
+            if i >= CAUSE_SESSION_MEMCAP and engine.exception_policy[i] != EXCEPT_IGNORE:
+                engine.sessions = True          # it is sessions that such a policy is about
             engine.exception_reason[i] = reason
         engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
         engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
@@ -410,7 +446,7 @@ cdef class DataPlane:
                 free(engine.slot[i].eventful)
         for i in range(engine.buckets):
             if engine.bucket != NULL:
-                self._drop_sessions(&engine.bucket[i])
+                self._drop_sessions(i)
                 close_bucket(&engine.bucket[i])
             if engine.device != NULL:
                 close_device(&engine.device[i])
@@ -418,7 +454,12 @@ cdef class DataPlane:
                 close_keyed(&engine.keyed[i])
             if engine.policy_flows != NULL:
                 free(engine.policy_flows[i])
+            if engine.sight != NULL:
+                free(engine.sight[i].services)
         free(engine.policy_flows)
+        close_bindings(&self.bindings)
+        free(engine.sight)
+        empty_keyring(&engine.capture_keys)
         close_defrag(&engine.defrag)
         close_hosts(&engine.hosts)
         close_rows(&engine.rows)
@@ -427,6 +468,7 @@ cdef class DataPlane:
         close_kept(&engine.kept)
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
+            free(self.isolation.cuts.places)
         close_datasets(engine.shared.datasets)
         if engine.shared.xbits != NULL:
             close_xbits(engine.shared.xbits)
@@ -436,6 +478,7 @@ cdef class DataPlane:
                 free(engine.worker[i].policy_counts)
                 free(engine.worker[i].work.room)
                 free(engine.worker[i].work.announced)
+                free(engine.worker[i].work.plain)
                 free(engine.worker[i].flush)
         free(engine.worker)
         free(engine.bucket)
@@ -443,17 +486,18 @@ cdef class DataPlane:
         free(engine.keyed)
         free(engine.slot)
 
-    cdef void _drop_sessions(self, bucket_t *bucket) noexcept:
-        """Gives back what sessions hold beyond their bucket's pool."""
+    cdef void _drop_sessions(self, uint32_t number) noexcept:
+        """Gives back what sessions hold beyond the pool of their bucket."""
+        cdef bucket_t *bucket = &self.engine.bucket[number]
         cdef uint32_t i
         cdef flow_t *flow
-        if self.engine.worker == NULL:
+        if self.engine.worker == NULL or self.engine.sight == NULL:
             return
         for i in range(bucket.fresh):
             flow = &bucket.flows[i]
             if flow.flags & FLOW_FREE or flow.more == NULL:
                 continue
-            if flow.more.app != NULL and enter_session(&self.engine, self.engine.worker, flow, &bucket.pool, 0):
+            if flow.more.app != NULL and enter_session(&self.engine, self.engine.worker, flow, number, 0):
                 close_session(&self.engine.apps, &self.engine.worker.context)
             if flow.key.proto == TCP:
                 release_stream(&bucket.pool, flow)
@@ -526,6 +570,7 @@ cdef class DataPlane:
             self.engine.worker[i].scratch = &scratch.at
         self.rooms = rooms
         self.engine.apps.config.files.hashes |= database.hashes
+        self.engine.apps.config.files.models |= database.models
         self.engine.stream.compare_overlaps |= database.overlaps
         self.engine.rules = &database.rules if database.rules.rule_count else NULL
         self.engine.sessions = self.engine.keep_apps or self.engine.sessions or self.engine.rules != NULL
@@ -615,6 +660,7 @@ cdef class DataPlane:
         self.engine.capture_packets = 0
         self.engine.wrong_checksums = 0
         self.engine.stepped = 0
+        self.engine.secrets_read = 0
 
     def step(self, Source source not None, uint32_t bursts=256, uint64_t stop_at=0):
         """Runs up to so many bursts of the source without the GIL, and no packet from the ordinal `stop_at` on (0: none such).
@@ -653,6 +699,48 @@ cdef class DataPlane:
         """A call has been heard. To be said before what it is about is looked up, so that none is missed."""
         store_release(&self.engine.called, 0)
 
+    def look_beyond(self, tags, hardware, bint neighbours):
+        """What is beyond Suricata is looked at from the next packet on: bindings.TAG of the tenants, KNOWN_ROW of a manifest of hardware or
+        None, and whether it names neighbours. Once begun it goes on; MemoryError."""
+        bind_all(&self.engine, &self.bindings)
+        set_tags(&self.bindings, tags)
+        if hardware is not None and not self.bindings.hardware.on:
+            set_hardware(&self.bindings, hardware, neighbours)
+
+    @property
+    def queue_pairs_seen(self):
+        """Of RoCE, a dict each: bindings.queue_pairs_of."""
+        return self.queue_pairs + (queue_pairs_of(&self.bindings) if self.engine.bindings != NULL else [])
+
+    cdef void _consider_isolation(self) noexcept:
+        cdef bint any = self.isolation.count4 or self.isolation.count6 or self.isolation.cuts.taken or self.engine.responses != NULL
+        self.engine.isolation = &self.isolation if any else NULL
+
+    def respond(self, responses):
+        """responses: uint32, for each rule of the set in force what RulePlan.isolate says; None where none isolates. MemoryError."""
+        cdef const uint32_t[::1] view
+        self.engine.responses = NULL
+        self.responses = responses
+        if responses is not None:
+            if self.isolation.cuts.places == NULL:
+                self.isolation.cuts.places = <cut_t *>calloc(CUT_PLACES, sizeof(cut_t))
+                if self.isolation.cuts.places == NULL:
+                    raise MemoryError("no memory for workloads that rules isolate")
+            view = responses
+            self.engine.responses, self.engine.response_count = &view[0], <uint32_t>len(responses)
+        self._consider_isolation()
+
+    def lift(self, uint8_t net, bytes address not None):
+        """Ends what rules have cut off: an address of 4 or 16 bytes, network order. False where it is not."""
+        cdef cut_t *place
+        if self.isolation.cuts.taken == 0:
+            return False
+        place = find_cut(&self.isolation.cuts, net, <const uint8_t *><const char *>address)
+        if place.net == 0 or place.until <= self.engine.time:
+            return False
+        place.until = 0
+        return True
+
     def isolate(self, ranges4, ranges6):
         """Cuts off these addresses and no others, from the next packet on; gives how many sessions the device had for them:
         they are deleted. ranges4, ranges6: rows.ISOLATED4 and ISOLATED6, sorted, without overlap; they must not change."""
@@ -662,8 +750,8 @@ cdef class DataPlane:
         self.isolation.count4, self.isolation.count6 = len(ranges4), len(ranges6)
         self.isolation.v4 = <const isolated4_t *>&bytes4[0] if self.isolation.count4 else NULL
         self.isolation.v6 = <const isolated6_t *>&bytes6[0] if self.isolation.count6 else NULL
-        self.engine.isolation = &self.isolation if self.isolation.count4 or self.isolation.count6 else NULL
-        if self.engine.isolation == NULL:
+        self._consider_isolation()
+        if self.isolation.count4 == 0 and self.isolation.count6 == 0:
             return 0
         with nogil:
             ended = end_isolated_sessions(&self.engine)
@@ -730,6 +818,10 @@ cdef class DataPlane:
         clear_datasets(self.engine.shared.datasets)
         memset(self.engine.expectations, 0, sizeof(expectations_t))
         clear_defrag(&self.engine.defrag)
+        if self.engine.bindings != NULL:
+            self.queue_pairs += queue_pairs_of(&self.bindings)
+            clear_bindings(&self.bindings)
+        empty_keyring(&self.engine.capture_keys)
         return False
 
     # ---- what comes out ----
@@ -771,6 +863,7 @@ cdef class DataPlane:
                  "packets": take(&self.engine.packets, row_types.PACKET),
                  "apps": take(&self.engine.rows.apps, row_types.APP), "log": take(&self.engine.rows.log, row_types.LOG),
                  "denials": take(&self.engine.rows.denials, row_types.DENIAL),
+                 "bindings": take_bindings(&self.bindings, row_types.BINDING),
                  "app_bytes": (self.engine.rows.bytes.data[:self.engine.rows.bytes.length]
                                if self.engine.rows.bytes.length else b"")}
         self.engine.rows.bytes.length = 0
@@ -854,8 +947,8 @@ cdef class DataPlane:
             "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
             "datasets": {"changes": engine.shared.datasets.used, "memory": engine.shared.datasets.pool.used[ACCOUNT_APPLAYER],
                          "refused": engine.shared.datasets.refused},
-            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
-            "rows_lost": lost, "lost": engine.lost,
+            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)), "cuts_refused": self.isolation.cuts.refused,
+            "rows_lost": lost, "lost": engine.lost, "decryption": sight_stats(&self.engine), **bindings_stats(&self.bindings),
             "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
                                    if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
@@ -866,6 +959,11 @@ cdef class DataPlane:
                        "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
                        "telemetry": engine.retire_ns},
         }
+
+    def services(self):
+        """How much of which encrypted service could not be looked into, of flows that have ended: see services_of (_sight.pxi). Not
+        while packets run."""
+        return services_of(&self.engine)
 
     # ---- the device: see _device_door.pxi ----
 

@@ -54,6 +54,9 @@ cdef void inspect_session(engine_t *engine, worker_t *worker, slot_t *slot, uint
     if context != NULL and context.app.flags & APP_ERROR:
         context.app.flags &= ~<uint32_t>APP_ERROR
         failed = True
+    if context != NULL and context.app.inner != NULL and context.app.inner.flags & APP_ERROR:
+        context.app.inner.flags &= ~<uint32_t>APP_ERROR
+        failed = True
     if rarely(failed):
         except_entry(engine, worker, slot, entry, flow, CAUSE_APPLAYER, decided)
 

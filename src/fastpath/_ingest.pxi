@@ -102,6 +102,10 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     cdef uint64_t t1, t2, t3, t4, t5
     cdef uint32_t first = 0, walked, flags = 0
     cdef uint32_t count = take_burst(engine, rx, slot)
+    while rarely(rx.secrets_used > engine.secrets_read):
+        take_secrets(engine, rx, engine.next_ordinal + count)
+        if count == 0 and rx.status == RX_MORE:
+            count = take_burst(engine, rx, slot)
     if count == 0:
         return 0
     slot.burst.notes_used = 0
@@ -130,6 +134,8 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     if engine.checksums_auto:
         judge_checksums(engine, slot)
     steer_burst(&slot.steering, &slot.burst)
+    if rarely(engine.bindings != NULL):
+        bind_burst(engine.bindings, &slot.burst, slot.steering.order)
     t4 = clock_ns()
     slot.number = engine.published
     slot.rules = engine.rules

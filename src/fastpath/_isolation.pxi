@@ -1,4 +1,20 @@
-# isolation: entries of addresses that the operator has cut off. Part of _core.pyx.
+# isolation: entries of addresses that are cut off, and rules that cut off. Part of _core.pyx.
+
+cdef void respond(engine_t *engine, worker_t *worker, const burst_t *burst, uint32_t entry, flow_t *flow, uint32_t rule,
+                  uint64_t now) noexcept nogil:
+    """A rule has alerted: does it isolate an end of the entry? What there is no room for fails closed: the flow is dropped."""
+    cdef uint32_t asked = engine.responses[rule] if rule < engine.response_count else 0
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef const flow_key_t *key = &burst.key[entry]
+    cdef uint32_t end = (meta.flags & PM_REVERSED != 0) != (asked & ISOLATE_DST != 0)
+    if asked == 0 or not meta.flags & PM_KEYED or (key.net != NET_IPV4 and key.net != NET_IPV6):
+        return
+    wait_turn(engine, worker)
+    if not cut_off(&engine.isolation.cuts, key.net, key.addr[end], now + <uint64_t>(asked & ~<uint32_t>ISOLATE_DST) * SECOND) and flow != NULL:
+        flow.flags |= FLOW_DROP
+        flow.rule = rule
+        flow.reason = REASON_ISOLATED
+
 
 cdef bint flow_isolated(const engine_t *engine, const flow_t *flow) noexcept nogil:
     cdef flow_key_t key = flow_key_of(flow)
@@ -37,6 +53,8 @@ cdef bint isolate_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     nor rules see it. In ids mode the verdict says so, and nothing is cut."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef verdict_t *verdict = &slot.verdict[entry]
+    if engine.responses != NULL:
+        wait_turn(engine, worker)       # what packets before this one did to the table is done
     if not entry_isolated(engine.isolation, meta, &slot.burst.key[entry], now):
         return False
     slot.eventful[worker.number] = 1

@@ -96,12 +96,12 @@ cdef void ask_application(engine_t *engine, worker_t *worker, flow_t *flow, uint
     cdef view_t view
     if flow.more == NULL or flow.more.app == NULL:
         return
-    asked.app = (<app_t *>flow.more.app).proto
+    asked.app = application_of(<app_t *>flow.more.app)
     asked.is_named = asked.app != ALPROTO_UNKNOWN
     if asked.app != ALPROTO_TLS:
         return
     asked.is_named = False
-    if not enter_session(engine, worker, flow, &engine.bucket[bucket].pool, now):
+    if not enter_session(engine, worker, flow, bucket, now):
         return
     room = room_of(&engine.apps, context)
     if room != NULL and context.app.state != NULL:
@@ -205,6 +205,18 @@ cdef bint judge_encapsulation(engine_t *engine, worker_t *worker, slot_t *slot, 
     return True
 
 
+cdef void deny_astray(engine_t *engine, worker_t *worker, const policy_t *policy, policy_flow_t *kept, const flow_t *flow,
+                      const packet_meta_t *meta, uint32_t rank) noexcept nogil:
+    """A packet is denied for what it belongs to: a row for the first one of its flow. The flow's own answer stays."""
+    cdef told_t told
+    if kept.flags & POLICY_ASTRAY:
+        return
+    kept.flags |= POLICY_ASTRAY
+    told.line = NO_LINE
+    told.why = WHY_BINDING
+    write_denial(worker, policy, kept, &told, flow, meta, rank, ACTION_DROP if engine.inline_mode else ACTION_PASS)
+
+
 cdef bint judge_by_policy(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint64_t now,
                           verdict_t *verdict) noexcept nogil:
     """Before anything else looks at an entry: True where it is dropped, and nothing shall look at it."""
@@ -236,6 +248,11 @@ cdef bint judge_by_policy(engine_t *engine, worker_t *worker, slot_t *slot, uint
             kept.pending_packets += 1
             kept.pending_bytes += meta.wirelen
     state = kept.flags & POLICY_STATE
+    if rarely(meta.events != NO_INDEX) and state != POLICY_DENIED and is_astray(policy, &slot.burst, entry):
+        deny_astray(engine, worker, policy, kept, flow, meta, slot.steering.rank[entry])
+        count_by_policy(worker, policy, NO_LINE, POLICY_DENIED, meta)
+        cut_by_policy(engine, worker, slot, NO_LINE, verdict)
+        return engine.inline_mode
     count_by_policy(worker, policy, kept.line, state, meta)
     if state != POLICY_DENIED:
         return False
@@ -265,7 +282,7 @@ cdef bint judge_application(engine_t *engine, worker_t *worker, slot_t *slot, ui
     cdef uint8_t app
     if not kept.flags & POLICY_CONDITIONAL or kept.flags & POLICY_STATE == POLICY_DENIED or kept.epoch != policy.epoch:
         return False
-    app = (<app_t *>flow.more.app).proto
+    app = application_of(<app_t *>flow.more.app)
     if app == kept.app and (app != ALPROTO_TLS or kept.flags & POLICY_NAMED):
         return False
     decide_flow(engine, worker, policy, kept, flow, meta, slot.steering.rank[entry], now, False)
@@ -280,22 +297,30 @@ cdef bint judge_data(engine_t *engine, worker_t *worker, const policy_t *policy,
                      flow_t *flow) noexcept nogil:
     """Rules have matched: do they say that a flow carries data that may not go there? True where it is denied for that."""
     cdef policy_flow_t *kept = &engine.policy_flows[meta.bucket][flow - engine.bucket[meta.bucket].flows]
-    cdef uint32_t side = (meta.flags & PM_REVERSED != 0) != (kept.flags & POLICY_REVERSED != 0)
-    cdef uint32_t i, rule, found = 0
+    cdef uint32_t sender = (meta.flags & PM_REVERSED != 0) != (kept.flags & POLICY_REVERSED != 0)
+    cdef uint32_t i, rule, all = 0
+    cdef uint32_t found[2]
     cdef told_t told
     for i in range(worker.scratch.match_count):
         rule = worker.scratch.matches[i].rule
         if rule < engine.rule_data_count:
-            found |= engine.rule_data[rule]
-    if found & ~<uint32_t>kept.data[side] == 0:
+            all |= engine.rule_data[rule]
+    found[1 - sender] = 0
+    found[sender] = all & ~policy.services
+    found[0] |= all & policy.services
+    if not (found[0] & ~<uint32_t>kept.data[0] or found[1] & ~<uint32_t>kept.data[1]):
         return False
-    kept.data[side] |= <uint16_t>found
-    if kept.flags & POLICY_STATE == POLICY_DENIED or kept.epoch != policy.epoch or not kept.data[side] & policy.confined:
+    kept.data[0] |= <uint16_t>found[0]
+    kept.data[1] |= <uint16_t>found[1]
+    if kept.flags & POLICY_STATE == POLICY_DENIED or kept.epoch != policy.epoch:
         return False
-    decide_data(policy, kept.target if side else kept.source, kept.source if side else kept.target, kept.data[side], &told)
-    if told.state != POLICY_DENIED:
-        return False
-    tell_flow(engine, worker, policy, kept, flow, meta, rank, &told)
-    worker.policy_counts[min(told.line, policy.line_count)].packets += 1
-    worker.policy_counts[min(told.line, policy.line_count)].denied += 1
-    return True
+    for sender in range(2):
+        if found[sender] == 0:
+            continue
+        decide_data(policy, kept.target if sender else kept.source, kept.source if sender else kept.target, kept.data[sender], &told)
+        if told.state == POLICY_DENIED:
+            tell_flow(engine, worker, policy, kept, flow, meta, rank, &told)
+            worker.policy_counts[min(told.line, policy.line_count)].packets += 1
+            worker.policy_counts[min(told.line, policy.line_count)].denied += 1
+            return True
+    return False

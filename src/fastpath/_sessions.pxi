@@ -96,14 +96,16 @@ cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst,
     context.app.flags &= ~<uint32_t>(APP_RAW_TO_SERVER | APP_RAW_TO_CLIENT)
 
 
-cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, pool_t *pool, uint64_t now) noexcept nogil:
+cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, uint32_t bucket, uint64_t now) noexcept nogil:
     """Makes worker.context that of this flow; False where it has no application layer, or no memory for one."""
     cdef app_context_t *context = &worker.context
+    cdef pool_t *pool = &engine.bucket[bucket].pool
     if ensure_more(flow, pool) == NULL:
         return False
     context.flow = flow
     context.app = <app_t *>flow.more.app
     context.pool = pool
+    context.sight = &engine.sight[bucket]
     context.now = now
     context.ordinal = worker.ordinal
     return open_session(context)
@@ -127,7 +129,6 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     cdef packet_meta_t *meta = &burst.meta[entry]
     cdef inspection_t *inspection = &worker.inspection
     cdef app_context_t *context = &worker.context
-    cdef pool_t *pool = &engine.bucket[meta.bucket].pool
     cdef uint32_t direction = meta.flags // PM_TO_CLIENT & 1
     cdef uint32_t payload = datagram_length(meta) if flow.key.proto == UDP else 0
     memset(inspection, 0, sizeof(inspection_t))
@@ -142,7 +143,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
             return
     elif flow.key.proto != UDP:
         return
-    if not enter_session(engine, worker, flow, pool, now):
+    if not enter_session(engine, worker, flow, meta.bucket, now):
         return
     inspection.events_before = context.app.event_count
     if context.app.flags & APP_NO_PAYLOAD:      # said by an entry before this one
@@ -158,6 +159,9 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED or flow.tcp_state >= TCP_ESTABLISHED:
         inspection.flags |= INSPECT_TX
     direction = meta.flags // PM_TO_CLIENT & 1
+    if context.app.inner != NULL:
+        inspection.inner = enter_inner(engine, context)
+        leave_inner(context)
     if flow.key.proto == UDP:
         if context.app.proto > ALPROTO_FAILED:
             inspection.flags |= INSPECT_PROTO_FOUND
@@ -197,7 +201,20 @@ cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t k
         row.direction = <uint8_t>direction
         row.depth = meta.depth
         row.to_client = (meta.flags & PM_TO_CLIENT) != 0
+        row.decrypted = worker.context.app.flags & APP_DECRYPTED != 0
     return row
+
+
+cdef void write_file(worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx, const file_t *file,
+                     uint8_t kind) noexcept nogil:
+    cdef app_row_t *row = begin_row(worker, meta, kind, tx.id, file.direction)
+    if row != NULL:
+        row.code = file.flags & FILE_STORED != 0
+        say_file(&worker.rows.bytes, file)
+        say_uint(&worker.rows.bytes, b"id", file.id)
+        room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
+        say_vars_of(worker)
+        end_app_row(worker.rows, True)
 
 
 cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
@@ -206,7 +223,6 @@ cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, co
     seen."""
     cdef uint32_t direction, packet = meta.flags // PM_TO_CLIENT & 1
     cdef file_t *file
-    cdef app_row_t *row
     for direction in range(2):
         file = tx.files[direction]
         while file != NULL:
@@ -215,14 +231,10 @@ cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, co
                 if file.flags & FILE_STORE and engine.keep_files:
                     file.flags |= FILE_STORED
                 file_cut(&worker.context, tx, file)
-                row = begin_row(worker, meta, APP_ROW_FILE, tx.id, direction)
-                if row != NULL:
-                    row.code = file.flags & FILE_STORED != 0
-                    say_file(&worker.rows.bytes, file)
-                    say_uint(&worker.rows.bytes, b"id", file.id)
-                    room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
-                    say_vars_of(worker)
-                    end_app_row(worker.rows, True)
+                if engine.keep_apps:
+                    write_file(worker, room, meta, tx, file, APP_ROW_FILE)
+                if is_model(file):
+                    write_file(worker, room, meta, tx, file, APP_ROW_MODEL)
             file = file.next
 
 
@@ -233,14 +245,20 @@ cdef void write_anomaly(worker_t *worker, const packet_meta_t *meta, uint64_t tx
         end_app_row(worker.rows, True)
 
 
+cdef void write_llm(worker_t *worker, const packet_meta_t *meta, const room_t *room, tx_t *tx) noexcept nogil:
+    """What a transaction that is over has said to a model."""
+    if begin_row(worker, meta, APP_ROW_LLM, tx.id, TO_SERVER) != NULL:
+        end_app_row(worker.rows, room.log(&worker.context, tx, LOG_LLM, &worker.rows.bytes))
+
+
 cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended, bint rules) noexcept nogil:
-    """Events, files and anomalies of the session of worker.context that are due. Without rows asked for they are but marked.
-    rules: the flow is inspected by some."""
+    """Events, files and anomalies of the session of worker.context that are due, and of the one inside.
+    Without rows asked for they are but marked. rules: the flow is inspected by some."""
     cdef app_context_t *context = &worker.context
     cdef const room_t *room = room_of(&engine.apps, context)
     cdef tx_t *tx = context.app.first
     cdef uint32_t direction
-    cdef bint said
+    cdef bint said, due
     while engine.keep_apps and context.app.events_logged < context.app.event_count:
         write_anomaly(worker, meta, NO_TX, context.app.events[context.app.events_logged])
         context.app.events_logged += 1
@@ -250,26 +268,39 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
         while engine.keep_apps and tx.events_logged < tx.event_count:
             write_anomaly(worker, meta, tx.id, tx.events[tx.events_logged])
             tx.events_logged += 1
-        if engine.keep_apps:
+        if engine.keep_apps or engine.apps.config.files.models:
             write_files(engine, worker, room, meta, tx, ended, rules)
         for direction in range(2):
-            if log_due(room, tx, direction, ended) and engine.keep_apps \
+            due = log_due(room, tx, direction, ended)
+            if due and direction == TO_CLIENT and worker.work.llm and context.app.proto == ALPROTO_HTTP1:
+                write_llm(worker, meta, room, tx)
+            if due and engine.keep_apps \
                     and begin_row(worker, meta, APP_ROW_EVENT, tx.id, direction) != NULL:
                 said = room.log(context, tx, direction, &worker.rows.bytes)
                 say_vars_of(worker)
                 end_app_row(worker.rows, said)
         tx = tx.next
+    if context.app.inner != NULL:
+        enter_inner(engine, context)
+        write_session(engine, worker, meta, ended, rules)
+        leave_inner(context)
 
 
 cdef void write_alert_context(engine_t *engine, worker_t *worker, const packet_meta_t *meta, tx_t *tx, uint32_t rank,
                               uint32_t index) noexcept nogil:
     """What an alert carries of the transaction that it matched on."""
     cdef const room_t *room = worker.inspection.room
-    cdef app_row_t *row
+    if tx.flags & TX_DECRYPTED:
+        room = enter_inner(engine, &worker.context)
+    if room != NULL:
+        write_tx_context(worker, meta, room, tx, rank, index)
+    leave_inner(&worker.context)
+
+
+cdef void write_tx_context(worker_t *worker, const packet_meta_t *meta, const room_t *room, tx_t *tx, uint32_t rank,
+                           uint32_t index) noexcept nogil:
     cdef bint said
-    if room == NULL:
-        return
-    row = begin_row(worker, meta, APP_ROW_ALERT, tx.id, meta.flags // PM_TO_CLIENT & 1)
+    cdef app_row_t *row = begin_row(worker, meta, APP_ROW_ALERT, tx.id, meta.flags // PM_TO_CLIENT & 1)
     if row != NULL:
         row.entry = <uint16_t>rank
         row.code = <uint16_t>index
@@ -285,6 +316,10 @@ cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t
     if worker.inspection.context != NULL:
         write_session(engine, worker, meta, False, rules)
         free_done(&engine.apps, &worker.context, rules)
+        if worker.context.app.inner != NULL:
+            enter_inner(engine, &worker.context)
+            free_done(&engine.apps, &worker.context, rules)
+            leave_inner(&worker.context)
         if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
             flow.flags |= FLOW_BYPASS
     if flow.key.proto == TCP:
@@ -362,10 +397,17 @@ cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, f
 cdef void name_protocols(const app_t *app, uint8_t *protocols) noexcept nogil:
     """Fills app_proto of a row."""
     if app != NULL:
-        protocols[0] = app.proto
-        protocols[1] = app.seen[TO_SERVER]
-        protocols[2] = app.seen[TO_CLIENT]
+        protocols[0] = application_of(app)
+        protocols[1] = protocols[0] if protocols[0] != app.proto else app.seen[TO_SERVER]
+        protocols[2] = protocols[0] if protocols[0] != app.proto else app.seen[TO_CLIENT]
         protocols[3] = app.original_proto
+
+
+cdef void name_inner(const app_t *app, alert_row_t *row) noexcept nogil:
+    """An alert on what was decrypted names the protocol inside, and the one around it as the original."""
+    row.decrypted = 1
+    name_protocols(app.inner, row.app_proto)
+    row.app_proto[3] = app.proto
 
 
 cdef bint has_more(const app_t *app, uint32_t direction) noexcept nogil:
@@ -376,7 +418,7 @@ cdef bint has_more(const app_t *app, uint32_t direction) noexcept nogil:
         if tx.flags & done != done:
             return True
         tx = tx.next
-    return False
+    return app.inner != NULL and has_more(app.inner, direction)
 
 
 cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint8_t *protocols) noexcept nogil:
@@ -391,10 +433,11 @@ cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *
             if left & STREAM_FED_TO_SERVER << direction or engine.rules != NULL and flow.more.app != NULL \
                     and has_more(<const app_t *>flow.more.app, direction):
                 flush_direction(engine, worker, bucket, flow, direction, bypassed)
-    if flow.more.app != NULL and enter_session(engine, worker, flow, &engine.bucket[bucket].pool, flow.last):
+    if flow.more.app != NULL and enter_session(engine, worker, flow, bucket, flow.last):
         make_pseudo(worker, bucket, flow, TO_SERVER)
         write_session(engine, worker, &worker.flush.meta[0], True, False)
         name_protocols(worker.context.app, protocols)
+        count_service(engine, &worker.context, bucket, flow)
         close_session(&engine.apps, &worker.context)
     if flow.key.proto == TCP:
         release_stream(&engine.bucket[bucket].pool, flow)

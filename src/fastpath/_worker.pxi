@@ -156,8 +156,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
         state = THRESHOLD_ALERT
         if match.flags & MATCH_THRESHOLD:
             wait_turn(engine, worker)
-            state = threshold_check(engine.thresholds, rules, match.compiled, burst, entry,
-                                    flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, now)
+            state = threshold_check(engine.thresholds, rules, match, burst, entry,
+                                    flow_id_of(meta.hash, flow.first_ordinal) if flow != NULL else 0, &worker.inspection, now)
             if state == THRESHOLD_SUPPRESS:
                 if rarely(worker.scratch.trace != NULL):
                     trace_fate(rules, worker.scratch, match.compiled, match.tx_id, FATE_THRESHOLD)
@@ -170,6 +170,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             trace_fate(rules, worker.scratch, match.compiled, match.tx_id,
                        FATE_SUPPRESSED if state != THRESHOLD_ALERT else FATE_NO_ALERT if not match.flags & MATCH_ALERT
                        else FATE_TOO_MANY if alerts == engine.packet_alert_max else FATE_ALERT)
+        if rarely(engine.responses != NULL) and match.flags & MATCH_ALERT and state == THRESHOLD_ALERT:
+            respond(engine, worker, burst, entry, flow, match.rule, now)
         if match.flags & MATCH_ALERT and state == THRESHOLD_ALERT \
                 and (notes if match.flags & MATCH_NOTE else alerts) == engine.packet_alert_max:
             worker.alerts_lost += 1
@@ -179,6 +181,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
                 write_alert_row(row, burst, entry, rank, flow, match.rule, alerts + notes, action)
                 if worker.inspection.context != NULL:
                     name_protocols(worker.context.app, row.app_proto)
+                    if match.tx != NULL and match.tx.flags & TX_DECRYPTED:
+                        name_inner(worker.context.app, row)
                 if meta.flags & PM_PSEUDO:
                     row.source = SOURCE_FLUSH
                 elif row.source == SOURCE_PACKET and match.flags & MATCH_STREAM:
@@ -425,6 +429,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     cdef uint64_t started = clock_ns()
     if worker.scratch != NULL:
         worker.scratch.timing = sample
+    worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     for i in range(n):
         entry = entries[i]
         while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fastpath.lineage import WHOLE_STREAMS, bom, read_texts
 from fastpath.openoffload.command import device_app
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from fastpath.control.config import Config
     from fastpath.control.result import Result, Sink
+    from fastpath.outputs.timeline import Timeline
 
 DONE, FAILED, USAGE, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 #: A last argument of one word that is a filter, not a capture.
@@ -40,6 +42,7 @@ app = typer.Typer(name="fastpath", help=ABOUT, no_args_is_help=True, rich_markup
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules: what is exact, what is refused and why.")
 app.add_typer(rules_app, name="rules")
 app.add_typer(device_app, name="device")
+app.command(no_args_is_help=True, short_help="What was fetched, as a CycloneDX ML-BOM.")(bom)
 policy_app = typer.Typer(no_args_is_help=True, help="Zero-trust policies: check one, print their JSON schema.")
 app.add_typer(policy_app, name="policy")
 
@@ -88,16 +91,30 @@ def replay(
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: drop and reject take effect.")] = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", metavar="DIR", help="Alerts, flows and events as Parquet.")] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="A report of the run, one file.")] = None,
+    timeline: Annotated[str | None, typer.Option("--timeline", metavar="HOST", help="One workload's story, in the order of time.")] = None,
     write: Annotated[list[str] | None, typer.Option("--write", metavar="alerts|drops:FILE.pcapng",
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
+    keylog: Annotated[list[str] | None, typer.Option("--keylog", metavar="FILE", help="A TLS key log (SSLKEYLOGFILE): sessions whose "
+                                                     "secrets it has are decrypted and inspected. Repeatable.")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
+    hardware: Annotated[Path | None, typer.Option("--hardware", metavar="FILE", help="A manifest of hardware: MACs, DHCP clients, LLDP neighbours.")] = None,
     policy_labels: Annotated[Path | None, typer.Option("--policy-labels", metavar="FILE", help="--policy is Kubernetes NetworkPolicies, for "
                                                        "the pods and namespaces of this file.")] = None,
     tenants: Annotated[Path | None, typer.Option("--tenants", metavar="FILE", help="Tenants, told apart by VLAN, VNI, TEID or port: rules, "
                                                  "policy and outputs (-l DIR/NAME) of each apart.")] = None,
+    manifest: Annotated[Path | None, typer.Option("--manifest", metavar="FILE", help="Approved models and data sets: SHA-256, who may write "
+                                                  "and who may read them; docs/models.md.")] = None,
+    internal: Annotated[Path | None, typer.Option("--internal-packages", metavar="FILE", help="Names of internal packages, a line each: asked for "
+                                                  "outside, they raise an alert.")] = None,
+    anonymise: Annotated[str | None, typer.Option("--anonymise", metavar="KEYFILE|env", help="Pseudonyms for addresses and names in every "
+                                                  "output, by a key of 32 bytes: of a file, or of $FASTPATH_ANONYMISE_KEY.")] = None,
+    dp_export: Annotated[Path | None, typer.Option("--dp-export", metavar="FILE.json", help="Counts by rule, protocol and service that may be "
+                                                   "given away: differentially private, by workload.")] = None,
+    dp_epsilon: Annotated[float, typer.Option("--dp-epsilon", metavar="E", help="What --dp-export may cost, of all its counts.")] = 1.0,
+    dp_contribution: Annotated[int, typer.Option("--dp-contribution", metavar="N", min=1, help="How often a workload counts in each at most.")] = 20,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
@@ -125,6 +142,8 @@ def replay(
     fastpath replay ci.pcap -S my.rules --fail-on alert --report run.html
     fastpath replay big.pcap -S my.rules --write alerts:seen.pcapng --device unlimited
     fastpath replay big.pcap -S old.rules --reload-at 5000:new.rules
+    fastpath replay day.pcap --pack ai_factory --timeline 10.0.0.4
+    fastpath replay tls.pcap -S my.rules --keylog keys.log      what was said inside, as http.* and file.data
 
     SIGHUP: the rules are read again, and swapped while packets go on.
 
@@ -135,6 +154,7 @@ def replay(
     from fastpath.control.engine import Engine
     from fastpath.control.exceptions import fault_settings
     from fastpath.outputs import terminal
+    from fastpath.outputs.timeline import print_timeline
     from fastpath.reloads import on_hangup, read_reloads
 
     if fail_on not in (None, "alert", "drop"):
@@ -143,13 +163,18 @@ def replay(
         fail(f"--compat takes suricata-7.0, not {compat}")
     if append and overwrite:
         fail("--append and --overwrite exclude each other")
+    anonymiser = load_anonymiser(anonymise)
+    if anonymiser is not None and write:
+        fail("--anonymise goes without --write: packets are written as they were")
     paths, bpf = split_filter(captures or [], read or [])
     if not paths and not test:
         fail("no capture: name a file, a folder, or - for standard input")
     out = terminal.console(stderr=log == "-")
     errors = terminal.console(stderr=True)
     try:
-        settings_read = Config.load(config, [*(settings or []), *fault_settings(simulate or [])])
+        whole = [WHOLE_STREAMS] if manifest is not None and config is None else []
+        settings_read = Config.load(config, [*whole, *(settings or []), *fault_settings(simulate or [])])
+        texts = read_texts(manifest, internal)
     except ValueError as error:     # ConfigError too
         fail(str(error))
     except OSError as error:
@@ -158,20 +183,23 @@ def replay(
     if data_dir is not None or log not in (None, "-") and "default-data-dir" not in settings_read.values:
         settings_read.values["default-data-dir"] = str(data_dir if data_dir is not None else log)
     if tenants is not None:
-        for name, given in (("--device", device), ("--policy", policy), ("--report", report), ("--write", write), ("-l -", log == "-")):
+        for name, given in (("--device", device), ("--policy", policy), ("--hardware", hardware), ("--report", report), ("--write", write),
+                            ("-l -", log == "-"), ("--dp-export", dp_export), ("--timeline", timeline)):
             if given:
                 fail(f"--tenants goes without {name}: of each tenant there is one")
         common = bool(only_rules or more_rules or packs or config)
         rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
                            packs or []) if common else None
         replay_tenants(tenants, paths, bpf, rules, {"config": settings_read, "mode": "ips" if simulate_ips else "ids", "workers": workers,
-                                                    "burst": burst, "checksums": checksums, "compat": compat is not None},
+                                                    "burst": burst, "checksums": checksums, "compat": compat is not None,
+                                                    "anonymiser": anonymiser, "keylog": keylog},
                        lambda name: open_sinks(log and str(Path(log) / name), append, overwrite, events, "ips" if simulate_ips else "ids",
                                                parquet and parquet / name, None, [], settings_read), continuous, fail_on, test)
     session_table = load_device(device)
     judge = load_policy(errors, policy, policy_labels)
+    machines = load_hardware(hardware)
     rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], verbose, not no_cache and (cache or True),
-                       packs or [])
+                       packs or [], texts)
     malformed = any(refusal.malformed for refusal in rules.refusals)
     if strict and rules.refusals:
         terminal.print_refusals(errors, rules, True)
@@ -186,7 +214,10 @@ def replay(
     try:
         with spoken_warnings(errors):
             engine = Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", workers=workers, burst=burst,
-                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table)
+                            checksums=checksums, compat=compat is not None, policy=judge, device=session_table, hardware=machines,
+                            anonymiser=anonymiser, models=manifest is not None or "model" in events.split(","), keylog=keylog)
+    except OSError as error:
+        fail(f"--keylog: {error.filename}: {error.strerror}")
     except (ValueError, RuntimeError) as error:
         fail(str(error), FAILED if isinstance(error, RuntimeError) else USAGE)
     with engine:
@@ -194,6 +225,11 @@ def replay(
             out.print(f"configuration and {len(rules):,} rules loaded")
             raise typer.Exit(FAILED if malformed else DONE)
         sinks = open_sinks(log, append, overwrite, events, engine.mode, parquet, report, write or [], settings_read)
+        story = tell_story(timeline, engine.mode)
+        if story is not None:
+            sinks.append(story.sink)
+        private = open_private(dp_export, dp_epsilon, dp_contribution, overwrite)
+        sinks += private
         with progress_bar() as progress, on_hangup(errors, engine, rules.files), serve_metrics(errors, engine, metrics):
             try:
                 result = engine.replay(paths, bpf, keep=(), sinks=sinks, continuous=continuous, progress=progress, reload_at=reloads)
@@ -203,11 +239,28 @@ def replay(
         errors.print(f"[yellow]--reload-at {max(reloads)}[/]: there were {result.stats['packets']:,} packets")
     terminal.print_alerts(out, result)
     terminal.print_inventory(out, result.inventory)
+    terminal.print_queue_pairs(out, result.roce)
+    terminal.print_talkers(out, result.llm)
+    terminal.print_models(out, result.models)
+    if story is not None:
+        print_timeline(out, story)
     if report is not None:
-        write_report(report, result, paths, rules, engine)
+        write_report(report, result, paths if anonymiser is None else result.captures, rules, engine)
         out.print(f"report: {terminal.plain(report, 400)}")
+    for counts in private:
+        if counts.refused:
+            fail(f"--dp-export: {counts.refused}", FAILED)
+        terminal.print_budget(out, counts.budget, counts.contribution)
     terminal.print_summary(out, result)
     raise typer.Exit(exit_code(result, malformed, fail_on))
+
+
+def tell_story(host: str | None, mode: str) -> Timeline | None:
+    from fastpath.outputs.timeline import Timeline
+    try:
+        return Timeline(host, mode) if host is not None else None
+    except ValueError as error:
+        fail(str(error))
 
 
 def replay_tenants(file: Path, paths: list[str], bpf: str | None, rules: Any, options: dict[str, Any], sinks: Callable[[str], list[Sink]],
@@ -220,7 +273,9 @@ def replay_tenants(file: Path, paths: list[str], bpf: str | None, rules: Any, op
     def load(files: list[Path]) -> Any:
         return load_rules(errors, options["config"], None, list(map(str, files)), [], False, True)
     try:
-        with Tenants.load(file, rules, load, **options) as made:
+        with spoken_warnings(errors):
+            tenants = Tenants.load(file, rules, load, **options)
+        with tenants as made:
             if test:
                 out.print(f"{len(made.names)} tenants loaded")
                 raise typer.Exit(DONE)
@@ -273,7 +328,7 @@ def spoken_warnings(errors: Any) -> Iterator[None]:
 
 
 def load_rules(errors: Any, settings: Config, config: Path | None, only: list[str], more: list[str], verbose: bool,
-               cache: bool | Path = False, packs: list[str] | None = None) -> Any:
+               cache: bool | Path = False, packs: list[str] | None = None, texts: Sequence[tuple[bytes, str]] = ()) -> Any:
     """The rules that -S, -s and the configuration name; those of the demo where none are named."""
     from fastpath.outputs.terminal import plain, print_refusals
     from fastpath.rules import RuleSet
@@ -288,7 +343,7 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
             else:
                 errors.print(f"[yellow]{plain(path, 300)}[/]: no such rule file", soft_wrap=True)
         files += more
-    if not files and not packs:
+    if not files and not packs and not texts:
         from fastpath.demo import rule_files
         files = list(rule_files())
         errors.print("[dim]no rules named: those of the demo are loaded (-S RULES for your own)[/]")
@@ -303,7 +358,8 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
-            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], data_files=settings.data_files, **options)
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], texts=texts,
+                                 data_files=settings.data_files, **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
     except (OSError, ValueError, LookupError) as error:
@@ -357,6 +413,17 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
     return sinks
 
 
+def open_private(path: Path | None, epsilon: float, contribution: int, overwrite: bool) -> list[Any]:
+    """The writer of --dp-export, if it is asked for."""
+    if path is None:
+        return []
+    from fastpath.outputs.private import PrivateCounts
+    try:
+        return [PrivateCounts(path, epsilon, contribution, overwrite)]
+    except (ImportError, ValueError, FileExistsError) as error:
+        fail(f"--dp-export: {error}" + (": --overwrite replaces it" if isinstance(error, FileExistsError) else ""))
+
+
 def serve_metrics(errors: Any, engine: Any, port: int | None) -> AbstractContextManager[Any]:
     """Serves an engine's statistics meanwhile, where --metrics asks for it."""
     from contextlib import nullcontext
@@ -384,6 +451,19 @@ def load_device(source: str | None) -> Any:
         fail(f"--device: {source} is neither a profile ({', '.join(profiles())}) nor a file that can be read: {error.strerror}")
 
 
+def load_anonymiser(source: str | None) -> Any:
+    """What --anonymise asks for; None without it."""
+    if source is None:
+        return None
+    from fastpath.control.anonymise import Anonymiser
+    try:
+        return Anonymiser.load(source)
+    except ValueError as error:
+        fail(f"--anonymise: {error}")
+    except OSError as error:
+        fail(f"--anonymise: {error.filename}: {error.strerror}")
+
+
 def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> Any:
     """The policy of --policy, its warnings said; None without one. With labels: Kubernetes NetworkPolicies."""
     from fastpath.control.policy import Policy, PolicyError
@@ -399,6 +479,18 @@ def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> A
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
+
+
+def load_hardware(path: Path | None) -> Any:
+    """The manifest of --hardware; None without one."""
+    from fastpath.control.hardware import Hardware
+    from fastpath.control.policy import PolicyError
+    try:
+        return Hardware.load(path) if path is not None else None
+    except PolicyError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"--hardware: {error.filename}: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:
@@ -561,6 +653,7 @@ def why(
     continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline.")] = False,
     compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks.")] = None,
+    keylog: Annotated[list[str] | None, typer.Option("--keylog", metavar="FILE", help="A TLS key log, as replay takes it.")] = None,
     most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Flows that are shown.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="All flows that came near, as one JSON object; bytes are hex.")] = False,
 ) -> None:
@@ -588,7 +681,10 @@ def why(
     try:
         settings_read = Config.load(config, settings or [])
         rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False)
-        with Engine(config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums, compat=compat is not None) as engine:
+        with spoken_warnings(errors):
+            made = Engine(config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums, compat=compat is not None,
+                          keylog=keylog)
+        with made as engine:
             answer = engine.why(paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous, rules=rules)
     except (ConfigError, OSError, ValueError, RuntimeError) as error:
         fail(str(error))

@@ -30,6 +30,10 @@ class Plane:
         Plane.made.append(self)
 
     time = 0
+    queue_pairs_seen: ClassVar[list[object]] = []
+
+    def services(self):
+        return []
 
     def load(self, database):
         self.databases.append((self.next_ordinal, database))
@@ -60,6 +64,9 @@ class Plane:
 
     def policy_counts(self):
         return np.zeros(0)
+
+    def respond(self, responses):
+        assert responses is None
 
     def spent(self):
         return []
@@ -121,7 +128,7 @@ class Plane:
         n = self.next_ordinal - 1
         zero = {"packets": 0, "bytes": 0}
         return {"packets": n, "bytes": n * 100, "entries": n, "run_ns": n * 1000, "events": {}, "stages": {}, "device": {}, "defrag": {},
-                "exceptions": {}, "held_up": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
+                "exceptions": {}, "held_up": {}, "decryption": {}, "throughput": [], "throughput_width": 0, "events_lost": 0,
                 "ledger": {"inspected": {"packets": n, "bytes": n * 100 + self.lie}, "offloaded": zero, "dropped": zero, "errored": zero},
                 "rows_lost": 0, "rules": None, "flows": {"created": 0, "active": 0, "forced": 0, "memcap_hits": 0, "ended": {}}}
 
@@ -155,7 +162,7 @@ class Rules:
 
     def __init__(self, name: str = "first", broken: bool = False):
         self.numbers, self.text, self.classifications, self.refusals = rules().numbers, rules().text, rules().classifications, []
-        self.name, self.broken = name, broken
+        self.name, self.broken, self.reading = name, broken, {}
 
     def compile(self, event_codes, **options):
         if self.broken:

@@ -77,6 +77,13 @@ def test_auto_fails_closed_in_ips_and_open_in_ids(capture):
         assert run(capture, cause, "reject", "ids").digest == opened.digest
 
 
+@pytest.mark.parametrize("cause", ["tcp.ssn_memcap", "tcp.reassembly", "tcp.midstream", "app_layer.error"])
+def test_it_fails_closed_without_rules_too(capture, cause):
+    *_, struck, reason = FORCED[cause]
+    closed = run(capture, cause, "auto", rules="")
+    assert closed.packets["action"][struck - 1] == "drop" and closed.stats["drops"][reason] >= 1
+
+
 def test_the_master_switch_and_what_is_said_of_one_cause():
     config = fp.Config.load(None, ["exception-policy=pass-flow", "stream.memcap-policy=drop-packet"])
     assert policies(config, "ips") == {

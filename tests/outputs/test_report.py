@@ -23,14 +23,16 @@ def result(**changes):
         "ledger": {name: {"packets": 250, "bytes": 16000} for name in ("inspected", "offloaded", "dropped", "errored")},
         "alerts": 3, "flows": {"rows": 10, "created": 10, "ended": {"timeout": 4, "shutdown": 6}},
         "verdicts": {"pass": 750, "drop": 250}, "reasons": {"none": 750, "rule": 250},
-        "stages": {"rx": 1000, "decode": 2000, "decap": 0, "steer": 1, "flow": 5000, "match": 9000, "telemetry": 100},
+        "stages": {"rx": 1000, "decode": 2000, "decap": 0, "steer": 1, "flow": 5000, "match": 9000, "telemetry": 100}, "roce": [],
+        "decryption": {"sessions": 0, "bytes": 0, "failed": 0, "capture_bad_lines": 0},
+        "uninspected": {"of": 0, "bytes": 0, "share": 0.0, "flows": 0, "by_service": [], "by_segment": []},
         "rules": [{"gid": 1, "sid": 7, "rev": 2, "msg": HOSTILE, "alerts": 3, "severity": 1, "category": HOSTILE, "action": "alert"}],
         "events": {"decoder.ipv4.trunc_pkt": 5}, "exceptions": {"forced": 2},
         "device": {"sessions": 1, "added": 2, "full": 0, "packets": 3, "bytes": 180, "asked": {"rule": 2, "drop": 0},
                    "share": {"packets": 0.003, "bytes": 0.01}, "lag": {"mean": 0.5, "most": 0.75}},
         "throughput": [{"second": 1_700_000_000 + n, "width": 1, "packets": 10, "bytes": n * 100, "dropped": n % 3} for n in range(400)],
     }
-    return SimpleNamespace(stats=stats | changes, partial=False, damages=[Damage(HOSTILE, 5, "cut")], captures=[HOSTILE],
+    return SimpleNamespace(stats=stats | changes, partial=False, damages=[Damage(HOSTILE, 5, "cut")], captures=[HOSTILE], models=[],
                            digest="v1:" + "0" * 32)
 
 

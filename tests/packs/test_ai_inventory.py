@@ -35,16 +35,20 @@ ANSWERS = {
     9120101: ("", "<title>LiteLLM API - Swagger UI</title>"),
     9120110: ("", '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-03-26","serverInfo":{"name":"x"}}}'),
     9120111: ("Mcp-Session-Id: 7", "{}"),
+    9120112: ("", '{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"x","inputSchema":{}}]}}'),
+    9120113: ("", '{"jsonrpc":"2.0","id":1,"result":{"cacheScope":"private","resultType":"complete"}}'),
     9120120: ("", "<title>ComfyUI</title>"),
     9120121: ("", '{"prompt_id":"1","number":2,"node_errors":{}}'),
     9120130: ("", "<title>Open WebUI</title>"),
     9120200: ("", "<title>Ray Dashboard</title>"),
     9120201: ("", '{"version":"4","ray_version":"2.9.0","ray_commit":"abc"}'),
     9120202: ("", '[{"type":"SUBMISSION","submission_id":"raysubmit_1","entrypoint":"python x.py"}]'),
+    9120203: ("", '{"job_id": "raysubmit_1", "submission_id": "raysubmit_1"}'),
     9120210: ("", "<title>MLflow</title>"),
     9120211: ("", '{"experiments":[{"experiment_id":"0","lifecycle_stage":"active"}]}'),
     9120220: ("Server: TornadoServer/6.4", '<script id="jupyter-config-data" type="application/json">'),
     9120221: ("Server: TornadoServer/6.4", '[{"id":"k","execution_state":"idle"}]'),
+    9120222: ("Server: TornadoServer/6.6.1\r\nSet-Cookie: username-a-test-8888=2", "[]"),
     9120230: ("", "<title>Kubeflow Central Dashboard</title>"),
     9120240: ("", "<title>TensorBoard</title>"),
     9120300: ("", '{"title":"qdrant - vector search engine","version":"1.9"}'),
@@ -121,6 +125,15 @@ def test_the_inventory_is_no_alert_and_in_eve(engine, tmp_path):
     assert result.stats["alerts"] == 0 and not any(flow["alerts"] for flow in result.flows)
     [event] = [json.loads(line) for line in (tmp_path / "eve.json").read_text().splitlines()]
     assert event["event_type"] == "inventory" and event["inventory"]["service"] == "Ollama" and event["src_ip"] == "10.0.0.1"
+
+
+@pytest.mark.parametrize(("name", "services"), [
+    ("chat", set()), ("flood", {"LiteLLM", "OpenAI-compatible server"}), ("registry", {"MLflow"}), ("exfiltration", set()),
+    ("cluster", {"Ray", "Chroma", "Jupyter", "MCP server"})])
+def test_real_servers(engine, name, services):
+    """Recorded by pcaps/record_ai.py: LiteLLM, MLflow, Ray, Chroma, Jupyter, an MCP server."""
+    result = engine.replay(files("fastpath.demo").joinpath("ai", f"{name}.pcap"))
+    assert {item.service for item in result.inventory} == services
 
 
 def test_an_unknown_pack():

@@ -56,6 +56,7 @@ def test_groups_of_flowbits_are_refused():
 
 def test_threshold():
     assert plan("threshold: type limit, track by_src, count 1, seconds 60;").threshold == Threshold("limit", "by_src", 1, 60)
+    assert plan("threshold: type limit, track by_flow, count 1, seconds 60;").threshold == Threshold("limit", "by_flow", 1, 60)
     assert plan("threshold:count 5,seconds 9,track by_rule,type both;").threshold == Threshold("both", "by_rule", 5, 9)
     assert plan("detection_filter:track by_dst, count 3, seconds 4;").detection_filter == Threshold("detection_filter", "by_dst",
         3, 4)
@@ -63,7 +64,7 @@ def test_threshold():
 
 @pytest.mark.parametrize("options", [
     "threshold:type limit, track by_src, count 1;", "threshold:type foo, track by_src, count 1, seconds 1;",
-    "threshold:type limit, track by_flow, count 1, seconds 1;", "detection_filter:track by_rule, count 1, seconds 1;",
+    "threshold:type limit, track by_all, count 1, seconds 1;", "detection_filter:track by_rule, count 1, seconds 1;",
     "detection_filter:track by_src, count 0, seconds 1;",
     "threshold:type limit,track by_src,count 1,seconds 1; detection_filter:track by_src,count 1,seconds 1;",
     "threshold:type limit,track by_src,count 1,seconds 1; threshold:type limit,track by_src,count 1,seconds 1;",

@@ -9,12 +9,15 @@ import ipaddress
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.anonymise import Anonymiser
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,13 @@ class Capture:
 class Captures:
     """The captures of a run, in order; tells to which one a packet belongs and its number there."""
 
-    def __init__(self) -> None:
+    def __init__(self, anonymiser: Anonymiser | None = None) -> None:
         self.all: list[Capture] = []
+        self.anonymiser = anonymiser        # of the run: what rows say is mapped already, and only declared columns are shown
         self._firsts: list[int] = []
 
     def begin(self, name: str, first_ordinal: int) -> Capture:
-        capture = Capture(name, first_ordinal)
+        capture = Capture(name if self.anonymiser is None else self.anonymiser.name(name), first_ordinal)
         self.all.append(capture)
         self._firsts.append(first_ordinal)
         return capture
@@ -111,6 +115,8 @@ def _message(array, context):
     unique, inverse = np.unique(signatures.at(array["rule"]), return_inverse=True)
     texts = np.empty(len(unique), object)
     texts[:] = [signatures[int(one)].msg if one < len(signatures) else "" for one in unique]
+    if context.captures.anonymiser is not None:
+        texts[:] = [context.captures.anonymiser.text(text) for text in texts]
     return texts[inverse]
 
 
@@ -127,8 +133,9 @@ _ENDS = (("src_ip", "string", _end("addr", True)), ("src_port", "uint16", _end("
          ("proto", "uint8", lambda array, context: array["key"]["proto"]))
 _RULE = (("gid", "uint32", _rule("gid")), ("sid", "uint32", _rule("sid")), ("rev", "uint32", _rule("rev")), ("msg", "string", _message))
 
+Schema = tuple[tuple[str, str, Callable], ...]
 #: Columns by kind of row: (name, Arrow type, how it is made).
-SCHEMAS: dict[str, tuple[tuple[str, str, Callable], ...]] = {
+SCHEMAS: dict[str, Schema] = {
     "alerts": (
         ("ordinal", "uint64", _field("ordinal")),
         ("pcap_cnt", "uint64", lambda array, context: context.captures.numbers(array["ordinal"])),
@@ -137,6 +144,7 @@ SCHEMAS: dict[str, tuple[tuple[str, str, Callable], ...]] = {
         ("to_client", "bool", lambda array, context: array["to_client"] != 0), ("tunnel", "string", _tunnel),
         ("tunnel_id", "uint32", _field("tunnel_id")), ("depth", "uint8", _field("depth")),
         ("icmp_type", "uint8", _field("icmp_type")), ("icmp_code", "uint8", _field("icmp_code")),
+        ("decrypted", "bool", lambda array, context: array["decrypted"] != 0),
         ("port", "uint32", lambda array, context: np.full(len(array), context.port or 0, "u4")),
         ("flow_start", "timestamp", _time("flow_start")),
         ("pkts_toserver", "uint32", _field("pkts", 0)), ("pkts_toclient", "uint32", _field("pkts", 1)),
@@ -183,6 +191,11 @@ class Columns:
         self.signatures = signatures
         self.captures = captures
         self._parts = [part for part in parts if len(part)]
+        self._schema = SCHEMAS[kind]
+        if captures.anonymiser is not None:
+            from fastpath.control.anonymise import columns
+            shown = columns(kind, tuple(name for name, _, _ in self._schema))
+            self._schema = tuple(column for column in self._schema if column[0] in shown)
 
     @property
     def rows(self) -> np.ndarray:
@@ -192,14 +205,14 @@ class Columns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name, _, _ in SCHEMAS[self.kind])
+        return tuple(name for name, _, _ in self._schema)
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
     def __getitem__(self, what: str | int | slice) -> Any:
         if isinstance(what, str):
-            for name, _, column in SCHEMAS[self.kind]:
+            for name, _, column in self._schema:
                 if name == what:
                     return column(self.rows, self)
             raise KeyError(f"{self.kind} have no column {what!r}; they have {', '.join(self.names)}")
@@ -220,12 +233,12 @@ class Columns:
     # ---- Arrow ----
 
     def __arrow_c_schema__(self):
-        return _arrow_schema(self.kind).__arrow_c_schema__()
+        return _arrow_schema(self._schema).__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema=None):
         from nanoarrow.c_array_stream import CArrayStream
-        batches = [_arrow_batch(self.kind, part, self) for part in self._parts]
-        return CArrayStream.from_c_arrays(batches, _arrow_schema(self.kind)).__arrow_c_stream__()
+        batches = [_arrow_batch(self._schema, part, self) for part in self._parts]
+        return CArrayStream.from_c_arrays(batches, _arrow_schema(self._schema)).__arrow_c_stream__()
 
 
 def _listed(column: np.ndarray) -> list:
@@ -240,15 +253,15 @@ def _arrow_type(name: str):
             "uint32": nanoarrow.uint32, "uint64": nanoarrow.uint64}[name]()
 
 
-def _arrow_schema(kind: str):
+def _arrow_schema(schema: Schema):
     import nanoarrow
-    return nanoarrow.c_schema(nanoarrow.struct({name: _arrow_type(type_) for name, type_, _ in SCHEMAS[kind]}))
+    return nanoarrow.c_schema(nanoarrow.struct({name: _arrow_type(type_) for name, type_, _ in schema}))
 
 
-def _arrow_batch(kind: str, part: np.ndarray, context: Columns):
+def _arrow_batch(schema: Schema, part: np.ndarray, context: Columns):
     from nanoarrow.c_array import c_array_from_buffers
     children = []
-    for _, type_, make in SCHEMAS[kind]:
+    for _, type_, make in schema:
         column = make(part, context)
         if type_ == "string":
             encoded = [text.encode("utf-8", "replace") for text in column.tolist()]
@@ -262,4 +275,4 @@ def _arrow_batch(kind: str, part: np.ndarray, context: Columns):
         else:
             buffers = [None, np.ascontiguousarray(column, type_)]
         children.append(c_array_from_buffers(_arrow_type(type_), len(part), buffers))
-    return c_array_from_buffers(_arrow_schema(kind), len(part), [None], children=children)
+    return c_array_from_buffers(_arrow_schema(schema), len(part), [None], children=children)

@@ -163,6 +163,8 @@ ROOM_SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "app-layer.protocols.smtp.inspected-tracker.content-limit": ("smtp.content-limit", size),
     "app-layer.protocols.smtp.inspected-tracker.content-inspect-min-size": ("smtp.content-inspect-min-size", size),
     "app-layer.protocols.smtp.inspected-tracker.content-inspect-window": ("smtp.content-inspect-window", size),
+    "app-layer.protocols.tls.decrypt-sessions": ("tls.decrypt-sessions", integer(0, 1 << 24)),
+    "llm.text-limit": ("llm.text-limit", size),
     "app-layer.protocols.tls.encryption-handling": ("tls.encryption-handling", one_of("default", "track-only", "bypass", "full")),
 }
 #: Key -> how it is read. `*` stands for one name.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,17 +27,21 @@ from fastpath.control.boundary import Boundary
 from fastpath.control.columns import Columns
 from fastpath.control.config import Config
 from fastpath.control.device import Device
+from fastpath.control.hardware import Hardware
 from fastpath.control.isolation import Isolation, addresses_of, networks_of
+from fastpath.control.keylog import key_ring
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
-from fastpath.control.policy import Policy
+from fastpath.control.policy import BEYOND, Policy
 from fastpath.control.policy.judge import Judge
 from fastpath.control.reload import InForce, Order, Staged, prompt, with_isolation, without
 from fastpath.control.result import KEPT, Batch, Damage, Result, Run, Sink, Verdicts, check_keep
 from fastpath.control.sessions import SessionTable
 from fastpath.control.subscription import ON_FULL, Subscription
 from fastpath.dataplane import rows
+from fastpath.dataplane.bindings import TAG
 
 if TYPE_CHECKING:
+    from fastpath.control.anonymise import Anonymiser
     from fastpath.control.why import Why
     from fastpath.offload.projection import Projection
     from fastpath.offload.settings import Setting
@@ -80,20 +85,31 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
+def _lift(plane: Any, address: IPv4Address | IPv6Address) -> None:
+    plane.lift(address.version, address.packed)
+
+
 class Engine:
     """An inspection engine.
 
     rules: a RuleSet, or None for none. config: a Config (stock where None). mode: "ids" alerts and cuts nothing, "ips" does
     what rules say. policy: a Policy, or None: which flows may be, before any rule. device: a Device, or None. workers: threads; they change no result. burst: packets a burst, up to 256.
     checksums: "all", "none", "auto", over the configuration's. compat: leave out what Suricata 7.0 lacks.
-    statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway.
+    hardware: a Hardware, or None: what is not as the manifest says is an event.
+    statistics: one burst of thirty-two is timed, stage by stage and rule by rule; all else is counted anyway. anonymiser: an
+    anonymise.Anonymiser, that maps whatever leaves; None: all is told as it is. models: model files are looked
+    for (docs/models.md); they are anyway where a rule asks for them.
+    keylog: a key log, or several, with whose secrets TLS is decrypted (a path, paths, or a KeyRing); of bad lines
+    Python warns, at FILE:LINE:COLUMN. What captures bring themselves is used without being asked for.
 
-    Raises TypeError or ValueError naming the argument, MemoryError when tables cannot be reserved, and RuntimeError when the
+    Raises TypeError or ValueError naming the argument, OSError for a key log that cannot be read, MemoryError when tables cannot be reserved, and RuntimeError when the
     Hyperscan library fails its known answers.
     """
 
     def __init__(self, rules: Any = None, *, config: Config | None = None, policy: Policy | None = None, device: Device | None = None, mode: str = "ids",
-                 workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True):
+                 workers: int = 1, burst: int = BURST, checksums: str | None = None, compat: bool = False, statistics: bool = True,
+                 hardware: Hardware | None = None, keylog: Any = None, anonymiser: Anonymiser | None = None,
+                 models: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
         if device is not None and not isinstance(device, Device):
@@ -102,6 +118,10 @@ class Engine:
             raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
         if config is not None and not isinstance(config, Config):
             raise TypeError(f"config must be a Config, not {type(config).__name__}")
+        if hardware is not None and not isinstance(hardware, Hardware):
+            raise TypeError(f"hardware must be a Hardware, not {type(hardware).__name__}")
+        if hardware is not None and compat:
+            raise ValueError("compat leaves out what Suricata lacks: a manifest of hardware too")
         if mode not in ("ids", "ips"):
             raise ValueError(f"mode must be 'ids' or 'ips', not {mode!r}")
         if checksums not in (None, "all", "none", "auto"):
@@ -121,14 +141,18 @@ class Engine:
         settings["simulate"] = exceptions.faults(self.config)
         inline_bodies = settings["app_layer"].get("http.http-body-inline", "auto")
         settings["app_layer"]["http.brotli"] = not compat     # which Suricata 7.0 leaves alone
+        settings["app_layer"]["files.models"] = bool(models)
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
+        settings["keys"] = key_ring(keylog)
         self._settings = settings
+        self._hardware = hardware
         self._process = _process
         self._busy = threading.Lock()
         self._boundary = Boundary(self._busy)
         self._reloading = threading.Lock()  # one reload at a time: each goes on from the numbers that the one before gave
         self._closed = False
         self._plane: Any = None             # of inspect and tick, with its run
+        self.anonymiser = anonymiser
         self._run = Run(frozenset(), 0, (), digest=None)     # nobody asks a live engine for one
         self._batch_source: Any = None
         self._at_work: tuple[Any, Run] | None = None        # the data plane of a replay that runs, and its run
@@ -334,14 +358,20 @@ class Engine:
             from fastpath.control.why import explain
             if rules is None:
                 raise LookupError("there are no rules")
+            if self.anonymiser is not None:
+                raise ValueError("why shows packets as they are, which this engine anonymises: ask one that does not")
             return explain(rules, settings, step_limit, paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous)
         return ask
 
     def _new_plane(self, run: Run) -> Any:
         from fastpath._core import DataPlane
+        run.captures.anonymiser = self.anonymiser
+        run.record = self._staged.record
         device = self._staged.now.device
         plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
-                          | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps, "keep_vars": run.wants_vars, "keep_files": run.wants_files,
+                          | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
+                             "keep_llm": run.wants_llm,
+                             "keep_vars": run.wants_vars, "keep_files": run.wants_files,
                              "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
         self._staged.attach(plane, device)
         self._follow(plane, run)
@@ -350,14 +380,29 @@ class Engine:
     def _follow(self, plane: Any, run: Run) -> None:
         """What is in force is in force in this data plane, and who has subscribed gets its verdicts."""
         self._staged.follow(plane, run)
+        self._look_beyond(plane, run)
         ring = self._subscription.ring if self._subscription is not None and not self._subscription.ring.closed else None
         plane.publish(ring, run.base)
         self._publish_as(run)
 
+    def _look_beyond(self, plane: Any, run: Run) -> None:
+        """What is beyond Suricata is looked at where a pack, the policy or a manifest of hardware asks for it."""
+        judge, rules = self._staged.now.policy, self._staged.now.rules
+        policy = judge.policy if judge is not None else None
+        packs = rules is not None and rules.reading.get("packs")
+        if self._settings["compat"] or not (packs or self._hardware is not None or policy is not None and policy.looks_beyond):
+            return
+        facts, neighbours = (self._hardware.facts, self._hardware.neighbours) if self._hardware is not None else (None, False)
+        plane.look_beyond(policy.tags if policy is not None else np.zeros(0, TAG), facts, neighbours)
+        run.inventory.follow_protocols()
+        run.bindings.tenants = tuple(policy.tenants) if policy is not None else ()
+        run.bindings.anonymiser = self.anonymiser
+        run.bindings.names = self._hardware.names if self._hardware is not None else {}
+
     def _publish_as(self, run: Run) -> None:
         """The verdicts that come are of this run."""
         if self._subscription is not None:
-            self._subscription.begin(run.signatures)
+            self._subscription.begin(run.signatures, run.captures.anonymiser)
         self._published = run
 
     def _steps(self, plane: Any, run: Run, captures: Any, damages: list[Damage], continuous: bool,
@@ -413,12 +458,15 @@ class Engine:
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
         run.count_policy(plane)
+        run.roce = run.bindings.queue_pairs(plane.queue_pairs_seen)
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
-        stats = self._latest = stats_of.build(counted, run, self.load_seconds, partial)
+        stats = self._latest = self._told(stats_of.build(counted, run, self.load_seconds, partial, services=plane.services()))
         self._save(run)
         for sink in run.sinks:
             sink.close(stats)
+        if self.anonymiser is not None:
+            damages = [Damage(self.anonymiser.name(one.name), one.offset, "the capture is damaged") for one in damages]
         return Result(run, stats, partial, damages)
 
     def _save(self, run: Run) -> None:
@@ -525,7 +573,7 @@ class Engine:
             plane, run = self._live()
             self._take(plane, run)
             run.count_policy(plane)
-            return stats_of.build(self._counted(plane), run, self.load_seconds, True)
+            return self._told(stats_of.build(self._counted(plane), run, self.load_seconds, True, services=plane.services()))
 
     def snapshot(self) -> dict[str, Any]:
         """Statistics at this moment, from any thread, of what runs: of the replay that goes on, or of `inspect`; where neither has begun,
@@ -539,7 +587,8 @@ class Engine:
         at_work = self._at_work
         plane, run = at_work if at_work is not None else (self._plane, self._run)
         more: dict[str, Any] = {"running": self._busy.locked(), "orders": dict(self._staged.counts),
-                                "isolated": [one.workload for one in self.isolated]}
+                                "isolated": [one.workload if self.anonymiser is None else self.anonymiser.mapped(one.workload)
+                                             for one in self.isolated]}
         if self._subscription is not None:
             more["subscription"] = {"lost": self._subscription.lost, "waited": self._subscription.waited}
         if plane is None:
@@ -549,7 +598,7 @@ class Engine:
                 swaps = self._staged.swaps(plane)
                 try:
                     counted, policy = self._counted(plane), plane.policy_counts()
-                    stats = stats_of.build(counted, run, self.load_seconds, True, policy)
+                    stats = self._told(stats_of.build(counted, run, self.load_seconds, True, policy))
                 except (RuntimeError, IndexError):      # a dict of the run has grown, or its rules are others now
                     continue
                 if swaps == self._staged.swaps(plane) and not swaps % 2:
@@ -580,8 +629,13 @@ class Engine:
         self._staged.change(replace)        # nothing else is in force, but planes look
         return made
 
+    def _told(self, stats: dict[str, Any]) -> dict[str, Any]:
+        """Statistics as they may be told: the addresses in the operator's own words give way to pseudonyms too."""
+        return stats if self.anonymiser is None else self.anonymiser.texts(stats)   # type: ignore[no-any-return]
+
     def _counted(self, plane: Any) -> dict[str, Any]:
-        return plane.stats() | {"isolations_refused": self._staged.refused}
+        stats = plane.stats()
+        return stats | {"isolations_refused": self._staged.refused + stats.get("cuts_refused", 0)}
 
     # ---- what is in force ----
 
@@ -663,12 +717,16 @@ class Engine:
         found = named or [one for one in self.isolated if one.networks == networks]
         if not found:
             raise LookupError(f"{workload} is not isolated; isolated are {', '.join(one.workload for one in self.isolated) or 'none'}")
-        self._staged.change(partial(without, isolations=found))
+        for one in found:
+            if self._staged.cut.pop(one.networks, None) is not None:
+                self._boundary.run(partial(_lift, address=ip_address(one.workload)), lambda: self._live()[0])
+        if any(one in self._staged.now.isolations for one in found):
+            self._staged.change(partial(without, isolations=found))
 
     @property
     def isolated(self) -> tuple[Isolation, ...]:
         """The workloads that are cut off now."""
-        return self._staged.now.isolations
+        return (*self._staged.now.isolations, *self._staged.cut.values())
 
     @property
     def orders(self) -> tuple[Order, ...]:
@@ -688,7 +746,8 @@ class Engine:
             raise ValueError("the policy names VLANs, which vlan.use-for-tracking: no keeps out of flows")
         enabled = self._settings["app_layer"]["enabled"]
         for line in policy.lines:
-            off = [name for name in sorted(line.applications or ()) if enabled.get(name) == "no"]
+            off = [name for name in sorted(line.applications or ()) if enabled.get(name) == "no"
+                   and (name not in BEYOND or self._settings["compat"])]
             if off:
                 raise ValueError(f"{line.place}: {off[0]} is not recognised: app-layer.protocols.{off[0]}.enabled is no")
         return Judge.of(policy, rules, self._data_classes)

@@ -1,20 +1,37 @@
-"""The inventory: which services are spoken, by whom and with whom, from the notes of rules with `inventory`.
+"""The inventory: which services are spoken, by whom and with whom, from the notes of rules with `inventory`, and from the protocols that
+flows were recognised as.
 
 Such a rule says in its metadata what it has found: `service NAME` (blanks as underscores), `service_kind KIND`, `service_by EVIDENCE`,
-and with `service_side client` that the service runs at the flow's client end; otherwise it is the server's.
+with `service_side client` that the service runs at the flow's client end; otherwise it is the server's; and with `service_domain
+NAME` by which server name it goes, `.NAME` for that and all below it.
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpath.control.columns import address_text
 from fastpath.control.signatures import Signatures
+from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.policy import Policy
 
 ITEMS_MAX = 100_000         # of one inventory
 FLOWS_MAX = 1_000_000       # whose bytes are still to come
+
+#: What devices and the cluster's fabric speak: protocol -> service, kind.
+SPOKEN = {
+    "mqtt": ("MQTT", "iot"), "coap": ("CoAP", "iot"),
+    "modbus": ("Modbus", "plant"), "dnp3": ("DNP3", "plant"), "enip": ("EtherNet/IP", "plant"), "s7": ("S7", "plant"),
+    "opcua": ("OPC UA", "plant"), "bacnet": ("BACnet", "plant"),
+    "nvme-tcp": ("NVMe/TCP", "storage"), "nfs": ("NFS", "storage"), "nccl": ("NCCL", "gpu cluster"),
+    "gtpc": ("GTPv2-C", "mobile core"), "pfcp": ("PFCP", "mobile core"),
+    "ipmi": ("IPMI", "management"), "snmp": ("SNMP", "management"),
+}
 
 
 @dataclass(slots=True)
@@ -32,9 +49,33 @@ class Item:
     flows: int = 0
     bytes_out: int = 0
     bytes_in: int = 0
+    status: str = ""            # sanctioned, tolerated, forbidden, as the policy lists it; "" where it does not
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def service_of(metadata: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """(name, kind) of the service that a rule with this metadata finds."""
+    said = dict(metadata)
+    return (said["service"].replace("_", " "), said.get("service_kind", "")) if "service" in said else None
+
+
+class Services:
+    """What rules with `inventory` call a service, by its server name."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self._names: dict[str, str] = {}
+        for number in np.flatnonzero(signatures.note).tolist() if signatures.notes else ():
+            said = dict(signatures[number].metadata)
+            if "service_domain" in said:
+                self._names[said["service_domain"]] = said.get("service", "unknown").replace("_", " ")
+
+    def named(self, name: str) -> str | None:
+        if name in self._names:
+            return self._names[name]
+        labels = name.split(".")
+        return next((found for at in range(len(labels)) if (found := self._names.get("." + ".".join(labels[at:])))), None)
 
 
 class Inventory:
@@ -43,7 +84,13 @@ class Inventory:
     def __init__(self) -> None:
         self._items: dict[tuple[str, str, str, str, int], Item] = {}
         self._flows: dict[int, list[Item]] = {}
+        self._spoken: dict[int, tuple[str, str]] = {}       # by number of the protocol; empty: nobody asks
         self.left_out = 0
+
+    def follow_protocols(self) -> None:
+        """From now on flows of the protocols of SPOKEN are in it too, with `by` bytes."""
+        from fastpath.dataplane.applayer.tables import PROTOCOL_NUMBERS
+        self._spoken = {PROTOCOL_NUMBERS[name]: said for name, said in SPOKEN.items()}
 
     def note(self, notes: np.ndarray, signatures: Signatures) -> None:
         """Rows of rows.ALERT whose rules are marked `inventory`."""
@@ -55,17 +102,23 @@ class Inventory:
             net, addr, port = int(row["key"]["net"]), row["key"]["addr"], row["key"]["port"]
             workload = address_text(net, addr[server_end ^ 1].tobytes())
             peer = address_text(net, addr[server_end].tobytes())
-            service = said.get("service", "unknown").replace("_", " ")
+            service, kind = service_of(said.items()) or ("unknown", "")
             key = service, said.get("service_by", ""), workload, peer, int(port[server_end])
-            item = self._items.get(key)
             ts = int(row["ts"])
-            if item is None:
-                if len(self._items) == ITEMS_MAX:
-                    self.left_out += 1
-                    continue
-                item = self._items[key] = Item(service, said.get("service_kind", ""), key[1], workload, peer, key[4], ts, ts)
-            item.first, item.last = min(item.first, ts), max(item.last, ts)
-            self._follow(int(row["flow"]), item)
+            item = self._item(key, kind, ts, ts)
+            if item is not None:
+                self._follow(int(row["flow"]), item)
+
+    def _item(self, key: tuple[str, str, str, str, int], kind: str, first: int, last: int) -> Item | None:
+        """The item of a key, seen in between; None where there is no room."""
+        item = self._items.get(key)
+        if item is None:
+            if len(self._items) == ITEMS_MAX:
+                self.left_out += 1
+                return None
+            item = self._items[key] = Item(key[0], kind, key[1], key[2], key[3], key[4], first, last)
+        item.first, item.last = min(item.first, first), max(item.last, last)
+        return item
 
     def _follow(self, flow: int, item: Item) -> None:
         known = self._flows.get(flow)
@@ -80,6 +133,8 @@ class Inventory:
 
     def count(self, flows: np.ndarray) -> None:
         """Flow rows: what those of the inventory have carried."""
+        if self._spoken and len(flows):
+            self._count_spoken(flows)
         if not self._flows:
             return
         for at in np.flatnonzero(np.isin(flows["flow"], np.fromiter(self._flows, "u8", len(self._flows)))).tolist():
@@ -89,6 +144,25 @@ class Inventory:
                 item.bytes_in += int(row["bytes"][1])
                 item.last = max(item.last, int(row["last"]))
 
-    def items(self) -> list[Item]:
-        """Most bytes first."""
+    def _count_spoken(self, flows: np.ndarray) -> None:
+        """Flows that are in the inventory for what they speak."""
+        proto = flows["app_proto"][:, 0]
+        for at in np.flatnonzero(np.isin(proto, list(self._spoken))).tolist():
+            row = flows[at]
+            service, kind = self._spoken[int(proto[at])]
+            client = int(row["flags"]) & rows.FLOW_REVERSED
+            net, addr = int(row["key"]["net"]), row["key"]["addr"]
+            key = (service, "bytes", address_text(net, addr[client].tobytes()), address_text(net, addr[1 - client].tobytes()),
+                   int(row["key"]["port"][1 - client]))
+            item = self._item(key, kind, int(row["start"]), int(row["last"]))
+            if item is not None:
+                item.flows += 1
+                item.bytes_out += int(row["bytes"][0])
+                item.bytes_in += int(row["bytes"][1])
+
+    def items(self, policy: Policy | None = None) -> list[Item]:
+        """Most bytes first; each with the status that this policy gives it."""
+        for item in self._items.values():
+            listing = policy.listing_of(item.service, item.kind) if policy is not None else None
+            item.status = listing.status if listing is not None else ""
         return sorted(self._items.values(), key=lambda item: (-item.bytes_out - item.bytes_in, item.service, item.workload, item.peer))

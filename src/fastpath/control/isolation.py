@@ -37,11 +37,13 @@ class NoRoom(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """One workload that is cut off. until: packet time in ns at which that ends, None for until it is released."""
+    """One workload that is cut off, by the operator or by a rule. until: packet time in ns at which that ends, None for until it is released."""
     workload: str
     networks: tuple[Network, ...]
     until: int | None = None
     why: str = ""
+    standby: str = ""           # the workload that takes its place
+    rule: str = ""              # gid:sid of the rule that isolated it; "" for the operator
 
     @classmethod
     def of(cls, workload: Any, until: Any = None, why: str = "", resolve: Callable[[str], Any] | None = None) -> Self:

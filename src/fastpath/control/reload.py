@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from fastpath.control.device import Device
-from fastpath.control.isolation import Isolation, NoRoom, Table
+from fastpath.control.isolation import Isolation, Network, NoRoom, Table
 
 SWITCH = 0.0005     # seconds
 ORDERS = 1000       # that an engine remembers
@@ -84,6 +84,8 @@ class Staged:
         self._lock = threading.Lock()
         self._followers: dict[int, Follower] = {}       # by id of the plane
         self._time = 0
+        #: What rules have cut off in the data plane that runs, by addresses.
+        self.cut: dict[tuple[Network, ...], Isolation] = {}
 
     def change(self, change: Callable[[InForce], InForce]) -> None:
         """Puts change(what is in force) in its place. Nothing happens when it raises."""
@@ -110,6 +112,16 @@ class Staged:
     def detach(self, plane: Any) -> None:
         with self._lock:
             self._followers.pop(id(plane), None)
+            if not self._followers:
+                self.cut.clear()
+
+    def record(self, order: Order) -> None:
+        """An order that a rule has given: it is in force already."""
+        self.counts[order.kind] += 1
+        self.orders.append(order)
+        assert order.isolation is not None
+        self.cut[order.isolation.networks] = order.isolation
+        say(order)
 
     def is_behind(self, plane: Any) -> bool:
         """Does this plane go by something else than what is in force?"""
@@ -181,6 +193,8 @@ class Staged:
     def expire(self, time: int) -> None:
         """Packet time has come this far: isolations that ended before are no more. (The data plane knows of each end itself.)"""
         self._time = max(self._time, time)
+        for one in [one for one in self.cut.values() if one.until is not None and one.until <= time]:
+            del self.cut[one.networks]
         over = [one for one in self.now.isolations if one.until is not None and one.until <= time]
         if over:
             self.change(partial(without, isolations=over))
@@ -201,6 +215,7 @@ def _swap(plane: Any, run: Any, old: InForce, new: InForce) -> None:
     if new.database is not old.database:
         run.settle_rules(plane.rule_costs())
         plane.load(new.database)
+        plane.respond(new.rules.numbers["isolate"].copy() if new.rules is not None and new.rules.numbers["isolate"].any() else None)
 
 
 _prompt_lock = threading.Lock()

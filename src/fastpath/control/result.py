@@ -11,16 +11,21 @@ import numpy as np
 
 from fastpath.control import packets as packets_of
 from fastpath.control import signatures as signatures_of
+from fastpath.control.bindings import Bindings
 from fastpath.control.columns import Capture, Captures, Columns
 from fastpath.control.datasets import SavedSets
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
+from fastpath.control.llm import Talker, Talkers
+from fastpath.control.models import Model, Models
 from fastpath.control.policy.judge import Judge, Judges
 from fastpath.control.replies import Reply, replies_to
+from fastpath.control.response import Responses
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
 
 if TYPE_CHECKING:
+    from fastpath.control.policy import Policy
     from fastpath.control.reload import Order
     from fastpath.control.why import Why
 
@@ -66,13 +71,14 @@ class Batch:
     judges: Judges = field(default_factory=Judges)
     names: Sequence[str] = ()       # of bits, numbers and texts that rules keep, by number
     stored_before: int = 0          # files, before the first of this batch
+    bindings: Bindings = field(default_factory=Bindings)
 
     def columns(self, kind: str) -> Columns:
         return Columns(kind, [self.rows[kind]], self.signatures, self.captures, self.port)
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", of "vars" beside flows, the bytes of "files" that are stored, the "log" of
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", of talk with models ("llm"), of "vars" beside flows, the bytes of "files" that are stored, the "log" of
     every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
@@ -90,7 +96,7 @@ class Run:
     limit: int
     sinks: Sequence[Sink]
     signatures: Signatures = field(default_factory=Signatures)
-    captures: Captures = field(default_factory=Captures)
+    captures: Captures = field(default_factory=Captures)    # with the run's anonymiser
     capture: Capture | None = None
     digest: Digest | None = field(default_factory=Digest)
     kept: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
@@ -101,6 +107,12 @@ class Run:
     orders: list[Order] = field(default_factory=list)       # that wait for the next batch
     costs: list[tuple[int, np.ndarray]] = field(default_factory=list)      # of rule sets before the present one: base, DataPlane.rule_costs()
     inventory: Inventory = field(default_factory=Inventory)
+    bindings: Bindings = field(default_factory=Bindings)
+    roce: list[dict[str, Any]] = field(default_factory=list)    # at the end of a replay
+    talkers: Talkers = field(default_factory=Talkers)
+    models: Models = field(default_factory=Models)
+    responses: Responses = field(default_factory=Responses)
+    record: Callable[[Order], None] = lambda order: None        # who else is told what rules ordered
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
@@ -121,6 +133,10 @@ class Run:
         return any("apps" in sink.wants for sink in self.sinks)
 
     @property
+    def wants_llm(self) -> bool:
+        return any("llm" in sink.wants for sink in self.sinks)
+
+    @property
     def wants_payloads(self) -> bool:
         return any("payloads" in sink.wants for sink in self.sinks)
 
@@ -132,6 +148,11 @@ class Run:
     @property
     def wants_log(self) -> bool:
         return any("log" in sink.wants for sink in self.sinks)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The one in force last."""
+        return self.judges.latest.policy if self.judges.latest is not None else None
 
     @property
     def wants_packets(self) -> bool:
@@ -183,6 +204,8 @@ class Run:
     def hold(self, alerts: np.ndarray) -> np.ndarray:
         """Alerts taken alone, as DataPlane.alerts() gives them: a batch of inspect is small, and to count what it brought would
         cost more than inspecting it. They are counted with the next rows."""
+        self._respond(alerts)
+        self._map({"alerts": alerts})
         if self.base:
             alerts["rule"] += self.base
         alerts = self._noted(alerts)
@@ -191,6 +214,8 @@ class Run:
 
     def take(self, taken: dict[str, np.ndarray], kept: bytes = b"") -> Batch:
         """The next rows, as DataPlane.rows() and .kept() give them."""
+        self._respond(taken["alerts"])
+        self._map(taken)
         if self.digest is not None:
             self.digest.add(taken)
         if self.base:
@@ -202,10 +227,14 @@ class Run:
                 rule[of_rules] += self.base
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
+        self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
+        if len(taken["apps"]):
+            self.models.take(taken["apps"], taken["app_bytes"])    # type: ignore[arg-type]
         self.judges.take(taken["denials"])
+        self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []
         batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders,
-                      names=self.names, stored_before=self.stored)
+                      names=self.names, stored_before=self.stored, bindings=self.bindings)
         self.stored += int(((taken["apps"]["kind"] == APP_ROW_FILE) & (taken["apps"]["code"] != 0)).sum())
         self._count(taken)
         for kind in self.keep:
@@ -215,6 +244,17 @@ class Run:
         for sink in self.sinks:
             sink.write(batch)
         return batch
+
+    def _respond(self, alerts: np.ndarray) -> None:
+        """What rules have isolated, before addresses become pseudonyms: orders have a treatment of their own."""
+        for order in self.responses.orders(alerts, self.base, self.signatures):
+            self.orders.append(order)
+            self.record(order)
+
+    def _map(self, taken: dict[str, np.ndarray]) -> None:
+        """Before anything is made of rows: pseudonyms in the place of addresses, where that is asked for."""
+        if self.captures.anonymiser is not None:
+            self.captures.anonymiser.rows(taken)
 
     def _noted(self, alerts: np.ndarray) -> np.ndarray:
         """The alerts among these rows; the others are notes, which go into the inventory."""
@@ -276,7 +316,25 @@ class Result:
     @property
     def inventory(self) -> list[Item]:
         """What rules with `inventory` have found, most bytes first: see inventory.Item."""
-        return self._run.inventory.items()
+        return self._run.inventory.items(self._run.policy)
+
+    @property
+    def roce(self) -> list[dict[str, Any]]:
+        """RoCEv2 by queue pair, most bytes first, where a pack, the policy or a manifest of hardware had it looked at: address and number
+        of the pair written to, partition (key), transports, packets, bytes, opcodes (packets by class), segment (tenant; or vni, vlan) in
+        which it was seen first, elsewhere and foreign (another one, packets there), first and last (ns)."""
+        return self._run.roce
+
+    @property
+    def llm(self) -> list[Talker]:
+        """Who talked to language models, most prompt bytes first, where rules look at that or EVE events `llm` are written."""
+        return self._run.talkers.top()
+
+    @property
+    def models(self) -> list[Model]:
+        """The model files that were seen, in order: see models.Model. They are looked for where a rule asks file.model or
+        file.model_unsafe, or the engine was made with models=True."""
+        return self._run.models.items
 
     @property
     def alerts(self) -> Columns:
@@ -354,7 +412,8 @@ class Verdicts:
 
     @property
     def flow(self) -> np.ndarray:
-        return self.array["flow"]
+        anonymiser = self._run.captures.anonymiser
+        return self.array["flow"] if anonymiser is None else anonymiser.flows(self.array["flow"])
 
     @property
     def alerts(self) -> Columns:
@@ -365,7 +424,7 @@ class Verdicts:
         taken = {kind: np.empty(0, dtype) for kind, dtype in rows.DTYPES.items()}
         if self._alerts is not None:
             taken["alerts"] = self._alerts
-        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port)
+        return Batch(taken, self._run.signatures, self._run.captures, None, port=self._port, bindings=self._run.bindings)
 
     @property
     def raised(self) -> np.ndarray:

@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpath.dataplane.rows import NO_RULE
+
+if TYPE_CHECKING:
+    from fastpath.control.mask import Masker
 
 #: Severity of a rule without classtype and priority.
 DEFAULT_PRIORITY = 3
@@ -32,11 +35,13 @@ class Signatures:
     rules: for NO_RULE."""
 
     def __init__(self, rules: Any = None):
-        self.gid = self.sid = self.rev = self.note = np.zeros(1, "u4")
+        self.gid = self.sid = self.rev = self.note = self.isolate = np.zeros(1, "u4")
         self._sets: list[tuple[int, Any]] = []       # (index of its first rule, RuleSet)
         self._made: dict[int, Signature] = {}
         self.count = 0
         self.notes = False           # whether there are rules for the inventory
+        self.isolates = False        # whether there are rules that isolate
+        self._masker: tuple[int, Masker | None] = (0, None)     # of so many rule sets
         if rules is not None:
             self.extend(rules)
 
@@ -44,12 +49,23 @@ class Signatures:
         """Takes one more RuleSet; returns what is to be added to its own rule indices."""
         base = self.count
         numbers = rules.numbers
-        for name in ("gid", "sid", "rev", "note"):
+        for name in ("gid", "sid", "rev", "note", "isolate"):
             setattr(self, name, np.concatenate([getattr(self, name)[:-1], numbers[name], np.zeros(1, "u4")]))
         self._sets.append((base, rules))
         self.count += len(numbers)
         self.notes = bool(self.note.any())
+        self.isolates = bool(self.isolate.any())
         return base
+
+    @property
+    def masker(self) -> Masker | None:
+        """Keeps out of outputs what these rules find of data; None where none of them does."""
+        known, masker = self._masker
+        if known != len(self._sets):
+            from fastpath.control.mask import Masker
+            masker = Masker.of((rules for _, rules in self._sets), masker)
+            self._masker = len(self._sets), masker
+        return masker
 
     def __len__(self) -> int:
         return self.count

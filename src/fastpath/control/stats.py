@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastpath.control.config import EXCEPTION_POLICIES
 from fastpath.control.exceptions import CAUSES
+from fastpath.control.sight import uninspected
 
 SECOND = 1_000_000_000
 
@@ -20,7 +22,11 @@ EXCEPTIONS = {
     "left_out": "fragments that defrag left out",
     "isolations_refused": "orders to isolate a workload that there was no room for",
     "events_lost": "events beyond the room of a burst",
+    "ciphers_refused": "sessions that stay encrypted: as many as may be are decrypted at the time",
     "rows_lost": "rows for which there was no memory",
+    "bindings_refused": "queue pairs, tunnels and hardware that there was no room for",
+    "bindings_replaced": "subscribers that gave way to later ones",
+    "bindings_untold": "rows about what belongs together that there was no room for",
     "lost": "packets lost before they were read",
     "sets_refused": "entries that the memcap of a data set refused",
     "full": "requests that the device's table was too full for",
@@ -48,16 +54,18 @@ def check_ledger(counted: dict[str, Any]) -> None:
 
 
 def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
-          policy_counts: np.ndarray | None = None) -> dict[str, Any]:
+          policy_counts: np.ndarray | None = None, services: Sequence[Any] = ()) -> dict[str, Any]:
     """The statistics of a run from the counters of the data plane and of the run's rows.
 
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
     (what a memory cap or the lack of memory did, and, by cause and policy, what became of packets); drops (packets that were not
-    passed, by reason); datasets (what rules have changed: entries, their bytes, and how many a memcap refused); held_up (ns in which no packet was under way between steps, in all and at the
+    passed, by reason); datasets (what rules have changed: entries, their bytes, and how many a memcap refused); llm (who talked to language models: control/llm.py); held_up (ns in which no packet was under way between steps, in all and at the
     longest); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats);
     throughput (over engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes,
-    packets dropped); device (the session table: sessions in it and added, requests by reason in `asked` and refused in `full`, how
+    packets dropped); decryption (TLS sessions that were decrypted, records and bytes of them, how many `failed`, secrets that captures
+    brought and their bad lines); uninspected (what could not be looked into: sight.uninspected; of flows that have ended, and not in
+    a snapshot); device (the session table: sessions in it and added, requests by reason in `asked` and refused in `full`, how
     sessions `ended`, packets and bytes that it decided on, that it copied to the inspectors, and that came too early; `share` of all
     packets and bytes that it decided on; `lag`, seconds from a request until the session was in force).
     """
@@ -81,7 +89,10 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
         "verdicts": verdicts, "reasons": reasons, "drops": drops,
         "stages": counted["stages"], "rules": _rules(counted["rules"], alerted, run), "events": counted["events"],
         "exceptions": _exceptions(counted), "datasets": counted.get("datasets", {}),
-        "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items()],
+        "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items(run.policy)],
+        "roce": run.roce, "decryption": counted["decryption"], "uninspected": uninspected(services, run, counted["bytes"]),
+        "llm": [talker.as_dict() for talker in run.talkers.top()],
+        "models": [model.as_dict() for model in run.models.items],
         **({"policy": run.judges.stats(policy_counts)} if run.judges.any else {}),
         "device": _device(counted), "throughput": [{"second": second, "width": counted["throughput_width"], "packets": packets, "bytes": size, "dropped": dropped}
                        for second, packets, size, dropped in counted["throughput"]],
@@ -91,7 +102,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
 def _exceptions(counted: dict[str, Any]) -> dict[str, int]:
     """What is not zero, by the names of EXCEPTIONS."""
     acted = {f"{cause}.{policy}": count for cause, by_policy in counted["exceptions"].items() for policy, count in by_policy.items()}
-    found = acted | counted["device"] | counted["defrag"] | counted["flows"] | counted
+    found = acted | counted["decryption"] | counted["device"] | counted["defrag"] | counted["flows"] | counted
     found["sets_refused"] = counted.get("datasets", {}).get("refused", 0)
     return {name: found[name] for name in EXCEPTIONS if name != UNREMARKABLE and found.get(name)}
 

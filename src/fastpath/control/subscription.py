@@ -4,12 +4,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
+
+if TYPE_CHECKING:
+    from fastpath.control.anonymise import Anonymiser
 
 LOOK = 50_000_000       # ns that a reader sleeps at most before it looks whether it is to stop
 ON_FULL = ("wait", "lose")
@@ -51,9 +54,11 @@ class Subscription:
         self.batch = batch
         self._lock = threading.Lock()
         self._runs: list[tuple[int, Signatures]] = []   # from which row on, whose rules
+        self._anonymiser: Anonymiser | None = None
 
-    def begin(self, signatures: Signatures) -> None:
+    def begin(self, signatures: Signatures, anonymiser: Anonymiser | None = None) -> None:
         """A run begins that names rules by these."""
+        self._anonymiser = anonymiser
         with self._lock:
             self._runs.append((self.ring.head, signatures))
 
@@ -97,4 +102,6 @@ class Subscription:
             most = min(self.batch, self._runs[1][0] - at) if len(self._runs) > 1 else self.batch
             signatures = self._runs[0][1] if self._runs else Signatures()
         array: Any = self.ring.take(most)
+        if self._anonymiser is not None:
+            array["flow"] = self._anonymiser.flows(array["flow"])
         return VerdictRows(array, signatures) if len(array) else None

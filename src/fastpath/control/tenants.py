@@ -23,6 +23,7 @@ import numpy as np
 
 from fastpath.control.config import Config
 from fastpath.control.engine import STEP, Engine, Progress, _Interrupts, _listed, _opened
+from fastpath.control.keylog import key_ring
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.policy.model import PolicyError
 from fastpath.control.policy.yaml import Node, documents
@@ -112,7 +113,8 @@ class Tenants:
     """
 
     def __init__(self, tenants: Mapping[str, Tenant], *, default: str | None = None, choose: str = "outermost", config: Config | None = None,
-                 mode: str = "ids", workers: int = 1, burst: int = 128, checksums: str | None = None, compat: bool = False):
+                 mode: str = "ids", workers: int = 1, burst: int = 128, checksums: str | None = None, compat: bool = False,
+                 anonymiser: Any = None, keylog: Any = None):
         from fastpath.dataplane.tenants import Selector
         if not tenants:
             raise TenantError("there are no tenants")
@@ -130,11 +132,13 @@ class Tenants:
         self.names = tuple(tenants)
         self.engines: dict[str, Engine] = {}
         config = config if config is not None else Config()
+        keys = key_ring(keylog)
         try:
             for name, tenant in tenants.items():
                 share = (1 - given) / silent if tenant.share is None else tenant.share
                 self.engines[name] = Engine(tenant.rules, policy=tenant.policy, config=_own(config, share, tenant.sets), mode=mode,
-                                            workers=workers, burst=burst, checksums=checksums, compat=compat)
+                                            workers=workers, burst=burst, checksums=checksums, compat=compat, anonymiser=anonymiser,
+                                            keylog=keys)
         except BaseException:
             self.close()
             raise

@@ -14,12 +14,14 @@ import numpy as np
 
 from fastpath.control.columns import Captures, address_text
 from fastpath.control.community_id import WITH_PORTS, identify
+from fastpath.control.mask import Masker
 from fastpath.dataplane import rows
 from fastpath.dataplane.applayer.tables import APP_BUFFERS, PROTOCOL_NUMBERS
 from fastpath.dataplane.match.trace import ENGINES, FATES, HEADER_PARTS, KINDS, Trace
 from fastpath.rules import program as p
 from fastpath.rules.compile import compile_blob, merged
 from fastpath.rules.fastpattern import choose, choose_in, chosen_block
+from fastpath.rules.leaks import finds_data
 from fastpath.rules.plan import Block, Flowbits, Flowint, FlowvarIs, InDataset, Keep, RulePlan, Xbits
 from fastpath.rules.spelling import quoted, spelled
 
@@ -30,6 +32,8 @@ OPEN = 64
 #: Flows that are remembered. What ends a flow is told after it, so that all of a capture's wait for its end.
 FLOWS = 200_000
 NO_TX = 2**64 - 1
+#: Protocols of rules that look at flows of any application.
+ANY_PROTOCOL = frozenset(("ip", "tcp", "tcp-pkt", "tcp-stream", "pkthdr", "ipv4", "ipv6"))
 STREAM = 0xffff     # BUFFER_STREAM of program.h
 
 STAGES = ("header", "fast pattern", "condition", "step", "matched")
@@ -565,7 +569,7 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
                                {"priorities": priorities, "step_limit": step_limit, "origins": origins})
     database = Database(blob, names=names)
     trace = Trace(database, at)
-    plane = DataPlane(settings | {"workers": 1, "keep_packets": False, "keep_apps": False, "keep_bytes": ()})
+    plane = DataPlane(settings | {"workers": 1, "keep_packets": False, "keep_apps": False, "keep_llm": False, "keep_bytes": ()})
     captures = Captures()
     gatherer = Gatherer(blob, at, origins, captures)
 
@@ -588,7 +592,25 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
     finally:
         plane.close()
     gatherer.finish()
-    return _told(plan, chosen, matches, gatherer, flow, trace.lost)
+    why = _told(plan, chosen, matches, gatherer, flow, trace.lost)
+    _mask(why, plan, Masker.of([rules]))
+    return why
+
+
+def _mask(why: Why, plan: RulePlan, masker: Masker | None) -> None:
+    """No excerpt shows what a rule finds of data; of such a rule itself none shows anything."""
+    if masker is None:
+        return
+    hidden = finds_data(plan.metadata)
+    protocol = next(iter(masker.protocols), "") if plan.proto in ANY_PROTOCOL else plan.app_proto or plan.proto
+    for story in why.near:
+        if story.best is None:
+            continue
+        steps = [*story.best.conditions, *(step for look in story.best.looks for step in look.steps)]
+        for one in (*story.best.scans, *steps):
+            one.excerpt = b"*" * len(one.excerpt) if hidden else masker.payload(one.excerpt, protocol)
+        for step in steps if hidden else ():
+            step.value = None
 
 
 def _run(plane: Any, opened: Any, captures: Captures, taken: Any, flushed: Any, continuous: bool) -> None:

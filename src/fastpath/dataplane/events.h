@@ -233,7 +233,14 @@
     X(EVENT_GTPU_UNSUPPORTED_VERSION, "decoder.gtpu.unsupported_version") \
     X(EVENT_GTPU_BAD_EXTENSION, "decoder.gtpu.bad_extension") \
     X(EVENT_GTPU_UNKNOWN_PAYLOAD, "decoder.gtpu.unknown_payload") \
-    X(EVENT_ROCE_HEADER_TOO_SMALL, "decoder.roce.header_too_small")
+    X(EVENT_ROCE_HEADER_TOO_SMALL, "decoder.roce.header_too_small") \
+    X(EVENT_ROCE_ANOTHER_SEGMENT, "decoder.roce.another_segment") \
+    X(EVENT_GTPU_FOREIGN_ADDRESS, "decoder.gtpu.foreign_address") \
+    X(EVENT_GTPC_MALFORMED, "decoder.gtpc.malformed") \
+    X(EVENT_PFCP_MALFORMED, "decoder.pfcp.malformed") \
+    X(EVENT_HARDWARE_ADDRESS_MOVED, "decoder.hardware.address_moved") \
+    X(EVENT_HARDWARE_NEIGHBOUR_CHANGED, "decoder.hardware.neighbour_changed") \
+    X(EVENT_HARDWARE_DHCP_CHANGED, "decoder.hardware.dhcp_changed")
 
 #define FASTPATH_EVENTS(X) FASTPATH_DECODER_EVENTS(X) FASTPATH_STREAM_EVENTS(X) FASTPATH_OWN_EVENTS(X)
 

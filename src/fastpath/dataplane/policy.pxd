@@ -23,7 +23,7 @@ cdef enum policy_state:         # policy_flow_t.state
     POLICY_NONE, POLICY_ALLOWED, POLICY_DENIED, POLICY_PENDING
 
 cdef enum policy_why:           # of a denial
-    WHY_LINE, WHY_DEFAULT, WHY_LIMIT, WHY_DATA
+    WHY_LINE, WHY_DEFAULT, WHY_LIMIT, WHY_DATA, WHY_BINDING
 
 cdef struct trie_node_t:
     uint64_t inner              # 1 << branch: it goes on
@@ -77,6 +77,7 @@ cdef enum:                      # policy_flow_t.flags
     POLICY_CONDITIONAL = 1 << 3     # what it was told hangs on the application
     POLICY_NAMED = 1 << 4           # it was told when the server name was known
     POLICY_CUT = 1 << 5             # FLOW_DROP was set by policy
+    POLICY_ASTRAY = 1 << 6          # packets of it were denied for what they belong to
 
 cdef struct policy_t:
     trie_t v4, v6
@@ -87,7 +88,9 @@ cdef struct policy_t:
     uint64_t *tunnel_starts     # kind << 32 | identifier
     uint16_t *tunnel_class
     uint32_t tunnel_count, tunnel_classes
-    uint16_t *encapsulation     # by vlan class * tunnel_classes + tunnel class
+    uint16_t *encapsulation     # by (vlan class * tunnel_classes + tunnel class) * qfi_classes + qfi class
+    uint16_t *qfi_class         # by QFI
+    uint32_t qfi_classes
     uint32_t *source_roles      # class of endpoints -> where its segments stand, behind their count
     uint32_t *target_roles
     uint32_t *roles
@@ -104,10 +107,13 @@ cdef struct policy_t:
     uint32_t *text_at
     zone_t *zones
     uint32_t zone_count, confined       # confined: 1 << class of data that zones are about
+    uint32_t services           # 1 << class that stands for services: it is the flow's, whoever sent what gave it away
     uint32_t *endpoint_segments     # class of endpoints -> where all its segments stand, behind their count
     uint32_t *segment_lists
     uint32_t pending_packets, pending_bytes
     bint judges_carriers
+    bint queue_pairs_apart      # a queue pair in another segment than its first is denied
+    bint tunnels_bound          # a user's address that does not belong to its tunnel is
     bint conditional            # some line names an application
     uint16_t epoch
 

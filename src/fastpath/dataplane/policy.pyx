@@ -77,7 +77,8 @@ cdef uint16_t find_encapsulation(const policy_t *policy, const packet_meta_t *me
             low = middle
         else:
             high = middle
-    return policy.encapsulation[policy.vlan_class[key.vlan[0] & 4095] * policy.tunnel_classes + policy.tunnel_class[low]]
+    return policy.encapsulation[(policy.vlan_class[key.vlan[0] & 4095] * policy.tunnel_classes + policy.tunnel_class[low])
+                                * policy.qfi_classes + policy.qfi_class[meta.qfi & 63 if meta.tunnel == TUNNEL_GTPU else 0]]
 
 
 cdef uint32_t find_endpoint(const policy_t *policy, const flow_key_t *key, uint32_t which, uint16_t encapsulation) noexcept nogil:
@@ -390,6 +391,9 @@ cdef class Classifier:
         policy.tunnel_count = len(arrays["tunnel_starts"])
         policy.tunnel_classes = arrays["tunnel_classes"]
         policy.encapsulation = <uint16_t *>self.hold(arrays["encapsulation"], "u2")
+        policy.qfi_class = <uint16_t *>self.hold(arrays["qfi_class"], "u2")
+        policy.qfi_classes = arrays["qfi_classes"]
+        policy.queue_pairs_apart, policy.tunnels_bound = arrays["queue_pairs_apart"], arrays["tunnels_bound"]
         policy.source_roles = <uint32_t *>self.hold(arrays["source_roles"], "u4")
         policy.target_roles = <uint32_t *>self.hold(arrays["target_roles"], "u4")
         policy.roles = <uint32_t *>self.hold(arrays["roles"], "u4")
@@ -405,6 +409,7 @@ cdef class Classifier:
         policy.zones = <zone_t *>self.hold(arrays["zones"], ZONE)
         policy.zone_count = len(arrays["zones"])
         policy.confined = int(np.bitwise_or.reduce(arrays["zones"]["data"])) if len(arrays["zones"]) else 0
+        policy.services = arrays["services"]
         policy.endpoint_segments = <uint32_t *>self.hold(arrays["endpoint_segments"], "u4")
         policy.segment_lists = <uint32_t *>self.hold(arrays["segment_lists"], "u4")
         policy.pending_packets = arrays["pending_packets"]

@@ -36,7 +36,7 @@ ALERT = np.dtype([
     ("key", FLOW_KEY), ("outer", FLOW_KEY), ("rule", "u4"), ("tunnel_id", "u4"), ("index", "u2"), ("entry", "u2"),
     ("action", "u1"), ("source", "u1"), ("to_client", "u1"), ("reversed", "u1"), ("outer_reversed", "u1"),
     ("depth", "u1"), ("icmp_type", "u1"), ("icmp_code", "u1"), ("net", "u1"), ("has_flow", "u1"),
-    ("app_proto", "u1", 4), ("verdict", "u1"), ("reject", "u1"), ("reserved", "u1", 4),
+    ("app_proto", "u1", 4), ("verdict", "u1"), ("reject", "u1"), ("qfi", "u1"), ("decrypted", "u1"), ("reserved", "u1", 2),
 ])
 
 FLOW = np.dtype([
@@ -52,7 +52,7 @@ EVENT = np.dtype([("ordinal", "u8"), ("ts", "u8"), ("key", FLOW_KEY), ("code", "
 APP = np.dtype([
     ("ordinal", "u8"), ("ts", "u8"), ("flow", "u8"), ("flow_start", "u8"), ("tx", "u8"), ("offset", "u8"), ("key", FLOW_KEY),
     ("length", "u4"), ("code", "u2"), ("entry", "u2"), ("kind", "u1"), ("proto", "u1"), ("direction", "u1"), ("reversed", "u1"),
-    ("to_client", "u1"), ("worker", "u1"), ("depth", "u1"), ("reserved", "u1"),
+    ("to_client", "u1"), ("worker", "u1"), ("depth", "u1"), ("decrypted", "u1"),
 ])
 
 #: One wire packet, on request: made for columns, not hashed.
@@ -76,12 +76,22 @@ DENIAL = np.dtype([
     ("tunnel_id", "u4"), ("policy", "u2"), ("entry", "u2"), ("data", "u2"), ("reversed", "u1"), ("app", "u1"), ("action", "u1"),
     ("why", "u1"), ("reserved", "u1", 6),
 ])
-#: enum policy_why: a line says so, no line allows it, its application was not known in time, its data may not go there.
-DENIAL_REASONS = ("line", "default", "limit", "data")
+#: enum policy_why: a line says so, no line allows it, its application was not known in time, its data may not go there, it does not belong
+#: where it is.
+DENIAL_REASONS = ("line", "default", "limit", "data", "binding")
+#: What was bound, and what does not fit (dataplane/bind/table.pxd).
+BINDING = np.dtype([
+    ("ordinal", "u8"), ("ts", "u8"), ("id", "u8"), ("expected", "u8"), ("address", "u1", 16), ("user", "u1", 16), ("prefix", "u1", 16),
+    ("slice", "u4"), ("device", "u4"), ("subscriber", "u2"), ("kind", "u1"), ("net", "u1"), ("user_net", "u1"), ("has_prefix", "u1"),
+    ("by", "u1"), ("name_length", "u1"), ("name", "u1", 64),
+])
+#: enum binding_kind, bound_by.
+BINDINGS = ("tunnel", "foreign", "queue_pair", "address", "neighbour", "dhcp")
+BOUND_BY = ("gtpc", "pfcp")
 
 #: What DataPlane.rows() gives, by name.
 DTYPES = {"alerts": ALERT, "flows": FLOW, "events": EVENT, "runs": RUN, "packets": PACKET, "apps": APP, "denials": DENIAL,
-          "log": LOG}
+          "log": LOG, "bindings": BINDING}
 
 
 def _texts(header: str, prefix: str) -> tuple[str, ...]:

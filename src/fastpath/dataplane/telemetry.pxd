@@ -12,8 +12,8 @@ from fastpath.dataplane.types cimport (
 )
 
 cdef enum:                      # app_row_t.kind, beside enum app_row_kind
-    APP_ROW_VARS = 5            # variables of a flow and its packet: of the alerts of an entry, or (ordinal 0) of a flow's end
-    APP_ROW_CHUNK = 6           # bytes of a file that is, or may yet be, stored
+    APP_ROW_VARS = 32           # variables of a flow and its packet: of the alerts of an entry, or (ordinal 0) of a flow's end
+    APP_ROW_CHUNK = 33          # bytes of a file that is, or may yet be, stored
 
 cdef struct row_buffer_t:
     char *rows

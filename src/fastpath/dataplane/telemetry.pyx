@@ -219,6 +219,7 @@ cdef void write_alert_row(alert_row_t *row, const burst_t *burst, uint32_t entry
     row.net = meta.net
     row.depth = meta.depth
     row.tunnel_id = meta.tunnel_id
+    row.qfi = meta.qfi
     row.icmp_type = meta.icmp_type
     row.icmp_code = meta.icmp_code
     row.reversed = write_end_points(&row.key, burst, entry)

@@ -160,8 +160,8 @@ cdef class Trial:
                     match = &self.scratch.at.matches[i]
                     state = THRESHOLD_ALERT
                     if match.flags & MATCH_THRESHOLD:
-                        state = threshold_check(self.thresholds, &self.database.rules, match.compiled, self.burst, entry,
-                                                <uint64_t> <size_t> at, now)
+                        state = threshold_check(self.thresholds, &self.database.rules, match, self.burst, entry,
+                                                <uint64_t> <size_t> at, NULL, now)
                     if state == THRESHOLD_SUPPRESS:
                         continue
                     if state == THRESHOLD_SILENT:

@@ -297,7 +297,9 @@ typedef struct alert_row {
     uint8_t app_proto[4];       /* as in flow_row_t */
     uint8_t verdict;            /* enum alert_verdict: what became of the entry in the end */
     uint8_t reject;             /* enum action: the reject that a rule on the entry asks for, in ids mode too; else ACTION_PASS */
-    uint8_t reserved[4];
+    uint8_t qfi;                /* of the entry: GTP-U PDU session container */
+    uint8_t decrypted;          /* it is about a session inside an encrypted one, whose protocol app_proto[0] is then */
+    uint8_t reserved[2];
 } alert_row_t;
 enum alert_verdict { ALERT_ALERTED, ALERT_DROPPED, ALERT_PASSED };
 _Static_assert(sizeof(alert_row_t) == 184, "no padding");
@@ -335,7 +337,7 @@ typedef struct event_row {
 _Static_assert(sizeof(event_row_t) == 72, "no padding");
 
 /* What a transaction, a file or a protocol's event has to say: the rest of it is a MessagePack map among the bytes beside. */
-enum app_row_kind { APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES };
+enum app_row_kind { APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES, APP_ROW_MODEL };
 typedef struct app_row {
     uint64_t ordinal;           /* of the packet at work; 0 for a flush at the flow's end */
     uint64_t ts;                /* ns */
@@ -351,7 +353,8 @@ typedef struct app_row {
     uint8_t reversed;           /* the initiator is endpoint 1 of the key */
     uint8_t to_client;          /* the packet at work */
     uint8_t worker;             /* whose bytes, until rows are merged; 0 afterwards */
-    uint8_t depth, reserved;
+    uint8_t depth;
+    uint8_t decrypted;          /* of a session inside an encrypted one */
 } app_row_t;
 _Static_assert(sizeof(app_row_t) == 112, "no padding");
 

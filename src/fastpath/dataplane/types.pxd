@@ -135,7 +135,7 @@ cdef extern from "types.h" nogil:
         uint16_t index, entry
         uint8_t action, source, to_client, reversed, outer_reversed, depth, icmp_type, icmp_code, net, has_flow
         uint8_t app_proto[4]
-        uint8_t verdict, reject
+        uint8_t verdict, reject, qfi, decrypted
 
     enum:
         ALERT_ALERTED, ALERT_DROPPED, ALERT_PASSED
@@ -161,14 +161,14 @@ cdef extern from "types.h" nogil:
         uint16_t reserved
 
     enum:
-        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES
+        APP_ROW_EVENT, APP_ROW_FILE, APP_ROW_ANOMALY, APP_ROW_ALERT, APP_ROW_BYTES, APP_ROW_MODEL
 
     ctypedef struct app_row_t:
         uint64_t ordinal, ts, flow, flow_start, tx, offset
         flow_key_t key
         uint32_t length
         uint16_t code, entry
-        uint8_t kind, proto, direction, reversed, to_client, worker, depth, reserved
+        uint8_t kind, proto, direction, reversed, to_client, worker, depth, decrypted
 
     ctypedef struct verdict_run_t:
         uint64_t packets

@@ -58,40 +58,36 @@ def _part(packets: PacketBatch, which: np.ndarray) -> PacketBatch:
 
 def run_core(engine: Engine, packets: PacketBatch, arrivals: np.ndarray, linktype: int, depth: int, begin: int) -> int:
     """A ring of `depth` packets and the engine that empties it, in bursts. How many packets found it full."""
-    came = waiting = lost = 0
-    ring: list[np.ndarray] = []         # runs of packets that wait
-    while came < len(arrivals) or waiting:
+    came = lost = 0
+    ring = np.arange(0)                 # packets that wait
+    while came < len(arrivals) or len(ring):
         until = int(np.searchsorted(arrivals, time.perf_counter_ns() - begin, "right"))
-        room = max(0, min(until - came, depth - waiting))
+        room = max(0, min(until - came, depth - len(ring)))
         if room:
-            ring.append(np.arange(came, came + room))
-            waiting += room
+            ring = np.concatenate((ring, np.arange(came, came + room)))
         lost += until - came - room
         came = until
-        if not waiting:
-            continue
-        burst, ring[0] = ring[0][:BURST], ring[0][BURST:]
-        if not len(ring[0]):
-            ring.pop(0)
-        engine.inspect(_part(packets, burst), linktype=linktype)
-        waiting -= len(burst)
+        burst, ring = ring[:BURST], ring[BURST:]
+        if len(burst):
+            engine.inspect(_part(packets, burst), linktype=linktype)
     return lost
 
 
-def run_live(make: Callable[[], Engine], projection: Projection, packets: PacketBatch, linktype: int, load: float, depth: int, mean_ns: float) -> float:
-    """The share of packets that two cores lost at a load, each a process of its own with its own engine. mean_ns: service_ns."""
+def on_cores(make: Callable[[], Engine], projection: Projection, packets: PacketBatch, linktype: int,
+             work: Callable[[Engine, PacketBatch, np.ndarray], float]) -> list[float]:
+    """What `work` gives on each core, all at once, each a process of its own with its own engine: for the packets that come to
+    that core, and where they stand among all. RuntimeError where a process ends early."""
     context = multiprocessing.get_context("fork")
     queues = queue_of(projection.hashes, CORES)
-    arrivals = (np.arange(len(packets)) * (mean_ns / CORES / load)).astype("i8")
     ready, told = context.Barrier(CORES), context.SimpleQueue()
 
     def core(number: int) -> None:
         which = np.flatnonzero(queues == number)
-        part, when = _part(packets, which), arrivals[which]
+        part = _part(packets, which)
         with make() as engine:
             engine.inspect(_part(part, np.arange(0)), linktype=linktype)
             ready.wait()
-            told.put(run_core(engine, part, when, linktype, depth, time.perf_counter_ns()))
+            told.put(work(engine, part, which))
 
     started = [context.Process(target=core, args=(number,)) for number in range(CORES)]
     for one in started:
@@ -99,8 +95,10 @@ def run_live(make: Callable[[], Engine], projection: Projection, packets: Packet
     for one in started:
         one.join()
         if one.exitcode:
+            for other in started:
+                other.terminate()
             raise RuntimeError(f"a core of the live check ended with {one.exitcode}")
-    return sum(told.get() for _ in started) / max(len(packets), 1)
+    return [told.get() for _ in started]
 
 
 def check(make: Callable[[], Engine], projection: Projection, path: str, loads: tuple[float, ...] = (0.7, 0.9, 1.1, 1.3), depth: int = 1024) -> list[dict[str, float]]:
@@ -110,13 +108,15 @@ def check(make: Callable[[], Engine], projection: Projection, path: str, loads: 
     packets, linktype = read_pcap(path)
     if len(packets) != len(projection.services):
         raise ValueError(f"{path}: {len(packets)} packets, the log has {len(projection.services)}")
-    with make() as engine:
-        mean = service_ns(engine, packets, linktype)
-    services = projection.services * (mean / max(float(projection.services.mean()), 1e-9))
+    count = max(len(packets), 1)
     made = []
     for load in loads:
-        live = run_live(make, projection, packets, linktype, load, depth, mean)
-        arrivals = (np.arange(len(packets)) * (mean / CORES / load)).astype("u8")
-        came = run_queues(arrivals, services.astype("u4"), queue_of(projection.hashes, CORES), CORES, depth)
-        made.append({"load": load, "depth": depth, "simulated": came["lost"] / max(len(packets), 1), "live": live, "service_ns": mean})
+        # measured anew for each, with all cores at work: they share caches and memory, and machines do not keep their pace
+        mean = sum(on_cores(make, projection, packets, linktype, lambda engine, part, which: service_ns(engine, part, linktype) * len(which))) / count
+        services = projection.services * (mean / max(float(projection.services.mean()), 1e-9))
+        arrivals = (np.arange(len(packets)) * (mean / CORES / load)).astype("i8")
+        lost = sum(on_cores(make, projection, packets, linktype, lambda engine, part, which, when=arrivals: run_core(
+            engine, part, when[which], linktype, depth, time.perf_counter_ns())))
+        came = run_queues(arrivals.astype("u8"), services.astype("u4"), queue_of(projection.hashes, CORES), CORES, depth)
+        made.append({"load": load, "depth": depth, "simulated": came["lost"] / count, "live": lost / count, "service_ns": mean})
     return made

@@ -20,12 +20,13 @@ from fastpath.control.reload import Order
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
 from fastpath.outputs.eve_app import AppRows, app_proto, printable
+from fastpath.outputs.guard import Guard
 from fastpath.outputs.protocols import PROTOCOLS
 
 #: Event types of the application layers.
-APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo")
+APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo", "model")
 #: Event types, by the names of `--events`.
-EVENTS = ("alert", "anomaly", "flow", "inventory", "policy", "stats", *APP_EVENT_TYPES)
+EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "llm", "policy", "roce", "stats", *APP_EVENT_TYPES)
 
 WITH_L4_PORTS = frozenset((6, 17, 132))
 ICMP = frozenset((1, 58))
@@ -159,6 +160,8 @@ class EveWriter:
         self.payload_size = self._shows.payload_size
         self.events = check_events(events)
         self.wants = frozenset(("apps",)) if self.events - {"flow", "policy", "stats"} else self.events & {"flow"} and frozenset(("vars",))
+        if "llm" in self.events:
+            self.wants |= {"llm"}
         if "alert" in self.events and self._shows.any_bytes:
             self.wants |= {"payloads"}
         self.lines = 0
@@ -167,39 +170,48 @@ class EveWriter:
         self._seed = seed
         self._encode = msgspec.json.Encoder().encode_lines
         self._latest = 0
+        self._guard: Guard | None = None        # of the latest batch
 
     def write(self, batch: Batch) -> None:
+        apps = AppRows(batch)
+        self._guard = Guard(batch, apps)
         lines: list[dict[str, Any]] = [_order(order, batch) for order in batch.orders]     # whichever events were asked for
         for name, make in (("alert", self._alerts), ("anomaly", self._anomalies), ("flow", self._flows), ("policy", self._denials)):
             if name in self.events:
                 lines.extend(make(batch))
+        if len(batch.rows["bindings"]):
+            lines.extend(self._bindings(batch))
         if len(batch.rows["apps"]):
-            lines.extend(AppRows(batch).events(self.events, partial(self._app_head, batch)))
+            lines.extend(apps.events(self.events, partial(self._app_head, batch)))
         if not self._shows.metadata:
             for line in lines:
                 line.pop("metadata", None)
                 line.pop("traffic", None)
-        if lines:
-            self._out.write(self._encode(lines))
-            self._out.flush()       # who reads a pipe waits for no buffer
-            self.lines += len(lines)
+        self._put(lines)
 
     def close(self, stats: dict[str, Any]) -> None:
-        if "inventory" in self.events and stats["inventory"]:
-            self._out.write(self._encode([_item(item) for item in stats["inventory"]]))
-            self.lines += len(stats["inventory"])
+        if "inventory" in self.events:
+            self._put([_item(item) for item in stats["inventory"]])
+        if "roce" in self.events:
+            self._put([_queue_pair(pair) for pair in stats["roce"]])
         if "stats" in self.events:
-            self._out.write(self._encode([self._stats(stats)]))
-            self.lines += 1
+            self._put([self._stats(stats)])
         self._out.flush()
 
     def fileinfo(self, batch: Batch, apps: AppRows, i: int) -> dict[str, Any]:
         """The event of a row about a file."""
-        return apps.file(i, partial(self._app_head, batch))
+        return apps.file(i, partial(self._app_head, batch), {"decrypted": True} if apps.rows["decrypted"][i] else {})
 
     def encoded(self, event: dict[str, Any]) -> bytes:
         """An event as a line."""
         return self._encode([event])
+
+    def _put(self, lines: list[dict[str, Any]]) -> None:
+        """The one way out."""
+        if lines:
+            self._out.write(self._encode(self._guard.events(lines) if self._guard is not None else lines))
+            self._out.flush()       # who reads a pipe waits for no buffer
+            self.lines += len(lines)
 
     # ---- one kind each ----
 
@@ -211,10 +223,10 @@ class EveWriter:
         outer = Ends(taken["outer"], taken["outer_reversed"])
         apps = AppRows(batch)
         fields = ("ordinal", "ts", "flow", "flow_start", "rule", "action", "source", "to_client", "depth", "icmp_type", "icmp_code",
-                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject")
+                  "has_flow", "bytes", "pkts", "entry", "index", "app_proto", "verdict", "reject", "tunnel_id", "qfi", "decrypted")
         tunnels = taken["key"]["tunnel"].tolist()
         for i, (ordinal, ts, flow, start, rule, action, source, to_client, depth, icmp_type, icmp_code, has_flow, size, packets,
-                entry, index, protocols, verdict, reject) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
+                entry, index, protocols, verdict, reject, teid, qfi, decrypted) in enumerate(zip(*(taken[name].tolist() for name in fields), strict=True)):
             signature = batch.signatures[rule]
             number = batch.captures.of(ordinal)
             proto = ends.proto[i]
@@ -247,22 +259,30 @@ class EveWriter:
                 event |= said[1]
             if depth or source == SOURCE_DEFRAG:
                 event["tunnel"] = _tunnel(outer, i, depth, number if source in (0, SOURCE_DEFRAG) else None)
+            if rows.TUNNELS[tunnels[i] >> 4] == "gtpu":
+                event["gtp"] = {"teid": teid, "qfi": qfi} | batch.bindings.tunnel(outer.destination[i], teid, ordinal)
             if has_flow:
                 event |= app_proto(protocols)
+                if decrypted:
+                    event["decrypted"] = True
                 event["direction"] = "to_client" if to_client else "to_server"
                 event["flow"] = _flow_so_far(event, size, packets, start, to_client)
             if self._shows.any_bytes:
-                event |= self._bytes(apps.bytes_of(ordinal, entry, index, flow), depth, has_flow)
+                event |= self._bytes(apps.bytes_of(ordinal, entry, index, flow), depth, flow, protocols)
             if self._shows.verdict:
                 event["verdict"] = _verdict(verdict, reject, event.get("proto"), self._mode == "ips")
             if number is not None or batch.capture is not None:
                 event["pcap_filename"] = number[0].name if number is not None else batch.capture.name  # type: ignore[union-attr]
             yield event
 
-    def _bytes(self, found: dict[str, Any] | None, depth: int, in_flow: bool) -> dict[str, Any]:
-        """What an alert shows of the bytes that it is about."""
+    def _bytes(self, found: dict[str, Any] | None, depth: int, flow: int, protocols: list[int]) -> dict[str, Any]:
+        """What an alert shows of the bytes that it is about, or that it shows none because a secret is in them, out of sight."""
         if found is None:
             return {}
+        if self._guard is not None:
+            found = self._guard.bytes(found, flow, protocols)
+        if found is None:
+            return {"payload_withheld": True}
         shows, fields = self._shows, {}
         stream = b"".join(b"[%d bytes missing]" % one if isinstance(one, int) else one for one in found.get("stream", ()))
         payload = stream or found["payload"]
@@ -392,8 +412,22 @@ class EveWriter:
                 told |= {"line": line, "name": said["name"], "place": said["place"]}
             told["from"], told["to"] = judge.policy.names_of(source), judge.policy.names_of(target)
             if data:
-                told["data"] = [name for bit, name in enumerate(judge.classes) if data >> bit & 1]
+                told["data"] = [name for bit, name in enumerate(judge.classes) if data >> bit & 1 and name not in judge.policy.stand_ins]
             event["policy"] = told
+            if number is not None:
+                event["pcap_filename"] = number[0].name
+            yield event
+
+    def _bindings(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        """What was bound and what does not fit: events of fastpath's own."""
+        for kind, row, said in batch.bindings.told(batch.rows["bindings"]):
+            if kind not in self.events:
+                continue
+            number = batch.captures.of(int(row["ordinal"]))
+            event: dict[str, Any] = {"timestamp": timestamp(int(row["ts"]))}
+            if number is not None:
+                event["pcap_cnt"] = number[1]
+            event |= {"event_type": kind, kind: said}
             if number is not None:
                 event["pcap_filename"] = number[0].name
             yield event
@@ -426,6 +460,8 @@ class EveWriter:
             "flow": {"total": stats["flows"].get("created", 0), "active": stats["flows"].get("active", 0)},
             "flow_bypassed": bypassed,
             "detect": {"alert": stats["alerts"]},
+            "decryption": stats["decryption"],
+            "uninspected": {name: stats["uninspected"][name] for name in ("flows", "bytes")},
             "exception_policy": policies,
             "ips": {"accepted": verdicts.get("pass", 0), "blocked": sum(stats["drops"].values()),
                     "rejected": sum(verdicts.get(action, 0) for action in rows.ACTIONS[2:]),
@@ -450,17 +486,29 @@ def _order(order: Order, batch: Batch) -> dict[str, Any]:
         said["until"] = timestamp(order.isolation.until)
     if order.isolation.why:
         said["why"] = order.isolation.why
+    if order.isolation.rule:
+        said["rule"] = order.isolation.rule
+    if order.isolation.standby:
+        said["standby"] = order.isolation.standby
     if order.kind == "isolate":
         said["offloads_deleted"] = order.offloads_deleted
     event[kind] = said
     return event
 
 
+def _queue_pair(pair: dict[str, Any]) -> dict[str, Any]:
+    """A RoCE queue pair, at the end of a run."""
+    said = {name: value for name, value in pair.items() if name not in ("address", "first", "last") and value is not None}
+    return {"timestamp": timestamp(pair["last"]), "event_type": "roce", "dest_ip": pair["address"],
+            "roce": {"what": "queue pair"} | said | {"first_seen": timestamp(pair["first"]), "last_seen": timestamp(pair["last"])}}
+
+
 def _item(item: dict[str, Any]) -> dict[str, Any]:
     """A service of the inventory, as one workload uses it."""
     return {"timestamp": timestamp(item["last"]), "event_type": "inventory", "src_ip": item["workload"], "dest_ip": item["peer"],
             "dest_port": item["port"], "inventory": {
-                "service": item["service"], "kind": item["kind"], "by": item["by"], "flows": item["flows"],
+                "service": item["service"], "kind": item["kind"], "by": item["by"],
+                **({"status": item["status"]} if item["status"] else {}), "flows": item["flows"],
                 "bytes_toserver": item["bytes_out"], "bytes_toclient": item["bytes_in"],
                 "first_seen": timestamp(item["first"]), "last_seen": timestamp(item["last"])}}
 

@@ -11,11 +11,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from fastpath.control.llm import APP_ROW_LLM
+from fastpath.control.models import is_upload
 from fastpath.control.result import Batch
 from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 
 #: enum app_row_kind
-EVENT, FILE, ANOMALY, ALERT, BYTES, VARS, CHUNK = range(7)
+EVENT, FILE, ANOMALY, ALERT, BYTES, MODEL = range(6)
+#: and of telemetry.pxd: variables, bytes of files
+VARS, CHUNK = 32, 33
 NO_TX = (1 << 64) - 1
 #: Protocols whose events EVE writes in capitals.
 CAPITALS = ("applayer", "http", "smtp", "tls")
@@ -108,23 +112,29 @@ class AppRows:
         self._bytes: bytes = batch.rows.get("app_bytes", b"")
         self._of_alert: dict[int, dict[tuple[int, int, int, int], int]] = {}
 
-    def raw(self, i: int) -> dict[str, Any]:
+    def said(self, i: int) -> dict[str, Any]:
         """What a row says, bytes off the wire as such."""
         row = self.rows[i]
         start = int(row["offset"])
-        said: dict[str, Any] = _decode(self._bytes[start:start + int(row["length"])])
-        return said
+        found: dict[str, Any] = _decode(self._bytes[start:start + int(row["length"])])
+        return found
 
     def record(self, i: int) -> dict[str, Any]:
         """What a row says, as EVE writes it."""
-        said = self.raw(i)
+        said = self.said(i)
         kept = said.pop("vars", None)
         return readable(said) | (metadata_of(kept, self._names) if kept else {})
 
     def vars_of(self, ordinal: int, entry: int, flow: int, ended: bool = False) -> dict[str, Any]:
         """The fields `metadata` and `traffic` of the alerts of an entry, or of a flow that has ended."""
         i = self._row_of(VARS, (ordinal, entry, int(ended), flow))
-        return {} if i is None else metadata_of(self.raw(i), self._names)
+        return {} if i is None else metadata_of(self.said(i), self._names)
+
+    def raw(self) -> Iterator[dict[str, Any]]:
+        """What each row says, bytes as such."""
+        for start, length in zip(self.rows["offset"].tolist(), self.rows["length"].tolist(), strict=True):
+            if length:
+                yield _decode(self._bytes[start:start + length])
 
     def of_alert(self, ordinal: int, entry: int, index: int, flow: int) -> tuple[int, dict[str, Any]] | None:
         """The transaction and the record that belong to an alert."""
@@ -139,7 +149,7 @@ class AppRows:
     def bytes_of(self, ordinal: int, entry: int, index: int, flow: int) -> dict[str, Any] | None:
         """The bytes that an alert is about: "payload", "packet", its "linktype", and "stream" where it is about one."""
         i = self._row_of(BYTES, (ordinal, entry, index, flow))
-        return None if i is None else self.raw(i)
+        return None if i is None else self.said(i)
 
     def _row_of(self, kind: int, key: tuple[int, int, int, int]) -> int | None:
         if kind not in self._of_alert:
@@ -149,8 +159,8 @@ class AppRows:
             self._of_alert[kind] = dict(zip(keys, found.tolist(), strict=True))
         return self._of_alert[kind].get(key)
 
-    def file(self, i: int, head: Callable[[np.ndarray, str, bool], dict[str, Any]]) -> dict[str, Any]:
-        """The fileinfo event of a row."""
+    def file(self, i: int, head: Callable[[np.ndarray, str, bool], dict[str, Any]], inside: dict[str, Any]) -> dict[str, Any]:
+        """The fileinfo event of a row. inside: what it says where it is of a decrypted session."""
         row = self.rows[i]
         record = self.record(i)
         del record["id"]
@@ -159,24 +169,35 @@ class AppRows:
             before = self.rows[:i]
             info["file_id"] = self._stored_before + 1 + int(((before["kind"] == FILE) & (before["code"] != 0)).sum())
         info["tx_id"] = int(row["tx"])
-        return head(row, "fileinfo", bool(row["direction"])) | record | {"app_proto": APP_PROTOS[int(row["proto"])], "fileinfo": info}
+        return head(row, "fileinfo", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[int(row["proto"])], "fileinfo": info}
 
     def events(self, kinds: frozenset[str], head: Callable[[np.ndarray, str, bool], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The events of these types. head(row, type, towards the client) makes the fields that come first."""
-        for i in np.flatnonzero(self.rows["kind"] < ALERT).tolist():
+        for i in np.flatnonzero((self.rows["kind"] < ALERT) | np.isin(self.rows["kind"], (APP_ROW_LLM, MODEL))).tolist():
             row = self.rows[i]
+            inside = {"decrypted": True} if row["decrypted"] else {}
             kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
             if kind == EVENT and EVENT_TYPES[proto] in kinds:
                 record = self.record(i)
                 # a DNS request with several questions says so in as many events
                 said = record["dns"] if isinstance(record.get("dns"), list) else [None]
                 for one in said:
-                    yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | (record if one is None else {"dns": one})
+                    yield head(row, EVENT_TYPES[proto], False) | {"tx_id": tx} | inside | (record if one is None else {"dns": one})
+            elif kind == APP_ROW_LLM and "llm" in kinds:
+                yield head(row, "llm", False) | {"tx_id": tx} | inside | self.record(i)
             elif kind == FILE and "fileinfo" in kinds:
-                yield self.file(i, head)
+                yield self.file(i, head, inside)
+            elif kind == MODEL and "model" in kinds:
+                record = self.record(i)
+                del record["id"]
+                info = record.pop("fileinfo")
+                upload = is_upload(int(row["direction"]), record)
+                yield head(row, "model", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "model": {
+                    "direction": "upload" if upload else "download", "filename": info["filename"], "state": info["state"], "size": info["size"],
+                    "tx_id": tx} | ({"sha256": info["sha256"]} if info["state"] == "CLOSED" and "sha256" in info else {}) | info["model"]}
             elif kind == ANOMALY and "anomaly" in kinds:
                 of, name = _EVENT_NAMES[int(row["code"])]
-                event = head(row, "anomaly", False)
+                event = head(row, "anomaly", False) | inside
                 if tx != NO_TX:
                     event["tx_id"] = tx
                 if proto and of != "applayer":

@@ -52,7 +52,7 @@ class FileStore:
         apps = AppRows(batch)
         kinds = apps.rows["kind"]
         for i in np.flatnonzero((kinds == CHUNK) | (kinds == FILE)).tolist():
-            said = apps.raw(i)
+            said = apps.said(i)
             key = int(apps.rows["flow"][i]), int(said["id"])
             if kinds[i] == CHUNK:
                 self._take(self._waiting.setdefault(key, _Waiting()), said["data"])

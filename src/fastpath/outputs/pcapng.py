@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fastpath.control.result import Batch
+from fastpath.outputs.eve_app import AppRows
+from fastpath.outputs.guard import Guard
 
 #: What may be written: what the sink wants of the data plane, and the bit of telemetry.pxd that says so of a packet.
 KINDS = {"alerts": ("alerted", 1), "drops": ("dropped", 2)}
@@ -18,7 +20,8 @@ OPT_END, IF_DESCRIPTION, SHB_APPLICATION, IF_TSRESOL = 0, 3, 4, 9
 
 
 class PcapngWriter:
-    """A sink that writes packets of one kind, "alerts" or "drops", in their order.
+    """A sink that writes packets of one kind, "alerts" or "drops", in their order; what leak rules find in them is starred out, which
+    leaves their checksums as they were.
 
     Every interface of every capture becomes one of the file, described by both; stamps are in nanoseconds. Raises ValueError
     for another kind and FileExistsError where the file exists and is not to be replaced.
@@ -35,7 +38,9 @@ class PcapngWriter:
         self._block(SECTION, struct.pack("<IHHq", BYTE_ORDER, 1, 0, -1) + _option(SHB_APPLICATION, b"fastpath") + _option(OPT_END, b""))
 
     def write(self, batch: Batch) -> None:
+        guard = Guard(batch, AppRows(batch))
         for ordinal, ts, wirelen, linktype, interface, packet in _packets(batch.kept, self._why):
+            packet = guard.packet(packet, linktype, ordinal)
             number = batch.captures.of(ordinal)
             at = self._interface(number[0].name if number is not None else "", linktype, interface)
             self._block(PACKET, struct.pack("<5I", at, ts >> 32, ts & 0xFFFFFFFF, len(packet), wirelen) + _padded(packet))

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from fastpath.control.bindings import segment_text
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
 
-RULES, EVENTS, CAPTURES = 20, 20, 12        # lines that a table shows
+RULES, EVENTS, CAPTURES, TALKERS = 20, 20, 12, 20        # lines that a table shows
 WIDTH, HEIGHT = 1000, 220                   # of the chart, SVG units
 LEFT, BOTTOM = 70, 26                       # room for its labels
 COLUMNS = 170                               # of the chart at most
@@ -75,10 +76,37 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
                 for rule in alerts[:RULES]],
         alerts_more=max(0, len(alerts) - RULES),
         events=bars(stats["events"], EVENTS), events_more=max(0, len(stats["events"]) - EVENTS),
-        device=device(stats["device"]), policy=policy_section(stats.get("policy")),
+        device=device(stats["device"]), policy=policy_section(stats.get("policy")), talkers=stats.get("llm", [])[:TALKERS],
+        roce=queue_pairs(stats["roce"]), roce_more=max(0, len(stats["roce"]) - RULES),
+        models=[{"name": visible(model.name), "format": model.format, "size": count(model.size) + ("" if model.whole else " of more"),
+                 "source": model.client if model.upload else model.server, "target": model.server if model.upload else model.client,
+                 "sha256": model.sha256[:16], "unsafe": visible(", ".join(model.unsafe), 200)}
+                for model in sorted(result.models, key=lambda one: not one.unsafe)[:RULES]],
+        sealed=sealed_section(stats["uninspected"]), decryption=stats["decryption"],
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
+
+
+def queue_pairs(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """RoCE by queue pair: those seen in another segment than their first, then those that carried most."""
+    most = sorted(pairs, key=lambda pair: (not pair["foreign"], -pair["bytes"]))[:RULES]
+    return [pair | {"segment": visible(segment_text(pair["segment"])), "opcodes": ", ".join(f"{name} {number:,}" for name, number in pair["opcodes"].items()),
+                    "elsewhere": f"{pair['foreign']:,} packets in {visible(segment_text(pair['elsewhere']))}" if pair["foreign"] else ""}
+            for pair in most]
+
+
+def sealed_section(sealed: dict[str, Any]) -> dict[str, Any] | None:
+    """What could not be looked into, by service and by segment; None where there was nothing encrypted."""
+    if not sealed["of"]:
+        return None
+    most = max((one["bytes"] for one in sealed["by_service"]), default=0)
+    services = [Bar(visible(one["service"]), count(one["bytes"]), one["share"], one["bytes"] / max(most, 1), visible(one["hosted"] or ""))
+                for one in sealed["by_service"] if one["bytes"]]
+    return {"bytes": sealed["bytes"], "share": sealed["share"], "flows": sealed["flows"], "services": services[:EVENTS],
+            "more": max(0, len(services) - EVENTS),
+            "pairs": [{"source": visible(one["from"]), "target": visible(one["to"]), "bytes": one["bytes"], "share": one["share"]}
+                      for one in sealed["by_segment"] if one["bytes"]][:RULES]}
 
 
 def policy_section(policy: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -7,7 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fastpath.control.bindings import segment_text
 from fastpath.control.inventory import Item
+from fastpath.control.llm import Talker
+from fastpath.control.models import Model
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -15,6 +18,9 @@ from fastpath.outputs.visible import scaled, visible
 ALERTS = 40         # rules that the table shows
 WIDE = 110          # columns of a terminal from which on the class is shown
 SERVICES = 40       # of the inventory
+QUEUE_PAIRS = 20
+TALKERS = 10        # of those who talk to models
+MODELS = 40
 REFUSALS = 20       # refused rules that are shown without -v
 SEVERITY = {1: "bold red", 2: "yellow", 3: "cyan"}
 
@@ -63,18 +69,72 @@ def print_inventory(out: Console, items: list[Item]) -> None:
         by_service.setdefault((item.kind, item.service), []).append(item)
     table = Table(title=f"inventory: {len(by_service):,} services", title_justify="left", title_style="bold", box=None, header_style="dim",
                   pad_edge=False)
-    for name, justify in (("service", "left"), ("kind", "left"), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
+    listed = any(item.status for item in items)
+    for name, justify in (("service", "left"), ("kind", "left"), *([("policy", "left")] if listed else []), ("seen by", "left"), ("used from", "left"), ("peers", "right"),
                           ("flows", "right"), ("bytes out", "right"), ("bytes in", "right")):
         table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
     for (kind, service), found in list(by_service.items())[:SERVICES]:
         workloads = list(dict.fromkeys(item.workload for item in found))
-        table.add_row(plain(service), plain(kind), plain(", ".join(sorted({item.by for item in found}))),
+        status = ", ".join(sorted({item.status or "unlisted" for item in found}))
+        table.add_row(plain(service), plain(kind), *([f"[red]{status}[/]" if "forbidden" in status else status] if listed else []), plain(", ".join(sorted({item.by for item in found}))),
                       plain(workloads[0]) + (f" and {len(workloads) - 1:,} more" if len(workloads) > 1 else ""),
                       f"{len({(item.peer, item.port) for item in found}):,}", f"{sum(item.flows for item in found):,}",
                       f"{sum(item.bytes_out for item in found):,}", f"{sum(item.bytes_in for item in found):,}")
     out.print(table)
     if len(by_service) > SERVICES:
         out.print(f"[dim]and {len(by_service) - SERVICES:,} services more[/]")
+
+
+def print_queue_pairs(out: Console, pairs: list[dict[str, Any]]) -> None:
+    """RoCE by queue pair: those seen in another segment than their first, then those that carried most."""
+    if not pairs:
+        return
+    table = Table(title=f"RoCE: {len(pairs):,} queue pairs", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("to", "left"), ("pair", "right"), ("segment", "left"), ("packets", "right"), ("bytes", "right"), ("opcodes", "left"),
+                          ("elsewhere", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    shown = sorted(pairs, key=lambda pair: (not pair["foreign"], -pair["bytes"]))[:QUEUE_PAIRS]
+    for pair in shown:
+        elsewhere = f"[red]{pair['foreign']:,} in {plain(segment_text(pair['elsewhere']))}[/]" if pair["foreign"] else ""
+        table.add_row(pair["address"], f"{pair['queue_pair']:,}", plain(segment_text(pair["segment"])), f"{pair['packets']:,}", f"{pair['bytes']:,}",
+                      ", ".join(f"{name} {count:,}" for name, count in pair["opcodes"].items()), elsewhere)
+    out.print(table)
+    if len(pairs) > len(shown):
+        out.print(f"[dim]and {len(pairs) - len(shown):,} queue pairs more[/]")
+
+
+def print_talkers(out: Console, talkers: list[Talker]) -> None:
+    """Who talked to language models: a line for each client, API key and model, most prompt bytes first."""
+    if not talkers:
+        return
+    table = Table(title=f"language models: {sum(each.requests for each in talkers):,} requests", title_justify="left", title_style="bold",
+                  box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("client", "left"), ("key", "left"), ("model", "left"), ("requests", "right"), ("streamed", "right"),
+                          ("prompt bytes", "right"), ("response bytes", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for each in talkers[:TALKERS]:
+        table.add_row(plain(each.client), each.key or "-", plain(each.model) or "-", f"{each.requests:,}", f"{each.streamed:,}",
+                      f"{each.prompt_bytes:,}", f"{each.response_bytes:,}")
+    out.print(table)
+    if len(talkers) > TALKERS:
+        out.print(f"[dim]and {len(talkers) - TALKERS:,} more[/]")
+
+
+def print_models(out: Console, models: list[Model]) -> None:
+    """The model files that were seen, those that are not safe to load first."""
+    if not models:
+        return
+    table = Table(title=f"models: {len(models):,}", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for name, justify in (("name", "left"), ("format", "left"), ("bytes", "right"), ("from", "left"), ("to", "left"), ("sha256", "left"),
+                          ("unsafe", "left")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for model in sorted(models, key=lambda one: not one.unsafe)[:MODELS]:
+        ends = (model.client, model.server) if model.upload else (model.server, model.client)
+        table.add_row(plain(model.name), plain(model.format), f"{model.size:,}" + ("" if model.whole else " of more"), *map(plain, ends),
+                      model.sha256[:12], plain(", ".join(model.unsafe)))
+    out.print(table)
+    if len(models) > MODELS:
+        out.print(f"[dim]and {len(models) - MODELS:,} models more[/]")
 
 
 def print_summary(out: Console, result: Result) -> None:
@@ -94,6 +154,7 @@ def print_summary(out: Console, result: Result) -> None:
         out.print("[bold]device[/]  " + "; ".join(device_lines(stats["device"])), soft_wrap=True)
     if "policy" in stats:
         print_denials(out, stats["policy"])
+    print_sight(out, stats)
     if stats["events"]:
         most = sorted(stats["events"].items(), key=lambda item: (-item[1], item[0]))
         shown = ", ".join(f"{count:,} {plain(name)}" for name, count in most[:5])
@@ -104,6 +165,39 @@ def print_summary(out: Console, result: Result) -> None:
               f"{scaled(stats['rates']['bits_per_second'], 'bit/s')}, {stats['seconds']:.3f} s inspecting, "
               f"{stats['load_seconds']:.3f} s loading rules; {stats['flows']['rows']:,} flows", soft_wrap=True)
     out.print(f"digest: {result.digest}", highlight=False)
+
+
+def print_budget(out: Console, budget: list[dict[str, Any]], contribution: int) -> None:
+    """What a differentially private export has cost."""
+    said = " + ".join(f"{one['epsilon']:.4g} {one['query'].replace('_', ' ')}" for one in budget)
+    out.print(f"[bold]privacy[/] epsilon {sum(one['epsilon'] for one in budget):.4g} = {said}; a workload counts at most {contribution} times in "
+              f"each, noise of scale {budget[0]['scale']:.4g}", soft_wrap=True)
+
+
+def print_sight(out: Console, stats: dict[str, Any]) -> None:
+    """What was decrypted, and what could not be looked into."""
+    decryption, sealed = stats["decryption"], stats["uninspected"]
+    if decryption["sessions"]:
+        out.print(f"[bold]opened[/]  {decryption['bytes']:,} bytes of {decryption['sessions']:,} TLS sessions"
+                  + (f"; [yellow]{decryption['failed']:,} did not fit their keys[/]" if decryption["failed"] else ""), soft_wrap=True)
+    if decryption["capture_bad_lines"]:
+        out.print(f"        [yellow]{decryption['capture_bad_lines']:,} bad lines in the secrets that captures brought[/]")
+    if not sealed["bytes"]:
+        return
+    services = [one for one in sealed["by_service"] if one["bytes"]]
+    out.print(f"[bold yellow]sealed[/]  {sealed['bytes']:,} bytes, {sealed['share']:.1%} of all, could not be looked into: "
+              + ", ".join(f"{service_name(one)} {one['bytes']:,}" for one in services[:5])
+              + (f", and {len(services) - 5:,} services more" if len(services) > 5 else ""), soft_wrap=True)
+    pairs = [one for one in sealed["by_segment"] if one["bytes"]]
+    if pairs:
+        out.print("        " + ", ".join(f"{plain(one['from'], 40)} → {plain(one['to'], 40)} {one['bytes']:,}" for one in pairs[:5]),
+                  soft_wrap=True)
+
+
+def service_name(service: dict[str, Any]) -> str:
+    """A service of stats["uninspected"]: its server name, and what the inventory calls it."""
+    hosted = f" ({plain(service['hosted'], 60)})" if service["hosted"] else ""
+    return plain(service["service"], 80) + hosted
 
 
 def print_denials(out: Console, policy: dict[str, Any]) -> None:
@@ -132,6 +226,8 @@ def print_policy(out: Console, policy: dict[str, Any]) -> None:
         what = [*line.get("services", ()), *line.get("application", ()), *line.get("server_name", ())]
         if line["kind"] == "residency":
             what = [f"data {line['data']}"]
+        elif line["kind"] == "services":
+            what = ["services of the list"]
         style = "red" if line["action"] == "deny" else "green"
         table.add_row(plain(line["name"]) or f"{line['line'] + 1}", f"[{style}]{line['action']}[/]", plain(", ".join(line["from"])),
                       plain(", ".join(line["to"])), plain(", ".join(what), 400), line.get("until", ""), plain(line["place"], 400))

@@ -4,6 +4,8 @@ from __future__ import annotations
 from importlib import import_module
 
 NAMES = ("ai_factory",)
+#: Groups of addresses that the rules of packs name, and what they are unless a configuration says otherwise.
+VARIABLES = {"POWER_AND_COOLING": "$HOME_NET"}
 
 
 def texts(name: str) -> list[tuple[bytes, str]]:

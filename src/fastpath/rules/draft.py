@@ -107,9 +107,11 @@ class Draft:
     ip_protos: tuple[str, ...] = ()                     # the operators of ip_proto so far
     threshold: Threshold | None = None
     detection_filter: Threshold | None = None
+    rate: Threshold | None = None                       # llm_rate: a filter that a threshold may stand beside
     tag: Tag | None = None
     noalert: bool | None = None
     note: bool = False
+    isolate: int = 0
     bypass: bool = False
     needs_packet: str = ""                              # the keyword that can only be answered packet by packet
     needs_stream: str = ""                              # the one that asks for stream data alone
@@ -271,9 +273,10 @@ class Draft:
         plan.references, plan.metadata, plan.target = self.references, self.metadata, self.target
         plan.conditions = ([self.flow] if self.flow else []) + self.conditions
         plan.blocks, plan.after = self.blocks(), self.after
-        plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter, self.tag
+        plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter or self.rate, self.tag
         plan.noalert = plan.action == "pass" if self.noalert is None else self.noalert     # who passes says so only when asked
         plan.note, plan.bypass, plan.app_proto = self.note, self.bypass, self.app_proto
+        plan.isolate = self.isolate
 
 
 def number(text: str, at: int, low: int, high: int, base: int = 10) -> int:

@@ -17,6 +17,10 @@ Value = int | str
 Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
 
 
+ISOLATE_DST = 1 << 31
+ISOLATE_MAX = ISOLATE_DST - 1   # seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something stands; lines and columns count from 1."""
@@ -355,8 +359,10 @@ class Clock:
 @dataclass(frozen=True, slots=True)
 class Validate:
     """Over what the content or expression before it took: whether it is a number of that kind, as its checksum or the rules of
-    numbering say. kind: of program.VALIDATORS."""
+    numbering say. kind: of program.VALIDATORS. count: that so many of them are there, of what an expression takes one after the
+    other."""
     kind: str
+    count: int = 1
     relative: bool = True       # what it follows is tried further on where this fails
 
 
@@ -405,11 +411,14 @@ class Block:
     transforms: tuple[Transform, ...] = ()
 
 
+Track = Literal["by_src", "by_dst", "by_both", "by_rule", "by_flow", "by_client", "by_key", "by_model"]
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """kind: limit threshold both (only hide alerts), detection_filter (a condition)."""
-    kind: Literal["limit", "threshold", "both", "detection_filter"]
-    track: Literal["by_src", "by_dst", "by_both", "by_rule", "by_flow"]
+    """kind: limit threshold both (only hide alerts), detection_filter and those of llm_rate (conditions)."""
+    kind: Literal["limit", "threshold", "both", "detection_filter", "llm_requests", "llm_prompt_bytes"]
+    track: Track
     count: int
     seconds: int
 
@@ -458,6 +467,7 @@ class RulePlan:
     tag: Tag | None = None
     noalert: bool = False
     note: bool = False
+    isolate: int = 0            # seconds for which an alert isolates the source, with ISOLATE_DST the destination; 0: it does not
     bypass: bool = False
     app_proto: str = ""         # what the flow must be recognised as (buffers.h): of the header or of a keyword
     order: int = 0              # of loading, from 0

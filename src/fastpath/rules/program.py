@@ -25,11 +25,13 @@ ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejec
 EXPRESSION_NAMED_ONLY = 128
 EXPRESSION_OPTIONS = {"i": 1, "m": 2, "s": 4, "x": 8, "A": 16, "E": 32, "G": 64, "R": 0}
 
-THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3}
+THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3, "llm_requests": 4, "llm_prompt_bytes": 5}
 SUPPRESSIONS = {"by_src": 0, "by_dst": 1, "by_either": 2}
 #: By the numbers of enum validator.
 VALIDATORS = {name: i for i, name in enumerate(("card", "iban", "us_ssn", "uk_nino", "de_tax", "fr_nir", "es_dni", "it_fiscal"))}
-TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4}
+VALIDATOR_BITS = 8          # of the value of OP_VALIDATE; above them, how many numbers must follow the first
+TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4, "by_client": 5, "by_key": 6,
+          "by_model": 7}
 
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
  OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_APP_PROTO, OP_APP_EVENT,

@@ -12,6 +12,7 @@ import msgspec
 
 from .cache import Cache, CacheWarning, key_of, open_cache
 from .datasets import DataFiles, digest_of
+from .leaks import DATA_CLASS, finds_data
 from .lexer import rule_texts
 from .plan import Refusal, RulePlan
 from .planner import Planner
@@ -69,7 +70,7 @@ class RuleSet:
         int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
              reputations: Reputations | None = None, data_files: DataFiles | None = None, include_disabled: bool = False,
-             cache: bool | str | Path = False, packs: Iterable[str] = ()) -> Self:
+             cache: bool | str | Path = False, packs: Iterable[str] = (), texts: Iterable[tuple[bytes, str]] = ()) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
 
         variables: address and port groups by name, over Suricata's stock ones. classifications: name -> (description,
@@ -77,15 +78,20 @@ class RuleSet:
         decode-event may name. reputations: what iprep asks. data_files: where data sets have their files. include_disabled: rules behind a # are loaded too. cache: where
         what was read and compiled is kept for the next time: True for $FASTPATH_CACHE or the user's cache folder, a folder, or
         False; a folder that others may enter is not used, and a CacheWarning says so. packs: names of packs (fastpath.packs) whose rules
-        come before those of the files. Raises FileNotFoundError for a path that
+        come before those of the files. texts: rules made by other means, each text with the name that places give it; they come last. Raises FileNotFoundError for a path that
         names nothing. What is wrong with a rule never raises: it is a refusal.
         """
-        rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
-                    reputations=reputations, data_files=data_files)
+        from fastpath.packs import VARIABLES
+        packs = tuple(packs)
+        given = {name.removeprefix("$"): value for name, value in (variables or {}).items()}
+        rules = cls(variables=VARIABLES | given if packs else given, classifications=classifications, references=references,
+                    event_names=event_names, reputations=reputations, data_files=data_files)
         rules._include_disabled = include_disabled
-        rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache}
+        rules.reading["variables"] = variables
+        rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache, "texts": tuple(texts)}
         from fastpath.packs import texts as texts_of
-        texts = [text for name in rules.reading["packs"] for text in texts_of(name)] + [(path.read_bytes(), str(path)) for path in _files(paths)]
+        texts = [*(text for name in rules.reading["packs"] for text in texts_of(name)), *((path.read_bytes(), str(path)) for path in _files(paths)),
+                 *rules.reading["texts"]]
         if cache is not False:
             rules._cache = open_cache(cache)
         if rules._cache is not None:
@@ -129,6 +135,19 @@ class RuleSet:
                 self._add(text.decode("latin-1"), file)
             apply_thresholds(self._plans, self._lines)
         return self._plans
+
+    @property
+    def finding(self) -> list[RulePlan]:
+        """The rules that find data (`metadata: data_class`): of a rule set that came from a cache these alone are read."""
+        if not self._unread:
+            return [plan for plan in self._plans if finds_data(plan.metadata)]
+        reader = Planner(self._groups, None, None)
+        found = []
+        for text, file in self._unread:
+            if DATA_CLASS.encode() in text:
+                sources = (source for source in rule_texts(text.decode("latin-1"), file, self._include_disabled) if DATA_CLASS in source.text)
+                found += [plan for plan in map(reader.plan, sources) if isinstance(plan, RulePlan)]
+        return found
 
     @property
     def numbers(self) -> np.ndarray:

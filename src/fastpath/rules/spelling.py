@@ -83,7 +83,7 @@ def spelled(part: object) -> str:
     if isinstance(part, HasRank):
         return f"datarep:{part.dataset.name},{part.op},{part.rank}"
     if isinstance(part, Validate):
-        return f"validate:{part.kind}"
+        return f"validate:{part.kind}" + (f",{part.count}" if part.count > 1 else "")
     if isinstance(part, Clock):
         return "in the past" if part.passed else "in the future"
     if isinstance(part, FlowState):
@@ -117,6 +117,8 @@ def spelled(part: object) -> str:
         return f"stream_size:{part.side},{part.op},{part.size}"
     if isinstance(part, FlowAge):
         return f"flow.age:{_ranges(part.ranges)}"
+    if isinstance(part, Threshold) and part.kind.startswith("llm_"):
+        return f"llm_rate:{part.kind.removeprefix('llm_')} {part.count}, seconds {part.seconds}, {part.track.replace('_', ' ')}"
     if isinstance(part, Threshold):
         name = "detection_filter:" if part.kind == "detection_filter" else f"threshold:type {part.kind}, "
         return f"{name}track {part.track}, count {part.count}, seconds {part.seconds}"

@@ -237,7 +237,7 @@ class Assembler:
         if isinstance(step, InDataset | HasRank):
             return self.dataset(step, flags)
         if isinstance(step, Validate):
-            return p.PLAIN_OP.pack(p.OP_VALIDATE, 0, p.VALIDATORS[step.kind])
+            return p.PLAIN_OP.pack(p.OP_VALIDATE, 0, p.VALIDATORS[step.kind] | step.count - 1 << p.VALIDATOR_BITS)
         if isinstance(step, Clock):
             return p.PLAIN_OP.pack(p.OP_CLOCK, 0, int(step.passed))
         if isinstance(step, Interface):

@@ -9,8 +9,8 @@ import numpy as np
 
 from .plan import Place, Refusal, RulePlan
 
-#: gid, sid and rev of a rule, and whether what it finds is a note for the inventory, no alert.
-NUMBERS = np.dtype([("gid", "u4"), ("sid", "u4"), ("rev", "u4"), ("note", "u4")])
+#: gid, sid and rev of a rule, whether what it finds is a note for the inventory, no alert, and whom it isolates (RulePlan.isolate).
+NUMBERS = np.dtype([("gid", "u4"), ("sid", "u4"), ("rev", "u4"), ("note", "u4"), ("isolate", "u4")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Text:
 
 def numbers_of(plans: Iterable[RulePlan]) -> np.ndarray:
     """An array of NUMBERS, one element a rule."""
-    return np.array([(plan.gid, plan.sid, plan.rev, plan.note) for plan in plans], NUMBERS)
+    return np.array([(plan.gid, plan.sid, plan.rev, plan.note, plan.isolate) for plan in plans], NUMBERS)
 
 
 class Texts:
@@ -65,5 +65,5 @@ class Texts:
         start, end = (int(each) for each in self._starts[rule:rule + 2])
         msg, action, classtype, priority, references, metadata, target = msgspec.msgpack.decode(self._texts[start:end], type=tuple[
             str, str, str, int | None, list[tuple[str, str]], list[tuple[str, str]], str])
-        gid, sid, rev, _ = self.numbers[rule].tolist()
+        gid, sid, rev, *_ = self.numbers[rule].tolist()
         return Text(gid, sid, rev, msg, action, classtype, priority, references, metadata, target)

@@ -16,13 +16,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastpath.control.policy.model import Line, Parts, PolicyError, Segment, Warn
+from fastpath.control.policy.model import Line, Listing, Parts, PolicyError, Segment, Warn
+from fastpath.rules.leaks import DATA_CLASS
 from fastpath.rules.plan import Place
 
-__all__ = ["Line", "Policy", "PolicyError", "Segment", "Warn"]
+__all__ = ["DATA_CLASS", "Line", "Policy", "PolicyError", "Segment", "Warn"]
 
 NO_LINE = 0xFFFFFFFF
-DATA_CLASS = "data_class"       # the key of a rule's metadata that names the class of data that the rule finds
+
+
+#: Applications that are recognised on any port by what looks beyond Suricata's recognition (dataplane/applayer/beyond.pxd); some of them
+#: Suricata knows on their own ports.
+BEYOND = frozenset(("bacnet", "coap", "dnp3", "enip", "gtpc", "ipmi", "modbus", "mqtt", "nccl", "nfs", "nvme-tcp", "opcua", "pfcp", "s7"))
 
 
 def alprotos() -> dict[str, int]:
@@ -41,7 +46,9 @@ class Policy:
         self.name = parts.name
         self.segments: list[Segment] = parts.segments
         self.lines: list[Line] = parts.lines
+        self.listings: list[Listing] = parts.listings
         self.settings = parts.settings
+        self.tenants = parts.tenants    # VLANs, tunnels (kind << 32 | VNI or TEID) and QFIs by label
         self.classes = classify(self.segments)
         self.warnings: list[Warn] = check(self.segments, self.lines, self.classes) if parts.checked else []
         self.compile(dict.fromkeys((line.data for line in self.lines if line.data), 1).__getitem__)     # what does not fit is refused now
@@ -75,6 +82,25 @@ class Policy:
             raise PolicyError(Place(str(labels), 1, 1), f"expected one document of pods, found {len(cluster)}")
         return cls(read(nodes, read_cluster(cluster[0])))
 
+    @property
+    def looks_beyond(self) -> bool:
+        """Does it ask for more than recognition and flows tell?"""
+        return self.settings.queue_pairs_apart or self.settings.tunnels_bound or any(
+            line.applications is not None and line.applications & BEYOND for line in self.lines)
+
+    @property
+    def tags(self) -> np.ndarray:
+        """bindings.TAG of what its tenants are known by: VLANs and VNIs; of one that several claim it is the first's that comes first."""
+        from fastpath.dataplane.bindings import TAG
+        claimed = sorted((low, high, number) for number, (vlans, tunnels, _) in enumerate(self.tenants.values(), 1)
+                         for low, high in (*(vlans or ()), *(tunnels or ())) if high >> 32 <= 1)
+        made, end = [], 0
+        for low, high, number in claimed:
+            if high >= max(low, end):
+                made.append((max(low, end), high, number, 0))
+                end = high + 1
+        return np.array(made, TAG)
+
     def compile(self, data: Callable[[str], int]) -> Any:
         """The Classifier for the data plane. data: gives each class of data its bit."""
         from fastpath.control.policy.compile import compile_arrays
@@ -83,8 +109,17 @@ class Policy:
 
     @property
     def data_classes(self) -> list[str]:
-        """The classes of data that zones are about."""
+        """The classes of data that zones are about, and what stands for lists of services."""
         return list(dict.fromkeys(line.data for line in self.lines if line.data))
+
+    @property
+    def stand_ins(self) -> frozenset[str]:
+        """Classes of data that stand for lists of services."""
+        return frozenset(line.data for line in self.lines if line.kind == "services")
+
+    def listing_of(self, service: str, kind: str) -> Listing | None:
+        """The first list that a service of the inventory stands on."""
+        return next((one for one in self.listings if one.fits(service, kind)), None)
 
     @property
     def identity(self) -> bytes:
@@ -95,6 +130,7 @@ class Policy:
         for line in self.lines:
             whole.update(repr((line.name, line.sources, line.targets, line.services, sorted(line.applications or ()),
                                sorted(line.server_names or ()), line.action, line.until, line.kind, line.data)).encode())
+        whole.update(repr([(one.status, one.services, one.kinds, one.line) for one in self.listings]).encode())
         whole.update(repr(self.settings).encode())
         return whole.digest()
 
@@ -125,7 +161,7 @@ class Policy:
             "from": [self.segments[one].name for one in line.sources], "to": [self.segments[one].name for one in line.targets],
             "services": services_text(line), "application": sorted(line.applications or ()),
             "server_name": sorted("*" + name if name[0] == "." else name for name in line.server_names or ()),
-            "data": line.data, "until": None if line.until is None else str(np.datetime64(line.until, "s")) + "Z", "why": line.why,
+            "data": line.data if line.kind == "residency" else "", "until": None if line.until is None else str(np.datetime64(line.until, "s")) + "Z", "why": line.why,
         }
         return {key: value for key, value in said.items() if value not in (None, "", []) or key in ("name", "place")}
 

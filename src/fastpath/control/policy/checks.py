@@ -98,5 +98,5 @@ def unused(segments: Sequence[Segment], lines: Sequence[Line]) -> list[Warn]:
 
 
 def told(line: Line) -> str:
-    what = {"exception": "the exception", "residency": "the zone"}.get(line.kind, "the line")
+    what = {"exception": "the exception", "residency": "the zone", "services": "the list of services"}.get(line.kind, "the line")
     return f"{what} {line.name!r}" if line.name else f"{what} ({line.action})"

@@ -1,5 +1,5 @@
 """Classes of endpoints: all those that lie in the same segments. A sweep over the boundaries of all address sets finds the classes
-of addresses; where VLAN, VNI or TEID count, each of these and the classes of encapsulation make those of endpoints."""
+of addresses; where VLAN, VNI, TEID or QFI count, each of these and the classes of encapsulation make those of endpoints."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from fastpath.control.policy.model import ANY, PolicyError, Ranges, Segment
 
 MEMBERS_MAX = 1 << 22       # of the table of classes
 VLANS = 4096
+QFIS = 64
 HALF = (1 << 64) - 1
 
 
@@ -45,11 +46,13 @@ class Classes:
     tunnel_starts: list[int] = field(default_factory=lambda: [0])
     tunnel_class: list[int] = field(default_factory=lambda: [0])
     tunnel_classes: int = 1
+    qfi_class: np.ndarray = field(default_factory=lambda: np.zeros(QFIS, "u2"))
+    qfi_classes: int = 1
     encapsulation: list[int] = field(default_factory=lambda: [0])
 
 
 def classify(segments: Sequence[Segment]) -> Classes:
-    """Raises PolicyError where VLANs, VNIs or TEIDs and addresses overlap in too many ways."""
+    """Raises PolicyError where VLANs, VNIs, TEIDs or QFIs and addresses overlap in too many ways."""
     selectors = Numbers()
     owners: dict[int, set[int]] = {}
     for number, segment in enumerate(segments):
@@ -99,23 +102,27 @@ def sweep(sets: Iterable[tuple[Ranges, int]], classes: Numbers, shift: int) -> t
 
 
 def encapsulate(made: Classes, selectors: list[Any], classes: list[frozenset[int]], endpoint: Any, segments: Sequence[Segment]) -> None:
-    """Fills in what VLANs, VNIs and TEIDs make of the classes."""
+    """Fills in what VLANs, VNIs, TEIDs and QFIs make of the classes."""
     conditional = [number for number, selector in enumerate(selectors) if selector.encapsulation is not None]
     by_vlan = fits(((selectors[one].vlans, one) for one in conditional), VLANS)
     by_tunnel = fits(((selectors[one].tunnels, one) for one in conditional), 3 << 32)
-    vlans, tunnels, encapsulations = Numbers(), Numbers(), Numbers()
+    by_qfi = fits(((selectors[one].qfis, one) for one in conditional), QFIS)
+    vlans, tunnels, qfis, encapsulations = Numbers(), Numbers(), Numbers(), Numbers()
     encapsulations(frozenset())
-    ends = [start for start, _ in by_vlan[1:]] + [VLANS]
-    for (start, found), end in zip(by_vlan, ends, strict=True):
-        made.vlan_class[start:end] = vlans(found)
+    for by_number, numbers, of_number, end in ((by_vlan, vlans, made.vlan_class, VLANS), (by_qfi, qfis, made.qfi_class, QFIS)):
+        ends = [start for start, _ in by_number[1:]] + [end]
+        for (start, found), last in zip(by_number, ends, strict=True):
+            of_number[start:last] = numbers(found)
     made.tunnel_starts = [start for start, _ in by_tunnel]
     made.tunnel_class = [tunnels(found) for _, found in by_tunnel]
-    made.tunnel_classes = len(tunnels.all)
-    if len(vlans.all) * len(tunnels.all) > MEMBERS_MAX:
-        raise PolicyError(segments[1].place, f"{len(vlans.all)} kinds of VLANs and {len(tunnels.all)} of tunnels are too many at once")
-    made.encapsulation = [encapsulations(of_vlan & of_tunnel) for of_vlan in vlans.all for of_tunnel in tunnels.all]
+    made.tunnel_classes, made.qfi_classes = len(tunnels.all), len(qfis.all)
+    if len(vlans.all) * len(tunnels.all) * len(qfis.all) > MEMBERS_MAX:
+        raise PolicyError(segments[1].place, f"{len(vlans.all)} kinds of VLANs, {len(tunnels.all)} of tunnels and {len(qfis.all)} of QFIs are "
+                          "too many at once")
+    made.encapsulation = [encapsulations(of_vlan & of_tunnel & of_qfi)
+                          for of_vlan in vlans.all for of_tunnel in tunnels.all for of_qfi in qfis.all]
     if len(encapsulations.all) > 65535:
-        raise PolicyError(segments[1].place, f"VLANs, VNIs and TEIDs overlap in {len(encapsulations.all)} ways; 65535 are allowed")
+        raise PolicyError(segments[1].place, f"VLANs, VNIs, TEIDs and QFIs overlap in {len(encapsulations.all)} ways; 65535 are allowed")
     made.encapsulated = True
     where: dict[int, list[int]] = {}
     for number, found in enumerate(encapsulations.all):

@@ -35,10 +35,10 @@ class Lists:
 
 
 def pairs_of(lines: Sequence[Line]) -> dict[tuple[int, int], list[int]]:
-    """The lines by pair of segments, ascending. Zones are not among them."""
+    """The lines by pair of segments, ascending. Zones and lists of services are not among them."""
     pairs: dict[tuple[int, int], list[int]] = {}
     for number, line in enumerate(lines):
-        if line.kind == "residency":
+        if line.data:
             continue
         for source in line.sources:
             for target in line.targets:
@@ -59,6 +59,8 @@ def compile_arrays(segments: Sequence[Segment], lines: Sequence[Line], settings:
         "members": table_of(classes.members), "vlan_class": classes.vlan_class,
         "tunnel_starts": np.array(classes.tunnel_starts, "u8"), "tunnel_class": np.array(classes.tunnel_class, "u2"),
         "tunnel_classes": classes.tunnel_classes, "encapsulation": np.array(classes.encapsulation, "u2"),
+        "qfi_class": classes.qfi_class, "qfi_classes": classes.qfi_classes,
+        "queue_pairs_apart": settings.queue_pairs_apart, "tunnels_bound": settings.tunnels_bound,
         "source_roles": roles_of(classes, {source for source, _ in pairs}, roles, segments),
         "target_roles": roles_of(classes, {target for _, target in pairs}, roles, segments),
         "roles": np.array(roles.numbers, "u4"),
@@ -69,7 +71,7 @@ def compile_arrays(segments: Sequence[Segment], lines: Sequence[Line], settings:
     made["segment_lists"] = np.array(every.numbers, "u4")
     numbers: list[int] = []         # ranges of patterns and of segments
     patterns = Numbers()
-    rows, zones = np.zeros(len(lines), LINE), []
+    rows, zones, services = np.zeros(len(lines), LINE), [], 0
 
     def listed(items: Any) -> tuple[int, int]:
         at = len(numbers)
@@ -85,8 +87,11 @@ def compile_arrays(segments: Sequence[Segment], lines: Sequence[Line], settings:
             row["names"], row["name_count"] = listed(map(patterns, sorted(line.server_names)))
         if line.kind == "residency":
             zones.append((data(line.data), *listed(line.sources), *listed(line.targets), number))
+        elif line.kind == "services":       # as if a zone let these segments send anywhere, and the others nowhere
+            services |= data(line.data)
+            zones += [(data(line.data), *listed(line.sources), *listed((ANY,)), number), (data(line.data), *listed((ANY,)), *listed(()), number)]
     texts = [name.encode() for name in patterns.all]
-    made["lines"], made["zones"] = rows, np.array(zones, ZONE)
+    made["lines"], made["zones"], made["services"] = rows, np.array(zones, ZONE), services
     made["numbers"] = np.array(numbers, "u4")
     made["texts"] = np.frombuffer(b"".join(texts), "u1")
     made["text_at"] = np.cumsum([0, *map(len, texts)]).astype("u4")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpath.control.inventory import service_of
 from fastpath.control.policy import DATA_CLASS, NO_LINE, Policy
 from fastpath.control.policy.compile import DATA_MAX
 from fastpath.control.policy.model import PolicyError
@@ -36,7 +37,7 @@ class Judge:
                 raise PolicyError(place, f"more than {DATA_MAX} classes of data: {', '.join(classes)}")
             return 1 << number
         classifier = policy.compile(bit)
-        return cls(policy, classifier, data_of(rules, policy.data_classes, bit), tuple(classes), described(policy))
+        return cls(policy, classifier, data_of(rules, policy, bit), tuple(classes), described(policy))
 
 
 def described(policy: Policy) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
@@ -50,17 +51,23 @@ def described(policy: Policy) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     return made
 
 
-def data_of(rules: Any, named: list[str], bit: Any) -> np.ndarray | None:
-    """The classes of data that each rule finds: `metadata: data_class NAME`."""
+def data_of(rules: Any, policy: Policy, bit: Any) -> np.ndarray | None:
+    """The classes of data that each rule finds, `metadata: data_class NAME`, and the services that the policy cuts off."""
+    named = policy.data_classes
     if rules is None or not named:
         return None
     from fastpath.control.signatures import Signatures
     signatures = Signatures(rules)
     found = np.zeros(len(signatures), "u2")
     for number in range(len(signatures)):
-        for key, value in signatures[number].metadata:
+        metadata = signatures[number].metadata
+        for key, value in metadata:
             if key == DATA_CLASS and value in named:
                 found[number] |= bit(value)
+        service = service_of(metadata)
+        listing = policy.listing_of(*service) if service is not None else None
+        if listing is not None and listing.line is not None:
+            found[number] |= bit(policy.lines[listing.line].data)
     return found if found.any() else None
 
 

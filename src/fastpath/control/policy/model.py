@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fastpath.rules.plan import Place
@@ -89,15 +90,17 @@ def complement(ranges: Ranges, bits: int) -> Ranges:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Endpoints: an address among these, and, where they are given, one of these VLANs (the outermost identifier, 0 for none) and
-    of these tunnels (kind << 32 | VNI or TEID)."""
+    """Endpoints: an address among these, and, where they are given, one of these VLANs (the outermost identifier, 0 for none), of these
+    tunnels (kind << 32 | VNI or TEID) and of these QoS flows (GTP-U's QFI, 0 where none is said)."""
     addresses: Addresses = EVERYWHERE
     vlans: Ranges | None = None
     tunnels: Ranges | None = None
+    qfis: Ranges | None = None
 
     @property
-    def encapsulation(self) -> tuple[Ranges | None, Ranges | None] | None:
-        return None if self.vlans is None and self.tunnels is None else (self.vlans, self.tunnels)
+    def encapsulation(self) -> tuple[Ranges | None, Ranges | None, Ranges | None] | None:
+        made = (self.vlans, self.tunnels, self.qfis)
+        return None if made == (None, None, None) else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,8 @@ class Line:
     action: str = "allow"
     until: int | None = None
     why: str = ""
-    kind: str = "line"          # or "exception", "residency"
-    data: str = ""              # residency: the class of data
+    kind: str = "line"          # or "exception", "residency", "services"
+    data: str = ""              # residency: the class of data; services: stands for them as one does
     other: Place | None = None  # of a line that two places make
 
     @property
@@ -132,13 +135,33 @@ class Line:
         return self.applications is None and self.until is None
 
 
+STATUSES = ("sanctioned", "tolerated", "forbidden")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is thought of services of the inventory: by name (shell patterns, any case), of these kinds where kinds are given. line:
+    the number of the line that cuts them off, for all or for some segments; None where they may be used by all."""
+    place: Place
+    status: str
+    services: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    line: int | None = None
+
+    def fits(self, service: str, kind: str) -> bool:
+        return (not self.kinds or kind in self.kinds) and any(fnmatchcase(service.lower(), one.lower()) for one in self.services)
+
+
 @dataclass(slots=True)
 class Settings:
     """pending_packets, pending_bytes: what passes of a flow at most before its application is known. judges_carriers: packets
-    that carry a tunnel are judged as well."""
+    that carry a tunnel are judged as well. queue_pairs_apart: a RoCE queue pair in another segment than its first is denied.
+    tunnels_bound: so is a user's address that does not belong to its GTP tunnel."""
     pending_packets: int = 64
     pending_bytes: int = 65536
     judges_carriers: bool = True
+    queue_pairs_apart: bool = False
+    tunnels_bound: bool = False
 
 
 @dataclass(slots=True)
@@ -147,5 +170,7 @@ class Parts:
     name: str
     segments: list[Segment] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    listings: list[Listing] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     checked: bool = True
+    tenants: dict[str, tuple[Ranges | None, Ranges | None, Ranges | None]] = field(default_factory=dict)    # VLANs, tunnels, QFIs of each

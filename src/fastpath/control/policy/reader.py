@@ -10,8 +10,10 @@ from fastpath.control.policy.model import (
     ANY,
     EVERYWHERE,
     SERVICES,
+    STATUSES,
     Addresses,
     Line,
+    Listing,
     Parts,
     Ranges,
     Segment,
@@ -25,8 +27,9 @@ from fastpath.rules.plan import Place
 PROTOCOLS = {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "ospf": 89, "sctp": 132}
 WITH_PORTS = (6, 17, 132)
 ICMP = (1, 58)
-TOP = ("version", "name", "pending", "carriers", "tenants", "workloads", "segments", "exceptions", "lines", "residency")
-MEMBER = ("addresses", "except", "vlan", "vni", "teid", "tenant")
+TOP = ("version", "name", "pending", "carriers", "queue_pairs", "tunnels", "tenants", "workloads", "segments", "exceptions", "lines",
+       "residency", "services")
+MEMBER = ("addresses", "except", "vlan", "vni", "teid", "qfi", "tenant")
 LINE = ("name", "from", "to", "protocol", "ports", "icmp_types", "application", "server_name", "action", "until", "why")
 SEGMENTS_MAX, LINES_MAX = 1 << 20, 1 << 20
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
@@ -42,7 +45,7 @@ def read(top: Node, applications: frozenset[str]) -> Parts:
 class _Reader:
     def __init__(self, applications: frozenset[str]):
         self.known = applications
-        self.tenants: dict[str, tuple[Ranges | None, Ranges | None]] = {}
+        self.tenants: dict[str, tuple[Ranges | None, Ranges | None, Ranges | None]] = {}
         self.selectors: dict[str, Selector] = {}
         self.places: dict[str, Place] = {}
         self.numbers: dict[str, int] = {}
@@ -55,7 +58,8 @@ class _Reader:
         parts.settings = self.settings(found)
         if "tenants" in found:
             for _, name, node in found["tenants"].pairs("tenants by their labels"):
-                self.tenants[name] = self.encapsulation(node.mapping("a tenant", ("vlan", "vni", "teid")))
+                self.tenants[name] = self.encapsulation(node.mapping("a tenant", ("vlan", "vni", "teid", "qfi")))
+        parts.tenants = self.tenants
         parts.segments.append(Segment("any", top.place, (Selector(),)))
         self.numbers["any"] = ANY
         if "workloads" in found:
@@ -72,6 +76,9 @@ class _Reader:
         if "residency" in found:
             for node in found["residency"].listed("zones"):
                 parts.lines.append(self.zone(node))
+        if "services" in found:
+            for node in found["services"].listed("lists of services"):
+                self.listing(parts, node)
         if len(parts.lines) > LINES_MAX:
             raise found["lines"].fail(f"a policy has at most {LINES_MAX} lines")
         return parts
@@ -89,7 +96,18 @@ class _Reader:
             if word not in ("judge", "pass"):
                 raise found["carriers"].fail(f"expected judge or pass, found {word[:60]!r}")
             settings.judges_carriers = word == "judge"
+        settings.queue_pairs_apart = self.choice(found, "queue_pairs", "apart")
+        settings.tunnels_bound = self.choice(found, "tunnels", "bound")
         return settings
+
+    def choice(self, found: dict[str, Node], name: str, strict: str) -> bool:
+        """Whether a key says this word; `pass` is the other."""
+        if name not in found:
+            return False
+        word = found[name].text(f"{strict} or pass")
+        if word not in (strict, "pass"):
+            raise found[name].fail(f"expected {strict} or pass, found {word[:60]!r}")
+        return word == strict
 
     # ---- segments ----
 
@@ -123,30 +141,31 @@ class _Reader:
             if node.kind != "mapping":
                 return Selector(self.addresses(node))
             found = node.mapping("a workload", MEMBER)
-        if not found.keys() & {"addresses", "vlan", "vni", "teid", "tenant"}:
-            raise node.fail("expected addresses, vlan, vni, teid or tenant")
+        if not found.keys() & {"addresses", "vlan", "vni", "teid", "qfi", "tenant"}:
+            raise node.fail("expected addresses, vlan, vni, teid, qfi or tenant")
         addresses = self.addresses(found["addresses"]) if "addresses" in found else EVERYWHERE
         if "except" in found:
             addresses -= self.addresses(found["except"])
             if not addresses:
                 raise found["except"].fail("leaves no address")
-        vlans, tunnels = self.encapsulation(found)
+        encapsulation = self.encapsulation(found)
         if "tenant" in found:
             name = found["tenant"].text("the label of a tenant")
             if name not in self.tenants:
                 raise found["tenant"].fail(f"no tenant is labelled {name[:60]!r}" + nearest(name, self.tenants))
-            if vlans is not None or tunnels is not None:
-                raise found["tenant"].fail("says which VLAN, VNI or TEID: leave one of them out")
-            vlans, tunnels = self.tenants[name]
-        return Selector(addresses, vlans, tunnels)
+            if encapsulation != (None, None, None):
+                raise found["tenant"].fail("says which VLAN, VNI, TEID or QFI: leave one of them out")
+            encapsulation = self.tenants[name]
+        return Selector(addresses, *encapsulation)
 
-    def encapsulation(self, found: dict[str, Node]) -> tuple[Ranges | None, Ranges | None]:
+    def encapsulation(self, found: dict[str, Node]) -> tuple[Ranges | None, Ranges | None, Ranges | None]:
         vlans = self.ranges(found["vlan"], "a VLAN identifier", 0, 4094) if "vlan" in found else None
         tunnels: list[tuple[int, int]] = []
         for name, base, high in (("vni", VNI, (1 << 24) - 1), ("teid", TEID, (1 << 32) - 1)):
             if name in found:
                 tunnels += [(base + low, base + last) for low, last in self.ranges(found[name], f"a {name.upper()}", 0, high)]
-        return vlans, union(tunnels) or None
+        qfis = self.ranges(found["qfi"], "a QFI", 0, 63) if "qfi" in found else None
+        return vlans, union(tunnels) or None, qfis
 
     def addresses(self, node: Node) -> Addresses:
         v4: list[tuple[int, int]] = []
@@ -211,6 +230,27 @@ class _Reader:
             raise found["data"].fail("a class of data has 1 to 64 letters, digits, dots, dashes or underscores")
         return Line(found["name"].text("a name") if "name" in found else "", node.place, self.members(found["from"]),
                     self.members(found["to"]), (), kind="residency", data=data)
+
+    def listing(self, parts: Parts, node: Node) -> None:
+        """A list of services, and the line that cuts them off where they are forbidden, or only some segments may use them."""
+        found = node.mapping("a list of services", ("name", "status", "services", "kinds", "from"), ("status", "services"))
+        status = found["status"].text("a status")
+        if status not in STATUSES:
+            raise found["status"].fail(f"expected {', '.join(STATUSES[:-1])} or {STATUSES[-1]}, found {status[:60]!r}")
+        services = tuple(one.text("the name of a service") for one in found["services"].items("names of services"))
+        if not services:
+            raise found["services"].fail("expected the name of a service, or a pattern such as '*'")
+        kinds = tuple(one.text("a kind of service") for one in found["kinds"].items("kinds of services")) if "kinds" in found else ()
+        sources = self.members(found["from"]) if "from" in found else ()
+        if status == "forbidden" and sources:
+            raise found["from"].fail("what is forbidden is forbidden to all; list it as sanctioned or tolerated for these segments")
+        line = None
+        if status == "forbidden" or sources:
+            line = len(parts.lines)
+            name = found["name"].text("a name") if "name" in found else f"{status}: {', '.join(services)}"
+            parts.lines.append(Line(name[:128], node.place, sources, (ANY,), (), action="allow" if sources else "deny", kind="services",
+                                    data=f"services {line}"))
+        parts.listings.append(Listing(node.place, status, services, kinds, line))
 
     def services(self, found: dict[str, Node], applications: frozenset[str] | None, tls: bool) -> Ranges:
         protocols: list[int] = []

@@ -6,6 +6,7 @@
 #include "../types.h"
 #include "buffers.h"
 #include "events.h"
+#include "model/model.h"
 
 /* ---- a transaction ---- */
 
@@ -15,7 +16,8 @@ enum tx_flag {
     TX_DONE = 1 << 4,           /* the room needs it no more, whatever its progress */
     TX_NO_INSPECTION = 1 << 5,
     TX_NEW = 1 << 6,            /* changed since it was inspected last: set by rooms and dispatch, cleared after detection */
-    TX_STORE_TO_SERVER = 1 << 7, TX_STORE_TO_CLIENT = 1 << 8,       /* a rule wants its files of this direction stored */
+    TX_DECRYPTED = 1 << 7,      /* of the session inside an encrypted one: app_t.inner */
+    TX_STORE_TO_SERVER = 1 << 8, TX_STORE_TO_CLIENT = 1 << 9,       /* a rule wants its files of this direction stored */
 };
 enum { TX_EVENTS_MAX = 12 };
 
@@ -53,11 +55,21 @@ typedef struct file {
     bytes_t data;               /* what may still be inspected: bytes from `base` on */
     uint64_t base, inspected;   /* offsets in the file */
     void *hashes;               /* running digests; belongs to files */
+    struct model *model;        /* what it is told to be, where models are looked for (model/model.h); NULL for none */
     uint8_t md5[16], sha1[20], sha256[32];
     uint8_t magic_known, reserved[3];
     uint64_t closed_ordinal;
     bytes_t sids;               /* of the rules that want it stored, uint32_t each */
 } file_t;
+
+/* ---- talk with a language model: the record llm.facts, which rates are counted by ---- */
+
+typedef struct llm_facts {
+    uint64_t prompt_bytes;      /* of text, unescaped */
+    uint64_t model;             /* a hash of its name, 0 for none */
+    uint8_t key[8];             /* of the API key's SHA-256 */
+    uint8_t has_key, reserved[7];
+} llm_facts_t;
 
 /* ---- the session of a flow ---- */
 
@@ -73,8 +85,10 @@ enum app_flag {                 /* app_t.flags */
     APP_SHOWN = 1 << 10,        /* a parser has seen bytes: what it is for stands fast */
     APP_TURN_TO_SERVER = 1 << 11, APP_TURN_TO_CLIENT = 1 << 12,     /* recognised, but the other side spoke first and is fed first */
     APP_ERROR = 1 << 15,        /* its parser has just failed: an exception, which the core takes up */
-    APP_STORE_TO_SERVER = 1 << 16, APP_STORE_TO_CLIENT = 1 << 17,   /* a rule wants all files of this direction stored */
-    APP_STORING = 1 << 18,      /* files are to be stored: the stream is followed as far as they go */
+    APP_DECRYPTED = 1 << 16,    /* this is the session inside an encrypted one */
+    APP_OPENED = 1 << 17,       /* encrypted, but somebody has the key: it is inspected on */
+    APP_STORE_TO_SERVER = 1 << 18, APP_STORE_TO_CLIENT = 1 << 19,   /* a rule wants all files of this direction stored */
+    APP_STORING = 1 << 20,      /* files are to be stored: the stream is followed as far as they go */
 };
 enum { APP_EVENTS_MAX = 8 };
 
@@ -96,7 +110,11 @@ typedef struct app {
     uint64_t fed[2];            /* bytes consumed by the parser */
     uint32_t need[2];           /* bytes beyond those held that the parser waits for, 0 for any */
     uint32_t events_logged;
+    uint8_t beyond;             /* what its bytes are where recognition knows nothing (beyond.pxd); ALPROTO_UNKNOWN */
+    uint8_t looked[2];          /* by direction: how often that was asked */
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
+    struct app *inner;          /* the session that was decrypted from this one, NULL for none; inner_t of dispatch */
+    uint64_t opened[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
 } app_t;
 
 /* ---- calls ---- */
@@ -114,6 +132,7 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint32_t hold_max[2];       /* and how many may, where the other side says nothing */
     uint8_t spoke_first;        /* 1 << direction of the first bytes, 0 for none yet */
     uint8_t changing;           /* the bytes at hand are the first that another protocol sees of this session */
+    struct sight *sight;        /* of the bucket: what decryption may take, and what it counts (sight.pxd) */
 } app_context_t;
 
 enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,
@@ -138,7 +157,9 @@ enum view_flag { VIEW_START = 1 << 0, VIEW_END = 1 << 1,    /* holds the first b
                  VIEW_LITTLE = 1 << 2 };                    /* its numbers are little-endian: what `dce` asks */
 enum view_state { VIEW_NONE, VIEW_READY, VIEW_LATER };      /* there is none; here it is; not yet (a window is not full yet) */
 
-enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT };
+enum log_kind { LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT,
+                LOG_LLM };      /* of HTTP/1 alone: what it has to say of a model */
+enum { APP_ROW_LLM = 16 };      /* app_row_t.kind of a row that LOG_LLM wrote */
 
 typedef struct room {
     const char *name;           /* as rules and EVE write it; NULL, as all but proto and recognise, for what is but recognised */

@@ -1,6 +1,7 @@
 # The structs of applayer.h, config.h and buffers.h for Cython. What a field means is said there.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.applayer.model.facts cimport MODEL_NONE, model_facts_t, model_format_names, model_t
 from fastpath.dataplane.types cimport bytes_t, flow_t, pool_t
 
 cdef extern from "applayer/config.h" nogil:
@@ -9,7 +10,8 @@ cdef extern from "applayer/config.h" nogil:
         ALPROTO_SSH, ALPROTO_SMB, ALPROTO_DCERPC, ALPROTO_HTTP2, ALPROTO_IMAP, ALPROTO_KRB5, ALPROTO_SIP, ALPROTO_SNMP
         ALPROTO_DHCP, ALPROTO_TFTP, ALPROTO_NFS, ALPROTO_RFB, ALPROTO_RDP, ALPROTO_MQTT, ALPROTO_QUIC, ALPROTO_IKE
         ALPROTO_MODBUS, ALPROTO_DNP3, ALPROTO_ENIP, ALPROTO_NTP, ALPROTO_PGSQL, ALPROTO_TELNET, ALPROTO_BITTORRENT_DHT
-        ALPROTO_BITTORRENT, ALPROTO_MAX
+        ALPROTO_BITTORRENT, ALPROTO_COAP, ALPROTO_S7, ALPROTO_OPCUA, ALPROTO_BACNET, ALPROTO_NVME_TCP, ALPROTO_NCCL
+        ALPROTO_GTPC, ALPROTO_PFCP, ALPROTO_IPMI, ALPROTO_MAX
     enum:
         BUFFER_APP_FIRST, BUFFER_APP_END
         BUFFER_HTTP_URI, BUFFER_HTTP_URI_RAW, BUFFER_HTTP_METHOD, BUFFER_HTTP_REQUEST_LINE, BUFFER_HTTP_PROTOCOL
@@ -18,7 +20,8 @@ cdef extern from "applayer/config.h" nogil:
         BUFFER_HTTP_ACCEPT_ENC, BUFFER_HTTP_REFERER, BUFFER_HTTP_USER_AGENT, BUFFER_HTTP_HOST, BUFFER_HTTP_HOST_RAW
         BUFFER_HTTP_LOCATION, BUFFER_HTTP_SERVER, BUFFER_HTTP_STAT_CODE, BUFFER_HTTP_STAT_MSG, BUFFER_HTTP_RESPONSE_LINE
         BUFFER_HTTP_REQUEST_HEADER, BUFFER_HTTP_RESPONSE_HEADER, BUFFER_HTTP_REQUEST_BODY, BUFFER_HTTP_RESPONSE_BODY
-        BUFFER_FILE_DATA, BUFFER_FILE_NAME, BUFFER_FILE_MAGIC, BUFFER_FILE_FACTS, BUFFER_TLS_SNI, BUFFER_TLS_CERT_SUBJECT
+        BUFFER_FILE_DATA, BUFFER_FILE_NAME, BUFFER_FILE_MAGIC, BUFFER_FILE_FACTS, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE
+        BUFFER_TLS_SNI, BUFFER_TLS_CERT_SUBJECT
         BUFFER_TLS_CERT_ISSUER, BUFFER_TLS_CERT_SERIAL, BUFFER_TLS_CERT_FINGERPRINT, BUFFER_TLS_CERTS, BUFFER_TLS_RANDOM
         BUFFER_TLS_RANDOM_TIME, BUFFER_TLS_RANDOM_BYTES, BUFFER_JA3_HASH, BUFFER_JA3_STRING, BUFFER_JA4_HASH, BUFFER_JA3S_HASH
         BUFFER_JA3S_STRING, BUFFER_TLS_VERSION, BUFFER_SSL_VERSION, BUFFER_SSL_STATE, BUFFER_TLS_CERT_NOTBEFORE
@@ -26,6 +29,7 @@ cdef extern from "applayer/config.h" nogil:
         BUFFER_SSH_SOFTWARE, BUFFER_SSH_HASSH, BUFFER_SSH_HASSH_STRING, BUFFER_SSH_HASSH_SERVER, BUFFER_SSH_HASSH_SERVER_STRING
         BUFFER_SMB_NAMED_PIPE, BUFFER_SMB_SHARE, BUFFER_SMB_NTLMSSP_USER, BUFFER_SMB_NTLMSSP_DOMAIN, BUFFER_DCERPC_STUB_DATA
         BUFFER_DCERPC_IFACE, BUFFER_DCERPC_OPNUM, BUFFER_FTP_BOUNCE, BUFFER_FTPDATA_COMMAND
+        BUFFER_LLM_PROMPT, BUFFER_LLM_RESPONSE, BUFFER_LLM_MODEL, BUFFER_LLM_FACTS, BUFFER_LLM_SECONDS
     enum:
         BUFFER_MANY, BUFFER_NUMBER, BUFFER_RECORD, BUFFER_BODY
     enum:
@@ -39,6 +43,7 @@ cdef extern from "applayer/config.h" nogil:
         SMB_STARTED, SMB_COMPLETE
         DCERPC_STARTED, DCERPC_COMPLETE
     enum:
+        FILE_MODEL_MALFORMED, FILE_MODEL_LIMIT
         APP_EVENT_NONE, APP_MISMATCH_PROTOCOL_BOTH_DIRECTIONS, APP_WRONG_DIRECTION_FIRST_DATA
         APP_DETECT_PROTOCOL_ONLY_ONE_DIRECTION, APP_PROTO_DETECTION_SKIPPED, APP_NO_TLS_AFTER_STARTTLS
         APP_UNEXPECTED_PROTOCOL, APP_EVENT_MAX
@@ -53,7 +58,7 @@ cdef extern from "applayer/config.h" nogil:
         TLS_CERTIFICATE_INVALID_SERIAL, TLS_CERTIFICATE_INVALID_ALGORITHMIDENTIFIER, TLS_CERTIFICATE_INVALID_X509NAME
         TLS_CERTIFICATE_INVALID_DATE, TLS_CERTIFICATE_INVALID_EXTENSIONS, TLS_CERTIFICATE_INVALID_DER
         TLS_CERTIFICATE_INVALID_SUBJECT, TLS_CERTIFICATE_INVALID_ISSUER, TLS_CERTIFICATE_INVALID_VALIDITY
-        TLS_ERROR_MESSAGE_ENCOUNTERED, TLS_INVALID_SSL_RECORD, SSH_INVALID_BANNER, SSH_LONG_BANNER, SSH_INVALID_RECORD
+        TLS_ERROR_MESSAGE_ENCOUNTERED, TLS_INVALID_SSL_RECORD, TLS_DECRYPT_FAILED, SSH_INVALID_BANNER, SSH_LONG_BANNER, SSH_INVALID_RECORD
         SMTP_INVALID_REPLY, SMTP_UNABLE_TO_MATCH_REPLY_WITH_REQUEST, SMTP_MAX_COMMAND_LINE_LEN_EXCEEDED
         SMTP_MAX_REPLY_LINE_LEN_EXCEEDED, SMTP_INVALID_PIPELINED_SEQUENCE, SMTP_BDAT_CHUNK_LEN_EXCEEDED
         SMTP_NO_SERVER_WELCOME_MESSAGE, SMTP_TLS_REJECTED, SMTP_DATA_COMMAND_REJECTED, SMTP_FAILED_PROTOCOL_CHANGE
@@ -87,12 +92,12 @@ cdef extern from "applayer/config.h" nogil:
         HTTP1_REQUEST_BODY_UNEXPECTED, HTTP1_REQUEST_TOO_MANY_HEADERS, HTTP1_RESPONSE_TOO_MANY_HEADERS
         HTTP1_REQUEST_CHUNK_EXTENSION, HTTP1_LZMA_MEMLIMIT_REACHED, HTTP1_COMPRESSION_BOMB, HTTP1_RANGE_INVALID
         HTTP1_MULTIPART_GENERIC_ERROR, HTTP1_MULTIPART_NO_FILEDATA, HTTP1_MULTIPART_INVALID_HEADER, HTTP1_TOO_MANY_WARNINGS
-        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE
+        HTTP1_FILE_NAME_TOO_LONG, HTTP1_FAILED_PROTOCOL_CHANGE, LLM_INVALID_JSON, LLM_TOO_DEEP, LLM_TEXT_LIMIT
     enum:
         TX_LOGGED_TO_SERVER, TX_LOGGED_TO_CLIENT, TX_DETECTED_TO_SERVER, TX_DETECTED_TO_CLIENT, TX_DONE, TX_NO_INSPECTION
-        TX_NEW, TX_STORE_TO_SERVER, TX_STORE_TO_CLIENT
+        TX_NEW, TX_DECRYPTED, TX_STORE_TO_SERVER, TX_STORE_TO_CLIENT
     enum:
-        TX_EVENTS_MAX, APP_EVENTS_MAX, WORK_ROOM
+        TX_EVENTS_MAX, APP_EVENTS_MAX, WORK_ROOM, PLAIN_ROOM
     enum:
         FILE_OPEN, FILE_CLOSED, FILE_TRUNCATED, FILE_ERROR
     enum:
@@ -102,7 +107,7 @@ cdef extern from "applayer/config.h" nogil:
         APP_TOLD_TO_SERVER, APP_TOLD_TO_CLIENT, APP_STORE_TO_SERVER, APP_STORE_TO_CLIENT
         APP_STORING
         APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_SHOWN, APP_TURN_TO_SERVER
-        APP_TURN_TO_CLIENT, APP_ERROR
+        APP_TURN_TO_CLIENT, APP_ERROR, APP_DECRYPTED, APP_OPENED
     enum:
         PARSE_GAP, PARSE_EOF, PARSE_START, PARSE_DATAGRAM
     enum:
@@ -114,7 +119,15 @@ cdef extern from "applayer/config.h" nogil:
     enum:
         VIEW_NONE, VIEW_READY, VIEW_LATER
     enum:
-        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT
+        LOG_TO_SERVER, LOG_TO_CLIENT, LOG_ALERT, LOG_LLM
+        APP_ROW_LLM
+
+    ctypedef struct llm_facts_t:
+        uint64_t prompt_bytes, model
+        uint8_t key[8]
+        uint8_t has_key
+
+    ctypedef struct app_context_t
 
     ctypedef struct file_t:
         file_t *next
@@ -125,6 +138,7 @@ cdef extern from "applayer/config.h" nogil:
         bytes_t name, data
         uint64_t base, inspected
         void *hashes
+        model_t *model
         uint8_t md5[16]
         uint8_t sha1[20]
         uint8_t sha256[32]
@@ -161,7 +175,11 @@ cdef extern from "applayer/config.h" nogil:
         uint64_t fed[2]
         uint32_t need[2]
         uint32_t events_logged
+        uint8_t beyond
+        uint8_t looked[2]
         void *expected
+        app_t *inner
+        uint64_t opened[2]
 
     ctypedef struct http1_config_t:
         uint32_t body_limit[2]
@@ -173,6 +191,7 @@ cdef extern from "applayer/config.h" nogil:
 
     ctypedef struct tls_config_t:
         uint8_t ja3, ja4, log_ja4, encryption_handling
+        const void *keys[2]
 
     ctypedef struct dns_config_t:
         uint32_t reserved
@@ -193,11 +212,19 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t max_tx, max_stub
 
     ctypedef struct files_config_t:
-        uint8_t hashes, force_store, stores
+        uint8_t hashes, force_store, stores, models
         uint32_t store_depth
+        void (*feed_model)(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil
+        void (*end_model)(app_context_t *context, tx_t *tx, file_t *file, uint32_t whole) noexcept nogil
+        void (*free_model)(app_context_t *context, file_t *file) noexcept nogil
+
+    ctypedef struct llm_config_t:
+        uint32_t text_limit
+        uint8_t always
 
     ctypedef struct app_config_t:
         uint8_t enabled[64]
+        uint8_t beyond
         http1_config_t http1
         tls_config_t tls
         dns_config_t dns
@@ -207,8 +234,7 @@ cdef extern from "applayer/config.h" nogil:
         smb_config_t smb
         dcerpc_config_t dcerpc
         files_config_t files
-
-    ctypedef struct app_context_t
+        llm_config_t llm
 
     ctypedef struct app_work_t:
         uint8_t *room
@@ -216,6 +242,10 @@ cdef extern from "applayer/config.h" nogil:
         void *worker
         uint32_t (*meet)(app_context_t *context, uint32_t direction) noexcept nogil
         void *announced
+        uint8_t *plain
+        void (*deliver)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                        uint32_t flags) noexcept nogil
+        uint8_t llm
         void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data,
                       uint32_t length) noexcept nogil
 
@@ -229,6 +259,7 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t held[2]
         uint32_t hold_max[2]
         uint8_t spoke_first, changing
+        void *sight
 
     ctypedef struct parsed_t:
         uint32_t consumed, need, status
@@ -261,3 +292,8 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t (*log)(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil
         void (*free_tx)(app_context_t *context, tx_t *tx) noexcept nogil
         void (*free_state)(app_context_t *context) noexcept nogil
+
+
+cdef inline uint8_t application_of(const app_t *app) noexcept nogil:
+    """What a session speaks, by all that looks at its bytes."""
+    return app.beyond if app.proto <= ALPROTO_FAILED and app.beyond else app.proto

@@ -9,6 +9,7 @@ typedef struct tls_config {
     uint8_t ja3, ja4;           /* are fingerprints made? */
     uint8_t log_ja4;            /* is JA4 in the events of sessions? Alerts have it, and JA3 is in both, where they are made */
     uint8_t encryption_handling;    /* once a session is encrypted: 0 track-only, 1 bypass, 2 full */
+    const struct keyring *keys[2];  /* secrets that were given, and those that the capture brings; NULL for none (keyring.pxd) */
 } tls_config_t;
 typedef struct http1_config {
     uint32_t body_limit[2];     /* bytes of a body that are kept for rules and files, by direction; 0 for all */
@@ -32,12 +33,22 @@ typedef struct files_config {
     uint8_t hashes;             /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
     uint8_t force_store;        /* every file is stored, whatever rules say */
     uint8_t stores;             /* files are stored at all */
-    uint8_t reserved;
     uint32_t store_depth;       /* bytes of a file that is to be stored; 0 for all */
+    uint8_t models;             /* are models looked for? */
+    /* of the module models: the next bytes of a file; its end, the whole of it seen or not; its memory given back */
+    void (*feed_model)(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length);
+    void (*end_model)(app_context_t *context, tx_t *tx, file_t *file, uint32_t whole);
+    void (*free_model)(app_context_t *context, file_t *file);
 } files_config_t;
+
+typedef struct llm_config {
+    uint32_t text_limit;        /* bytes of a prompt, and of a response, that are kept for rules */
+    uint8_t always;             /* bodies are read though no rule asks */
+} llm_config_t;
 
 typedef struct app_config {
     uint8_t enabled[ALPROTO_MAX];           /* 0 no, 1 yes, 2 recognised but not parsed (detection-only) */
+    uint8_t beyond;                         /* what recognition does not know is looked at by beyond.pxd */
     http1_config_t http1;
     tls_config_t tls;
     dns_config_t dns;
@@ -47,9 +58,10 @@ typedef struct app_config {
     smb_config_t smb;
     dcerpc_config_t dcerpc;
     files_config_t files;
+    llm_config_t llm;
 } app_config_t;
 
-enum { WORK_ROOM = 1 << 18 };
+enum { WORK_ROOM = 1 << 18, PLAIN_ROOM = (1 << 14) + 1024 };
 typedef struct app_work {       /* one a worker */
     uint8_t *room;              /* WORK_ROOM bytes: holds what a buffer() call builds, until the next one */
     void *of_room[ALPROTO_MAX]; /* what a room keeps from call to call: an inflater, say; freed with the worker by free_work */
@@ -58,6 +70,11 @@ typedef struct app_work {       /* one a worker */
        then app_t.expected holds what it told. NULL: nobody asks. */
     uint32_t (*meet)(app_context_t *context, uint32_t direction);
     void *announced;            /* announced_t: flows that rooms told of and that are not in the table yet (expectations.pxd) */
+    uint8_t *plain;             /* PLAIN_ROOM bytes: the record that was decrypted last */
+    /* Takes decrypted bytes of a direction, in order, for the session inside. PARSE_GAP: nothing more can be decrypted of it.
+       NULL: nobody looks into them. */
+    void (*deliver)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags);
+    uint8_t llm;                /* bodies of HTTP are read for what they say to models: rules ask for it, or llm_config_t.always */
     /* Takes bytes of a file that is, or may yet be, stored. NULL: none are stored. */
     void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data, uint32_t length);
 } app_work_t;

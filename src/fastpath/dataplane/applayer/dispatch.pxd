@@ -8,8 +8,9 @@
 # Errors: none. Hostile bytes end in events of the session or of a transaction; refused memory stops the session.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.applayer cimport app_config_t, app_context_t, room_t, tx_t
+from fastpath.dataplane.applayer.applayer cimport app_config_t, app_context_t, app_t, room_t, tx_t
 from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, recogniser_t    # the first for those who cimport from here
+from fastpath.dataplane.types cimport bytes_t
 
 cdef struct app_table_t:
     room_t room[64]
@@ -19,6 +20,11 @@ cdef struct app_table_t:
 
 cdef enum feed_result:
     FEED_REVERSED = 1 << 31     # in the result: the sender is the server. Of a stream, nothing was consumed
+
+cdef struct inner_t:            # the session inside an encrypted one: what hangs on app_t.inner
+    app_t app
+    bytes_t held[2]             # decrypted bytes that have not been consumed
+    uint8_t spoke_first
 
 # Settings: {"enabled": {protocol: "yes" | "no" | "detection-only"}, "tcp_ports": {protocol: [ports]}, "udp_ports": ...} and the
 # keys of the rooms (settings.pyx).
@@ -38,6 +44,11 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
 
 # The room of the session, NULL where none has been recognised.
 cdef const room_t *room_of(const app_table_t *table, const app_context_t *context) noexcept nogil
+
+# Decrypted bytes, in order, of the session at work: they are recognised and parsed as a stream of their own, in app_t.inner.
+# PARSE_GAP: no more of this direction will come, though there is more.
+cdef void feed_inner(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                     uint32_t flags) noexcept nogil
 
 # Is an event of this direction due? It is marked as written.
 cdef bint log_due(const room_t *room, tx_t *tx, uint32_t direction, bint ended) noexcept nogil

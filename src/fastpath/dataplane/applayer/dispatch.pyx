@@ -3,15 +3,17 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport *
+from fastpath.dataplane.applayer.beyond cimport look_beyond
 from fastpath.dataplane.applayer.expectations cimport expectation_t
 from fastpath.dataplane.applayer.files cimport file_cut, free_files
+from fastpath.dataplane.applayer.models cimport describe_models
 from fastpath.dataplane.applayer.recognition cimport (
     EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol,
 )
 from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
 from fastpath.dataplane.applayer.transaction cimport app_event
-from fastpath.dataplane.pool cimport pool_give, pool_take
+from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
 
 from fastpath.dataplane.applayer.tables import PROTOCOL_NUMBERS
@@ -22,6 +24,8 @@ cdef enum:
     TCP_ESTABLISHED = 3         # flow_t.tcp_state
     TLS_PORT = 443              # whose probes are asked after STARTTLS
     CHANGE_MAX = 4096           # bytes by which a session must have shown what it goes on as
+    INNER_HELD_MAX = 1 << 18    # decrypted bytes that may wait for a parser
+    INNER_SOUGHT_MAX = 32768    # and for the other side, while the protocol is sought
 
 
 # ---- setting up ----
@@ -37,8 +41,10 @@ cdef void open_table(app_table_t *table, settings) except *:
     for name, value in settings.get("enabled", {}).items():
         if name in PROTOCOL_NUMBERS:
             table.config.enabled[PROTOCOL_NUMBERS[name]] = ("no", "yes", "detection-only").index(value)
+    table.config.beyond = settings.get("beyond", False)
     read_settings(&table.config, settings)
     settle_rooms(table.room, &table.config)
+    describe_models(&table.config.files)
     open_recogniser(&table.recogniser, &table.config, settings)
 
 
@@ -67,6 +73,7 @@ cdef void turn_round(app_t *app) noexcept nogil:
 
 cdef void stop_session(app_context_t *context) noexcept nogil:
     """The parser has failed, or cannot go on behind a gap. Files that were on their way end here."""
+    cdef app_t *outer = context.app
     cdef tx_t *tx = context.app.first
     cdef file_t *file
     cdef uint32_t direction
@@ -78,6 +85,11 @@ cdef void stop_session(app_context_t *context) noexcept nogil:
                 file_cut(context, tx, file)
                 file = file.next
         tx = tx.next
+    if context.app.inner != NULL:       # the parser of what was inside has done nothing wrong
+        context.app = context.app.inner
+        stop_session(context)
+        context.app.flags &= ~<uint32_t> APP_ERROR
+        context.app = outer
 
 
 cdef void leave_protocol(const app_table_t *table, app_context_t *context) noexcept nogil:
@@ -240,6 +252,8 @@ cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32
     cdef const room_t *room
     cdef parsed_t parsed
     cdef uint32_t at = 0, said = SEEK_PARSE
+    if table.config.beyond and app.proto <= ALPROTO_FAILED and data != NULL:
+        look_beyond(app, context.flow, direction, data, length, False)
     if app.proto == ALPROTO_FAILED:
         return length
     if flags & PARSE_GAP:
@@ -278,6 +292,8 @@ cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32
             data += parsed.consumed
         app.fed[direction] += parsed.consumed
         app.need[direction] = parsed.need if parsed.status == PARSE_NEED else 0
+        if not app.flags & APP_NO_PAYLOAD and app.proto != ALPROTO_TLS:     # whose room knows it record by record
+            app.opened[direction] = app.fed[direction]
         if parsed.status == PARSE_ERROR:
             stop_session(context)
             return length
@@ -286,6 +302,90 @@ cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32
             return length
         if app.flags & APP_UPGRADE or parsed.status == PARSE_NEED or at == length or parsed.consumed == 0:
             return at
+
+
+# ---- the session inside an encrypted one ----
+
+cdef void feed_held(const app_table_t *table, app_context_t *context, inner_t *inner, uint32_t direction, const uint8_t *data,
+                    uint32_t length, uint32_t flags) noexcept nogil:
+    """What is held of a direction, and these bytes behind it, go to the parser; what it leaves is held."""
+    cdef app_t *app = context.app
+    cdef bytes_t *held = &inner.held[direction]
+    cdef bint sought = app.proto == ALPROTO_UNKNOWN
+    cdef uint32_t used
+    if app.flags & APP_STOPPED_TO_SERVER << direction or app.proto == ALPROTO_FAILED:
+        return
+    if length and not inner.spoke_first:
+        inner.spoke_first = <uint8_t> (1 << direction)
+    if held.length:
+        if not bytes_append(context.pool, ACCOUNT_APPLAYER, held, data, length):
+            stop_session(context)
+            return
+        data = held.data
+        length = held.length
+    if length < app.need[direction] and not flags & PARSE_EOF:
+        used = 0
+    else:
+        context.spoke_first = inner.spoke_first
+        context.held[direction], context.held[1 - direction] = length, inner.held[1 - direction].length
+        context.hold_max[0] = context.hold_max[1] = INNER_SOUGHT_MAX
+        used = feed_bytes(table, context, direction, data, length, flags)
+        if app.flags & APP_TURN_TO_SERVER << direction:
+            feed_held(table, context, inner, 1 - direction, NULL, 0, 0)
+            used = feed_bytes(table, context, direction, data, length, flags)
+    if held.length:
+        bytes_drop(held, used)
+    elif used < length and not bytes_append(context.pool, ACCOUNT_APPLAYER, held, data + used, length - used):
+        stop_session(context)
+    if held.length > INNER_HELD_MAX:
+        stop_session(context)
+    if sought and app.proto > ALPROTO_FAILED and inner.held[1 - direction].length:
+        feed_held(table, context, inner, 1 - direction, NULL, 0, 0)
+
+
+cdef void go_on_inside(const app_t *outer, app_t *inner) noexcept nogil:
+    """What STARTTLS has interrupted goes on inside; behind CONNECT anything may."""
+    cdef uint8_t before = outer.original_proto
+    if before == ALPROTO_SMTP or before == ALPROTO_FTP:
+        inner.proto = inner.seen[TO_SERVER] = inner.seen[TO_CLIENT] = before
+        inner.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
+
+
+cdef void feed_inner(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                     uint32_t flags) noexcept nogil:
+    cdef app_context_t outer = context[0]
+    cdef inner_t *inner = <inner_t *> context.app.inner
+    if inner == NULL:
+        if length == 0:
+            return
+        inner = <inner_t *> pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(inner_t))
+        if inner == NULL:
+            return
+        inner.app.flags = APP_DECRYPTED
+        go_on_inside(context.app, &inner.app)
+        context.app.inner = &inner.app
+    context.app = &inner.app
+    if flags & PARSE_GAP:
+        stop_session(context)
+        inner.app.flags &= ~<uint32_t> APP_ERROR        # the parser has done nothing wrong
+    else:
+        feed_held(table, context, inner, direction, data, length, flags)
+    context[0] = outer
+
+
+cdef void close_inner(const app_table_t *table, app_context_t *context) noexcept nogil:
+    cdef app_t *outer = context.app
+    cdef inner_t *inner = <inner_t *> outer.inner
+    cdef uint32_t direction
+    if inner == NULL:
+        return
+    context.app = &inner.app
+    leave_protocol(table, context)
+    context.app = outer
+    for direction in range(2):
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &inner.held[direction])
+    pool_give(context.pool, ACCOUNT_APPLAYER, inner, sizeof(inner_t))
+    outer.inner = NULL
 
 
 cdef void seek_datagram(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
@@ -324,6 +424,8 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
             direction = 1 - direction
             app.flags |= APP_SOUGHT_TO_SERVER << direction
             result = FEED_REVERSED
+    if table.config.beyond and app.proto <= ALPROTO_FAILED:
+        look_beyond(app, context.flow, direction, data, length, True)
     room = room_of(table, context)
     if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
         return result
@@ -396,6 +498,7 @@ cdef void free_done(const app_table_t *table, app_context_t *context, bint rules
 
 cdef void close_session(const app_table_t *table, app_context_t *context) noexcept nogil:
     cdef app_t *app = context.app
+    close_inner(table, context)
     free_transactions(table, context)
     if table.room[app.proto].free_state != NULL:
         table.room[app.proto].free_state(context)

@@ -97,7 +97,8 @@
     X(TLS_CERTIFICATE_INVALID_ISSUER, "tls", "certificate_invalid_issuer") \
     X(TLS_CERTIFICATE_INVALID_VALIDITY, "tls", "certificate_invalid_validity") \
     X(TLS_ERROR_MESSAGE_ENCOUNTERED, "tls", "error_message_encountered") \
-    X(TLS_INVALID_SSL_RECORD, "tls", "invalid_ssl_record")
+    X(TLS_INVALID_SSL_RECORD, "tls", "invalid_ssl_record") \
+    X(TLS_DECRYPT_FAILED, "tls", "decrypt_failed")
 #define DNS_EVENTS(X) \
     X(DNS_MALFORMED_DATA, "dns", "malformed_data") \
     X(DNS_NOT_REQUEST, "dns", "not_request") \
@@ -160,10 +161,16 @@
     X(SMB_WRITE_QUEUE_CNT_EXCEEDED, "smb", "write_queue_cnt_exceeded") \
     X(SMB_TOO_MANY_TRANSACTIONS, "smb", "too_many_transactions")
 #define DCERPC_EVENTS(X)
-#define FILE_EVENTS(X)
+#define LLM_EVENTS(X) \
+    X(LLM_INVALID_JSON, "http", "llm_invalid_json") \
+    X(LLM_TOO_DEEP, "http", "llm_too_deep") \
+    X(LLM_TEXT_LIMIT, "http", "llm_text_limit")
+#define FILE_EVENTS(X) \
+    X(FILE_MODEL_MALFORMED, "file", "model_malformed") \
+    X(FILE_MODEL_LIMIT, "file", "model_limit")
 
 #define FASTPATH_APP_EVENTS(X) APPLAYER_EVENTS(X) HTTP1_EVENTS(X) TLS_EVENTS(X) DNS_EVENTS(X) SMTP_EVENTS(X) FTP_EVENTS(X) \
-    SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X)
+    SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X) LLM_EVENTS(X)
 
 #define FASTPATH_APP_EVENT_FIRST(name, ...) name,
 enum app_event { APP_EVENT_NONE, FASTPATH_APP_EVENTS(FASTPATH_APP_EVENT_FIRST) APP_EVENT_MAX };

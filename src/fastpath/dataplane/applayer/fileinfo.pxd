@@ -1,12 +1,15 @@
 # What a file has to say: the object `fileinfo` of EVE, but for what outputs know themselves.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastpath.dataplane.applayer.applayer cimport (
     FILE_CLOSED, FILE_ERROR, FILE_HAS_GAPS, FILE_OPEN, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_STORE, FILE_STORED, file_t,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
-    close_nested, open_array, open_map, put_hex, put_key, put_uint, say_bool, say_bytes, say_text, say_uint, writer_t,
+    close_nested, open_array, open_map, put_bytes, put_hex, put_key, put_uint, say_bool, say_bytes, say_text, say_uint, writer_t,
+)
+from fastpath.dataplane.applayer.model.facts cimport (
+    MODEL_GGUF, MODEL_NONE, MODEL_SAFETENSORS, model_facts_t, model_format_names,
 )
 
 
@@ -65,3 +68,37 @@ cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
     if file.end:
         say_uint(writer, b"start", file.start)
         say_uint(writer, b"end", file.end)
+    if is_model(file):
+        say_model(writer, file.model.facts)
+
+
+cdef inline bint is_model(const file_t *file) noexcept nogil:
+    return file.model != NULL and file.model.facts != NULL and file.model.facts.format != MODEL_NONE
+
+
+cdef inline const char *name_of_note(uint32_t format) noexcept nogil:
+    return b"architecture" if format == MODEL_GGUF else b"framework" if format == MODEL_SAFETENSORS else b"producer"
+
+
+cdef inline void say_model(writer_t *writer, const model_facts_t *facts) noexcept nogil:
+    cdef uint32_t i
+    put_key(writer, b"model")
+    open_map(writer)
+    say_text(writer, b"format", model_format_names[facts.format])
+    if facts.version:
+        say_uint(writer, b"version", facts.version)
+    if facts.note_length:
+        say_bytes(writer, name_of_note(facts.format), <const uint8_t *> facts.note, facts.note_length)
+    if facts.tensors:
+        say_uint(writer, b"tensors", facts.tensors)
+    if facts.parameters:
+        say_uint(writer, b"parameters", facts.parameters)
+    if facts.imports:
+        say_uint(writer, b"imports", facts.imports)
+    if facts.count:
+        put_key(writer, b"unsafe")
+        open_array(writer)
+        for i in range(facts.count):
+            put_bytes(writer, <const uint8_t *> facts.findings[i].text, facts.findings[i].length)
+        close_nested(writer)
+    close_nested(writer)

@@ -135,14 +135,34 @@ cdef inline file_t *last_file(const tx_t *tx, uint32_t direction) noexcept nogil
     return file
 
 
-cdef inline void file_append(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
-    """More of the file. What memory refuses can be inspected no more, but counts."""
-    if file.state != FILE_OPEN:
-        return
+cdef inline void file_count(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
+    """More of the file, for digests and for what it is told to be."""
+    if context.config.files.models:
+        context.config.files.feed_model(context, tx, file, data, length)
     file.size += length
     hashes_feed(file, data, length)
     if context.work.store != NULL:
         context.work.store(context, tx, file, data, length)
+
+
+cdef inline bint file_pass(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
+    """More of a file than is inspected: where models are looked for, a model is followed to its end, and a file whose digest is asked
+    for. False: nobody asks for it."""
+    cdef bint inspected = file.inspected == file.size
+    if file.state != FILE_OPEN or not context.config.files.models or file.model == NULL and file.hashes == NULL:
+        return False
+    file_count(context, tx, file, data, length)
+    if inspected:
+        file.inspected = file.size
+    tx.flags |= TX_NEW
+    return True
+
+
+cdef inline void file_append(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
+    """More of the file. What memory refuses can be inspected no more, but counts."""
+    if file.state != FILE_OPEN:
+        return
+    file_count(context, tx, file, data, length)
     if file.flags & FILE_NO_INSPECTION:
         return
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &file.data, data, length):
@@ -157,6 +177,8 @@ cdef inline void file_gap(app_context_t *context, file_t *file, uint64_t length)
     if file.state != FILE_OPEN:
         return
     file.flags |= FILE_HAS_GAPS
+    if file.model != NULL:
+        file.model.stopped = True
     file.size += length
     bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
     file.base = file.inspected = file.size
@@ -169,6 +191,8 @@ cdef inline void file_close(app_context_t *context, tx_t *tx, file_t *file, uint
             state = FILE_TRUNCATED
         # of a part, SHA-256 alone is told: that of what was seen
         hashes_end(context, file, FILE_HASHES if state == FILE_CLOSED else FILE_SHA256)
+        if file.model != NULL:
+            context.config.files.end_model(context, tx, file, state == FILE_CLOSED)
         file.state = <uint8_t> state
         file.closed_ordinal = context.ordinal
         tx.flags |= TX_NEW
@@ -227,6 +251,8 @@ cdef inline void free_files(app_context_t *context, tx_t *tx) noexcept nogil:
             file = tx.files[direction]
             tx.files[direction] = file.next
             hashes_end(context, file, 0)
+            if file.model != NULL:
+                context.config.files.free_model(context, file)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.name)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.sids)

@@ -13,6 +13,7 @@ from fastpath.dataplane.applayer.http1_request cimport complete_request, request
 from fastpath.dataplane.applayer.http1_response cimport complete_response, response_step
 from fastpath.dataplane.applayer.http1_side cimport hold
 from fastpath.dataplane.applayer.http1_state cimport *
+from fastpath.dataplane.applayer.llm cimport llm_free, llm_inspected, llm_record
 from fastpath.dataplane.applayer.msgpack cimport writer_t
 from fastpath.dataplane.pool cimport bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
@@ -61,6 +62,8 @@ cdef uint32_t run_over(app_context_t *context, http1_t *http, uint32_t direction
 cdef uint32_t skip_gap(app_context_t *context, http1_t *http, uint32_t direction, uint32_t length) noexcept nogil:
     """Missing bytes are those of a body where one is at work; anywhere else parsing goes on behind them."""
     cdef side_t *side = &http.side[direction]
+    if side.tx == NULL:
+        return STEP_MORE
     if direction == TO_SERVER and side.state == REQUEST_FINALIZE:
         return complete_request(context, side)
     if direction == TO_CLIENT and side.state == RESPONSE_FINALIZE:
@@ -84,7 +87,7 @@ cdef uint32_t run_gap(app_context_t *context, http1_t *http, uint32_t direction,
 
 cdef uint32_t close_side(app_context_t *context, http1_t *http, uint32_t direction) noexcept nogil:
     cdef side_t *side = &http.side[direction]
-    if side.status == SIDE_ERROR:
+    if side.status == SIDE_ERROR or side.status == SIDE_TUNNEL and side.tx == NULL:
         return STEP_MORE
     side.status = SIDE_CLOSED
     if run_over(context, http, direction, NULL, 0) == STEP_ERROR:
@@ -130,17 +133,34 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
 cdef void inspected(app_context_t *context, tx_t *tx, uint32_t direction) noexcept nogil:
     cdef http1_t *http = <http1_t *> context.app.state
     forget_inspected(&context.config.http1, <http1_tx_t *> tx, direction, http.eof[direction])
+    llm_inspected(<http1_tx_t *> tx, direction)
 
 
 cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *writer) noexcept nogil:
-    """One event a transaction, when both directions are complete."""
+    """One event a transaction, when both directions are complete. What an alert carries says what is known of a model, too."""
+    if kind == LOG_LLM:
+        return llm_record(<writer_t *> writer, <http1_tx_t *> tx)
     if kind == LOG_TO_SERVER:
         return False
     http1_record(<writer_t *> writer, <http1_tx_t *> tx)
+    if kind == LOG_ALERT:
+        llm_record(<writer_t *> writer, <http1_tx_t *> tx)
     return True
 
 
 # ---- freeing ----
+
+cdef void forsake(side_t *side, uint32_t direction) noexcept nogil:
+    """The transaction of a side is freed. Where only its end was waited for another message may come, else what follows is none."""
+    cdef bint refused = side.state == REQUEST_CONNECT_WAIT and not 200 <= side.tx.status <= 299
+    side.tx = NULL
+    if direction == TO_SERVER and (refused or side.state == REQUEST_FINALIZE):
+        side.state = REQUEST_IDLE
+    elif direction == TO_CLIENT and side.state == RESPONSE_FINALIZE:
+        side.state = RESPONSE_IDLE
+    else:
+        side.status = SIDE_TUNNEL
+
 
 cdef void free_tx(app_context_t *context, tx_t *head) noexcept nogil:
     cdef http1_tx_t *tx = <http1_tx_t *> head
@@ -155,13 +175,13 @@ cdef void free_tx(app_context_t *context, tx_t *head) noexcept nogil:
         bytes_free(context.pool, ACCOUNT_APPLAYER, &message.headers)
         bytes_free(context.pool, ACCOUNT_APPLAYER, &message.body)
         if http != NULL and http.side[direction].tx == tx:
-            http.side[direction].tx = NULL
-            http.side[direction].status = SIDE_TUNNEL
+            forsake(&http.side[direction], direction)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.path)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri_host)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.host)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.boundary)
+    llm_free(context, tx)
 
 
 cdef void free_state(app_context_t *context) noexcept nogil:

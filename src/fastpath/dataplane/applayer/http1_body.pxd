@@ -7,7 +7,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     view_t,
 )
 from fastpath.dataplane.applayer.files cimport (
-    FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_span, last_file,
+    FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_pass, file_span, last_file,
     to_be_stored,
 )
 from fastpath.dataplane.applayer.http1_headers cimport find_header
@@ -16,6 +16,7 @@ from fastpath.dataplane.applayer.http1_state cimport (
     HTTP1_BODY_SETUP, HTTP1_FILE_TO_CLIENT, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, HTTP1_UPLOAD, METHOD_POST, METHOD_PUT,
     bytes_of, header_t, http1_tx_t, is_blank, lower, message_t, span_t,
 )
+from fastpath.dataplane.applayer.llm cimport llm_bytes
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
@@ -159,27 +160,39 @@ cdef inline void prune_body(http1_tx_t *tx, const http1_config_t *config, uint32
         message.base += drop
 
 
+cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
+                           uint32_t length) noexcept nogil:
+    """What is beyond the limit, for a file that is followed further. False: there is none."""
+    cdef file_t *file = last_file(&tx.head, direction) if tx.flags & file_flag(direction) else NULL
+    return file != NULL and not tx.flags & HTTP1_MULTIPART and file_pass(context, &tx.head, file, data, length)
+
+
 cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
                           uint32_t length) noexcept nogil:
     """Decoded bytes of a body. Beyond the limit the body and its file end."""
     cdef const http1_config_t *config = &context.config.http1
     cdef message_t *message = &tx.side[direction]
     cdef uint64_t limit = config.body_limit[direction]
+    cdef uint32_t beyond = 0
     if length == 0:
         return
     if to_be_stored(&tx.head, direction):
         limit = context.config.files.store_depth
     tx.head.flags |= TX_NEW
+    if context.work.llm:
+        llm_bytes(context, tx, direction, data, length)
     if direction == TO_SERVER and not tx.flags & HTTP1_BODY_SETUP:
         tx.flags |= HTTP1_BODY_SETUP
         if (tx.method == METHOD_POST and not find_boundary(context, tx)) or tx.method == METHOD_PUT:
             tx.flags |= HTTP1_UPLOAD
     prune_body(tx, config, direction)
     if limit and message.seen >= limit:
-        end_body_file(context, tx, direction, FILE_TRUNCATED)
+        if not pass_body(context, tx, direction, data, length):
+            end_body_file(context, tx, direction, FILE_TRUNCATED)
         return
-    if limit:
-        length = <uint32_t> min(<uint64_t> length, limit - message.seen)
+    if limit and length > limit - message.seen:
+        beyond = length - <uint32_t> (limit - message.seen)
+        length -= beyond
     message.seen += length
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &message.body, data, length):
         # what memory refuses is not looked at; what follows is, for itself
@@ -191,6 +204,8 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
         read_multipart(context, tx, False)
     elif tx.flags & HTTP1_UPLOAD:
         add_upload(context, tx, data, length)
+    if beyond:
+        pass_body(context, tx, direction, data + length, beyond)
     if message.inspected == 0 and message.seen >= config.inspect_min[direction]:
         context.app.flags |= APP_RAW_TO_SERVER << direction
 

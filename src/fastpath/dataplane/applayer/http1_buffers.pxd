@@ -9,6 +9,7 @@ from fastpath.dataplane.applayer.http1_headers cimport find_header, header_at
 from fastpath.dataplane.applayer.http1_state cimport (
     HTTP1_HAS_HOST, bytes_of, header_t, http1_t, http1_tx_t, message_t, same, span_t,
 )
+from fastpath.dataplane.applayer.llm cimport llm_view
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER, bytes_t
 
 cdef struct room_writer_t:
@@ -187,4 +188,6 @@ cdef inline uint32_t http1_view(app_context_t *context, http1_tx_t *tx, uint32_t
     if buffer == BUFFER_FILE_NAME:
         file = file_at(&tx.head, direction, index)
         return show_bytes(view, &file.name, True) if file != NULL else VIEW_NONE
+    if BUFFER_LLM_PROMPT <= buffer <= BUFFER_LLM_SECONDS:
+        return llm_view(context, tx, direction, buffer, http.eof[direction], view)
     return VIEW_NONE

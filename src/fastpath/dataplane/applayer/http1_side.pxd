@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_RAW_TO_SERVER, FILE_CLOSED, HTTP1_COMPLETE, HTTP1_INVALID_REQUEST_FIELD_FOLDING, HTTP1_INVALID_RESPONSE_FIELD_FOLDING,
+    APP_RAW_TO_SERVER, FILE_CLOSED, FILE_TRUNCATED, HTTP1_COMPLETE, HTTP1_INVALID_REQUEST_FIELD_FOLDING,
+    HTTP1_INVALID_RESPONSE_FIELD_FOLDING,
     HTTP1_REQUEST_CHUNK_EXTENSION, HTTP1_REQUEST_FIELD_TOO_LONG, HTTP1_RESPONSE_FIELD_TOO_LONG, TX_NEW, app_context_t,
 )
 from fastpath.dataplane.applayer.files cimport file_gap, last_file
@@ -14,6 +15,7 @@ from fastpath.dataplane.applayer.http1_state cimport (
     CODING_NONE, CODING_UNKNOWN, FIELD_MAX, HEADER_TEXT_MAX, HTTP1_INVALID_FOLDING, STEP_ERROR, STEP_HOLD, STEP_MORE, STEP_ON,
     PROTOCOL_1_1, digit_of, http1_tx_t, is_blank, message_t, side_t, without_end,
 )
+from fastpath.dataplane.applayer.llm cimport llm_gap
 from fastpath.dataplane.applayer.transaction cimport tx_event, tx_progress
 from fastpath.dataplane.pool cimport bytes_append, bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
@@ -138,10 +140,12 @@ cdef inline bint body_bytes(app_context_t *context, side_t *side, uint32_t direc
         return False
     if data == NULL and side.inflater != NULL:
         finish_inflaters(context, tx, direction, &side.inflater)
+        llm_gap(tx, direction)
         side.undecodable = True
         return True
     if data == NULL:
         message.entity += length
+        llm_gap(tx, direction)
         if tx.flags & file_flag(direction):
             file_gap(context, last_file(&tx.head, direction), length)
         # what follows is looked at for itself
@@ -221,5 +225,6 @@ cdef inline void end_message(app_context_t *context, side_t *side, uint32_t dire
         finish_inflaters(context, tx, direction, &side.inflater)
     side.undecodable = False
     tx_progress(context, &tx.head, direction, HTTP1_COMPLETE)
-    end_body_file(context, tx, direction, FILE_CLOSED)
+    # a file is closed where the session ends, as in Suricata; where models are looked for, one that lacks bytes is not whole
+    end_body_file(context, tx, direction, FILE_TRUNCATED if context.config.files.models and side.left > 0 else FILE_CLOSED)
     context.app.flags |= APP_RAW_TO_SERVER << direction

@@ -98,6 +98,7 @@ cdef struct http1_tx_t:
     uint32_t flags              # HTTP1_*
     bytes_t boundary
     uint64_t parsed             # of the request's body, by the parser of multipart
+    void *llm                   # llm_t: what the bodies say to a model, and it to them; NULL for nothing
 
 cdef extern from "zlib.h" nogil:
     ctypedef struct z_stream:

@@ -7,12 +7,14 @@ import msgspec
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    app_table_t, close_session, feed_bytes, feed_datagram, free_done, open_session, open_table, room_of,
+    app_table_t, close_session, feed_bytes, feed_datagram, feed_inner, free_done, open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport EXPECTED_NAME_MAX, announced_t, expectation_t
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, writer_t
-from fastpath.dataplane.pool cimport close_pool
-from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, ACCOUNT_FLOW, flow_more_t, flow_t, pool_t
+from fastpath.dataplane.applayer.sight cimport sight_t
+from fastpath.dataplane.keyring cimport KeyRing
+from fastpath.dataplane.pool cimport bytes_append, bytes_free, close_pool
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, ACCOUNT_FLOW, bytes_t, flow_more_t, flow_t, pool_t
 
 from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, PROTOCOL_NUMBERS
 
@@ -20,11 +22,26 @@ PROTOCOL_NAMES = {number: name for name, number in PROTOCOL_NUMBERS.items()}
 EVENT_NAMES = {number: f"{proto}.{name}" for (proto, name), number in APP_EVENTS.items()}
 
 
+cdef struct delivered_t:        # what a room has decrypted
+    const app_table_t *table
+    pool_t pool
+    bytes_t plain[2]
+    uint32_t ends[2]            # directions of which no more can be decrypted
+
+
+cdef void deliver(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+    cdef delivered_t *delivered = <delivered_t *> context.work.worker
+    delivered.ends[direction] += flags & PARSE_GAP != 0
+    bytes_append(&delivered.pool, ACCOUNT_APPLAYER, &delivered.plain[direction], data, length)
+    feed_inner(delivered.table, context, direction, data, length, flags)
+
+
 cdef class RoomTrial:
     """One session of one flow.
 
     proto: the name of its protocol, or None to have it recognised from what is fed. ports: of client and server. udp: datagrams.
-    memory: cap of the session's pool, bytes. settings: as dispatch takes them.
+    memory: cap of the session's pool, bytes. keys: a KeyRing with which it is decrypted, by at most `ciphers` cipher contexts. settings:
+    as dispatch takes them.
     """
     cdef app_table_t table
     cdef flow_t flow
@@ -35,11 +52,15 @@ cdef class RoomTrial:
     cdef announced_t announced
     cdef expectation_t expected
     cdef bint udp
+    cdef sight_t sight
+    cdef delivered_t delivered
+    cdef KeyRing keys
     cdef bytes held             # keeps the bytes of the latest call: views point into them
     cdef list left              # what the latest call of each direction did not consume
     cdef uint32_t passed[2]     # of that, what was consumed since, when the other direction was recognised
 
-    def __init__(self, proto=None, *, ports=(40000, 0), bint udp=False, uint64_t memory=1 << 26, **settings):
+    def __init__(self, proto=None, *, ports=(40000, 0), bint udp=False, uint64_t memory=1 << 26, KeyRing keys=None,
+                 uint32_t ciphers=2, **settings):
         cdef uint32_t number
         open_table(&self.table, settings)
         self.udp = udp
@@ -55,6 +76,19 @@ cdef class RoomTrial:
         if self.work.room == NULL:
             raise MemoryError
         self.work.announced = &self.announced
+        self.work.llm = self.table.config.llm.always
+        if keys is not None:
+            self.keys = keys
+            self.table.config.tls.keys[0] = &keys.ring
+            self.sight.ciphers_max = ciphers
+            self.delivered.table = &self.table
+            self.delivered.pool.cap[ACCOUNT_APPLAYER] = 1 << 30
+            self.work.plain = <uint8_t *> calloc(1, PLAIN_ROOM)
+            if self.work.plain == NULL:
+                raise MemoryError
+            self.work.worker = &self.delivered
+            self.work.deliver = deliver
+            self.context.sight = &self.sight
         self.context.flow = &self.flow
         self.context.pool = &self.pool
         self.context.config = &self.table.config
@@ -71,9 +105,14 @@ cdef class RoomTrial:
             self.context.app.flags |= APP_SOUGHT_TO_SERVER | APP_SOUGHT_TO_CLIENT
 
     def __dealloc__(self):
+        cdef uint32_t direction
         if self.context.app != NULL:
             close_session(&self.table, &self.context)
         close_pool(&self.pool)
+        for direction in range(2):
+            bytes_free(&self.delivered.pool, ACCOUNT_APPLAYER, &self.delivered.plain[direction])
+        close_pool(&self.delivered.pool)
+        free(self.work.plain)
         free(self.work.room)
 
     def close(self):
@@ -137,8 +176,34 @@ cdef class RoomTrial:
         return found
 
     @property
+    def plain(self):
+        """What was decrypted, by direction."""
+        return tuple((<const char *> self.delivered.plain[i].data)[:self.delivered.plain[i].length]
+                     if self.delivered.plain[i].length else b"" for i in range(2))
+
+    @property
+    def decryption(self):
+        """Of this session: counters, cipher contexts in use, how often it was said of a direction that no more can be decrypted, the
+        protocol inside."""
+        return {"sessions": self.sight.sessions, "full": self.sight.full, "failed": self.sight.failed, "records": self.sight.records,
+                "bytes": self.sight.bytes, "ciphers": self.sight.ciphers,
+                "ends": (self.delivered.ends[0], self.delivered.ends[1]), "looked": (self.context.app.opened[0], self.context.app.looked[1]),
+                "inside": PROTOCOL_NAMES[self.context.app.inner.proto] if self.context.app != NULL and self.context.app.inner != NULL
+                else None}
+
+    @property
+    def ciphers(self):
+        """Cipher contexts in use, after close too."""
+        return self.sight.ciphers
+
+    @property
     def proto(self):
         return PROTOCOL_NAMES[self.context.app.proto]
+
+    @property
+    def application(self):
+        """By all that looks at the bytes: beyond.pxd too, with the setting `beyond`."""
+        return PROTOCOL_NAMES[application_of(self.context.app)]
 
     @property
     def seen(self):
@@ -208,7 +273,7 @@ cdef class RoomTrial:
             room_of(&self.table, &self.context).inspected(&self.context, self.find(tx), direction)
 
     def log(self, uint64_t tx, uint32_t kind):
-        """What the transaction says (LOG_TO_SERVER 0, LOG_TO_CLIENT 1, LOG_ALERT 2): a dict, wire bytes as bytes; None for
+        """What the transaction says (LOG_TO_SERVER 0, LOG_TO_CLIENT 1, LOG_ALERT 2, LOG_LLM 3): a dict, wire bytes as bytes; None for
         nothing."""
         cdef writer_t writer
         memset(&writer, 0, sizeof(writer))

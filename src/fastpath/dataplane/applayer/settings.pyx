@@ -22,13 +22,14 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
     config.ftp.max_line = 4096
     config.smb.max_tx = config.dcerpc.max_tx = 1024
     config.dcerpc.max_stub = 1 << 20
+    config.llm.text_limit = 64 << 10
 
 
 cdef void read_settings(app_config_t *config, settings) except *:
     """Keys: "http.request-body-limit" and the others of libhtp's default-config, "smtp.content-limit",
     "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "tls.ja4", "tls.log-ja4", "tls.encryption-handling" ("default",
-    "bypass", "full"), "files.hashes" (FILE_* bits), "files.stores", "files.force-store", "files.store-depth" (bytes; 0:
-    all)."""
+    "bypass", "full"), "files.hashes" (FILE_* bits), "files.models" (bool), "llm.text-limit" (bytes),
+    "llm.always", "files.stores", "files.force-store", "files.store-depth" (bytes; 0: all)."""
     for direction, side in enumerate(("request", "response")):
         config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
         config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",
@@ -55,3 +56,6 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.files.stores = settings.get("files.stores", False)
     config.files.force_store = settings.get("files.force-store", False)
     config.files.store_depth = settings.get("files.store-depth", 1 << 20)
+    config.llm.text_limit = settings.get("llm.text-limit", config.llm.text_limit)
+    config.llm.always = settings.get("llm.always", config.llm.always)
+    config.files.models = settings.get("files.models", False)

@@ -101,22 +101,26 @@ cdef uint32_t strict_line(smtp_state_t *state, uint32_t direction, const uint8_t
 
 cdef uint32_t loose_line(const uint8_t *data, uint32_t length, uint32_t *at, bint end, line_t *line) noexcept nogil:
     """The next line of a message body, which a carriage return alone may end too; a long one comes in pieces."""
-    cdef uint32_t left = length - at[0], i
+    cdef uint32_t left = length - at[0], most = min(left, <uint32_t> LINE_MAX)
+    cdef int32_t feed, found
     line.data = data + at[0]
     line.ending = 0
     if left == 0:
         return LINE_NONE
-    for i in range(min(left, <uint32_t> LINE_MAX)):
-        if line.data[i] == 10 or line.data[i] == 13:
-            line.ending = 1
-            if line.data[i] == 13:
-                if i + 1 == left and not end:
-                    return LINE_NEED
-                if i + 1 < left and line.data[i + 1] == 10:
-                    line.ending = 2
-            line.length = i
-            at[0] += i + line.ending
-            return LINE_READY
+    feed = find_byte(line.data, most, 10)
+    found = find_byte(line.data, most if feed < 0 else <uint32_t> feed, 13)
+    if feed >= 0 or found >= 0:
+        line.ending = 1
+        if found < 0:
+            found = feed
+        elif <uint32_t> found + 1 == left:
+            if not end:
+                return LINE_NEED
+        elif line.data[found + 1] == 10:
+            line.ending = 2
+        line.length = <uint32_t> found
+        at[0] += line.length + line.ending
+        return LINE_READY
     if left < LINE_MAX and not end:
         return LINE_NEED
     line.length = min(left, <uint32_t> LINE_MAX)

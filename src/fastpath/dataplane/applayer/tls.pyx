@@ -11,6 +11,7 @@ from fastpath.dataplane.applayer.msgpack cimport (
 from fastpath.dataplane.applayer.tls_hello cimport read_hello, session_event
 from fastpath.dataplane.applayer.tls_session cimport *
 from fastpath.dataplane.applayer.transaction cimport new_tx, tx_progress
+from fastpath.dataplane.applayer.unseal cimport OPENER_SHUT, RECORD_FAILED, RECORD_OPENED, new_unseal, open_record
 from fastpath.dataplane.applayer.x509 cimport *
 from fastpath.dataplane.libcrypto cimport sha1_of, write_hex
 from fastpath.dataplane.pool cimport bytes_append, bytes_free, pool_give, pool_take
@@ -262,10 +263,61 @@ cdef bint read_heartbeat(session_t *session, side_t *side, uint32_t direction, c
     return True
 
 
+# ---- decryption ----
+
+cdef bint is_opened(const session_t *session) noexcept nogil:
+    """Is a direction decrypted, or may it be yet?"""
+    return session.unseal != NULL and (session.unseal.opener[TO_SERVER].state != OPENER_SHUT
+                                       or session.unseal.opener[TO_CLIENT].state != OPENER_SHUT)
+
+
+cdef bint is_sealed(const session_t *session, const side_t *side, uint32_t direction) noexcept nogil:
+    """Is the record at work encrypted?"""
+    cdef uint16_t version = session.side[TO_CLIENT].version
+    if side.content_type == APPLICATION_DATA:
+        return True
+    return (session.flags & CIPHER_CHANGED_TO_SERVER << direction != 0 and version <= TLS12
+            and (side.content_type != CHANGE_CIPHER_SPEC or is_opened(session)))
+
+
+cdef void ask_for_secrets(app_context_t *context, session_t *session) noexcept nogil:
+    """Once a session, with its first sealed record behind the server's hello."""
+    cdef uint16_t version = session.side[TO_CLIENT].version
+    if session.asked or not session.flags & SEEN_SERVER_HELLO:
+        return
+    session.asked = 1
+    if (version != TLS12 and version != TLS13 or not session.side[TO_SERVER].has_random or context.work.deliver == NULL
+            or context.app.flags & APP_DECRYPTED):
+        return
+    session.unseal = new_unseal(context, session.side[TO_SERVER].random, session.side[TO_CLIENT].random, session.suite,
+                                version == TLS13, session.flags & EARLY_DATA != 0)
+    if session.unseal != NULL:
+        context.app.flags |= APP_OPENED
+
+
+cdef void unseal_record(app_context_t *context, session_t *session, side_t *side, uint32_t direction,
+                        const uint8_t *data) noexcept nogil:
+    """A whole sealed record, from its header on: what it holds goes to the session inside."""
+    cdef uint8_t content
+    cdef uint32_t length
+    cdef uint32_t said = open_record(context, session.unseal, direction, data, side.record_length, &content, &length)
+    side.sealed = said != RECORD_OPENED
+    if side.sealed and not is_opened(session):
+        context.app.flags &= ~<uint32_t> APP_OPENED
+    if said == RECORD_FAILED:
+        session_event(session, TLS_DECRYPT_FAILED)
+        session.changed = 1
+        context.work.deliver(context, direction, NULL, 0, PARSE_GAP)
+    elif said == RECORD_OPENED and content == APPLICATION_DATA and length:
+        context.work.deliver(context, direction, context.work.plain, length, 0)
+
+
 # ---- records ----
 
 cdef void begin_encryption(app_context_t *context, session_t *session) noexcept nogil:
     cdef uint8_t handling = context.config.tls.encryption_handling
+    if handling == BYPASS and context.app.flags & APP_OPENED:
+        handling = TRACK_ONLY               # there is something to look at
     if handling != FULL:
         context.app.flags |= APP_NO_PAYLOAD
     if handling == BYPASS:
@@ -341,6 +393,15 @@ cdef parsed_t next_record(app_context_t *context, session_t *session, side_t *si
         session_event(session, TLS_INVALID_RECORD_LENGTH)
         return parsed
     taken = min(side.record_length, length - RECORD_HEADER)
+    side.sealed = is_sealed(session, side, direction)
+    if side.sealed:
+        ask_for_secrets(context, session)
+        if session.unseal != NULL and session.unseal.opener[direction].state != OPENER_SHUT:
+            if taken < side.record_length:
+                parsed.status = PARSE_NEED
+                parsed.need = RECORD_HEADER + side.record_length
+                return parsed
+            unseal_record(context, session, side, direction, data)
     # nobody looks into application data: it passes as it comes
     if taken < side.record_length and (side.content_type != APPLICATION_DATA or taken == 0):
         parsed.status = PARSE_NEED
@@ -480,6 +541,8 @@ cdef parsed_t read_records(app_context_t *context, session_t *session, uint32_t 
             parsed.status = one.status
             parsed.need = one.need
             return parsed
+        if not side.sealed:
+            context.app.opened[direction] += one.consumed
         if side.left == 0:
             context.app.flags |= APP_RAW_TO_CLIENT if direction == TO_CLIENT else APP_RAW_TO_SERVER
         data += one.consumed
@@ -512,6 +575,8 @@ cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *d
         parsed = read_records(context, session, direction, data, length)
     elif flags & PARSE_EOF:
         session.flags |= SESSION_OVER
+    if flags & PARSE_EOF and session.unseal != NULL:
+        context.work.deliver(context, direction, NULL, 0, PARSE_EOF)
     if session.side[TO_SERVER].ended and session.side[TO_CLIENT].ended and parsed.status == PARSE_OK:
         session.flags |= SESSION_OVER
     show_progress(context, session)

@@ -100,6 +100,8 @@ cdef inline bint read_ciphers(hello_t *hello, cursor_t *cursor) noexcept nogil:
         ja3_field(hello.context.pool, &hello.side.ja3)
     while cursor_left(&list):
         cipher = read_be16(&list)
+        if not hello.client:
+            hello.session.suite = cipher
         if hello.ja4 != NULL:
             ja4_value(hello.context.pool, &hello.ja4.ciphers, cipher)
         if hello.ja3 and not is_grease(cipher):

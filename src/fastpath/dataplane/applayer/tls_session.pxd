@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t, tx_t
 from fastpath.dataplane.applayer.ja4 cimport ja4_free, ja4_lists_t
+from fastpath.dataplane.applayer.unseal cimport free_unseal, unseal_t
 from fastpath.dataplane.pool cimport bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t
 
@@ -32,6 +33,7 @@ cdef struct side_t:                 # of one direction
     uint16_t version
     uint8_t content_type
     uint8_t ended                   # no more bytes will come
+    uint8_t sealed                  # nobody can look into the record at work
     uint32_t record_length
     uint32_t left                   # bytes of an encrypted record still to pass
     uint8_t message_type            # of `message`, a handshake message that goes on in later records
@@ -53,6 +55,9 @@ cdef struct session_t:
     uint32_t flags
     uint32_t latest                 # the flags that the latest records have set
     uint8_t changed                 # the latest bytes were more than application data
+    uint8_t asked                   # whether its secrets are known: `unseal` says it
+    uint16_t suite                  # that the server has chosen
+    unseal_t *unseal                # NULL: it stays encrypted
     uint32_t heartbeat_length       # of an encrypted request on its way
     uint8_t name_length
     uint8_t has_ja4
@@ -75,6 +80,9 @@ cdef inline void free_session(app_context_t *context, session_t *session) noexce
         bytes_free(context.pool, ACCOUNT_APPLAYER, &side.serial)
         bytes_free(context.pool, ACCOUNT_APPLAYER, &side.ja3)
     ja4_free(context.pool, &session.ja4_lists)
+    if session.unseal != NULL:
+        free_unseal(context, session.unseal)
+        session.unseal = NULL
 
 
 # ---- versions ----

@@ -2,7 +2,9 @@
 # dispatch. All of their memory is of ACCOUNT_APPLAYER.
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.applayer cimport APP_EVENTS_MAX, TX_EVENTS_MAX, TX_NEW, app_context_t, app_t, tx_t
+from fastpath.dataplane.applayer.applayer cimport (
+    APP_DECRYPTED, APP_EVENTS_MAX, TX_DECRYPTED, TX_EVENTS_MAX, TX_NEW, app_context_t, app_t, tx_t,
+)
 from fastpath.dataplane.pool cimport pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER
 
@@ -15,7 +17,7 @@ cdef inline tx_t *new_tx(app_context_t *context, uint32_t size) noexcept nogil:
         return NULL
     tx.size = size
     tx.id = app.next_tx
-    tx.flags = TX_NEW
+    tx.flags = TX_NEW | TX_DECRYPTED if app.flags & APP_DECRYPTED else TX_NEW
     tx.first_ordinal = context.ordinal
     app.next_tx += 1
     app.txs += 1

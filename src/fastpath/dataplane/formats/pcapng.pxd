@@ -270,6 +270,8 @@ cdef inline uint32_t read_pcapng(rx_t *rx, burst_t *burst, uint32_t n, uint32_t 
             if not other_block(rx, at, kind, length, swapped):
                 return n
             at += length
+            if kind == BLOCK_SECRETS:
+                rx.budget = 0           # they are for the packets behind them: the burst ends here
             continue
         at += length
         fetched = fetch_ahead(fetched, at)

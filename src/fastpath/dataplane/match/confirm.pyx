@@ -128,13 +128,18 @@ cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t 
 
 
 cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection) noexcept nogil:
-    """Is the flow of the protocol that the rule is about?"""
+    """Is the flow of the protocol that the rule is about, or what was decrypted of it?"""
     cdef uint8_t proto
     if rule.app == ALPROTO_UNKNOWN:
         return True
     if inspection == NULL or inspection.context == NULL:
         return False
     proto = inspection.context.app.proto
+    if proto == rule.app or proto == rule.app2:
+        return True
+    if inspection.context.app.inner == NULL:
+        return False
+    proto = inspection.context.app.inner.proto
     return proto == rule.app or proto == rule.app2
 
 

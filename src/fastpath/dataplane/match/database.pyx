@@ -10,12 +10,14 @@ from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, FILE_MD5, FILE_SHA1, FILE_SHA256,
+    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, BUFFER_LLM_PROMPT,
+    BUFFER_LLM_SECONDS, FILE_MD5, FILE_SHA1, FILE_SHA256, LLM_INVALID_JSON, LLM_TEXT_LIMIT,
 )
 from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA
 from fastpath.dataplane.hyperscan cimport (
     HS_SUCCESS, hs_alloc_scratch, hs_database_t, hs_deserialize_database, hs_free_database, hs_free_scratch, hs_scratch_t,
 )
+from fastpath.dataplane.match.validators cimport VALIDATOR_MASK
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_CONFIG_VERSION, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED,
     PCRE2_INFO_CAPTURECOUNT,
@@ -329,6 +331,9 @@ cdef class Database:
             return False
         if not engine.bit or engine.bit & (engine.bit - 1) or engine.bit >= 1 << ENGINES_MAX:
             return False
+        if (LLM_INVALID_JSON <= engine.event <= LLM_TEXT_LIMIT if engine.kind == ENGINE_EVENT
+                else BUFFER_LLM_PROMPT <= engine.buffer <= BUFFER_LLM_SECONDS):
+            self.rules.llm = True
         if engine.kind == ENGINE_EVENT:
             return True
         if engine.block >= self.count(SECTION_OPS) or self.rules.ops[engine.block].code != OP_BLOCK:
@@ -336,6 +341,7 @@ cdef class Database:
         block = <const block_op_t *> &self.rules.ops[engine.block]
         if (not app_buffer(engine.buffer) if engine.kind == ENGINE_BUFFER else engine.buffer != BUFFER_PAYLOAD):
             return False
+        self.models |= engine.buffer == BUFFER_FILE_MODEL or engine.buffer == BUFFER_FILE_MODEL_UNSAFE
         return block.buffer == engine.buffer and self.block_holds(engine.block, True)
 
     cdef check_rules(self):
@@ -485,7 +491,7 @@ cdef class Database:
         if op.code == OP_CLOCK:
             return True
         if op.code == OP_VALIDATE:
-            return (<const plain_op_t *> op).value < VALIDATORS
+            return (<const plain_op_t *> op).value & VALIDATOR_MASK < VALIDATORS
         if op.code == OP_DATASET:
             return self.dataset_is_sound(<const dataset_op_t *> op)
         if op.code == OP_SIZE or op.code == OP_VALUE:

@@ -1,11 +1,25 @@
 """An entry against the rules: its packet and the raw stream first, then the transactions of its direction."""
 from libc.stdint cimport uint32_t, uint64_t
 
+from fastpath.dataplane.applayer.applayer cimport app_context_t
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport INSPECT_TX, KIND_PASS, inspection_t, match_scratch_t, ruleset_t
 from fastpath.dataplane.match.transactions cimport inspect_transactions, renew_transactions
 from fastpath.dataplane.types cimport burst_t, flow_t
+
+
+cdef void inspect_inner(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, flow_t *flow,
+                        const inspection_t *inspection, uint64_t now) noexcept nogil:
+    """The transactions of the session inside an encrypted one: as those of the session itself."""
+    cdef app_context_t context = inspection.context[0]
+    cdef inspection_t inner = inspection[0]
+    context.app = inspection.context.app.inner
+    inner.context = &context
+    inner.room = inspection.inner
+    scratch.inspection = &inner
+    inspect_transactions(rules, scratch, burst, entry, flow, now)
+    scratch.inspection = inspection
 
 
 cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, flow_t *flow,
@@ -27,6 +41,8 @@ cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const 
         confirm_entry(rules, scratch, burst, entry, flow, now)
     if inspection != NULL and inspection.flags & INSPECT_TX and inspection.context != NULL and inspection.room != NULL:
         inspect_transactions(rules, scratch, burst, entry, flow, now)
+        if inspection.inner != NULL:
+            inspect_inner(rules, scratch, burst, entry, flow, inspection, now)
     for i in range(scratch.match_count):
         if scratch.matches[i].kind == KIND_PASS:
             scratch.match_count = i + 1

@@ -229,9 +229,11 @@ enum {
     EXPRESSION_NAMED_ONLY = 1 << 7,     /* groups without a name are none */
 };
 
-enum threshold_kind { THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS };
+enum threshold_kind { THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER,
+                      THRESHOLD_LLM_REQUESTS, THRESHOLD_LLM_PROMPT_BYTES, THRESHOLD_KINDS };    /* llm_rate: as a filter */
 enum { SUPPRESS_SRC, SUPPRESS_DST, SUPPRESS_EITHER, SUPPRESSIONS };
-enum threshold_track { TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS };
+enum threshold_track { TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW,
+                       TRACK_LLM_CLIENT, TRACK_LLM_KEY, TRACK_LLM_MODEL, TRACKS };
 
 typedef struct threshold {
     uint8_t kind, track;
@@ -554,6 +556,7 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     uint32_t rule_count;
     uint8_t has_iponly;
     uint8_t epoch;              /* set by the engine at load; flow_t.epoch is held against it */
+    uint8_t llm;                /* asks for buffers or events of talk with models */
 } ruleset_t;
 
 /* ---- what there is to inspect with an entry beside the packet itself ---- */
@@ -582,6 +585,7 @@ typedef struct inspection {     /* of an entry's direction; zeroed: neither stre
     const room_t *room;         /* of app_t.proto; NULL where it has none */
     uint32_t events_before;     /* app_t.events below this one are older than the entry */
     uint32_t reserved;
+    const room_t *inner;        /* of the session inside (app_t.inner); NULL where there is none, or it has no room */
     uint64_t stream_size[2];    /* bytes of the stream so far, by direction: what stream_size asks */
 } inspection_t;
 

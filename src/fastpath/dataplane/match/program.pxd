@@ -25,11 +25,12 @@ cdef extern from "match/program.h" nogil:
         EXPRESSION_CASELESS, EXPRESSION_MULTILINE, EXPRESSION_DOTALL, EXPRESSION_EXTENDED, EXPRESSION_ANCHORED
         EXPRESSION_DOLLAR_ENDONLY, EXPRESSION_UNGREEDY, EXPRESSION_NAMED_ONLY
     enum:
-        THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_KINDS
+        THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER
+        THRESHOLD_LLM_REQUESTS, THRESHOLD_LLM_PROMPT_BYTES, THRESHOLD_KINDS
     enum:
         SUPPRESS_SRC, SUPPRESS_DST, SUPPRESS_EITHER, SUPPRESSIONS
     enum:
-        TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACKS
+        TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW, TRACK_LLM_CLIENT, TRACK_LLM_KEY, TRACK_LLM_MODEL, TRACKS
     enum:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
         OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64
@@ -295,7 +296,7 @@ cdef extern from "match/program.h" nogil:
         void **databases
         void **expressions
         uint32_t rule_count
-        uint8_t has_iponly, epoch
+        uint8_t has_iponly, epoch, llm
 
     ctypedef struct window_t:
         const uint8_t *data
@@ -308,6 +309,7 @@ cdef extern from "match/program.h" nogil:
         app_context_t *context
         const room_t *room
         uint32_t events_before
+        const room_t *inner
         uint64_t stream_size[2]
 
     ctypedef struct match_t:

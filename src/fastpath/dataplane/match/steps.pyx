@@ -13,7 +13,7 @@ from fastpath.dataplane.match.datasets cimport dataset_asked
 from fastpath.dataplane.match.flowvars cimport capture
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.records cimport file_holds, clock_holds, interface_holds, size_holds, value_holds
-from fastpath.dataplane.match.validators cimport is_valid
+from fastpath.dataplane.match.validators cimport VALIDATOR_BITS, VALIDATOR_MASK, is_valid
 from fastpath.dataplane.match.trace cimport trace_block, trace_limit, trace_step
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ERROR_NOMATCH, pcre2_code, pcre2_get_ovector_pointer, pcre2_match, pcre2_match_context, pcre2_match_data,
@@ -113,6 +113,27 @@ cdef inline bint dataset_holds(const ruleset_t *rules, match_scratch_t *scratch,
     if scratch.shared.wait != NULL:
         scratch.shared.wait(scratch.worker)
     return dataset_asked(rules, scratch.shared.datasets, op, data, length)
+
+
+cdef bint enough_follow(const ruleset_t *rules, const plain_op_t *op, match_scratch_t *scratch, const uint8_t *data,
+                        uint32_t length) noexcept nogil:
+    """Are there as many valid numbers as are asked for, the one just taken among them? Further ones are what the same expression
+    takes from there on."""
+    cdef uint32_t missing = op.value >> VALIDATOR_BITS, at = scratch.cursor
+    cdef const pcre_op_t *pcre = <const pcre_op_t *> (<const op_t *> op - 1)
+    cdef const size_t *ends
+    while missing and pcre.code == OP_PCRE:
+        if at > length or pcre2_match(<const pcre2_code *> rules.expressions[pcre.expression], data, length, at, 0,
+                                      <pcre2_match_data *> scratch.match_data,
+                                      <pcre2_match_context *> scratch.match_context) < 0:
+            return False
+        ends = pcre2_get_ovector_pointer(<pcre2_match_data *> scratch.match_data)
+        if ends[1] > ends[0] and is_valid(op.value & VALIDATOR_MASK, data + ends[0], <uint32_t> (ends[1] - ends[0])):
+            missing -= 1
+            at = <uint32_t> ends[1]
+        else:
+            at = <uint32_t> ends[0] + 1
+    return missing == 0
 
 
 cdef inline bint fails(match_scratch_t *scratch, bint settled) noexcept nogil:
@@ -243,7 +264,9 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 holds = dataset_holds(rules, scratch, <const dataset_op_t *> op, data, length)
             elif op.code == OP_VALIDATE:
                 holds = (scratch.taken <= scratch.cursor <= length
-                         and is_valid((<const plain_op_t *> op).value, data + scratch.taken, scratch.cursor - scratch.taken))
+                         and is_valid((<const plain_op_t *> op).value & VALIDATOR_MASK, data + scratch.taken,
+                                      scratch.cursor - scratch.taken)
+                         and enough_follow(rules, <const plain_op_t *> op, scratch, data, length))
             elif op.code == OP_CLOCK:
                 holds = clock_holds(<const plain_op_t *> op, data, length, scratch.now)
             else:

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastpath.dataplane.match.program cimport ruleset_t
+from fastpath.dataplane.match.program cimport inspection_t, match_t, ruleset_t
 from fastpath.dataplane.types cimport burst_t
 
 cdef enum:                      # what a threshold makes of a match
@@ -31,7 +31,7 @@ cdef threshold_table_t *open_thresholds(uint64_t memcap) noexcept nogil
 cdef void close_thresholds(threshold_table_t *table) noexcept nogil
 # Forgets every count.
 cdef void clear_thresholds(threshold_table_t *table) noexcept nogil
-# What the thresholds of a rule make of its match on an entry. `rule`: match_t.compiled; `flow`: its id, 0 for none; `now`: ns.
+# What the thresholds of a rule make of its match on an entry. `flow`: its id, 0 for none; `now`: ns.
 # To be called for every match with MATCH_THRESHOLD, in global order.
-cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, uint32_t rule, const burst_t *burst,
-                             uint32_t entry, uint64_t flow, uint64_t now) noexcept nogil
+cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, const match_t *match, const burst_t *burst,
+                             uint32_t entry, uint64_t flow, const inspection_t *inspection, uint64_t now) noexcept nogil

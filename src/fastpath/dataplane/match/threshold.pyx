@@ -1,4 +1,4 @@
-"""threshold and detection_filter: how often a rule may alert, by address, pair, flow or at all.
+"""threshold, detection_filter and llm_rate: how often a rule may alert, by address, pair, flow, key, model or at all.
 
 Counts belong to (gid, sid) and so outlive a reload. They are bounded: at the cap a count whose period is over makes room, and
 where there is none a match is judged as the first of its period, and counted. User guide, "Thresholding Keywords".
@@ -7,13 +7,15 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
+from fastpath.dataplane.applayer.applayer cimport BUFFER_LLM_FACTS, VIEW_READY, llm_facts_t, view_t
 from fastpath.dataplane.match.ends cimport ENDS_DST, ENDS_PAIR, ENDS_SRC, mix_ends, write_ends
 from fastpath.dataplane.match.header cimport in_set
 from fastpath.dataplane.match.program cimport (
-    NOTHING, SUPPRESS_DST, SUPPRESS_SRC, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, TRACK_DST,
-    TRACK_FLOW, TRACK_RULE, TRACK_SRC, rule_t, ruleset_t, threshold_t,
+    NOTHING, SUPPRESS_DST, SUPPRESS_SRC, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER, THRESHOLD_LIMIT, THRESHOLD_LLM_PROMPT_BYTES,
+    THRESHOLD_LLM_REQUESTS, TRACK_DST, TRACK_FLOW, TRACK_LLM_CLIENT, TRACK_LLM_KEY, TRACK_RULE, TRACK_SRC, inspection_t, match_t,
+    rule_t, ruleset_t, threshold_t,
 )
-from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, burst_t, packet_meta_t
+from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, TO_SERVER, burst_t, packet_meta_t
 
 cdef enum:
     LOOKED_AT = 64              # counts looked at for an expired one
@@ -123,11 +125,56 @@ cdef uint8_t judge(count_t *count, const threshold_t *asked, uint64_t now, bint 
     return THRESHOLD_ALERT
 
 
+cdef const llm_facts_t *facts_of(const match_t *match, const inspection_t *inspection) noexcept nogil:
+    """Of the request to a model that matched; NULL where it is none."""
+    cdef view_t view
+    if match.tx == NULL or inspection == NULL or inspection.room == NULL:
+        return NULL
+    memset(&view, 0, sizeof(view))
+    if inspection.room.buffer(inspection.context, match.tx, TO_SERVER, BUFFER_LLM_FACTS, 0, &view) != VIEW_READY:
+        return NULL
+    return <const llm_facts_t *> view.data
+
+
+cdef bint track_llm(count_t *key, uint8_t kind, const packet_meta_t *meta, const llm_facts_t *facts) noexcept nogil:
+    """The same for a request to a model: by client, API key or model. The packet is the client's."""
+    memset(key.track, 0, sizeof(key.track))
+    key.kind = kind
+    key.net = 0
+    if kind == TRACK_LLM_CLIENT:
+        key.net = meta.net
+        return write_ends(key.track, meta, ENDS_SRC)
+    if kind == TRACK_LLM_KEY:
+        memcpy(key.track, facts.key, sizeof(facts.key))
+        return facts.has_key
+    memcpy(key.track, &facts.model, sizeof(facts.model))
+    return facts.model != 0
+
+
+cdef uint8_t rate(count_t *count, const threshold_t *asked, uint64_t amount, uint64_t now, bint first) noexcept nogil:
+    """judge() for llm_rate: adds an amount, and holds where there is more than was asked for in one period."""
+    if first or now > count.since + <uint64_t> asked.seconds * 1000000:
+        count.since = now
+        count.count = 0
+    count.count = <uint32_t> min(count.count + amount, <uint64_t> 0xffffffff)
+    return THRESHOLD_ALERT if count.count > asked.count else THRESHOLD_SUPPRESS
+
+
+cdef inline uint8_t judge_or_rate(count_t *count, const threshold_t *asked, uint64_t amount, uint64_t now, bint first) noexcept nogil:
+    return rate(count, asked, amount, now, first) if amount else judge(count, asked, now, first)
+
+
 cdef uint8_t check(threshold_table_t *table, const rule_t *rule, const threshold_t *asked, const packet_meta_t *meta,
-                   uint64_t flow, uint64_t now) noexcept nogil:
+                   uint64_t flow, const llm_facts_t *facts, uint64_t now) noexcept nogil:
+    """facts: NULL unless asked.kind is one of llm_rate."""
     cdef count_t key
     cdef uint32_t chain, at, index
-    if not track(&key, asked.track, meta, flow):
+    cdef uint64_t amount = 0
+    if facts != NULL:
+        amount = 1 if asked.kind == THRESHOLD_LLM_REQUESTS else facts.prompt_bytes
+        if amount == 0 or not track_llm(&key, asked.track, meta, facts):
+            return THRESHOLD_SUPPRESS
+    elif not track(&key, asked.track, meta, flow):
         return THRESHOLD_ALERT
     key.sid = rule.sid
     key.gid = rule.gid
@@ -136,17 +183,17 @@ cdef uint8_t check(threshold_table_t *table, const rule_t *rule, const threshold
     while at:
         if same_key(&table.counts[at - 1], &key):
             table.counts[at - 1].seconds = asked.seconds
-            return judge(&table.counts[at - 1], asked, now, False)
+            return judge_or_rate(&table.counts[at - 1], asked, amount, now, False)
         at = table.counts[at - 1].next
     index = take_room(table, now)
     if index == NOTHING:
         table.refused += 1
-        return judge(&key, asked, now, True)
+        return judge_or_rate(&key, asked, amount, now, True)
     key.seconds = asked.seconds
     key.next = table.chains[chain]
     table.counts[index] = key
     table.chains[chain] = index + 1
-    return judge(&table.counts[index], asked, now, True)
+    return judge_or_rate(&table.counts[index], asked, amount, now, True)
 
 
 cdef bint is_suppressed(const ruleset_t *rules, uint32_t at, const packet_meta_t *meta) noexcept nogil:
@@ -162,10 +209,12 @@ cdef bint is_suppressed(const ruleset_t *rules, uint32_t at, const packet_meta_t
     return False
 
 
-cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, uint32_t rule, const burst_t *burst,
-                             uint32_t entry, uint64_t flow, uint64_t now) noexcept nogil:
+cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, const match_t *match, const burst_t *burst,
+                             uint32_t entry, uint64_t flow, const inspection_t *inspection, uint64_t now) noexcept nogil:
     cdef const packet_meta_t *meta = &burst.meta[entry]
-    cdef const rule_t *matched = &rules.rules[rule]
+    cdef const rule_t *matched = &rules.rules[match.compiled]
+    cdef const threshold_t *filter
+    cdef const llm_facts_t *facts = NULL
     cdef uint8_t verdict = THRESHOLD_ALERT
     if meta.net != NET_IPV4 and meta.net != NET_IPV6:
         return THRESHOLD_ALERT
@@ -173,7 +222,12 @@ cdef uint8_t threshold_check(threshold_table_t *table, const ruleset_t *rules, u
         return THRESHOLD_SILENT
     now //= 1000
     if matched.detection_filter != NOTHING:
-        verdict = check(table, matched, &rules.thresholds[matched.detection_filter], meta, flow, now)
+        filter = &rules.thresholds[matched.detection_filter]
+        if filter.kind == THRESHOLD_LLM_REQUESTS or filter.kind == THRESHOLD_LLM_PROMPT_BYTES:
+            facts = facts_of(match, inspection)
+            if facts == NULL:
+                return THRESHOLD_SUPPRESS
+        verdict = check(table, matched, filter, meta, flow, facts, now)
     if verdict == THRESHOLD_ALERT and matched.threshold != NOTHING:
-        verdict = check(table, matched, &rules.thresholds[matched.threshold], meta, flow, now)
+        verdict = check(table, matched, &rules.thresholds[matched.threshold], meta, flow, NULL, now)
     return verdict

@@ -106,7 +106,13 @@ cdef bint matches_anew(match_scratch_t *scratch, tx_t *tx, uint32_t direction, c
 
 cdef void renew_transactions(match_scratch_t *scratch, flow_t *flow) noexcept nogil:
     cdef const app_t *app = <const app_t *> flow.more.app if flow.more != NULL else NULL
-    cdef tx_t *tx = app.first if app != NULL else NULL
+    while app != NULL:
+        renew_session(app)
+        app = app.inner
+
+
+cdef void renew_session(const app_t *app) noexcept nogil:
+    cdef tx_t *tx = app.first
     cdef detect_state_t *state
     cdef uint32_t direction
     while tx != NULL:

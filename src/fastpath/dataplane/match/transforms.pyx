@@ -1,10 +1,11 @@
 """The buffers of transactions, and what transforms make of them, as Suricata 7.0.10 does (user guide, "Transformations")."""
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcpy, strlen
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_FILE_FACTS, VIEW_NONE, VIEW_READY, app_context_t, file_t, room_t, tx_t, view_t,
+    BUFFER_FILE_FACTS, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, MODEL_NONE, VIEW_NONE, VIEW_READY, app_context_t, file_t,
+    model_facts_t, model_format_names, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.pcre2 cimport (
@@ -193,6 +194,28 @@ cdef uint32_t file_facts(const tx_t *tx, uint32_t direction, uint32_t index, vie
     return VIEW_READY
 
 
+cdef uint32_t model_view(const tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index, view_t *view) noexcept nogil:
+    """file.model: the format of each file that is a model. file.model_unsafe: each finding of each."""
+    cdef const file_t *file = tx.files[direction]
+    cdef const model_facts_t *facts
+    cdef uint32_t count
+    while file != NULL:
+        facts = file.model.facts if file.model != NULL else NULL
+        if facts != NULL and facts.format != MODEL_NONE:
+            count = 1 if buffer == BUFFER_FILE_MODEL else facts.count
+            if index < count:
+                if buffer == BUFFER_FILE_MODEL:
+                    view.data = <const uint8_t *> model_format_names[facts.format]
+                    view.length = <uint32_t> strlen(model_format_names[facts.format])
+                else:
+                    view.data = <const uint8_t *> facts.findings[index].text
+                    view.length = facts.findings[index].length
+                return VIEW_READY
+            index -= count
+        file = file.next
+    return VIEW_NONE
+
+
 cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction, uint32_t buffer,
                           uint32_t index, uint32_t chain, view_t *view) noexcept nogil:
     cdef app_context_t *context = scratch.inspection.context
@@ -204,7 +227,9 @@ cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t
     view.data = NULL
     view.length = view.flags = 0
     view.offset = 0
-    if buffer == BUFFER_FILE_FACTS:
+    if buffer == BUFFER_FILE_MODEL or buffer == BUFFER_FILE_MODEL_UNSAFE:
+        scratch.view_state = model_view(tx, direction, buffer, index, view)
+    elif buffer == BUFFER_FILE_FACTS:
         scratch.view_state = file_facts(tx, direction, index, view)
     else:
         scratch.view_state = room.buffer(context, tx, direction, buffer, index, view)

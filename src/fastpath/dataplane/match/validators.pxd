@@ -19,6 +19,9 @@ from fastpath.dataplane.match.program cimport (
 
 cdef enum:
     SYMBOLS_MAX = 40
+    # value of OP_VALIDATE: the validator, and above it how many valid numbers must follow the first
+    VALIDATOR_BITS = 8
+    VALIDATOR_MASK = 0xff
 
 
 cdef inline uint32_t symbols_of(const uint8_t *data, uint32_t length, uint8_t *symbols) noexcept nogil:

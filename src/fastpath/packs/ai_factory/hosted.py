@@ -26,4 +26,4 @@ def _rule(service: dict, name: str, *, below: bool, seen: int, sid: int) -> str:
     content = f'dotprefix; content:".{name}";{nocase} endswith' if below else f'content:"{name}";{nocase} startswith; endswith'
     flow = f"flow:{direction}; " if by == "dns" else f"flow:established,{direction}; "
     return (f'alert {by} any any -> any any (msg:"AI service: {service["name"]} by {by}"; {flow}{buffer}; {content}; fast_pattern; inventory; '
-            f"metadata:service {service['name'].replace(' ', '_')}, service_kind hosted, service_by {by}; sid:{sid}; rev:1;)")
+            f"metadata:service {service['name'].replace(' ', '_')}, service_kind hosted, service_by {by}, service_domain {'.' if below else ''}{name}; sid:{sid}; rev:2;)")

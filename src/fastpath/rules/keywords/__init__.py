@@ -8,6 +8,7 @@ from . import (  # noqa: F401  (each enters its rows)
     flow,
     header,
     limits,
+    llm,
     meta,
     numbers,
     payload,

@@ -75,3 +75,14 @@ def _digests(kind: Literal["md5", "sha1", "sha256"], length: int) -> None:
 _digests("md5", 16)
 _digests("sha1", 20)
 _digests("sha256", 32)
+
+
+@keyword("file.sha256", "file", note="fastpath's own: digests in the rule itself")
+def file_sha256(draft: Draft, text: str, at: int) -> None:
+    """file.sha256:[!]HEX[,HEX...]: the SHA-256 of a file of which all was seen is one of these, or with ! none of them."""
+    negated = text.startswith("!")
+    digests = [part.strip() for part in text[negated:].split(",")]
+    for digest in digests:
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
+            raise RuleError(at, f"found {digest[:80]!r} where a SHA-256 of 64 hex digits was expected")
+    draft.over(_FACTS, at, FileIs("sha256", texts=tuple(sorted(map(bytes.fromhex, digests))), negated=negated))

@@ -15,23 +15,23 @@ _U32 = 2**32 - 1
 def threshold(draft: Draft, text: str, at: int) -> None:
     if draft.threshold or draft.detection_filter:
         raise RuleError(at, "a rule has one threshold or one detection_filter")
-    said = _parts(text, at, ("type", "track", "count", "seconds", "multiplier"))
+    said = parts(text, at, ("type", "track", "count", "seconds", "multiplier"))
     if "multiplier" in said:
         draft.refuse(said["multiplier"][1], "multiplier is not known")
-    kind = _choice(said, at, "type", ("limit", "threshold", "both", "backoff"))
+    kind = choice(said, at, "type", ("limit", "threshold", "both", "backoff"))
     if kind == "backoff":
         raise RuleError(said["type"][1], "thresholds that back off are not known", malformed=False)
-    track = _choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule"))
-    draft.threshold = Threshold(cast(Any, kind), cast(Any, track), _number(said, at, "count", 0), _number(said, at, "seconds", 0))
+    track = choice(said, at, "track", ("by_src", "by_dst", "by_both", "by_rule", "by_flow"))     # by_flow: of Suricata 8
+    draft.threshold = Threshold(cast(Any, kind), cast(Any, track), count_of(said, at, "count", 0), count_of(said, at, "seconds", 0))
 
 
 @keyword("detection_filter", "limits")
 def detection_filter(draft: Draft, text: str, at: int) -> None:
-    if draft.threshold or draft.detection_filter:
+    if draft.threshold or draft.detection_filter or draft.rate:
         raise RuleError(at, "a rule has one threshold or one detection_filter")
-    said = _parts(text, at, ("track", "count", "seconds"))
-    track = _choice(said, at, "track", ("by_src", "by_dst"))
-    draft.detection_filter = Threshold("detection_filter", cast(Any, track), _number(said, at, "count", 1), _number(said, at,
+    said = parts(text, at, ("track", "count", "seconds"))
+    track = choice(said, at, "track", ("by_src", "by_dst"))
+    draft.detection_filter = Threshold("detection_filter", cast(Any, track), count_of(said, at, "count", 1), count_of(said, at,
         "seconds", 1))
 
 
@@ -57,7 +57,7 @@ def tag(draft: Draft, text: str, at: int) -> None:
     draft.tag = draft.tag or Tag(cast(Any, kind), count, cast(Any, metric), direction)
 
 
-def _parts(text: str, at: int, known: tuple[str, ...]) -> dict[str, tuple[str, int]]:
+def parts(text: str, at: int, known: tuple[str, ...]) -> dict[str, tuple[str, int]]:
     """`name value, name value` by name, each value with its offset."""
     said: dict[str, tuple[str, int]] = {}
     for part, where in words(text, at):
@@ -70,7 +70,7 @@ def _parts(text: str, at: int, known: tuple[str, ...]) -> dict[str, tuple[str, i
     return said
 
 
-def _choice(said: dict[str, tuple[str, int]], at: int, name: str, choices: tuple[str, ...]) -> str:
+def choice(said: dict[str, tuple[str, int]], at: int, name: str, choices: tuple[str, ...]) -> str:
     if name not in said:
         raise RuleError(at, f"{name} is missing")
     value, where = said[name]
@@ -79,7 +79,7 @@ def _choice(said: dict[str, tuple[str, int]], at: int, name: str, choices: tuple
     return value
 
 
-def _number(said: dict[str, tuple[str, int]], at: int, name: str, low: int) -> int:
+def count_of(said: dict[str, tuple[str, int]], at: int, name: str, low: int) -> int:
     if name not in said:
         raise RuleError(at, f"{name} is missing")
     return number(*said[name], low, _U32)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from ..draft import Draft, number, words
 from ..lexer import BLANK, RuleError, readable
+from ..plan import ISOLATE_DST, ISOLATE_MAX
 from ..requirements import unmet
 from .table import TABLE, keyword
 
@@ -105,6 +106,28 @@ def alert(draft: Draft, text: str, at: int) -> None:
 @keyword("inventory", "meta", value="none", note="fastpath's own: what matches is written into the inventory, and is no alert")
 def inventory(draft: Draft, text: str, at: int) -> None:
     draft.note = True
+
+
+@keyword("isolate", "meta", note="fastpath's own: src or dst, seconds N, standby NAME: an alert cuts that workload off")
+def isolate(draft: Draft, text: str, at: int) -> None:
+    parts = words(text, at)
+    end, where = parts[0]
+    if end not in ("src", "dst"):
+        raise RuleError(where, f"found {end!r} where src or dst was expected")
+    said = {}
+    for part, place in parts[1:]:
+        name, _, value = part.partition(" ")
+        if name not in ("seconds", "standby") or name in said or not value.strip():
+            raise RuleError(place, f"found {part!r} where seconds and a number, or standby and a name, were expected, each once")
+        said[name] = value.strip(), place + len(name) + 1
+    if "seconds" not in said:
+        raise RuleError(at, "isolate needs seconds and a number: when it ends by itself")
+    if draft.isolate:
+        draft.refuse(at, "a second isolate is not known")
+    seconds = number(*said["seconds"], 1, ISOLATE_MAX)
+    draft.isolate = seconds | (ISOLATE_DST if end == "dst" else 0)
+    if "standby" in said:
+        draft.metadata.append(("standby", said["standby"][0]))
 
 
 @keyword("bypass", "meta", value="none", note="asks for the flow to be offloaded")

@@ -80,7 +80,8 @@ _ROOMS = {
         ike.key_exchange_payload_length | ike.nonce_payload_length | ike.nonce_payload sticky
         ike.key_exchange_payload sticky""",
     "file": """
-        file.data file_data sticky | file.name sticky | filemagic | file.magic sticky""",
+        file.data file_data sticky | file.name sticky | filemagic | file.magic sticky | file.model sticky
+        file.model_unsafe sticky""",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
         template2""",

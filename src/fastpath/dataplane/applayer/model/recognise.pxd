@@ -1,0 +1,70 @@
+# Which walk a file's first bytes ask for.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
+
+cdef enum walk_kind:
+    WALK_NONE, WALK_MORE, WALK_SAFETENSORS, WALK_GGUF, WALK_ZIP, WALK_PICKLE, WALK_BARE_PICKLE, WALK_ONNX, WALK_SAVEDMODEL, WALK_HDF5
+    WALK_TENSORRT, WALK_NPY
+
+cdef enum:
+    PREFIX_LEAST = 16           # bytes that decide; a shorter file is decided by all it has
+    SAFETENSORS_MAX = 100_000_000
+
+
+cdef inline bint begins(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
+    return length >= size and memcmp(data, text, size) == 0
+
+
+cdef inline bint may_begin_pickle(const uint8_t *data, uint32_t length) noexcept nogil:
+    """Without a protocol byte: an import, or a mark, list or dict and an opcode that may follow. What else it is decides the walk."""
+    cdef uint32_t i
+    if length < 3:
+        return False
+    if data[0] == 99:           # c: a name, which is a module's
+        for i in range(1, length):
+            if data[i] == 10:
+                return i > 1
+            if not (97 <= data[i] | 32 <= 122 or 48 <= data[i] <= 57 or data[i] == 95 or data[i] == 46):
+                return False
+        return True
+    if data[0] == 40:
+        return data[1] in (99, 100, 105, 108, 116, 83, 86, 73, 75, 88, 85, 40, 93, 125, 78)
+    if data[0] == 93 or data[0] == 125:
+        return data[1] in (40, 112, 113, 114, 99)
+    return False
+
+
+cdef inline uint32_t recognise_walk(const uint8_t *data, uint32_t length, bint ended) noexcept nogil:
+    cdef uint64_t size = 0
+    cdef uint32_t i
+    if length < PREFIX_LEAST and not ended:
+        return WALK_MORE
+    if length < 2:
+        return WALK_NONE
+    if begins(data, length, b"GGUF", 4):
+        return WALK_GGUF
+    if begins(data, length, b"PK\x03\x04", 4):
+        return WALK_ZIP
+    if begins(data, length, b"\x89HDF\r\n\x1a\n", 8):
+        return WALK_HDF5
+    if begins(data, length, b"\x93NUMPY", 6):
+        return WALK_NPY
+    if begins(data, length, b"ftrt", 4) or begins(data, length, b"ptrt", 4):
+        return WALK_TENSORRT
+    if data[0] == 0x80 and 2 <= data[1] <= 5:
+        return WALK_PICKLE
+    if length >= 10 and data[8] == 123 and data[9] in (34, 125, 32):
+        for i in range(8):
+            size |= <uint64_t> data[i] << (8 * i)
+        if 2 <= size <= SAFETENSORS_MAX:
+            return WALK_SAFETENSORS
+    if data[0] == 8 and 1 <= data[1] <= 31 and length >= 6:
+        if data[1] == 1 and data[2] == 0x12:
+            i = 3
+            while i < length and data[i] > 127:
+                i += 1
+            if i + 1 < length and data[i + 1] == 10:
+                return WALK_SAVEDMODEL
+        if data[2] in (0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42):
+            return WALK_ONNX
+    return WALK_BARE_PICKLE if may_begin_pickle(data, length) else WALK_NONE
