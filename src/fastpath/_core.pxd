@@ -106,6 +106,9 @@ cdef struct engine_t:
     bint fail_alert_queue       # no more matches of an entry than packet_alert_max are looked at
     bint keep_packets
     bint keep_apps              # rows of transactions, files and their anomalies
+    bint keep_vars              # rows of the variables of flows and packets, beside alerts and ended flows
+    bint keep_files             # bytes of files that are, or may yet be, stored
+    bint rules_store            # some rule stores files
     bint keep_log               # a row of every entry; nobody acts on requests for offload
     bint keep_payloads          # rows of the bytes that alerts are about
     uint32_t payload_size       # of a stream: so many bytes at most

@@ -24,7 +24,7 @@ from fastpath.dataplane.applayer.fileinfo cimport is_model, say_file, say_files
 from fastpath.dataplane.applayer.files cimport file_cut
 from fastpath.dataplane.applayer.sight cimport SERVICES_FIRST, SERVICES_MAX, SERVICE_NAME_MAX, service_t, sight_t
 from fastpath.dataplane.applayer.msgpack cimport (
-    close_nested, open_array, put_bytes, put_key, put_uint, say_uint, writer_t,
+    close_nested, open_array, open_map, put_bytes, put_key, put_uint, say_uint, writer_t,
 )
 from fastpath.dataplane.arena cimport close_arena, empty_arena
 from fastpath.dataplane.bindings cimport (
@@ -49,15 +49,18 @@ from fastpath.dataplane.applayer.keyring cimport KeyRing, empty_keyring, keyring
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
 from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
+from fastpath.dataplane.match.datasets cimport clear_datasets, close_datasets, name_datasets, open_datasets
+from fastpath.dataplane.match.flowbits cimport BITS_FROM, texts_of
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
-    FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
+    CAPTURE_KEY, FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
     INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW,
-    MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, inspection_t, match_t, ruleset_t, window_t,
+    MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, captured_t, dataset_entry_t, datasets_t, inspection_t,
+    match_scratch_t, match_t, ruleset_t, texts_t, window_t,
 )
 from fastpath.dataplane.match.trace cimport Trace, trace_fate
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
-from fastpath.dataplane.more cimport ensure_more
+from fastpath.dataplane.more cimport ensure_more, flow_text_t
 from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
@@ -75,7 +78,8 @@ from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
-    KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t, close_buffer, close_kept, close_rows,
+    APP_ROW_CHUNK, APP_ROW_VARS, KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t,
+    close_buffer, close_kept, close_rows,
     end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t,
     policy_row_t, tick_order,
     write_alert_row, write_event_rows, write_flow_row,
@@ -112,6 +116,7 @@ cdef enum:
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000
+    ROWS_MAX = 1 << 26          # bytes that rows of applications say, after which they are to be taken
     CLOSED_KEPT = 65536         # closed sessions, to be fetched
     CLOSED_LEAST = 4096         # of a slice
     DECRYPTED_MAX = 16384       # sessions that are decrypted at a time
@@ -124,6 +129,7 @@ include "_bindings.pxi"
 include "_configure.pxi"
 include "_isolation.pxi"
 include "_log.pxi"
+include "_state.pxi"
 include "_policy.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
@@ -166,6 +172,7 @@ cdef class DataPlane:
     cdef list before            # of rule sets that are in force no more
     cdef dict limits
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
+    cdef dict changes           # of data sets, of the run that ended with the latest flush; or None
     cdef object traced          # the Trace that is filled, or None
     cdef KeyRing keys           # that were given, or None
     cdef isolation_t isolation
@@ -226,6 +233,8 @@ cdef class DataPlane:
         engine.sessions = engine.keep_apps or settings.get("keep_llm", False)
         configure_flow(engine, settings)
         configure_stream(engine, settings["stream"], settings["exceptions"]["tcp.midstream"])
+        engine.keep_files = settings.get("keep_files", False)
+        engine.keep_vars = engine.keep_apps or settings.get("keep_vars", False)
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
                                    "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
         engine.sessions = engine.sessions or engine.apps.config.files.models
@@ -251,6 +260,9 @@ cdef class DataPlane:
         open_buffer(&engine.packets, sizeof(packet_row_t))
         if engine.workers > 1:
             engine.shared.wait = wait_worker
+        engine.shared.datasets = open_datasets(settings.get("datasets_memcap", 1 << 30))
+        if engine.shared.datasets == NULL:
+            raise MemoryError("no memory for the sets that rules change")
         engine.shared.xbits = open_xbits(settings.get("xbits_memcap", 16 << 20))
         if engine.shared.xbits == NULL:
             raise MemoryError("no memory for the bits of hosts")
@@ -279,6 +291,8 @@ cdef class DataPlane:
             engine.worker[i].work.room = <uint8_t *>calloc(1, WORK_ROOM)
             engine.worker[i].work.worker = &engine.worker[i]
             engine.worker[i].work.meet = meet_flow
+            if engine.keep_files:
+                engine.worker[i].work.store = store_bytes
             engine.worker[i].work.announced = calloc(1, sizeof(announced_t))
             engine.worker[i].work.plain = <uint8_t *>calloc(1, PLAIN_ROOM)
             engine.worker[i].work.deliver = deliver_plain
@@ -357,6 +371,7 @@ cdef class DataPlane:
         if engine.thresholds != NULL:
             close_thresholds(engine.thresholds)
             free(self.isolation.cuts.places)
+        close_datasets(engine.shared.datasets)
         if engine.shared.xbits != NULL:
             close_xbits(engine.shared.xbits)
         free(engine.expectations)
@@ -445,6 +460,9 @@ cdef class DataPlane:
         rooms, self.prepared = self.prepared, None
         if not is_for(rooms, database):
             rooms = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
+        if not name_datasets(self.engine.shared.datasets, database.rules.header.flowbits):
+            raise MemoryError("no memory for the sets that rules change")
+        self.engine.rules_store = database.stores
         self.before.append(self.rooms)
         self.epoch = self.epoch % 255 + 1
         database.set_epoch(self.epoch)
@@ -698,6 +716,8 @@ cdef class DataPlane:
         self.engine.time = self.engine.second = 0
         clear_thresholds(self.engine.thresholds)
         clear_xbits(self.engine.shared.xbits)
+        self.changes = changed_sets(self.engine.shared.datasets)
+        clear_datasets(self.engine.shared.datasets)
         memset(self.engine.expectations, 0, sizeof(expectations_t))
         clear_defrag(&self.engine.defrag)
         if self.engine.bindings != NULL:
@@ -707,6 +727,12 @@ cdef class DataPlane:
         return False
 
     # ---- what comes out ----
+
+    def changed_sets(self):
+        """Takes what rules have changed of the sets up to the latest flush, or up to now where there was none:
+        {number of its name: {entry (bytes): is it a member}}."""
+        changes, self.changes = self.changes, None
+        return changed_sets(self.engine.shared.datasets) if changes is None else changes
 
     @property
     def time(self):
@@ -821,6 +847,8 @@ cdef class DataPlane:
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
             "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
+            "datasets": {"changes": engine.shared.datasets.used, "memory": engine.shared.datasets.pool.used[ACCOUNT_APPLAYER],
+                         "refused": engine.shared.datasets.refused},
             "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)), "cuts_refused": self.isolation.cuts.refused,
             "rows_lost": lost, "lost": engine.lost, "decryption": sight_stats(&self.engine), **bindings_stats(&self.bindings),
             "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)

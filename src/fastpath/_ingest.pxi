@@ -259,7 +259,7 @@ cdef void retire_passed(engine_t *engine, uint64_t target) noexcept nogil:
 
 cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
     """Does a step take one more burst, as far as its rows and the control plane are concerned?"""
-    return engine.kept.used < KEPT_MAX and not load_acquire(&engine.called)
+    return engine.kept.used < KEPT_MAX and engine.rows.bytes.length < ROWS_MAX and not load_acquire(&engine.called)
 
 
 cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:

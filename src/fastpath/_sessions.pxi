@@ -156,7 +156,7 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         turn_flow_round(flow, meta)
     inspection.context = context
     inspection.room = room_of(&engine.apps, context)
-    if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED:
+    if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED or flow.tcp_state >= TCP_ESTABLISHED:
         inspection.flags |= INSPECT_TX
     direction = meta.flags // PM_TO_CLIENT & 1
     if context.app.inner != NULL:
@@ -207,22 +207,29 @@ cdef app_row_t *begin_row(worker_t *worker, const packet_meta_t *meta, uint8_t k
 
 cdef void write_file(worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx, const file_t *file,
                      uint8_t kind) noexcept nogil:
-    if begin_row(worker, meta, kind, tx.id, file.direction) != NULL:
+    cdef app_row_t *row = begin_row(worker, meta, kind, tx.id, file.direction)
+    if row != NULL:
+        row.code = file.flags & FILE_STORED != 0
         say_file(&worker.rows.bytes, file)
+        say_uint(&worker.rows.bytes, b"id", file.id)
         room.log(&worker.context, tx, LOG_ALERT, &worker.rows.bytes)
+        say_vars_of(worker)
         end_app_row(worker.rows, True)
 
 
 cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, const packet_meta_t *meta, tx_t *tx,
-                      bint ended) noexcept nogil:
-    """Files that have come to their end since."""
-    cdef uint32_t direction
+                      bint ended, bint rules) noexcept nogil:
+    """Files that have come to their end since. Where rules look at them, those of the packet's direction, which the rules have
+    seen."""
+    cdef uint32_t direction, packet = meta.flags // PM_TO_CLIENT & 1
     cdef file_t *file
     for direction in range(2):
         file = tx.files[direction]
         while file != NULL:
-            if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN or ended):
+            if not file.flags & FILE_LOGGED and (file.state != FILE_OPEN and (direction == packet or not rules) or ended):
                 file.flags |= FILE_LOGGED
+                if file.flags & FILE_STORE and engine.keep_files:
+                    file.flags |= FILE_STORED
                 file_cut(&worker.context, tx, file)
                 if engine.keep_apps:
                     write_file(worker, room, meta, tx, file, APP_ROW_FILE)
@@ -244,14 +251,14 @@ cdef void write_llm(worker_t *worker, const packet_meta_t *meta, const room_t *r
         end_app_row(worker.rows, room.log(&worker.context, tx, LOG_LLM, &worker.rows.bytes))
 
 
-cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended) noexcept nogil:
-    """Events, files and anomalies of the session of worker.context that are due, and of the one inside. Without rows asked for they
-    are but marked."""
+cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended, bint rules) noexcept nogil:
+    """Events, files and anomalies of the session of worker.context that are due, and of the one inside.
+    Without rows asked for they are but marked. rules: the flow is inspected by some."""
     cdef app_context_t *context = &worker.context
     cdef const room_t *room = room_of(&engine.apps, context)
     cdef tx_t *tx = context.app.first
     cdef uint32_t direction
-    cdef bint due
+    cdef bint said, due
     while engine.keep_apps and context.app.events_logged < context.app.event_count:
         write_anomaly(worker, meta, NO_TX, context.app.events[context.app.events_logged])
         context.app.events_logged += 1
@@ -262,18 +269,20 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
             write_anomaly(worker, meta, tx.id, tx.events[tx.events_logged])
             tx.events_logged += 1
         if engine.keep_apps or engine.apps.config.files.models:
-            write_files(engine, worker, room, meta, tx, ended)
+            write_files(engine, worker, room, meta, tx, ended, rules)
         for direction in range(2):
             due = log_due(room, tx, direction, ended)
             if due and direction == TO_CLIENT and worker.work.llm and context.app.proto == ALPROTO_HTTP1:
                 write_llm(worker, meta, room, tx)
             if due and engine.keep_apps \
                     and begin_row(worker, meta, APP_ROW_EVENT, tx.id, direction) != NULL:
-                end_app_row(worker.rows, room.log(context, tx, direction, &worker.rows.bytes))
+                said = room.log(context, tx, direction, &worker.rows.bytes)
+                say_vars_of(worker)
+                end_app_row(worker.rows, said)
         tx = tx.next
     if context.app.inner != NULL:
         enter_inner(engine, context)
-        write_session(engine, worker, meta, ended)
+        write_session(engine, worker, meta, ended, rules)
         leave_inner(context)
 
 
@@ -305,7 +314,7 @@ cdef void write_tx_context(worker_t *worker, const packet_meta_t *meta, const ro
 cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
     """The rules are through with an entry: what is due is written, what is over is freed."""
     if worker.inspection.context != NULL:
-        write_session(engine, worker, meta, False)
+        write_session(engine, worker, meta, False, rules)
         free_done(&engine.apps, &worker.context, rules)
         if worker.context.app.inner != NULL:
             enter_inner(engine, &worker.context)
@@ -426,7 +435,7 @@ cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *
                 flush_direction(engine, worker, bucket, flow, direction, bypassed)
     if flow.more.app != NULL and enter_session(engine, worker, flow, bucket, flow.last):
         make_pseudo(worker, bucket, flow, TO_SERVER)
-        write_session(engine, worker, &worker.flush.meta[0], True)
+        write_session(engine, worker, &worker.flush.meta[0], True, False)
         name_protocols(worker.context.app, protocols)
         count_service(engine, &worker.context, bucket, flow)
         close_session(&engine.apps, &worker.context)

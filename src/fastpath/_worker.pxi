@@ -15,6 +15,8 @@ cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordina
     row = <flow_row_t *>add_row(&worker.rows.flows, order)
     if row != NULL:
         write_flow_row(row, flow, end, ordinal)
+        if rarely(worker.engine.keep_vars):
+            write_vars(worker, NULL, flow, 0, 0)
         memcpy(row.app_proto, protocols, sizeof(protocols))
     leave_session(worker.engine, bucket.number, flow, CLOSE_TIMEOUT if end == END_TIMEOUT else CLOSE_UNKNOWN,
                   bucket.second * SECOND)
@@ -143,6 +145,9 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
     worker.scratch.pool = &engine.bucket[meta.bucket].pool
     written = worker.rows.alerts.used
     n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
+    if worker.inspection.context != NULL and rarely(worker.inspection.context.app.flags & APP_STORING):
+        worker.inspection.context.app.flags &= ~<uint32_t>APP_STORING
+        deepen(flow, engine.apps.config.files.store_depth)
     if rarely(engine.fail_alert_queue) and n > engine.packet_alert_max:
         worker.alerts_lost += n - engine.packet_alert_max
         n = engine.packet_alert_max
@@ -213,6 +218,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             conclude_alerts(worker, written, reject, ALERT_PASSED)
         else:
             conclude_alerts(worker, written, reject, ALERT_ALERTED)
+        if engine.keep_vars:
+            write_vars(worker, worker.scratch, flow, 0 if meta.flags & PM_PSEUDO else worker.ordinal, rank)
     verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
 
 

@@ -129,6 +129,8 @@ def replay(
     metrics: Annotated[int | None, typer.Option("--metrics", metavar="PORT", min=0, max=65535, help="Statistics while it runs, on "
                                                 "127.0.0.1: /metrics for Prometheus, /stats.json, / as text.")] = None,
     verbose: Annotated[bool, typer.Option("-v", help="List refused rules and settings that are not supported.")] = False,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Where data sets that rules save lie (default: the folder "
+                                                  "of -l).")] = None,
     runmode: Annotated[str | None, typer.Option("--runmode", hidden=True)] = None,
     no_random: Annotated[bool, typer.Option("--no-random", hidden=True)] = False,
 ) -> None:
@@ -181,6 +183,8 @@ def replay(
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     say_settings(errors, settings_read, config, settings or [], verbose)
+    if data_dir is not None or log not in (None, "-") and "default-data-dir" not in settings_read.values:
+        settings_read.values["default-data-dir"] = str(data_dir if data_dir is not None else log)
     if tenants is not None:
         for name, given in (("--device", device), ("--policy", policy), ("--hardware", hardware), ("--report", report), ("--write", write),
                             ("-l -", log == "-"), ("--dp-export", dp_export), ("--timeline", timeline)):
@@ -357,7 +361,8 @@ def load_rules(errors: Any, settings: Config, config: Path | None, only: list[st
         if settings.get("reputation-categories-file") is not None:
             options["reputations"] = Reputations.load(settings["reputation-categories-file"], settings.reputation_files)
         with spoken_warnings(errors):
-            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], texts=texts, **options)
+            rules = RuleSet.load(files, variables=settings.variables, cache=cache, packs=packs or [], texts=texts,
+                                 data_files=settings.data_files, **options)
         if settings.get("threshold-file") is not None:
             rules.limit(settings["threshold-file"])
     except (OSError, ValueError, LookupError) as error:
@@ -386,6 +391,10 @@ def open_sinks(log: str | None, append: bool, overwrite: bool, events: str, mode
                 fail(f"{path} exists: --append writes on, --overwrite replaces it")
             path.parent.mkdir(parents=True, exist_ok=True)
             sinks.append(EveWriter(path.open("ab" if append else "wb"), wanted, mode, shows=shows))
+        store = settings.file_store()
+        if store and log not in (None, "-"):
+            from fastpath.outputs.filestore import FileStore
+            sinks.append(FileStore(Path(log) / store.get("dir", "filestore"), store.get("write-fileinfo", False)))
         if parquet is not None:
             from fastpath.outputs.columns import ParquetWriter
             sinks.append(ParquetWriter(parquet, overwrite=overwrite))
@@ -568,7 +577,8 @@ def rules_check(
     from fastpath.outputs import terminal
     from fastpath.rules import RuleSet
     try:
-        rules = RuleSet.load(paths, variables=Config.load(config, settings or []).variables)
+        settings_read = Config.load(config, settings or [])
+        rules = RuleSet.load(paths, variables=settings_read.variables, data_files=settings_read.data_files)
     except (ConfigError, OSError) as error:
         fail(str(error))
     codes = {name: code for code, name in enumerate(rows.events())}

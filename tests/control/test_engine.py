@@ -97,6 +97,9 @@ class Plane:
     def tick(self, now):
         self.now = now
 
+    def changed_sets(self):
+        return {}
+
     def flush(self):
         self.flushed += 1
         return self.flushed < 2
@@ -165,7 +168,7 @@ class Rules:
         if self.broken:
             raise ValueError("no")
         assert event_codes["decoder.ipv4.pkt_too_small"] >= 0 and options["action_order"][0] == "pass"
-        return SimpleNamespace(name=self.name, names=(*options["flowbits"], self.name))
+        return SimpleNamespace(sets=(), name=self.name, names=(*options["flowbits"], self.name))
 
 
 @pytest.fixture(autouse=True)

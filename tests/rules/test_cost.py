@@ -19,6 +19,7 @@ def test_how_a_rule_is_reached(options, proto, reached):
 
 def test_rules_in_the_order_of_packets():
     assert is_ordered(plan("xbits:isset,a,track ip_src;")) and is_ordered(plan("hostbits:set,a;"))
+    assert is_ordered(plan("ip.src; dataset:set,a,type ipv4;"))
     assert not is_ordered(plan("flowbits:set,a;")) and not is_ordered(plan("flowint:ab,+,1;"))
 
 

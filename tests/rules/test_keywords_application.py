@@ -150,3 +150,15 @@ def test_places_of_what_is_wrong():
     assert read('flow:to_client; http.uri; content:"a";', "http").place.column == 48
     assert read('http.host; content:"A";', "http").place.column == 52
     assert read("http.uri; bsize:5<>6;", "http").place.column == 48
+
+
+@pytest.mark.parametrize("options, proto", [("frame:pdu;", "tls"), ("frame:tls.hdr;", "tcp"), ("frame:smb2.data;", "smb"), ("frame:http1.request;", "http"),
+                                            ("frame:request;", "http1"), ("frame:stream;", "smtp"), ("frame:dns.pdu;", "udp")])
+def test_frames_are_known_and_not_kept(options, proto):
+    assert "not kept" in refused(f'{options} content:"a";', proto)
+
+
+@pytest.mark.parametrize("options, proto", [("frame:record;", "tls"), ("frame:smb2.pdu;", "tcp"), ("frame:pdu;", "ssh"), ("frame:http.request;", "tcp"),
+                                            ("frame:request;", "http"), ("frame:data;", "dns"), ("frame:pdu;", "tcp")])
+def test_frames_that_there_are_not(options, proto):
+    malformed(f'{options} content:"a";', proto)

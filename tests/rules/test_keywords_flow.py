@@ -81,6 +81,7 @@ def test_thresholds_that_are_refused():
 def test_tag():
     assert plan("tag:session;").tag == Tag("session", 0, "packets")
     assert plan("tag:host, 100, seconds, src;").tag == Tag("host", 100, "seconds", "src")
+    assert plan("tag:session; tag:host,100,packets,src;").tag == Tag("session", 0, "packets")
     malformed("tag:foo;")
     malformed("tag:session,10;")
     refused("tag:session,10,packets,src;")

@@ -20,6 +20,7 @@ from typing import Any
 
 from fastpath.control.exceptions import FAULTS
 from fastpath.dataplane.hosts import OS_NAMES, host_ranges
+from fastpath.rules.datasets import DataFiles
 from fastpath.rules.plan import Place
 from fastpath.rules.stock import STOCK_VARIABLES
 
@@ -176,6 +177,27 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "reference-config-file": text_of,
     "threshold-file": text_of,
     "default-reputation-path": text_of,
+    "default-data-dir": text_of,
+    "datasets.rules.allow-absolute-filenames": boolean,
+    "datasets.rules.allow-write": boolean,
+    "datasets.*.type": text_of,
+    "datasets.*.load": text_of,
+    "datasets.*.save": text_of,
+    "datasets.*.state": text_of,
+    "datasets.*.memcap": text_of,
+    "datasets.*.hashsize": text_of,
+    "outputs.*.file-store.enabled": boolean,
+    "outputs.*.file-store.version": integer(1, 2),
+    "outputs.*.file-store.dir": text_of,
+    "outputs.*.file-store.force-filestore": boolean,
+    "outputs.*.file-store.write-fileinfo": boolean,
+    "outputs.*.file-store.stream-depth": size,
+    "file-store.enabled": boolean,
+    "file-store.version": integer(1, 2),
+    "file-store.dir": text_of,
+    "file-store.force-filestore": boolean,
+    "file-store.write-fileinfo": boolean,
+    "file-store.stream-depth": size,
     "reputation-categories-file": text_of,
     "reputation-files": text_of,
     "packet-alert-max": integer(1, 255),
@@ -239,6 +261,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "stream.reassembly.memcap-policy": exception_policy,
     "app-layer.error-policy": exception_policy,
     "outputs.*.eve-log.ethernet": boolean,
+    "outputs.*.eve-log.metadata": boolean,
     "outputs.*.eve-log.types.*.alert.payload": boolean,
     "outputs.*.eve-log.types.*.alert.payload-printable": boolean,
     "outputs.*.eve-log.types.*.alert.payload-buffer-size": size,
@@ -441,6 +464,27 @@ class Config:
         return [base / name for name in self.get("reputation-files", ())]
 
     @property
+    def data_files(self) -> DataFiles:
+        """Where data sets have their files, and the sets that the configuration names."""
+        declared: dict[str, dict[str, str]] = {}
+        for key, value in self._group("datasets.").items():
+            name, _, what = key.rpartition(".")
+            if name not in ("rules", "defaults", ""):
+                declared.setdefault(name, {})[what] = str(value)
+        return DataFiles(self.get("default-data-dir", ""), self.get("datasets.rules.allow-absolute-filenames", False),
+                         self.get("datasets.rules.allow-write", True),
+                         tuple((name, tuple(said.items())) for name, said in declared.items()))
+
+    def file_store(self) -> dict[str, Any]:
+        """What file-store is told, by its own words; {} where it is not enabled. `--set file-store.enabled=yes` does as well as an entry
+        of outputs."""
+        found: dict[str, Any] = self._group("file-store.")
+        for key, value in self.values.items():
+            if key.startswith("outputs.") and ".file-store." in key:
+                found.setdefault(key.rpartition(".")[2], value)
+        return found if found.get("enabled") else {}
+
+    @property
     def buckets(self) -> int:
         """The largest power of two, up to 128, for which every memory cap's share is 8 MiB or more."""
         least = min(self["flow.memcap"], self["stream.memcap"], self["stream.reassembly.memcap"])
@@ -482,6 +526,10 @@ class Config:
                 for transport in ("tcp", "udp"):
                     if path[0] in (transport, "detection-ports"):
                         found[f"{transport}{'_ports' if path[-1] == 'dp' else '_source_ports'}"][name] = value
+        store = self.file_store()
+        depth = self["stream.reassembly.depth"]
+        found |= {"files.stores": bool(store), "files.force-store": store.get("force-filestore", False),
+                  "files.store-depth": store.get("stream-depth", depth)}
         return found | {name: self[key] for key, (name, _) in ROOM_SETTINGS.items() if key in self.values}
 
     def eve(self) -> dict[str, Any]:

@@ -190,6 +190,8 @@ class Engine:
                 self._staged.detach(plane)
                 plane.close()
                 stats_of.check_ledger(plane.stats())
+                self._run.sets.change(plane.changed_sets())
+                self._save(self._run)
 
     @contextmanager
     def _inside(self) -> Iterator[None]:
@@ -370,6 +372,7 @@ class Engine:
         plane = DataPlane(self._settings | {"device": device.settings() if device is not None else None} | run.settings
                           | {"keep_log": run.wants_log, "keep_packets": run.wants_packets, "keep_apps": run.wants_apps,
                              "keep_llm": run.wants_llm,
+                             "keep_vars": run.wants_vars, "keep_files": run.wants_files,
                              "keep_bytes": run.wants_bytes, "keep_payloads": run.wants_payloads, "payload_size": run.payload_size})
         self._staged.attach(plane, device)
         self._follow(plane, run)
@@ -451,6 +454,7 @@ class Engine:
         while more:
             more = plane.flush()
             yield run.take(plane.rows(), plane.kept())
+        run.sets.change(plane.changed_sets())
 
     def _finish(self, plane: Any, run: Run, damages: list[Damage], partial: bool) -> Result:
         run.take(_only_runs(plane.last_run()))
@@ -460,11 +464,18 @@ class Engine:
         counted = self._counted(plane)
         stats_of.check_ledger(counted)
         stats = self._latest = told(run, stats_of.build(counted, run, self.load_seconds, partial, services=plane.services()))
+        self._save(run)
         for sink in run.sinks:
             sink.close(stats)
         if self.anonymiser is not None:
             damages = [Damage(self.anonymiser.name(one.name), one.offset, "the capture is damaged") for one in damages]
         return Result(run, stats, partial, damages)
+
+    def _save(self, run: Run) -> None:
+        """The sets that rules save are written, where the configuration says where (default-data-dir)."""
+        folder = self.config.get("default-data-dir")
+        if folder is not None:
+            run.sets.write(folder)
 
     # ---- packets from Python ----
 
@@ -619,13 +630,6 @@ class Engine:
         self._subscription, self._published = made, None
         self._staged.change(replace)        # nothing else is in force, but planes look
         return made
-
-    def _told(self, stats: dict[str, Any]) -> dict[str, Any]:
-        """Statistics as they may be told: the addresses in the operator's own words give way to pseudonyms too. What is made of rows was
-        mapped with them, and would be another's by being mapped again."""
-        if self.anonymiser is None:
-            return stats
-        return self.anonymiser.texts(stats) | {name: stats[name] for name in ("inventory", "roce", "llm", "models") if name in stats}     # type: ignore[no-any-return]
 
     def _counted(self, plane: Any) -> dict[str, Any]:
         stats = plane.stats()

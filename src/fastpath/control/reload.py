@@ -161,6 +161,9 @@ class Staged:
         orders = [Order("reload", plane.next_ordinal, plane.time, what=changed)] if changed and follower.begun else []
         if "rules" in changed or not follower.begun:
             run.use(new.rules, plane.next_ordinal)
+            if new.database is not None:
+                run.names = new.database.names
+                run.sets.know(new.database.sets)
         if new.table is not old.table:
             deleted = plane.isolate(new.table.ranges4, new.table.ranges6)
             orders += self._isolations(old.isolations, new.isolations, plane, deleted)

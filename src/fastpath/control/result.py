@@ -13,6 +13,7 @@ from fastpath.control import packets as packets_of
 from fastpath.control import signatures as signatures_of
 from fastpath.control.bindings import Bindings
 from fastpath.control.columns import Capture, Captures, Columns
+from fastpath.control.datasets import SavedSets
 from fastpath.control.digest import Digest
 from fastpath.control.inventory import Inventory, Item
 from fastpath.control.llm import Talker, Talkers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from fastpath.control.reload import Order
     from fastpath.control.why import Why
 
+APP_ROW_FILE = 1        # enum app_row_kind
 KINDS = ("alerts", "flows", "events", "packets")
 #: Rows of one kind that a Result holds at most, unless told otherwise.
 KEPT = 1_000_000
@@ -68,6 +70,8 @@ class Batch:
     port: int | None = None
     orders: Sequence[Order] = ()
     judges: Judges = field(default_factory=Judges)
+    names: Sequence[str] = ()       # of bits, numbers and texts that rules keep, by number
+    stored_before: int = 0          # files, before the first of this batch
     bindings: Bindings = field(default_factory=Bindings)
 
     def columns(self, kind: str) -> Columns:
@@ -75,7 +79,7 @@ class Batch:
 
 
 class Sink(Protocol):
-    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", of talk with models ("llm"), the "log" of
+    """Where rows go while a run goes on. It may say in `wants` that it needs rows of "packets", of "apps", of talk with models ("llm"), of "vars" beside flows, the bytes of "files" that are stored, the "log" of
     every entry (dataplane/log.pxd: with one worker over one bucket), the bytes of packets that "alerted" or were "dropped", or the "payloads" that alerts are about (with `payload_size`, most bytes of a stream)."""
     wants: frozenset[str]
 
@@ -113,6 +117,17 @@ class Run:
     base: int = 0               # of the present rule set's indices
     settings: dict[str, Any] = field(default_factory=dict)  # of the data plane, over those of the engine
     judges: Judges = field(default_factory=Judges)
+    names: Sequence[str] = ()       # of bits, numbers and texts that rules keep, by number
+    sets: SavedSets = field(default_factory=SavedSets)
+    stored: int = 0             # files
+
+    @property
+    def wants_files(self) -> bool:
+        return any("files" in sink.wants for sink in self.sinks)
+
+    @property
+    def wants_vars(self) -> bool:
+        return any("vars" in sink.wants for sink in self.sinks)
 
     @property
     def wants_apps(self) -> bool:
@@ -220,7 +235,9 @@ class Run:
         self.judges.take(taken["denials"])
         self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []
-        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders, bindings=self.bindings)
+        batch = Batch(taken, self.signatures, self.captures, self.capture, kept, judges=self.judges, orders=orders,
+                      names=self.names, stored_before=self.stored, bindings=self.bindings)
+        self.stored += int(((taken["apps"]["kind"] == APP_ROW_FILE) & (taken["apps"]["code"] != 0)).sum())
         self._count(taken)
         for kind in self.keep:
             room = self.limit - sum(map(len, self.kept[kind]))

@@ -28,6 +28,7 @@ EXCEPTIONS = {
     "bindings_replaced": "subscribers that gave way to later ones",
     "bindings_untold": "rows about what belongs together that there was no room for",
     "lost": "packets lost before they were read",
+    "sets_refused": "entries that the memcap of a data set refused",
     "full": "requests that the device's table was too full for",
 } | {f"{cause}.{policy}": f"{words} (policy: {policy})"
      for cause, (_, _, words) in CAUSES.items() for policy in EXCEPTION_POLICIES[1:]}
@@ -59,7 +60,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
     packets, bytes; seconds (inspection alone), load_seconds; rates (packets and bits a second); ledger; alerts, flows (rows);
     verdicts and reasons (packets by name); stages (ns each); rules (what each cost or raised); events (by name); exceptions
     (what a memory cap or the lack of memory did, and, by cause and policy, what became of packets); drops (packets that were not
-    passed, by reason); llm (who talked to language models: control/llm.py); held_up (ns in which no packet was under way between steps, in all and at the
+    passed, by reason); datasets (what rules have changed: entries, their bytes, and how many a memcap refused); llm (who talked to language models: control/llm.py); held_up (ns in which no packet was under way between steps, in all and at the
     longest); defrag (fragments and packets made whole, by IP version); policy, where there is one (judge.Judges.stats);
     throughput (over engine time, in at most 512 bins: second since 1970 at which each begins, width in seconds, packets, bytes,
     packets dropped); decryption (TLS sessions that were decrypted, records and bytes of them, how many `failed`, secrets that captures
@@ -87,7 +88,7 @@ def build(counted: dict[str, Any], run: Any, load_seconds: float, partial: bool,
         "alerts": alerted.total(), "flows": counted["flows"] | {"rows": run.counts["flows"]},
         "verdicts": verdicts, "reasons": reasons, "drops": drops,
         "stages": counted["stages"], "rules": _rules(counted["rules"], alerted, run), "events": counted["events"],
-        "exceptions": _exceptions(counted),
+        "exceptions": _exceptions(counted), "datasets": counted.get("datasets", {}),
         "held_up": counted["held_up"], "defrag": counted["defrag"], "inventory": [item.as_dict() for item in run.inventory.items(run.policy)],
         "roce": run.roce, "decryption": counted["decryption"], "uninspected": uninspected(services, run, counted["bytes"]),
         "llm": [talker.as_dict() for talker in run.talkers.top()],
@@ -102,6 +103,7 @@ def _exceptions(counted: dict[str, Any]) -> dict[str, int]:
     """What is not zero, by the names of EXCEPTIONS."""
     acted = {f"{cause}.{policy}": count for cause, by_policy in counted["exceptions"].items() for policy, count in by_policy.items()}
     found = acted | counted["decryption"] | counted["device"] | counted["defrag"] | counted["flows"] | counted
+    found["sets_refused"] = counted.get("datasets", {}).get("refused", 0)
     return {name: found[name] for name in EXCEPTIONS if name != UNREMARKABLE and found.get(name)}
 
 

@@ -22,7 +22,7 @@ from fastpath.rules import program as p
 from fastpath.rules.compile import compile_blob, merged
 from fastpath.rules.fastpattern import choose, choose_in, chosen_block
 from fastpath.rules.leaks import finds_data
-from fastpath.rules.plan import Block, Flowbits, Flowint, RulePlan, Xbits
+from fastpath.rules.plan import Block, Flowbits, Flowint, FlowvarIs, InDataset, Keep, RulePlan, Xbits
 from fastpath.rules.spelling import quoted, spelled
 
 #: Matches of a flow that are told one by one; the rest are counted.
@@ -197,11 +197,13 @@ def find_plan(rules: Any, sid: int, gid: int | None = None) -> RulePlan:
 
 
 def _names(parts: Iterable[object]) -> set[tuple[str, str]]:
-    """What flowbits, flowints and xbits are named in these conditions or actions."""
+    """What flowbits, flowints, texts and xbits are named in these conditions or actions."""
     out: set[tuple[str, str]] = set()
     for part in parts:
         if isinstance(part, Flowbits):
             out |= {("flowbits", name) for name in part.names}
+        elif isinstance(part, FlowvarIs | Keep):
+            out.add(("texts", part.name))
         elif isinstance(part, Flowint | Xbits):
             out.add((type(part).__name__, part.name))
             if isinstance(part, Flowint) and isinstance(part.value, str):
@@ -209,23 +211,29 @@ def _names(parts: Iterable[object]) -> set[tuple[str, str]]:
     return out
 
 
+def _sets(plan: RulePlan, changed: bool = False) -> set[tuple[str, str]]:
+    """The data sets that a rule asks or, `changed`, changes."""
+    return {("dataset", step.dataset.name) for block in plan.blocks for step in block.steps
+            if isinstance(step, InDataset) and (step.change or not changed)}
+
+
 def needed(plan: RulePlan, plans: Sequence[RulePlan], acts: bool) -> list[RulePlan]:
     """The rule, those that change what it reads, those that change what these read, and so on; and those that let pass (and,
     where rules act, that drop), in the order of loading."""
-    wanted, chosen = _names((*plan.conditions, *plan.after)), {id(plan)}
+    wanted, chosen = _names((*plan.conditions, *plan.after)) | _sets(plan), {id(plan)}
     stops = {"pass", *(("drop", "reject", "rejectsrc", "rejectdst", "rejectboth") if acts else ())}
-    setters = [(each, _names(each.after)) for each in plans if each.after]
+    setters = [(each, _names(each.after) | _sets(each, True)) for each in plans if each.after or _sets(each, True)]
     chosen |= {id(each) for each in plans if each.action in stops}
     for each in plans:
         if id(each) in chosen:
-            wanted |= _names(each.conditions)
+            wanted |= _names(each.conditions) | _sets(each)
     grown = True
     while grown:
         grown = False
         for each, changes in setters:
             if id(each) not in chosen and changes & wanted:
                 chosen.add(id(each))
-                wanted |= _names(each.conditions)
+                wanted |= _names(each.conditions) | _sets(each)
                 grown = True
     return [each for each in plans if id(each) in chosen]
 
@@ -557,7 +565,7 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
     at = next(i for i, each in enumerate(chosen) if each is plan)
     origins: dict[int, object] = {}
     priorities = {name: priority for name, (_, priority) in rules.classifications.items()}
-    blob, names = compile_blob(chosen, {name: code for code, name in enumerate(rows.events())},
+    blob, names, _ = compile_blob(chosen, {name: code for code, name in enumerate(rows.events())},
                                {"priorities": priorities, "step_limit": step_limit, "origins": origins})
     database = Database(blob, names=names)
     trace = Trace(database, at)

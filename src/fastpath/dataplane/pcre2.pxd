@@ -21,12 +21,15 @@ cdef extern from "pcre2.h" nogil:
         pass
 
     const uint32_t PCRE2_CASELESS, PCRE2_MULTILINE, PCRE2_DOTALL, PCRE2_EXTENDED, PCRE2_ANCHORED, PCRE2_DOLLAR_ENDONLY
-    const uint32_t PCRE2_UNGREEDY, PCRE2_JIT_COMPLETE, PCRE2_CONFIG_VERSION
+    const uint32_t PCRE2_UNGREEDY, PCRE2_JIT_COMPLETE, PCRE2_CONFIG_VERSION, PCRE2_INFO_CAPTURECOUNT
+    const uint32_t PCRE2_NO_AUTO_CAPTURE
     const int PCRE2_ERROR_NOMATCH
+    const size_t PCRE2_UNSET
 
     int pcre2_config "pcre2_config_8"(uint32_t what, void *where)
     pcre2_code *pcre2_compile "pcre2_compile_8"(const uint8_t *pattern, size_t length, uint32_t options, int *error,
                                                 size_t *offset, pcre2_compile_context *context)
+    int pcre2_pattern_info "pcre2_pattern_info_8"(const pcre2_code *code, uint32_t what, void *where)
     void pcre2_code_free "pcre2_code_free_8"(pcre2_code *code)
     int pcre2_jit_compile "pcre2_jit_compile_8"(pcre2_code *code, uint32_t options)
     int pcre2_get_error_message "pcre2_get_error_message_8"(int error, uint8_t *text, size_t length)

@@ -11,6 +11,10 @@ from fastpath.dataplane.types cimport (
     alert_row_t, app_row_t, burst_t, event_row_t, flow_key_t, flow_row_t, flow_t, packet_meta_t, verdict_run_t, verdict_t,
 )
 
+cdef enum:                      # app_row_t.kind, beside enum app_row_kind
+    APP_ROW_VARS = 32           # variables of a flow and its packet: of the alerts of an entry, or (ordinal 0) of a flow's end
+    APP_ROW_CHUNK = 33          # bytes of a file that is, or may yet be, stored
+
 cdef struct row_buffer_t:
     char *rows
     uint64_t *order

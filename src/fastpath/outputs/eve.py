@@ -19,7 +19,7 @@ from fastpath.control.community_id import WITH_PORTS, identify
 from fastpath.control.reload import Order
 from fastpath.control.result import Batch
 from fastpath.dataplane import rows
-from fastpath.outputs.eve_app import AppRows, app_proto
+from fastpath.outputs.eve_app import AppRows, app_proto, printable
 from fastpath.outputs.guard import Guard
 from fastpath.outputs.protocols import PROTOCOLS
 
@@ -65,11 +65,6 @@ def check_events(names: Iterable[str]) -> frozenset[str]:
 @lru_cache(4096)
 def _clock(second: int) -> str:
     return str(np.datetime64(second, "s"))
-
-
-def printable(raw: bytes) -> str:
-    """Bytes as `payload_printable` has them: a dot for what is neither printable nor the end of a line."""
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F or byte in (0x0A, 0x0D) else "." for byte in raw)
 
 
 def timestamp(ns: int) -> str:
@@ -139,6 +134,7 @@ class Shows:
     packet: bool = False
     verdict: bool = False
     ethernet: bool = False
+    metadata: bool = True       # variables of flows and packets, in every event
 
     @property
     def any_bytes(self) -> bool:
@@ -163,7 +159,7 @@ class EveWriter:
         self._shows = shows if shows is not None else Shows(verdict=mode == "ips")
         self.payload_size = self._shows.payload_size
         self.events = check_events(events)
-        self.wants = frozenset(("apps",)) if self.events - {"flow", "policy", "stats"} else frozenset()
+        self.wants = frozenset(("apps",)) if self.events - {"flow", "policy", "stats"} else self.events & {"flow"} and frozenset(("vars",))
         if "llm" in self.events:
             self.wants |= {"llm"}
         if "alert" in self.events and self._shows.any_bytes:
@@ -187,6 +183,10 @@ class EveWriter:
             lines.extend(self._bindings(batch))
         if len(batch.rows["apps"]):
             lines.extend(apps.events(self.events, partial(self._app_head, batch)))
+        if not self._shows.metadata:
+            for line in lines:
+                line.pop("metadata", None)
+                line.pop("traffic", None)
         self._put(lines)
 
     def close(self, stats: dict[str, Any]) -> None:
@@ -197,6 +197,14 @@ class EveWriter:
         if "stats" in self.events:
             self._put([self._stats(stats)])
         self._out.flush()
+
+    def fileinfo(self, batch: Batch, apps: AppRows, i: int) -> dict[str, Any]:
+        """The event of a row about a file."""
+        return apps.file(i, partial(self._app_head, batch), {"decrypted": True} if apps.rows["decrypted"][i] else {})
+
+    def encoded(self, event: dict[str, Any]) -> bytes:
+        """An event as a line."""
+        return self._encode([event])
 
     def _put(self, lines: list[dict[str, Any]]) -> None:
         """The one way out."""
@@ -243,6 +251,7 @@ class EveWriter:
             event["pkt_src"] = SOURCES.get(source) or PACKET_SOURCES[tunnel]
             if has_flow:
                 event["community_id"] = _community_id(ends.keys[i], self._seed)
+            event |= apps.vars_of(ordinal if source != 2 else 0, entry, flow)
             event["alert"] = _alert(signature, action, event, ports)
             said = apps.of_alert(ordinal, entry, index, flow) if has_flow else None
             if said is not None:
@@ -337,6 +346,7 @@ class EveWriter:
         if not len(taken):
             return
         ends = Ends(taken["key"], taken["flags"] & rows.FLOW_REVERSED)
+        apps = AppRows(batch)
         fields = ("flow", "first_ordinal", "start", "last", "bytes", "pkts", "flags", "state", "end", "tcp_state", "tcp_flags",
                   "app_proto")
         for i, (flow, first, start, last, size, packets, flags, state, end, tcp_state, tcp_flags, protocols) in \
@@ -351,7 +361,7 @@ class EveWriter:
                 event["icmp_type"] = ends.sport[i]
                 if packets[1]:
                     event["response_icmp_type"] = ends.dport[i]
-            event |= app_proto(protocols)
+            event |= apps.vars_of(0, 0, flow, ended=True) | app_proto(protocols)
             bypassed = flags & (rows.FLOW_BYPASS | rows.FLOW_OFFLOADED)
             reason = rows.FLOW_ENDS[end]
             event["flow"] = {

@@ -5,7 +5,7 @@ writes it and get the head that every EVE event has.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,8 @@ from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 
 #: enum app_row_kind
 EVENT, FILE, ANOMALY, ALERT, BYTES, MODEL = range(6)
+#: and of telemetry.pxd: variables, bytes of files
+VARS, CHUNK = 32, 33
 NO_TX = (1 << 64) - 1
 #: Protocols whose events EVE writes in capitals.
 CAPITALS = ("applayer", "http", "smtp", "tls")
@@ -26,6 +28,7 @@ APP_PROTOS = {number: name for name, number in PROTOCOL_NUMBERS.items()} | {PROT
 #: Number of a protocol -> the type of its events.
 EVENT_TYPES = {number: name.replace("-", "_") for name, number in PROTOCOL_NUMBERS.items()}
 _EVENT_NAMES = {number: (proto, name) for (proto, name), number in APP_EVENTS.items()}
+_NUMBER = "flowint "     # what the name of a number begins with (rules/state.py)
 _decode = msgspec.msgpack.Decoder().decode
 
 
@@ -35,6 +38,11 @@ def text_of(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("ascii", "backslashreplace")
+
+
+def printable(raw: bytes) -> str:
+    """Bytes as `payload_printable` has them: a dot for what is neither printable nor the end of a line."""
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F or byte in (0x0A, 0x0D) else "." for byte in raw)
 
 
 def readable(value: Any) -> Any:
@@ -63,18 +71,64 @@ def app_proto(protocols: list[int]) -> dict[str, str]:
     return fields
 
 
+def metadata_of(said: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The fields `metadata` and `traffic` of what a row says of variables, nothing where none is set. names: of bits, numbers and texts,
+    by number (Database.names)."""
+    bits: list[str] = []
+    numbers: dict[str, int] = {}
+    for at, word in enumerate(said.get("words", ())):
+        if word and names[at * 64].startswith(_NUMBER):
+            numbers[names[at * 64].removeprefix(_NUMBER)] = word & 0xFFFFFFFF
+        else:
+            bits += [names[at * 64 + bit] for bit in range(64) if word >> bit & 1]
+    texts, packet = said.get("texts", ()), said.get("packet", ())
+    metadata: dict[str, Any] = {}
+    plain = [name for name in bits if not name.startswith("traffic/")]
+    if plain:
+        metadata["flowbits"] = plain
+    if numbers:
+        metadata["flowints"] = numbers
+    for field, listed in (("flowvars", texts), ("pktvars", packet)):
+        if listed:
+            metadata[field] = [{printable(name) if isinstance(name, bytes) else names[name].partition(" ")[2]: printable(text)}
+                               for name, text in zip(listed[::2], listed[1::2], strict=True)]
+    traffic: dict[str, list[str]] = {}
+    for name in bits:
+        if name.startswith(("traffic/id/", "traffic/label/")):
+            _, kind, value = name.split("/", 2)
+            traffic.setdefault(kind, []).append(value)
+        elif name not in plain:
+            metadata.setdefault("flowbits", []).append(name)
+    return ({"traffic": traffic} if traffic else {}) | ({"metadata": metadata} if metadata else {})
+
+
 class AppRows:
     """The rows of apps of a batch, decoded as they are asked for."""
 
     def __init__(self, batch: Batch):
         self.rows: np.ndarray = batch.rows["apps"]
+        self._names = batch.names
+        self._stored_before = batch.stored_before
         self._bytes: bytes = batch.rows.get("app_bytes", b"")
         self._of_alert: dict[int, dict[tuple[int, int, int, int], int]] = {}
 
-    def record(self, i: int) -> dict[str, Any]:
+    def said(self, i: int) -> dict[str, Any]:
+        """What a row says, bytes off the wire as such."""
         row = self.rows[i]
         start = int(row["offset"])
-        return readable(_decode(self._bytes[start:start + int(row["length"])]))
+        found: dict[str, Any] = _decode(self._bytes[start:start + int(row["length"])])
+        return found
+
+    def record(self, i: int) -> dict[str, Any]:
+        """What a row says, as EVE writes it."""
+        said = self.said(i)
+        kept = said.pop("vars", None)
+        return readable(said) | (metadata_of(kept, self._names) if kept else {})
+
+    def vars_of(self, ordinal: int, entry: int, flow: int, ended: bool = False) -> dict[str, Any]:
+        """The fields `metadata` and `traffic` of the alerts of an entry, or of a flow that has ended."""
+        i = self._row_of(VARS, (ordinal, entry, int(ended), flow))
+        return {} if i is None else metadata_of(self.said(i), self._names)
 
     def raw(self) -> Iterator[dict[str, Any]]:
         """What each row says, bytes as such."""
@@ -85,15 +139,17 @@ class AppRows:
     def of_alert(self, ordinal: int, entry: int, index: int, flow: int) -> tuple[int, dict[str, Any]] | None:
         """The transaction and the record that belong to an alert."""
         i = self._row_of(ALERT, (ordinal, entry, index, flow))
-        return None if i is None else (int(self.rows["tx"][i]), self.record(i))
+        if i is None:
+            return None
+        record = self.record(i)
+        for each in record.get("files", ()):
+            each.pop("file_id", None)       # which number it is stored under its own event tells
+        return int(self.rows["tx"][i]), record
 
     def bytes_of(self, ordinal: int, entry: int, index: int, flow: int) -> dict[str, Any] | None:
         """The bytes that an alert is about: "payload", "packet", its "linktype", and "stream" where it is about one."""
         i = self._row_of(BYTES, (ordinal, entry, index, flow))
-        if i is None:
-            return None
-        start = int(self.rows["offset"][i])
-        return _decode(self._bytes[start:start + int(self.rows["length"][i])])
+        return None if i is None else self.said(i)
 
     def _row_of(self, kind: int, key: tuple[int, int, int, int]) -> int | None:
         if kind not in self._of_alert:
@@ -102,6 +158,18 @@ class AppRows:
             keys = zip(*(self.rows[name][found].tolist() for name in names), strict=True)
             self._of_alert[kind] = dict(zip(keys, found.tolist(), strict=True))
         return self._of_alert[kind].get(key)
+
+    def file(self, i: int, head: Callable[[np.ndarray, str, bool], dict[str, Any]], inside: dict[str, Any]) -> dict[str, Any]:
+        """The fileinfo event of a row. inside: what it says where it is of a decrypted session."""
+        row = self.rows[i]
+        record = self.record(i)
+        del record["id"]
+        info = record.pop("fileinfo")
+        if row["code"]:
+            before = self.rows[:i]
+            info["file_id"] = self._stored_before + 1 + int(((before["kind"] == FILE) & (before["code"] != 0)).sum())
+        info["tx_id"] = int(row["tx"])
+        return head(row, "fileinfo", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[int(row["proto"])], "fileinfo": info}
 
     def events(self, kinds: frozenset[str], head: Callable[[np.ndarray, str, bool], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The events of these types. head(row, type, towards the client) makes the fields that come first."""
@@ -118,12 +186,10 @@ class AppRows:
             elif kind == APP_ROW_LLM and "llm" in kinds:
                 yield head(row, "llm", False) | {"tx_id": tx} | inside | self.record(i)
             elif kind == FILE and "fileinfo" in kinds:
-                record = self.record(i)
-                record["fileinfo"]["tx_id"] = tx
-                info = record.pop("fileinfo")
-                yield head(row, "fileinfo", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "fileinfo": info}
+                yield self.file(i, head, inside)
             elif kind == MODEL and "model" in kinds:
                 record = self.record(i)
+                del record["id"]
                 info = record.pop("fileinfo")
                 upload = is_upload(int(row["direction"]), record)
                 yield head(row, "model", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "model": {

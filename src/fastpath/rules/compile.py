@@ -32,9 +32,13 @@ from fastpath.rules.plan import (
     Flowbits,
     Flowint,
     FlowState,
+    FlowvarIs,
     HasEvent,
+    HasRank,
+    InDataset,
     IsDataAt,
     Number,
+    Pcre,
     PortSet,
     Presence,
     Reputation,
@@ -52,6 +56,8 @@ PROTOCOLS: dict[str, tuple[tuple[int, ...] | None, int]] = {
     "tcp-stream": ((6,), p.RULE_STREAM), "udp": ((17,), 0), "icmp": ((1, 58), 0), "icmpv4": ((1,), 0), "icmpv6": ((58,), 0),
     "sctp": ((132,), 0), **{name: (carriers, 0) for name, carriers in CARRIERS.items()},
 }
+#: A data set that is written to a file: its name, the number of that, its kind, the file, the entries that were loaded.
+SavedSet = tuple[str, int, str, str, list[bytes]]
 #: Suricata's priority of a rule that names none and whose class is not known.
 DEFAULT_PRIORITY = 3
 ACTION_ORDER = ("pass", "drop", "reject", "alert")
@@ -173,25 +179,31 @@ def inspects(plan: RulePlan) -> int:
     return flags
 
 
-def state_rank(plan: RulePlan) -> tuple[int, int, int, int]:
-    """Flowbits, then flowints: rules that set them run before those that do both, before those that read them, before the rest.
-    Then what sets hostbits before the rest, and what reads xbits before the rest: Suricata 7.0.10 looks no further."""
+def state_rank(plan: RulePlan) -> tuple[int, ...]:
+    """Flowbits, then flowints, texts of the flow and of the packet: rules that set them run before those that do both, before those that
+    read them, before the rest; of what sets texts only expressions over payload count. Then what sets hostbits before the rest, and what
+    reads xbits before the rest: Suricata 7.0.10 looks no further."""
+    captured = {what for block in plan.blocks if block.buffer == "payload" and not block.transforms for step in block.steps
+                if isinstance(step, Pcre) for what, _ in step.captures}
     def rank(what: Callable[[object], bool]) -> int:
         reads, sets = any(what(each) for each in plan.conditions), any(what(each) for each in plan.after)
         return 0 if sets and not reads else 1 if sets else 2 if reads else 3
-    return (rank(lambda each: isinstance(each, Flowbits)), rank(lambda each: isinstance(each, Flowint)),
+    def text_rank(what: str) -> int:
+        reads, sets = any(isinstance(c, FlowvarIs) and c.packet == (what == "packet") for c in plan.conditions), what in captured
+        return 0 if sets and not reads else 1 if sets else 2 if reads else 3
+    return (rank(lambda each: isinstance(each, Flowbits)), rank(lambda each: isinstance(each, Flowint)), text_rank("flow"), text_rank("packet"),
             not any(isinstance(each, Xbits) and each.by_host for each in plan.after),
             not any(isinstance(each, Xbits) and not each.by_host for each in plan.conditions))
 
 
 def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int],
             action_order: Sequence[str] = ACTION_ORDER) -> list[int]:
-    """Indices of the plans in the order of inspection."""
+    """Indices of the plans in the order of inspection: of those that nothing else tells apart the lower sid first."""
     rank = {action: action_order.index("reject" if action.startswith("reject") else action) for action in p.KINDS}
-    def key(index: int) -> tuple[int, tuple[int, int, int, int], int, int, int]:
+    def key(index: int) -> tuple[int, tuple[int, ...], int, int, int, int]:
         plan = plans[index]
         priority = plan.priority if plan.priority is not None else priorities.get(plan.classtype, DEFAULT_PRIORITY)
-        return rank[plan.action], state_rank(plan), priority, plan.order, index
+        return rank[plan.action], state_rank(plan), priority, plan.sid, plan.order, index
     return sorted(range(len(plans)), key=key)
 
 
@@ -328,12 +340,26 @@ def group_rows(groups: Groups, patterns: Sequence[Pattern | None], flags: Sequen
     return rows
 
 
+def changed_sets(plans: Iterable[RulePlan]) -> set[str]:
+    """The data sets that rules change, or that are written to files, by name."""
+    return {step.dataset.name for plan in plans for block in plan.blocks for step in block.steps
+            if isinstance(step, InDataset | HasRank) and (step.dataset.save or isinstance(step, InDataset) and step.change)}
+
+
+def saved_sets(plans: Iterable[RulePlan], names: Mapping[str, int]) -> list[SavedSet]:
+    """The data sets that are written to files at the end of a run: name, number of the name, kind, file, the entries loaded."""
+    known = {step.dataset.name: step.dataset for plan in plans for block in plan.blocks for step in block.steps
+             if isinstance(step, InDataset | HasRank) and step.dataset.save}
+    return [(each.name, names[f"dataset {each.name}"], each.kind, each.save, [entry for entry, _ in each.entries])
+            for each in known.values()]
+
+
 def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], options: Mapping[str, Any] | None = None
-                 ) -> tuple[bytes, list[str]]:
-    """The blob of a rule set, and its flowbit names by number. See compile_rules."""
+                 ) -> tuple[bytes, list[str], list[SavedSet]]:
+    """The blob of a rule set, its flowbit names by number, and the data sets to be saved. See compile_rules."""
     options = options or {}
     lists, sets, thresholds = Lists(), Sets(), []
-    assembler = Assembler(lists, sets, event_codes, options.get("flowbits", ()))
+    assembler = Assembler(lists, sets, event_codes, options.get("flowbits", ()), changed_sets(plans))
     assembler.origins = options.get("origins", assembler.origins)
     made = Databases(lists)
     rows, headers, protocols, ways, patterns, engines = [], [], [], [], [], []
@@ -413,7 +439,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     sections["LISTS"] = np.array(lists.values, np.uint32)
     blob = p.assemble(sections, plans=len(plans), flowbits=len(assembler.names),
                       step_limit=options.get("step_limit", STEP_LIMIT), iponly=tables, iponly_anywhere=anywhere)
-    return blob, list(assembler.names)
+    return blob, list(assembler.names), saved_sets(plans, assembler.names)
 
 
 def rule_flags(plan: RulePlan) -> int:
@@ -462,5 +488,5 @@ def compile_rules(plans: Sequence[RulePlan], event_codes: Mapping[str, int] | No
     Suricata's inspection-recursion-limit, "origins" a dict that is filled with what each op is made of. Raises ValueError for an
     expression or pattern that PCRE2 or Hyperscan refuses.
     """
-    blob, names = compile_blob(plans, event_codes or {}, options)
-    return Database(blob, names=names)
+    blob, names, saved = compile_blob(plans, event_codes or {}, options)
+    return Database(blob, names=names, sets=saved)

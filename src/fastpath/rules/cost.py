@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .compile import is_event_only, is_iponly
-from .plan import Content, RulePlan, Xbits
+from .plan import Content, InDataset, RulePlan, Xbits
 
 #: How a rule is reached -> how many of a thousand entries of its protocol and ports are expected to reach it.
 REACHED = {"addresses": 1, "event": 1, "pattern": 2, "short pattern": 50, "every transaction": 200, "every packet": 1000}
@@ -40,7 +40,8 @@ def cost(plan: RulePlan) -> Cost:
 
 def is_ordered(plan: RulePlan) -> bool:
     """Does the rule touch state that spans flows, which workers do one after the other, in the order of the packets?"""
-    return any(isinstance(each, Xbits) for each in (*plan.conditions, *plan.after))
+    return (any(isinstance(each, Xbits) for each in (*plan.conditions, *plan.after))
+            or any(isinstance(step, InDataset) and step.change for block in plan.blocks for step in block.steps))
 
 
 def summary(plans: Iterable[RulePlan], most: int = 10) -> dict[str, object]:

@@ -198,8 +198,24 @@ class Asn1:
 Condition = (Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppEvent | AppProtocol | StreamSize | FlowAge | Flowint
              | FlowvarIs | Xbits | Reputation | Asn1)
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A text that an expression of the rule captured under this name is kept: what: "flow", "packet", or "key" (without a name) for
+    all that is left."""
+    what: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFiles:
+    """filestore. scope: "file" at which the rule matched, "tx" or "flow" for all of them, those to come too. direction: "to_server",
+    "to_client", "both", or "" for that of the packet."""
+    scope: str = "file"
+    direction: str = ""
+
+
 #: What a rule does when it matches.
-After = Flowbits | Flowint | Xbits
+After = Flowbits | Flowint | Xbits | Keep | StoreFiles
 
 
 # ---- steps over a buffer: run in order, with backtracking over relative ones ----
@@ -228,6 +244,8 @@ class Pcre:
     expression: bytes
     options: str                # of i m s x A E G and R (relative); buffer letters are resolved into the buffer
     negated: bool = False
+    captures: tuple[tuple[str, str], ...] = ()  # of its groups from the first on: "flow", "packet" or "key", and a name
+    named_only: bool = False    # groups without a name are none
 
     @property
     def relative(self) -> bool:
@@ -310,9 +328,11 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class InDataset:
-    """dataset: the whole buffer as an entry of a set."""
+    """dataset: the whole buffer as an entry of a set. change: "set" or "unset" for a rule that changes it, and holds where that
+    changed anything."""
     dataset: Dataset
     negated: bool = False
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from .applications import PROTOCOLS, missing
-from .datasets import Datasets
+from .datasets import DataFiles, Datasets
 from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword, settle
 from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
@@ -26,14 +26,15 @@ class Planner:
     """Plans rules with one set of variables and known names.
 
     groups: addresses and ports. event_names: full names of the events that the engine raises, None for its own. reputations: what
-    iprep asks, None for nothing.
+    iprep asks, None for nothing. files: where data sets have their files. files: where data sets have their files, and what the configuration says of them.
     """
 
-    def __init__(self, groups: Groups, event_names: frozenset[str] | None = None, reputations: Reputations | None = None):
+    def __init__(self, groups: Groups, event_names: frozenset[str] | None = None, reputations: Reputations | None = None,
+                 files: DataFiles | None = None):
         self._groups = groups
         self._event_names = event_names
         self._reputations = reputations
-        self._datasets = Datasets()
+        self._datasets = Datasets(files)
 
     @property
     def lists(self) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_NOTE, RULE_STREAM_ALONE = 
 KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3}
 ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}
 
+EXPRESSION_NAMED_ONLY = 128
 EXPRESSION_OPTIONS = {"i": 1, "m": 2, "s": 4, "x": 8, "A": 16, "E": 32, "G": 64, "R": 0}
 
 THRESHOLD_KINDS = {"limit": 0, "threshold": 1, "both": 2, "detection_filter": 3, "llm_requests": 4, "llm_prompt_bytes": 5}
@@ -34,8 +35,8 @@ TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4, "b
 
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
  OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_APP_PROTO, OP_APP_EVENT,
- OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,
- OP_CLOCK, OP_DATASET, OP_VALIDATE) = range(33)
+ OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_FLOWINT, OP_XBITS, OP_FLOWVAR, OP_REPUTATION, OP_ASN1,
+ OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CAPTURE, OP_FILESTORE) = range(36)
 
 ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT = range(3)
 ENGINE_FAST, ENGINE_FILE = 1, 2
@@ -60,13 +61,19 @@ STATE_TO_SERVER, STATE_TO_CLIENT, STATE_ESTABLISHED, STATE_NOT_ESTABLISHED = 1, 
 STATE_REASSEMBLED, STATE_NOT_REASSEMBLED, STATE_FLOW = 16, 32, 64
 FLOWBITS_OPS = {"set": 0, "unset": 1, "toggle": 2, "isset": 3, "isnotset": 4}
 BUFFERS = {"payload": 0, "ipv4.hdr": 1, "ipv6.hdr": 2, "tcp.hdr": 3, "udp.hdr": 4, "icmpv4.hdr": 5, "icmpv6.hdr": 6,
-           "base64_data": 7}
+           "ip.src": 7, "ip.dst": 8, "base64_data": 9}
 
 #: op in a plan -> FLOWINT_*
 FLOWINT_OPS = {"=": 0, "+": 1, "-": 2, "<": 3, "<=": 4, "==": 5, "!=": 6, ">=": 7, ">": 8, "isset": 9, "notset": 10}
 FLOWINT_OF_NAME = 4
 #: "" for a member
-DATASET_OPS = {"": 0, "<": 1, ">": 2, "==": 3}
+DATASET_OPS = {"": 0, "<": 1, ">": 2, "==": 3, "set": 4, "unset": 5}
+DATASET_KINDS = {"string": 0, "md5": 1, "sha256": 2, "ipv4": 3, "ip": 4}
+DATASET_CHANGES = 4
+#: What an expression captures a text for; the texts of "key" have their name beside them.
+CAPTURES = {"flow": 0, "packet": 1, "key": 2}
+CAPTURES_MAX = 8
+STORE_SCOPES = {"file": 0, "tx": 1, "flow": 2}
 XBITS_TRACKS = {"ip_src": 0, "ip_dst": 1, "ip_pair": 2}
 REPUTATION_SIDES = {"src": 0, "dst": 1, "any": 2, "both": 3}
 ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE = 4, 8, 16
@@ -116,10 +123,13 @@ BITS_OP = struct.Struct("=HHIIII12x")
 FLOWBITS_OP = NUMBER_OP
 BLOCK_OP = struct.Struct("=HHIII16x")
 CONTENT_OP = struct.Struct("=HHIIiiiiHH")
-PCRE_OP = PLAIN_OP
+PCRE_OP = struct.Struct("=HHIII16x")
+CAPTURE_OP = struct.Struct("=HHII20x")
+FLOWVAR_OP = struct.Struct("=HHIIII12x")
+FILESTORE_OP = struct.Struct("=HHII20x")
 BYTE_OP = struct.Struct("=HHBBBBiIiIQ")
 ISDATAAT_OP = PLAIN_OP
-DATASET_OP = struct.Struct("=HHIIII12x")
+DATASET_OP = struct.Struct("=HHIIIIIII")
 FLOWINT_OP = struct.Struct("=HHIII16x")
 XBITS_OP = struct.Struct("=HHIIII12x")
 ASN1_OP = struct.Struct("=HHiII16x")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from .cache import Cache, CacheWarning, key_of, open_cache
-from .datasets import digest_of
+from .datasets import DataFiles, digest_of
 from .leaks import DATA_CLASS, finds_data
 from .lexer import rule_texts
 from .plan import Refusal, RulePlan
@@ -42,7 +42,7 @@ class RuleSet:
     def __init__(self, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
         int]] | None = None,
                  references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
-                 reputations: Reputations | None = None):
+                 reputations: Reputations | None = None, data_files: DataFiles | None = None):
         self._plans: list[RulePlan] = []
         self.refusals: list[Refusal] = []
         self.disabled = 0
@@ -51,8 +51,7 @@ class RuleSet:
         self.references = dict(STOCK_REFERENCES if references is None else references)
         self.variables = {**STOCK_VARIABLES, **{name.removeprefix("$"): str(value) for name, value in (variables or {}).items()}}
         self._groups = Groups(self.variables)
-        self._planner = Planner(self._groups, None if event_names is None else frozenset(event_names),
-                                reputations)
+        self._planner = Planner(self._groups, None if event_names is None else frozenset(event_names), reputations, data_files)
         self._index: dict[tuple[int, int], int] = {}
         self._cache: Cache | None = None
         self._facts: list[object] = []          # all that plans follow from, where there is a cache
@@ -63,19 +62,20 @@ class RuleSet:
         self._lines: list[Line] = []            # of threshold.config, to be applied to them
         #: How these rules were read, for others to be read alike: what load() takes, and `limits`, the files that limit() was given.
         self.reading: dict[str, Any] = {"variables": variables, "classifications": classifications, "references": references,
-                                        "event_names": event_names, "reputations": reputations, "limits": []}
+                                        "event_names": event_names, "reputations": reputations, "data_files": data_files,
+                                        "limits": []}
 
     @classmethod
     def load(cls, paths: Paths, *, variables: Mapping[str, str] | None = None, classifications: Mapping[str, tuple[str,
         int]] | None = None,
              references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
-             reputations: Reputations | None = None, include_disabled: bool = False,
+             reputations: Reputations | None = None, data_files: DataFiles | None = None, include_disabled: bool = False,
              cache: bool | str | Path = False, packs: Iterable[str] = (), texts: Iterable[tuple[bytes, str]] = ()) -> Self:
         """Reads files, folders (their *.rules, sorted) and globs, in the order given.
 
         variables: address and port groups by name, over Suricata's stock ones. classifications: name -> (description,
         priority); references: system -> prefix; both stock if not given. event_names: full names of the events that
-        decode-event may name. reputations: what iprep asks. include_disabled: rules behind a # are loaded too. cache: where
+        decode-event may name. reputations: what iprep asks. data_files: where data sets have their files. include_disabled: rules behind a # are loaded too. cache: where
         what was read and compiled is kept for the next time: True for $FASTPATH_CACHE or the user's cache folder, a folder, or
         False; a folder that others may enter is not used, and a CacheWarning says so. packs: names of packs (fastpath.packs) whose rules
         come before those of the files. texts: rules made by other means, each text with the name that places give it; they come last. Raises FileNotFoundError for a path that
@@ -85,7 +85,7 @@ class RuleSet:
         packs = tuple(packs)
         given = {name.removeprefix("$"): value for name, value in (variables or {}).items()}
         rules = cls(variables=VARIABLES | given if packs else given, classifications=classifications, references=references,
-                    event_names=event_names, reputations=reputations)
+                    event_names=event_names, reputations=reputations, data_files=data_files)
         rules._include_disabled = include_disabled
         rules.reading["variables"] = variables
         rules.reading |= {"include_disabled": include_disabled, "packs": tuple(packs), "cache": cache, "texts": tuple(texts)}
@@ -97,7 +97,7 @@ class RuleSet:
         if rules._cache is not None:
             events = None if event_names is None else sorted(event_names)
             rules._facts = [[(file, blake2b(text).digest()) for text, file in texts], sorted(rules.variables.items()), sorted(rules.classifications.items()),
-                            sorted(rules.references.items()), events, reputations and reputations.facts(), include_disabled]
+                            sorted(rules.references.items()), events, reputations and reputations.facts(), include_disabled, repr(data_files)]
             if rules._from_cache(rules._cache, texts):
                 return rules
         for text, file in texts:
@@ -116,11 +116,11 @@ class RuleSet:
     @classmethod
     def parse(cls, text: str | bytes, *, file: str = "<rules>", variables: Mapping[str, str] | None = None,
               classifications: Mapping[str, tuple[str, int]] | None = None, references: Mapping[str, str] | None = None,
-              event_names: Iterable[str] | None = None, reputations: Reputations | None = None,
+              event_names: Iterable[str] | None = None, reputations: Reputations | None = None, data_files: DataFiles | None = None,
               include_disabled: bool = False) -> Self:
         """Reads rules from a text; `file` is what places name. The rest is as in load()."""
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
-                    reputations=reputations)
+                    reputations=reputations, data_files=data_files)
         rules._include_disabled = include_disabled
         raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
         rules._add(raw.decode("latin-1"), file)
@@ -286,13 +286,14 @@ def _cached_database(cache: Cache, key: bytes, rules: RuleSet, event_codes: Mapp
     found = cache.get("blob", key)
     if found is not None:
         try:
-            return Database(found[1], names=msgspec.msgpack.decode(found[0]))
+            names, saved = msgspec.msgpack.decode(found[0])
+            return Database(found[1], names=names, sets=saved)
         except ValueError as error:
             warnings.warn(f"{cache.folder}: a compiled form is not used and made anew: {error}", CacheWarning, stacklevel=3)
     from .compile import compile_blob
-    blob, names = compile_blob(rules.plans, event_codes, options)
-    cache.put("blob", key, [msgspec.msgpack.encode(names), blob])
-    return Database(blob, names=names)
+    blob, names, saved = compile_blob(rules.plans, event_codes, options)
+    cache.put("blob", key, [msgspec.msgpack.encode((names, saved)), blob])
+    return Database(blob, names=names, sets=saved)
 
 
 def _files(paths: Paths) -> list[Path]:

@@ -19,15 +19,18 @@ from .plan import (
     Flowbits,
     Flowint,
     FlowState,
+    FlowvarIs,
     HasEvent,
     HasRank,
     InDataset,
     IsDataAt,
+    Keep,
     Number,
     NumberIs,
     Pcre,
     Presence,
     Size,
+    StoreFiles,
     StreamSize,
     Threshold,
     Validate,
@@ -76,7 +79,7 @@ def spelled(part: object) -> str:
     if isinstance(part, NumberIs):
         return f"{_not(part)}{_ranges(part.ranges)}"
     if isinstance(part, InDataset):
-        return f"dataset:{'isnotset' if part.negated else 'isset'},{part.dataset.name}"
+        return f"dataset:{part.change or ('isnotset' if part.negated else 'isset')},{part.dataset.name}"
     if isinstance(part, HasRank):
         return f"datarep:{part.dataset.name},{part.op},{part.rank}"
     if isinstance(part, Validate):
@@ -89,6 +92,12 @@ def spelled(part: object) -> str:
         return f"flowbits:{part.op},{'|'.join(part.names)}"
     if isinstance(part, Flowint):
         return f"flowint:{part.name},{part.op},{part.value}"
+    if isinstance(part, FlowvarIs):
+        return f"{'pktvar' if part.packet else 'flowvar'}:{part.name},{quoted(part.pattern)}"
+    if isinstance(part, Keep):
+        return f"keep:{part.what}" + (f",{part.name}" if part.name else "")
+    if isinstance(part, StoreFiles):
+        return "filestore:" + ",".join(filter(None, (part.direction, part.scope)))
     if isinstance(part, Xbits):
         return f"{'hostbits' if part.by_host else 'xbits'}:{part.op},{part.name},track {part.track}"
     if isinstance(part, Number):

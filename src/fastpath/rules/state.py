@@ -3,13 +3,20 @@ one: a flowbit's name has no blank."""
 from __future__ import annotations
 
 from fastpath.rules import program as p
-from fastpath.rules.plan import Asn1, Flowint, Xbits
+from fastpath.rules.plan import Asn1, Flowint, FlowvarIs, Keep, StoreFiles, Xbits
 
 _WORD = 64      # bits of a flow's word
 
 
-def variable_op(said: Flowint | Xbits | Asn1, names: dict[str, int]) -> bytes:
+_DIRECTIONS = {"": 0, "to_server": 1, "to_client": 2, "both": 3}
+
+
+def variable_op(said: Flowint | Xbits | Asn1 | Keep | StoreFiles, names: dict[str, int]) -> bytes:
     """The op of a condition or an action; names that are new are numbered in `names`."""
+    if isinstance(said, Keep):
+        return p.CAPTURE_OP.pack(p.OP_CAPTURE, 0, p.CAPTURES[said.what], text_name(said.what, said.name, names))
+    if isinstance(said, StoreFiles):
+        return p.FILESTORE_OP.pack(p.OP_FILESTORE, 0, p.STORE_SCOPES[said.scope], _DIRECTIONS[said.direction])
     if isinstance(said, Xbits):
         return p.XBITS_OP.pack(p.OP_XBITS, 0, p.FLOWBITS_OPS[said.op], names.setdefault(f"xbit {said.name}", len(names)),
                                p.XBITS_TRACKS[said.track], said.expire)
@@ -23,6 +30,19 @@ def variable_op(said: Flowint | Xbits | Asn1, names: dict[str, int]) -> bytes:
     flags |= p.ASN1_DOUBLE if said.double_overflow else 0
     flags |= p.ASN1_OVERSIZE if said.oversize is not None else 0
     return p.ASN1_OP.pack(p.OP_ASN1, flags, said.offset, said.oversize or 0, said.frames)
+
+
+def flowvar_op(said: FlowvarIs, names: dict[str, int], at: int) -> bytes:
+    """at: where its pattern is in SECTION_BYTES."""
+    what = "packet" if said.packet else "flow"
+    return p.FLOWVAR_OP.pack(p.OP_FLOWVAR, 0, p.CAPTURES[what], text_name(what, said.name, names), at, len(said.pattern))
+
+
+def text_name(what: str, name: str, names: dict[str, int]) -> int:
+    """The number of a text's name; a key has none."""
+    if what == "key":
+        return 0
+    return names.setdefault(f"{'flowvar' if what == 'flow' else 'pktvar'} {name}", len(names))
 
 
 def word(name: str, names: dict[str, int]) -> int:

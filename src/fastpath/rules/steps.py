@@ -27,11 +27,13 @@ from fastpath.rules.plan import (
     Flowbits,
     Flowint,
     FlowState,
+    FlowvarIs,
     HasEvent,
     HasRank,
     InDataset,
     Interface,
     IsDataAt,
+    Keep,
     Number,
     NumberIs,
     Pcre,
@@ -39,13 +41,14 @@ from fastpath.rules.plan import (
     Reputation,
     Size,
     Step,
+    StoreFiles,
     StreamSize,
     Transform,
     Validate,
     Value,
     Xbits,
 )
-from fastpath.rules.state import variable_op
+from fastpath.rules.state import flowvar_op, text_name, variable_op
 
 
 class Spans(Protocol):
@@ -59,7 +62,9 @@ class Addresses(Protocol):
 class Assembler:
     """Writes programs. What several share (patterns, expressions, transforms, the empty program) is written once."""
 
-    def __init__(self, lists: Spans, sets: Addresses, event_codes: Mapping[str, int], names: Sequence[str] = ()) -> None:
+    def __init__(self, lists: Spans, sets: Addresses, event_codes: Mapping[str, int], names: Sequence[str] = (),
+                 changed: Iterable[str] = ()) -> None:
+        """names: those that are numbered already. changed: the data sets that some rule changes."""
         self.chains: list[tuple[int, int]] = []
         self.transforms: list[tuple[int, int, tuple[int, int]]] = []
         self.known_chains: dict[tuple[Transform, ...], int] = {}
@@ -70,6 +75,7 @@ class Assembler:
         self.names: dict[str, int] = {name: i for i, name in enumerate(names)}
         self.lists, self.sets = lists, sets
         self.event_codes = event_codes
+        self.changed = frozenset(changed) | {name.removeprefix("dataset ") for name in names if name.startswith("dataset ")}
         self.known_bytes: dict[bytes, int] = {}
         self.known_expressions: dict[tuple[bytes, int], int] = {}
         self.empty: int | None = None
@@ -187,8 +193,10 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_STREAM_SIZE, 0, p.SIDES[condition.side], *self.ranges(compared(condition.op, condition.size)))
         if isinstance(condition, FlowAge):
             return p.NUMBER_OP.pack(p.OP_FLOW_AGE, 0, 0, *self.ranges(condition.ranges))
-        if isinstance(condition, Flowint):
+        if isinstance(condition, Flowint | Keep | StoreFiles):
             return variable_op(condition, self.names)
+        if isinstance(condition, FlowvarIs):
+            return flowvar_op(condition, self.names, self.text(condition.pattern))
         if isinstance(condition, Reputation):
             return p.NUMBER_OP.pack(p.OP_REPUTATION, 0, p.REPUTATION_SIDES[condition.side], self.sets.listed(condition.addresses), 0)
         if isinstance(condition, Presence):
@@ -211,9 +219,10 @@ class Assembler:
         if isinstance(step, Content):
             return self.content(step, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0), limit, values)
         if isinstance(step, Pcre):
-            options = sum(p.EXPRESSION_OPTIONS[letter] for letter in set(step.options))
+            options = sum(p.EXPRESSION_OPTIONS[letter] for letter in set(step.options)) | p.EXPRESSION_NAMED_ONLY * step.named_only
+            captures = self.lists.span(n for what, name in step.captures for n in (p.CAPTURES[what], text_name(what, name, self.names)))
             return p.PCRE_OP.pack(p.OP_PCRE, flags | (p.HAS_RELATIVE_NEXT if relative_next else 0),
-                                  self.expression(step.expression, options))
+                                  self.expression(step.expression, options), *captures)
         if isinstance(step, IsDataAt):
             at, var = operand(step.at, p.VALUE_VAR, values)
             return p.ISDATAAT_OP.pack(p.OP_ISDATAAT, flags | var, at)
@@ -246,8 +255,13 @@ class Assembler:
     def dataset(self, step: InDataset | HasRank, flags: int) -> bytes:
         """The entries, sorted: place and length of each in SECTION_BYTES, and its rank."""
         entries = self.lists.span(n for entry, rank in step.dataset.entries for n in (self.text(entry), len(entry), rank))
-        what, value = ("", 0) if isinstance(step, InDataset) else (step.op, step.rank)
-        return p.DATASET_OP.pack(p.OP_DATASET, flags, p.DATASET_OPS[what], *entries, value)
+        what, value = (step.change, 0) if isinstance(step, InDataset) else (step.op, step.rank)
+        known, name = step.dataset, 0
+        if known.name in self.changed:
+            flags |= p.DATASET_CHANGES
+            name = self.names.setdefault(f"dataset {known.name}", len(self.names))
+        return p.DATASET_OP.pack(p.OP_DATASET, flags, p.DATASET_OPS[what], *entries, value, name, known.memcap >> 10,
+                                 p.DATASET_KINDS[known.kind])
 
     def content(self, step: Content, flags: int, limit: tuple[int, int | None], values: dict[str, int]) -> bytes:
         floor, reach = limit

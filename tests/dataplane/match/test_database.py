@@ -53,7 +53,7 @@ def every_kind():
         plan(proto="icmp", sid=6), plan([Content(b"longer pattern")], proto="tcp", sid=7, bidirectional=True, sport=PortSet(((1, 9),)))]
 
 
-BLOB, NAMES = compile_blob(every_kind(), {"odd": 4})
+BLOB, NAMES, _ = compile_blob(every_kind(), {"odd": 4})
 PACKETS = [udp(b"abcXd x12"), udp(b"\x05aaaaaaaaaaqq"), udp(b"zaGlkZGVu"), tcp(b"longer pattern", sport=3), tcp(flags=2, dport=85), b"\0" * 20]
 
 
@@ -105,7 +105,9 @@ def test_structs_are_those_of_the_header(name):
     ("block", p.BLOCK_OP, "code flags buffer next chain"),
     ("interface", p.INTERFACE_OP, "code flags uuid versions"), ("file", p.FILE_OP, "code flags what ranges at count"),
     ("plain", p.PLAIN_OP, "code flags value"),
-    ("pcre", p.PCRE_OP, "code flags expression"),
+    ("pcre", p.PCRE_OP, "code flags expression captures"), ("capture", p.CAPTURE_OP, "code flags what name"),
+    ("dataset", p.DATASET_OP, "code flags what entries rank name memcap kind"), ("flowvar", p.FLOWVAR_OP, "code flags what name at length"),
+    ("filestore", p.FILESTORE_OP, "code flags scope directions"),
     ("isdataat", p.ISDATAAT_OP, "code flags at"), ("number", p.NUMBER_OP, "code flags field ranges"),
     ("flowbits", p.FLOWBITS_OP, "code flags what bits")])
 def test_ops_are_those_of_the_header(name, packer, fields):

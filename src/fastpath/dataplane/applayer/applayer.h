@@ -17,6 +17,7 @@ enum tx_flag {
     TX_NO_INSPECTION = 1 << 5,
     TX_NEW = 1 << 6,            /* changed since it was inspected last: set by rooms and dispatch, cleared after detection */
     TX_DECRYPTED = 1 << 7,      /* of the session inside an encrypted one: app_t.inner */
+    TX_STORE_TO_SERVER = 1 << 8, TX_STORE_TO_CLIENT = 1 << 9,       /* a rule wants its files of this direction stored */
 };
 enum { TX_EVENTS_MAX = 12 };
 
@@ -40,7 +41,8 @@ typedef struct tx {             /* the head of every room's own transaction stru
 
 enum file_state { FILE_OPEN, FILE_CLOSED, FILE_TRUNCATED, FILE_ERROR };
 enum file_flag { FILE_HAS_GAPS = 1 << 0, FILE_STORED = 1 << 1, FILE_LOGGED = 1 << 2, FILE_MD5 = 1 << 3, FILE_SHA1 = 1 << 4,
-                 FILE_SHA256 = 1 << 5, FILE_NO_INSPECTION = 1 << 6 };
+                 FILE_SHA256 = 1 << 5, FILE_NO_INSPECTION = 1 << 6,
+                 FILE_STORE = 1 << 7 };     /* a rule wants it stored; FILE_STORED: and it is */
 
 typedef struct file {
     struct file *next;
@@ -57,6 +59,7 @@ typedef struct file {
     uint8_t md5[16], sha1[20], sha256[32];
     uint8_t magic_known, reserved[3];
     uint64_t closed_ordinal;
+    bytes_t sids;               /* of the rules that want it stored, uint32_t each */
 } file_t;
 
 /* ---- talk with a language model: the record llm.facts, which rates are counted by ---- */
@@ -84,6 +87,8 @@ enum app_flag {                 /* app_t.flags */
     APP_ERROR = 1 << 15,        /* its parser has just failed: an exception, which the core takes up */
     APP_DECRYPTED = 1 << 16,    /* this is the session inside an encrypted one */
     APP_OPENED = 1 << 17,       /* encrypted, but somebody has the key: it is inspected on */
+    APP_STORE_TO_SERVER = 1 << 18, APP_STORE_TO_CLIENT = 1 << 19,   /* a rule wants all files of this direction stored */
+    APP_STORING = 1 << 20,      /* files are to be stored: the stream is followed as far as they go */
 };
 enum { APP_EVENTS_MAX = 8 };
 

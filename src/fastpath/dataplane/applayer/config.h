@@ -31,6 +31,9 @@ typedef struct smb_config { uint32_t stream_depth, max_tx; } smb_config_t;
 typedef struct dcerpc_config { uint32_t max_tx, max_stub; } dcerpc_config_t;
 typedef struct files_config {
     uint8_t hashes;             /* FILE_MD5 | FILE_SHA1 | FILE_SHA256 of every file */
+    uint8_t force_store;        /* every file is stored, whatever rules say */
+    uint8_t stores;             /* files are stored at all */
+    uint32_t store_depth;       /* bytes of a file that is to be stored; 0 for all */
     uint8_t models;             /* are models looked for? */
     /* of the module models: the next bytes of a file; its end, the whole of it seen or not; its memory given back */
     void (*feed_model)(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length);
@@ -72,6 +75,8 @@ typedef struct app_work {       /* one a worker */
        NULL: nobody looks into them. */
     void (*deliver)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags);
     uint8_t llm;                /* bodies of HTTP are read for what they say to models: rules ask for it, or llm_config_t.always */
+    /* Takes bytes of a file that is, or may yet be, stored. NULL: none are stored. */
+    void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data, uint32_t length);
 } app_work_t;
 
 #endif

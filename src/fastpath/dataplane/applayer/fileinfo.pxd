@@ -1,12 +1,12 @@
 # What a file has to say: the object `fileinfo` of EVE, but for what outputs know themselves.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport strlen
+from libc.string cimport memcpy, strlen
 
 from fastpath.dataplane.applayer.applayer cimport (
-    FILE_CLOSED, FILE_ERROR, FILE_HAS_GAPS, FILE_OPEN, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_STORED, file_t,
+    FILE_CLOSED, FILE_ERROR, FILE_HAS_GAPS, FILE_OPEN, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_STORE, FILE_STORED, file_t,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
-    close_nested, open_array, open_map, put_hex, put_key, say_bool, say_bytes, say_text, say_uint, writer_t,
+    close_nested, open_array, open_map, put_bytes, put_hex, put_key, put_uint, say_bool, say_bytes, say_text, say_uint, writer_t,
 )
 from fastpath.dataplane.applayer.model.facts cimport (
     MODEL_GGUF, MODEL_NONE, MODEL_SAFETENSORS, model_facts_t, model_finding_t, model_format_names, model_found_names,
@@ -36,8 +36,17 @@ cdef inline void say_files(writer_t *writer, const file_t *file, uint64_t tx) no
 cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
     """Of a file that was cut or has gaps there is SHA-256 alone, of the bytes that were seen, as Suricata has it."""
     cdef bint over = file.state != FILE_OPEN
+    cdef uint32_t at = 0, sid
     cdef bint whole = file.state == FILE_CLOSED
     say_bytes(writer, b"filename", file.name.data, file.name.length)
+    if file.sids.length:
+        put_key(writer, b"sid")
+        open_array(writer)
+        while at < file.sids.length:
+            memcpy(&sid, file.sids.data + at, sizeof(sid))
+            put_uint(writer, sid)
+            at += sizeof(sid)
+        close_nested(writer)
     say_bool(writer, b"gaps", file.flags & FILE_HAS_GAPS)
     say_text(writer, b"state", b"CLOSED" if file.state == FILE_CLOSED else b"ERROR" if file.state == FILE_ERROR
              else b"UNKNOWN" if file.state == FILE_OPEN else b"TRUNCATED")
@@ -51,6 +60,10 @@ cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
         put_key(writer, b"sha256")
         put_hex(writer, file.sha256, 32, False)
     say_bool(writer, b"stored", file.flags & FILE_STORED)
+    if file.flags & FILE_STORED:
+        say_uint(writer, b"file_id", file.id)       # of the flow; who stores it counts anew
+    elif file.flags & FILE_STORE:
+        say_bool(writer, b"storing", True)
     say_uint(writer, b"size", file.size)
     if file.end:
         say_uint(writer, b"start", file.start)

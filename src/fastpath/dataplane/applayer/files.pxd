@@ -5,7 +5,8 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    FILE_CLOSED, FILE_HAS_GAPS, FILE_MD5, FILE_NO_INSPECTION, FILE_OPEN, FILE_SHA1, FILE_SHA256, FILE_TRUNCATED, TX_NEW,
+    APP_STORE_TO_SERVER, FILE_CLOSED, FILE_HAS_GAPS, FILE_MD5, FILE_NO_INSPECTION, FILE_OPEN, FILE_SHA1, FILE_SHA256, FILE_STORE,
+    FILE_TRUNCATED, TX_NEW, TX_STORE_TO_SERVER,
     VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, file_t, tx_t, view_t,
 )
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free, pool_give, pool_take
@@ -106,11 +107,24 @@ cdef inline file_t *file_open(app_context_t *context, tx_t *tx, uint32_t directi
     file.id = context.app.files
     file.direction = <uint8_t> direction
     hashes_start(context, file, context.config.files.hashes)
+    if (context.config.files.force_store or context.app.flags & APP_STORE_TO_SERVER << direction
+            or tx.flags & TX_STORE_TO_SERVER << direction):
+        file.flags |= FILE_STORE
     while link[0] != NULL:
         link = &link[0].next
     link[0] = file
     tx.flags |= TX_NEW
     return file
+
+
+cdef inline bint to_be_stored(const tx_t *tx, uint32_t direction) noexcept nogil:
+    """Is a file of this direction to be stored?"""
+    cdef const file_t *file = tx.files[direction]
+    while file != NULL:
+        if file.flags & FILE_STORE:
+            return True
+        file = file.next
+    return False
 
 
 cdef inline file_t *last_file(const tx_t *tx, uint32_t direction) noexcept nogil:
@@ -128,6 +142,8 @@ cdef inline void file_count(app_context_t *context, tx_t *tx, file_t *file, cons
         context.config.files.feed_model(context, tx, file, data, length)
     file.size += length
     hashes_feed(file, data, length)
+    if context.work.store != NULL:
+        context.work.store(context, tx, file, data, length)
 
 
 cdef inline bint file_pass(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
@@ -240,4 +256,5 @@ cdef inline void free_files(app_context_t *context, tx_t *tx) noexcept nogil:
                 context.config.files.free_model(context, file)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.name)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
+            bytes_free(context.pool, ACCOUNT_APPLAYER, &file.sids)
             pool_give(context.pool, ACCOUNT_APPLAYER, file, sizeof(file_t))

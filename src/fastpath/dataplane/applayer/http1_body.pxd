@@ -8,6 +8,7 @@ from fastpath.dataplane.applayer.applayer cimport (
 )
 from fastpath.dataplane.applayer.files cimport (
     FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_pass, file_span, last_file,
+    to_be_stored,
 )
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_multipart cimport find_boundary, find_parameter, read_multipart
@@ -175,6 +176,8 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
     cdef uint32_t beyond = 0
     if length == 0:
         return
+    if to_be_stored(&tx.head, direction):
+        limit = context.config.files.store_depth
     tx.head.flags |= TX_NEW
     if context.work.llm:
         llm_bytes(context, tx, direction, data, length)

@@ -28,6 +28,7 @@ cdef inline void *pool_items(void *pool, size_t items, size_t size) noexcept nog
 
 
 cdef inline void pool_free(void *pool, void *piece) noexcept nogil:
-    cdef uint64_t *start = <uint64_t *> piece - 2
+    cdef uint64_t *start
     if piece != NULL:
+        start = <uint64_t *> piece - 2
         pool_give(<pool_t *> pool, ACCOUNT_APPLAYER, start, start[0])

@@ -8,7 +8,7 @@ from fastpath.dataplane.applayer.applayer cimport (
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
 from fastpath.dataplane.match.program cimport *
-from fastpath.dataplane.match.steps cimport block_holds
+from fastpath.dataplane.match.steps cimport begin_rule, block_holds
 from fastpath.dataplane.match.trace cimport trace_condition, trace_match
 from fastpath.dataplane.match.transforms cimport transformed
 from fastpath.dataplane.match.variables cimport variable_holds, variable_run
@@ -40,6 +40,12 @@ cdef const uint8_t *buffer_of(const packet_meta_t *meta, uint32_t buffer, uint32
             return NULL
         length[0] = (at[12] >> 4) * 4
         return bytes_at(meta, meta.l4, length[0])
+    if buffer == BUFFER_IP_SRC or buffer == BUFFER_IP_DST:
+        length[0] = 4 if meta.net == NET_IPV4 else 16
+        at = bytes_at(meta, meta.l3, 20 if meta.net == NET_IPV4 else 40) if meta.net == NET_IPV4 or meta.net == NET_IPV6 else NULL
+        if at == NULL:
+            return NULL
+        return at + (12 if meta.net == NET_IPV4 else 8) + (length[0] if buffer == BUFFER_IP_DST else 0)
     length[0] = 8
     if buffer == BUFFER_UDP_HDR:
         return transport(meta, UDP, 8)
@@ -201,6 +207,8 @@ cdef void rule_matched(const ruleset_t *rules, match_scratch_t *scratch, uint32_
     scratch.match_hits[rule.plan] += 1
     if rarely(scratch.trace != NULL):
         trace_match(rules, scratch, compiled)
+    scratch.tx = tx
+    scratch.rule = rule
     run_after(rules, rule, scratch, flow)
     note_match(rules, scratch, compiled, tx, tx_id, flags)
 
@@ -226,6 +234,7 @@ cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const 
             continue
         if rule.flags & RULE_PROTO_ONLY and (inspection == NULL or not inspection.flags & INSPECT_PROTO_FOUND):
             continue
+        begin_rule(scratch)
         started = clock_ns() if rarely(scratch.timing) else 0
         begins = rule_begins(rules, rule, scratch, burst, meta, flow, now, &flags)
         if rarely(scratch.timing):

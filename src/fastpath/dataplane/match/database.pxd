@@ -11,7 +11,10 @@ cdef class Database:
     cdef readonly unsigned char hashes      # FILE_*: digests that the rules ask of files
     cdef readonly bint models               # a rule asks what files are told to be
     cdef readonly bint overlaps             # a rule asks for stream.reassembly_overlap_different_data
+    cdef readonly bint captures             # an expression captures something
+    cdef readonly bint stores               # a rule stores files
     cdef readonly tuple names               # of flowbits, by number
+    cdef readonly tuple sets                # data sets that are written at the end of a run
     cdef const unsigned char *blob
     cdef unsigned char *copy                # blob, where it is our own
     cdef object lender                      # whose memory blob is, where it is not
@@ -30,6 +33,8 @@ cdef class Database:
     cdef bint list_holds(self, span_t span) noexcept nogil
     cdef bint program_holds(self, uint32_t at, bint after) noexcept nogil
     cdef bint condition_holds(self, const op_t *op) noexcept nogil
+    cdef bint is_action(self, const op_t *op) noexcept nogil
+    cdef bint captures_hold(self, span_t span) noexcept nogil
     cdef bint variable_holds(self, const op_t *op) noexcept nogil
     cdef bint suppressions_hold(self, uint32_t at) noexcept nogil
     cdef bint dataset_is_sound(self, const dataset_op_t *op) noexcept nogil

@@ -21,10 +21,11 @@ from fastpath.dataplane.hyperscan cimport (
 from fastpath.dataplane.match.validators cimport VALIDATOR_MASK
 from fastpath.dataplane.pcre2 cimport (
     PCRE2_ANCHORED, PCRE2_CASELESS, PCRE2_CONFIG_VERSION, PCRE2_DOLLAR_ENDONLY, PCRE2_DOTALL, PCRE2_EXTENDED,
-    PCRE2_JIT_COMPLETE, PCRE2_MULTILINE,
+    PCRE2_INFO_CAPTURECOUNT,
+    PCRE2_JIT_COMPLETE, PCRE2_MULTILINE, PCRE2_NO_AUTO_CAPTURE,
     PCRE2_UNGREEDY, pcre2_code, pcre2_code_free, pcre2_compile, pcre2_config, pcre2_get_error_message, pcre2_jit_compile,
     pcre2_match_context, pcre2_match_context_create, pcre2_match_context_free, pcre2_match_data, pcre2_match_data_create,
-    pcre2_match_data_free, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
+    pcre2_match_data_free, pcre2_pattern_info, pcre2_set_depth_limit, pcre2_set_heap_limit, pcre2_set_match_limit,
 )
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.types cimport ACTION_REJECT_BOTH
@@ -62,7 +63,8 @@ cdef pcre2_code *compile_expression(const uint8_t *text, size_t length, uint32_t
         | (PCRE2_EXTENDED if options & EXPRESSION_EXTENDED else 0)
         | (PCRE2_ANCHORED if options & EXPRESSION_ANCHORED else 0)
         | (PCRE2_DOLLAR_ENDONLY if options & EXPRESSION_DOLLAR_ENDONLY else 0)
-        | (PCRE2_UNGREEDY if options & EXPRESSION_UNGREEDY else 0),
+        | (PCRE2_UNGREEDY if options & EXPRESSION_UNGREEDY else 0)
+        | (PCRE2_NO_AUTO_CAPTURE if options & EXPRESSION_NAMED_ONLY else 0),
         error, offset, NULL)
 
 
@@ -86,17 +88,32 @@ def expression_error(bytes expression not None, uint32_t options):
     return None
 
 
+def expression_groups(bytes expression not None, uint32_t options):
+    """How many groups an expression captures. options: EXPRESSION_* bits. ValueError for one that PCRE2 does not take."""
+    cdef int error
+    cdef size_t offset
+    cdef uint32_t groups = 0
+    cdef const char *text = expression
+    cdef pcre2_code *code = compile_expression(<const uint8_t *> text, len(expression), options, &error, &offset)
+    if code == NULL:
+        raise ValueError(f"PCRE2 does not take {expression!r}")
+    pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups)
+    pcre2_code_free(code)
+    return groups
+
+
 cdef class Database:
     """A compiled rule set, ready to match.
 
     blob: what `fastpath.rules.compile` wrote: bytes or any buffer. Read-only memory that is aligned to 64 bytes is borrowed
     and kept
     alive, and must not change meanwhile; all else is copied.
-    names: flowbit names by number, kept for the engine to intern.
+    names: flowbit names by number, kept for the engine to intern. sets: the data sets that are written at the end of a run, each
+    (name, number of its name, kind, path, entries that were loaded).
     Raises ValueError for a blob that is broken, of another version, or whose databases this Hyperscan does not accept.
     """
 
-    def __cinit__(self, blob, *, names=()):
+    def __cinit__(self, blob, *, names=(), sets=()):
         given = memoryview(blob).cast("B")
         cdef const uint8_t[::1] view = given
         self.size = view.shape[0]
@@ -116,6 +133,7 @@ cdef class Database:
         self.load_databases()
         self.load_expressions()
         self.names = tuple(names)
+        self.sets = tuple(sets)
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -359,7 +377,7 @@ cdef class Database:
             op = &self.rules.ops[at]
             if op.code == OP_MATCH:
                 return True
-            if after and op.code != OP_FLOWBITS and op.code != OP_FLOWINT and op.code != OP_XBITS:
+            if after != self.is_action(op):
                 return False
             if op.code == OP_BLOCK:
                 block = <const block_op_t *> op
@@ -371,6 +389,18 @@ cdef class Database:
             else:
                 return False
         return False
+
+    cdef bint is_action(self, const op_t *op) noexcept nogil:
+        """Does the op say what a rule that matches does?"""
+        if op.code == OP_FLOWBITS:
+            return (<const flowbits_op_t *> op).what < FLOWBITS_ISSET
+        if op.code == OP_XBITS:
+            return (<const xbits_op_t *> op).what < FLOWBITS_ISSET
+        if op.code == OP_FLOWINT:
+            return (<const flowint_op_t *> op).what < FLOWINT_LT
+        if op.code == OP_FILESTORE:
+            self.stores = True
+        return op.code == OP_CAPTURE or op.code == OP_FILESTORE
 
     cdef bint condition_holds(self, const op_t *op) noexcept nogil:
         cdef const number_op_t *number = <const number_op_t *> op
@@ -400,12 +430,21 @@ cdef class Database:
         cdef const flowint_op_t *flowint = <const flowint_op_t *> op
         cdef const xbits_op_t *xbits = <const xbits_op_t *> op
         cdef const number_op_t *number = <const number_op_t *> op
+        cdef const flowvar_op_t *flowvar = <const flowvar_op_t *> op
+        cdef span_t text
         cdef uint32_t words = self.rules.header.flowbits // 64
         if op.code == OP_FLOWINT:
             return (flowint.what < FLOWINT_OPS and flowint.word < words
                     and (not op.flags & FLOWINT_OF_NAME or flowint.value < words))
         if op.code == OP_XBITS:
             return xbits.what < FLOWBITS_OPS and xbits.track < XBITS_TRACKS and xbits.name < self.rules.header.flowbits
+        if op.code == OP_FLOWVAR:
+            text.first, text.count = flowvar.at, flowvar.length
+            return flowvar.what < CAPTURE_KEY and flowvar.length > 0 and within(text, self.count(SECTION_BYTES))
+        if op.code == OP_CAPTURE:
+            return (<const capture_op_t *> op).what < CAPTURES
+        if op.code == OP_FILESTORE:
+            return (<const filestore_op_t *> op).scope < STORE_SCOPES and (<const filestore_op_t *> op).directions < 4
         if op.code == OP_REPUTATION:
             return number.field < REPUTATION_SIDES and number.ranges.first < self.count(SECTION_SETS)
         return op.code == OP_ASN1
@@ -445,7 +484,8 @@ cdef class Database:
                     and (not op.flags & DISTANCE_VAR or <uint32_t> content.distance < VALUES_MAX)
                     and (not op.flags & WITHIN_VAR or <uint32_t> content.within < VALUES_MAX))
         if op.code == OP_PCRE:
-            return (<const pcre_op_t *> op).expression < self.count(SECTION_EXPRESSIONS)
+            return (<const pcre_op_t *> op).expression < self.count(SECTION_EXPRESSIONS) and self.captures_hold(
+                (<const pcre_op_t *> op).captures)
         if op.code == OP_ISDATAAT:
             return not op.flags & VALUE_VAR or (<const isdataat_op_t *> op).at < VALUES_MAX
         if op.code == OP_BASE64:
@@ -485,6 +525,18 @@ cdef class Database:
             return byte.what < TESTS
         return op.code != OP_BYTE_MATH or byte.what < MATHS
 
+    cdef bint captures_hold(self, span_t span) noexcept nogil:
+        cdef uint32_t i
+        if span.count == 0:
+            return True
+        self.captures = True
+        if not within(span, self.count(SECTION_LISTS)) or span.count % 2 or span.count > 2 * RULE_CAPTURES:
+            return False
+        for i in range(0, span.count, 2):
+            if self.rules.lists[span.first + i] >= CAPTURES:
+                return False
+        return True
+
     cdef bint file_holds(self, const file_op_t *op) noexcept nogil:
         cdef uint32_t *widths = [0, 16, 20, 32, 1, 1, 0]
         cdef uint64_t length
@@ -509,6 +561,8 @@ cdef class Database:
         cdef const uint32_t *entry
         cdef span_t text
         cdef uint32_t i
+        if op.flags & DATASET_CHANGES and op.name >= self.rules.header.flowbits or op.kind >= DATASET_KINDS:
+            return False
         if op.what >= DATASET_OPS or not within(op.entries, self.count(SECTION_LISTS)) or op.entries.count % DATASET_ENTRY:
             return False
         for i in range(op.entries.count // DATASET_ENTRY):
@@ -603,9 +657,12 @@ cdef class Scratch:
         at.decoded = <uint8_t *> malloc(BASE64_MAX)
         at.transformed[0] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
         at.transformed[1] = <uint8_t *> malloc(TRANSFORMED_MAX + 64)
+        if database.captures:
+            at.captures = <captures_t *> calloc(1, sizeof(captures_t))
         at.match_data = pcre2_match_data_create(CAPTURES_MAX, NULL)
         at.match_context = pcre2_match_context_create(NULL)
         if (at.hits == NULL or at.candidates == NULL or at.merged == NULL or at.matches == NULL or at.checks == NULL
+                or database.captures and at.captures == NULL
                 or at.app_candidates == NULL or at.transformed[0] == NULL or at.transformed[1] == NULL
                 or at.decoded == NULL or at.match_data == NULL or at.match_context == NULL):
             raise MemoryError
@@ -633,6 +690,7 @@ cdef class Scratch:
         free(self.at.matches)
         free(self.at.checks)
         free(self.at.decoded)
+        free(self.at.captures)
 
     @property
     def limits_hit(self):
@@ -721,4 +779,12 @@ def read_struct(str name, const uint8_t[::1] data):
         return (<const number_op_t *> whole)[0]
     if name == "flowbits":
         return (<const flowbits_op_t *> whole)[0]
+    if name == "dataset":
+        return (<const dataset_op_t *> whole)[0]
+    if name == "capture":
+        return (<const capture_op_t *> whole)[0]
+    if name == "flowvar":
+        return (<const flowvar_op_t *> whole)[0]
+    if name == "filestore":
+        return (<const filestore_op_t *> whole)[0]
     raise ValueError(f"no struct {name!r}")

@@ -1,7 +1,7 @@
 # The numbers that a flow keeps: flowint. One has a word of the flow's bits to itself: whether it is set, and its value.
 from libc.stdint cimport uint32_t, uint64_t
 
-from fastpath.dataplane.match.flowbits cimport flowbit_write
+from fastpath.dataplane.match.flowbits cimport BITS_FROM, ensure_words
 from fastpath.dataplane.match.program cimport (
     FLOWINT_ADD, FLOWINT_EQ, FLOWINT_GE, FLOWINT_GT, FLOWINT_ISSET, FLOWINT_LE, FLOWINT_LT, FLOWINT_NE, FLOWINT_NOTSET,
     FLOWINT_OF_NAME, FLOWINT_SET, flowint_op_t,
@@ -16,9 +16,9 @@ cdef inline bint flowint_read(const flow_t *flow, uint32_t word, uint32_t *value
     """False, and 0, for one that is not set."""
     cdef const flow_more_t *more = flow.more
     value[0] = 0
-    if more == NULL or word >= more.bits_words or not more.bits[word] >> SET_BIT:
+    if more == NULL or BITS_FROM + word >= more.bits_words or not more.bits[BITS_FROM + word] >> SET_BIT:
         return False
-    value[0] = <uint32_t> more.bits[word]
+    value[0] = <uint32_t> more.bits[BITS_FROM + word]
     return True
 
 
@@ -71,8 +71,6 @@ cdef inline void flowint_run(const flowint_op_t *op, flow_t *flow, pool_t *pool)
         value -= other
     else:
         return
-    if not is_set:
-        flowbit_write(flow, pool, op.word * 64 + SET_BIT, True)
-        if flow.more == NULL or op.word >= flow.more.bits_words:
-            return
-    flow.more.bits[op.word] = <uint64_t> 1 << SET_BIT | value
+    if not is_set and not ensure_words(flow, pool, BITS_FROM + op.word + 1):
+        return
+    flow.more.bits[BITS_FROM + op.word] = <uint64_t> 1 << SET_BIT | value

@@ -24,6 +24,11 @@ enum {
     ENGINES_MAX = 24,           /* blocks of one rule over what a transaction has */
     STORED_MAX = 4096,          /* rules that one direction of a transaction remembers */
     MATCHES_MAX = 4096,         /* of one entry */
+    RULE_CAPTURES = 8,          /* groups that one expression keeps */
+    CAPTURED_MAX = 64,          /* texts that a rule has captured, or a packet has, at most */
+    CAPTURED_BYTES = 1 << 18,   /* and their bytes */
+    FLOW_TEXTS = 64,            /* that a flow keeps, at most */
+    FLOW_TEXT_BYTES = 1 << 16,  /* and their bytes */
 };
 
 enum section {
@@ -221,6 +226,7 @@ _Static_assert(sizeof(expression_t) == 16, "packed by rules/program.py");
 enum {
     EXPRESSION_CASELESS = 1 << 0, EXPRESSION_MULTILINE = 1 << 1, EXPRESSION_DOTALL = 1 << 2, EXPRESSION_EXTENDED = 1 << 3,
     EXPRESSION_ANCHORED = 1 << 4, EXPRESSION_DOLLAR_ENDONLY = 1 << 5, EXPRESSION_UNGREEDY = 1 << 6,
+    EXPRESSION_NAMED_ONLY = 1 << 7,     /* groups without a name are none */
 };
 
 enum threshold_kind { THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER,
@@ -247,8 +253,9 @@ enum op_code {
     OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64,
     OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE,    /* conditions */
     OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE,                   /* steps */
-    OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, and what is asked last */
+    OP_FLOWINT, OP_XBITS, OP_FLOWVAR, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, what is asked last */
     OP_CLOCK, OP_DATASET, OP_VALIDATE,              /* steps */
+    OP_CAPTURE, OP_FILESTORE,                       /* what a rule that matches does: variables.pxd */
     OP_CODES,
 };
 
@@ -292,7 +299,7 @@ _Static_assert(sizeof(flowbits_op_t) == 32, "an op");
 
 enum buffer {
     BUFFER_PAYLOAD, BUFFER_IPV4_HDR, BUFFER_IPV6_HDR, BUFFER_TCP_HDR, BUFFER_UDP_HDR, BUFFER_ICMPV4_HDR, BUFFER_ICMPV6_HDR,
-    BUFFER_BASE64_DATA, BUFFER_MAX,
+    BUFFER_IP_SRC, BUFFER_IP_DST, BUFFER_BASE64_DATA, BUFFER_MAX,
 };
 typedef struct block_op { uint16_t code, flags; uint32_t buffer, next, chain; uint32_t reserved[4]; } block_op_t;
 _Static_assert(sizeof(block_op_t) == 32, "an op");
@@ -314,7 +321,12 @@ typedef struct content_op {
 } content_op_t;
 _Static_assert(sizeof(content_op_t) == 32, "an op");
 
-typedef struct pcre_op { uint16_t code, flags; uint32_t expression; uint32_t reserved[6]; } pcre_op_t;
+typedef struct pcre_op {
+    uint16_t code, flags;
+    uint32_t expression;
+    span_t captures;            /* in SECTION_LISTS: of its groups from the first on, an enum capture and a name each */
+    uint32_t reserved[4];
+} pcre_op_t;
 _Static_assert(sizeof(pcre_op_t) == 32, "an op");
 
 enum {                          /* flags of the byte_* ops */
@@ -408,16 +420,69 @@ typedef struct asn1_op {
 } asn1_op_t;
 _Static_assert(sizeof(asn1_op_t) == 32, "an op");
 
-enum { DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_OPS };
+/* A text that an expression captures: for the flow, for the packet, or (with the next group) as a key and its value. */
+enum capture { CAPTURE_FLOW, CAPTURE_PACKET, CAPTURE_KEY, CAPTURES };
+typedef struct capture_op {     /* what was captured is kept, now that the rule has matched */
+    uint16_t code, flags;
+    uint32_t what;              /* enum capture */
+    uint32_t name;              /* interned; of CAPTURE_KEY none: all that is left is kept */
+    uint32_t reserved[5];
+} capture_op_t;
+_Static_assert(sizeof(capture_op_t) == 32, "an op");
+
+typedef struct flowvar_op {     /* does the text of the flow, or of the packet, hold these bytes? */
+    uint16_t code, flags;
+    uint32_t what;              /* CAPTURE_FLOW or CAPTURE_PACKET */
+    uint32_t name;
+    uint32_t at, length;        /* in SECTION_BYTES */
+    uint32_t reserved[3];
+} flowvar_op_t;
+_Static_assert(sizeof(flowvar_op_t) == 32, "an op");
+
+enum { STORE_ONE, STORE_TX, STORE_FLOW, STORE_SCOPES };
+typedef struct filestore_op {
+    uint16_t code, flags;
+    uint32_t scope;             /* STORE_* */
+    uint32_t directions;        /* 1 << direction; 0: that of the packet */
+    uint32_t reserved[5];
+} filestore_op_t;
+_Static_assert(sizeof(filestore_op_t) == 32, "an op");
+
+/* The last two change a set, and hold where that changed anything. */
+enum { DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_SET, DATASET_UNSET, DATASET_OPS };
 enum { DATASET_ENTRY = 3 };     /* numbers an entry has in SECTION_LISTS: place and length in SECTION_BYTES, rank */
+enum { DATASET_CHANGES = 1 << 2 };      /* some rule changes the set */
+enum dataset_kind { DATASET_STRING, DATASET_MD5, DATASET_SHA256, DATASET_IPV4, DATASET_IP, DATASET_KINDS };
 typedef struct dataset_op {
     uint16_t code, flags;
     uint32_t what;              /* DATASET_* */
     span_t entries;             /* in SECTION_LISTS, sorted by their bytes, the shorter first */
     uint32_t rank;
-    uint32_t reserved[3];
+    uint32_t name;              /* of the set, interned */
+    uint32_t memcap;            /* KiB that its changes may take */
+    uint32_t kind;              /* enum dataset_kind */
 } dataset_op_t;
 _Static_assert(sizeof(dataset_op_t) == 32, "an op");
+
+/* What rules have changed of the sets: an entry that was added, or one of those loaded that was taken away. */
+typedef struct dataset_entry {
+    struct dataset_entry *next;
+    uint64_t hash;
+    uint32_t name, length;
+    uint32_t member;
+    uint8_t data[];
+} dataset_entry_t;
+#define DATASET_HEAD offsetof(dataset_entry_t, data)
+typedef struct datasets {
+    dataset_entry_t **chains;
+    uint64_t mask;              /* chains - 1 */
+    uint64_t used;              /* entries */
+    uint64_t *memory;           /* bytes, by name */
+    uint32_t names;
+    uint32_t reserved;
+    uint64_t refused;           /* not added: at a cap */
+    pool_t pool;
+} datasets_t;
 
 typedef struct xbit {
     uint8_t address[32];        /* in network order; both of a pair, the lower first */
@@ -442,9 +507,24 @@ typedef struct xbits {
 /* What spans flows: one an engine. */
 typedef struct shared {
     xbits_t *xbits;
+    datasets_t *datasets;
     void (*wait)(void *worker); /* returns when no other worker can touch what spans flows before the entry at work; NULL for one
                                    worker alone */
 } shared_t;
+
+/* Texts that expressions have captured: of the rule at work, which keeps them if it matches, and those of the packet. */
+typedef struct captured {
+    uint32_t what;              /* enum capture */
+    uint32_t name;              /* of CAPTURE_KEY: none */
+    uint32_t at;                /* in its bytes: the key first, where there is one */
+    uint16_t key_length, length;
+} captured_t;
+typedef struct texts {
+    captured_t entries[CAPTURED_MAX];
+    uint32_t count, used;
+    uint8_t data[CAPTURED_BYTES];
+} texts_t;
+typedef struct captures { texts_t rule, packet; } captures_t;
 
 /* ---- at run time ---- */
 
@@ -622,6 +702,10 @@ typedef struct match_scratch {  /* one per worker and rule set */
     void *worker;               /* what shared_t.wait is told */
     uint64_t now;               /* engine time of the entry at work, ns */
     const packet_meta_t *meta;  /* of the entry at work */
+    captures_t *captures;       /* NULL where no expression of the rule set captures anything */
+    file_t *chosen;             /* that filestore is about, of the rule at work; NULL for none */
+    tx_t *tx;                   /* and the transaction that it looks at */
+    const rule_t *rule;         /* that has matched just now */
 } match_scratch_t;
 
 #endif

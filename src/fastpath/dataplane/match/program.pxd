@@ -1,7 +1,7 @@
 # The structs of program.h for Cython. What a field means is said there.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.applayer cimport app_context_t, room_t, tx_t, view_t
+from fastpath.dataplane.applayer.applayer cimport app_context_t, file_t, room_t, tx_t, view_t
 from fastpath.dataplane.types cimport packet_meta_t, pool_t
 
 cdef extern from "match/program.h" nogil:
@@ -9,6 +9,7 @@ cdef extern from "match/program.h" nogil:
     const char *PROGRAM_MAGIC
     enum:
         PROGRAM_VERSION, VALUES_MAX, PORTS, NUMERAL_MAX, BASE64_MAX, TRANSFORMED_MAX, ENGINES_MAX, STORED_MAX, MATCHES_MAX
+        RULE_CAPTURES, CAPTURED_MAX, CAPTURED_BYTES, FLOW_TEXTS, FLOW_TEXT_BYTES
     enum:
         SECTION_RULES, SECTION_OPS, SECTION_BYTES, SECTION_SETS, SECTION_V4, SECTION_V6, SECTION_PORT_SETS
         SECTION_PORT_RANGES, SECTION_NUMBERS, SECTION_LISTS, SECTION_GROUPS, SECTION_PROTOS, SECTION_PORT_TABLES
@@ -22,7 +23,7 @@ cdef extern from "match/program.h" nogil:
         KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
     enum:
         EXPRESSION_CASELESS, EXPRESSION_MULTILINE, EXPRESSION_DOTALL, EXPRESSION_EXTENDED, EXPRESSION_ANCHORED
-        EXPRESSION_DOLLAR_ENDONLY, EXPRESSION_UNGREEDY
+        EXPRESSION_DOLLAR_ENDONLY, EXPRESSION_UNGREEDY, EXPRESSION_NAMED_ONLY
     enum:
         THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION_FILTER
         THRESHOLD_LLM_REQUESTS, THRESHOLD_LLM_PROMPT_BYTES, THRESHOLD_KINDS
@@ -34,7 +35,8 @@ cdef extern from "match/program.h" nogil:
         OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END
         OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64
         OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE
-        OP_FLOWINT, OP_XBITS, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CODES
+        OP_FLOWINT, OP_XBITS, OP_FLOWVAR, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CAPTURE
+        OP_FILESTORE, OP_CODES
         VALIDATE_CARD, VALIDATE_IBAN, VALIDATE_US_SSN, VALIDATE_UK_NINO, VALIDATE_DE_TAX, VALIDATE_FR_NIR, VALIDATE_ES_DNI
         VALIDATE_IT_FISCAL, VALIDATORS
     enum:
@@ -44,7 +46,10 @@ cdef extern from "match/program.h" nogil:
         XBITS_SRC, XBITS_DST, XBITS_PAIR, XBITS_TRACKS, REPUTATION_SRC, REPUTATION_DST, REPUTATION_ANY, REPUTATION_BOTH
         REPUTATION_SIDES, ASN1_BITSTRING, ASN1_DOUBLE, ASN1_OVERSIZE
     enum:
-        DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_OPS, DATASET_ENTRY
+        DATASET_MEMBER, DATASET_BELOW, DATASET_ABOVE, DATASET_EQUAL, DATASET_SET, DATASET_UNSET, DATASET_OPS, DATASET_ENTRY
+        DATASET_CHANGES, DATASET_STRING, DATASET_MD5, DATASET_SHA256, DATASET_IPV4, DATASET_IP, DATASET_KINDS
+    enum:
+        CAPTURE_FLOW, CAPTURE_PACKET, CAPTURE_KEY, CAPTURES, STORE_ONE, STORE_TX, STORE_FLOW, STORE_SCOPES
     enum:
         FIELD_TTL, FIELD_TOS, FIELD_IP_ID, FIELD_IP_PROTO, FIELD_FRAGOFFSET, FIELD_SEQ, FIELD_ACK, FIELD_WINDOW, FIELD_MSS
         FIELD_ITYPE, FIELD_ICODE, FIELD_ICMP_ID, FIELD_ICMP_SEQ, FIELD_ICMPV6_MTU, FIELD_DSIZE, FIELD_TCP_FLAGS, FIELD_FRAGBITS
@@ -60,7 +65,7 @@ cdef extern from "match/program.h" nogil:
         FLOWBITS_SET, FLOWBITS_UNSET, FLOWBITS_TOGGLE, FLOWBITS_ISSET, FLOWBITS_ISNOTSET, FLOWBITS_OPS
     enum:
         BUFFER_PAYLOAD, BUFFER_IPV4_HDR, BUFFER_IPV6_HDR, BUFFER_TCP_HDR, BUFFER_UDP_HDR, BUFFER_ICMPV4_HDR
-        BUFFER_ICMPV6_HDR, BUFFER_BASE64_DATA, BUFFER_MAX
+        BUFFER_ICMPV6_HDR, BUFFER_IP_SRC, BUFFER_IP_DST, BUFFER_BASE64_DATA, BUFFER_MAX
     enum:
         CONTENT_NOCASE, CONTENT_ENDSWITH, HAS_RELATIVE_NEXT, HAS_DISTANCE, HAS_WITHIN, HAS_DEPTH, OFFSET_VAR, DEPTH_VAR
         DISTANCE_VAR, WITHIN_VAR, CONTENT_ALONE
@@ -90,7 +95,7 @@ cdef extern from "match/program.h" nogil:
         INTERFACE_ANY_FRAG
     enum:
         FILE_IS_SIZE, FILE_IS_MD5, FILE_IS_SHA1, FILE_IS_SHA256, FILE_IS_EXTENSION, FILE_IS_NAME, FILE_IS_STORED, FILE_IS
-    const uint64_t NO_TX
+    const uint64_t NO_TX, DATASET_HEAD
 
     ctypedef struct span_t:
         uint32_t first, count
@@ -231,7 +236,20 @@ cdef extern from "match/program.h" nogil:
     ctypedef struct pcre_op_t:
         uint16_t code, flags
         uint32_t expression
-        uint32_t reserved[6]
+        span_t captures
+        uint32_t reserved[4]
+
+    ctypedef struct capture_op_t:
+        uint16_t code, flags
+        uint32_t what, name
+
+    ctypedef struct flowvar_op_t:
+        uint16_t code, flags
+        uint32_t what, name, at, length
+
+    ctypedef struct filestore_op_t:
+        uint16_t code, flags
+        uint32_t scope, directions
 
     ctypedef struct byte_op_t:
         uint16_t code, flags
@@ -318,7 +336,33 @@ cdef extern from "match/program.h" nogil:
         uint16_t code, flags
         uint32_t what
         span_t entries
-        uint32_t rank
+        uint32_t rank, name, memcap, kind
+
+    ctypedef struct dataset_entry_t:
+        dataset_entry_t *next
+        uint64_t hash
+        uint32_t name, length, member
+        uint8_t data[1]
+
+    ctypedef struct datasets_t:
+        dataset_entry_t **chains
+        uint64_t mask, used
+        uint64_t *memory
+        uint32_t names
+        uint64_t refused
+        pool_t pool
+
+    ctypedef struct captured_t:
+        uint32_t what, name, at
+        uint16_t key_length, length
+
+    ctypedef struct texts_t:
+        captured_t entries[64]
+        uint32_t count, used
+        uint8_t data[1]
+
+    ctypedef struct captures_t:
+        texts_t rule, packet
 
     ctypedef struct xbit_t:
         uint8_t address[32]
@@ -334,6 +378,7 @@ cdef extern from "match/program.h" nogil:
 
     ctypedef struct shared_t:
         xbits_t *xbits
+        datasets_t *datasets
         void (*wait)(void *worker) noexcept nogil
 
     enum:
@@ -392,3 +437,7 @@ cdef extern from "match/program.h" nogil:
         void *worker
         uint64_t now
         const packet_meta_t *meta
+        captures_t *captures
+        file_t *chosen
+        tx_t *tx
+        const rule_t *rule

@@ -1,5 +1,5 @@
 # What keywords ask of sizes, numbers and records.
-from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastpath.dataplane.applayer.applayer cimport FILE_CLOSED, FILE_MD5, FILE_OPEN, FILE_SHA1, FILE_SHA256, file_t
@@ -42,27 +42,22 @@ cdef inline int compared(const uint8_t *data, uint32_t length, const uint8_t *ot
     return order if order else <int> (length > other_length) - <int> (length < other_length)
 
 
-cdef inline bint dataset_holds(const ruleset_t *rules, const dataset_op_t *op, const uint8_t *data,
-                               uint32_t length) noexcept nogil:
-    """dataset, datarep: is the whole buffer an entry, with such a rank?"""
+cdef inline int64_t dataset_rank(const ruleset_t *rules, const dataset_op_t *op, const uint8_t *data,
+                                 uint32_t length) noexcept nogil:
+    """The rank of a loaded entry; -1 for what was not loaded."""
     cdef const uint32_t *entry = rules.lists + op.entries.first
-    cdef uint32_t low = 0, high = op.entries.count // DATASET_ENTRY, middle, rank
+    cdef uint32_t low = 0, high = op.entries.count // DATASET_ENTRY, middle
     cdef int order
     while low < high:
         middle = (low + high) // 2
         order = compared(data, length, rules.bytes + entry[DATASET_ENTRY * middle], entry[DATASET_ENTRY * middle + 1])
         if order == 0:
-            rank = entry[DATASET_ENTRY * middle + 2]
-            if op.what == DATASET_MEMBER:
-                return not op.flags & NEGATED
-            if op.what == DATASET_BELOW:
-                return rank < op.rank
-            return rank > op.rank if op.what == DATASET_ABOVE else rank == op.rank
+            return entry[DATASET_ENTRY * middle + 2]
         if order < 0:
             high = middle
         else:
             low = middle + 1
-    return op.what == DATASET_MEMBER and op.flags & NEGATED
+    return -1
 
 
 cdef inline bint clock_holds(const plain_op_t *op, const uint8_t *data, uint32_t length, uint64_t now) noexcept nogil:

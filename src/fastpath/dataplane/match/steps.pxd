@@ -6,3 +6,10 @@ from fastpath.dataplane.match.program cimport match_scratch_t, ruleset_t
 # buffer.
 cdef bint block_holds(const ruleset_t *rules, match_scratch_t *scratch, uint32_t block, const uint8_t *data,
                       uint32_t length) noexcept nogil
+
+
+cdef inline void begin_rule(match_scratch_t *scratch) noexcept nogil:
+    """What the rule before this one captured and chose is no more."""
+    scratch.chosen = NULL
+    if scratch.captures != NULL:
+        scratch.captures.rule.count = scratch.captures.rule.used = 0

@@ -8,8 +8,11 @@ from fastpath.dataplane.match.base64 cimport base64_decode
 from fastpath.dataplane.match.bytes cimport (
     byte_extract_reads, byte_jump_lands, byte_math_gives, byte_test_holds, data_is_at,
 )
+from fastpath.dataplane.applayer.applayer cimport file_t
+from fastpath.dataplane.match.datasets cimport dataset_asked
+from fastpath.dataplane.match.flowvars cimport capture
 from fastpath.dataplane.match.program cimport *
-from fastpath.dataplane.match.records cimport file_holds, clock_holds, dataset_holds, interface_holds, size_holds, value_holds
+from fastpath.dataplane.match.records cimport file_holds, clock_holds, interface_holds, size_holds, value_holds
 from fastpath.dataplane.match.validators cimport VALIDATOR_BITS, VALIDATOR_MASK, is_valid
 from fastpath.dataplane.match.trace cimport trace_block, trace_limit, trace_step
 from fastpath.dataplane.pcre2 cimport (
@@ -100,6 +103,16 @@ cdef bint base64_holds(const ruleset_t *rules, const base64_op_t *op, match_scra
     scratch.decoded_length = base64_decode(data + start, length, scratch.decoded, BASE64_MAX)
     return (scratch.decoded_length > 0 and op.block != NOTHING
             and steps_hold(rules, scratch, rules.ops + op.block + 1, scratch.decoded, scratch.decoded_length))
+
+
+cdef inline bint dataset_holds(const ruleset_t *rules, match_scratch_t *scratch, const dataset_op_t *op, const uint8_t *data,
+                               uint32_t length) noexcept nogil:
+    """A set that some rule changes is asked in the order of the packets."""
+    if not op.flags & DATASET_CHANGES or scratch.shared == NULL:
+        return dataset_asked(rules, NULL, op, data, length)
+    if scratch.shared.wait != NULL:
+        scratch.shared.wait(scratch.worker)
+    return dataset_asked(rules, scratch.shared.datasets, op, data, length)
 
 
 cdef bint enough_follow(const ruleset_t *rules, const plain_op_t *op, match_scratch_t *scratch, const uint8_t *data,
@@ -212,6 +225,8 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 if status < 0:
                     return fails(scratch, settled)
                 ends = pcre2_get_ovector_pointer(<pcre2_match_data *> scratch.match_data)
+                if rarely(pcre.captures.count != 0):
+                    capture(rules, scratch, pcre, data + before, ends, status)
                 resume = before + <uint32_t> ends[0] + 1
                 scratch.taken = before + <uint32_t> ends[0]
                 scratch.cursor = before + <uint32_t> ends[1]
@@ -246,7 +261,7 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
             elif op.code == OP_INTERFACE:
                 holds = interface_holds(rules, <const interface_op_t *> op, data, length)
             elif op.code == OP_DATASET:
-                holds = dataset_holds(rules, <const dataset_op_t *> op, data, length)
+                holds = dataset_holds(rules, scratch, <const dataset_op_t *> op, data, length)
             elif op.code == OP_VALIDATE:
                 holds = (scratch.taken <= scratch.cursor <= length
                          and is_valid((<const plain_op_t *> op).value & VALIDATOR_MASK, data + scratch.taken,
@@ -256,6 +271,8 @@ cdef bint steps_hold(const ruleset_t *rules, match_scratch_t *scratch, const op_
                 holds = clock_holds(<const plain_op_t *> op, data, length, scratch.now)
             else:
                 holds = file_holds(rules, <const file_op_t *> op, data, length)
+                if holds and (<const file_op_t *> op).what == FILE_IS_STORED:
+                    scratch.chosen = <file_t *> data
             if rarely(scratch.trace != NULL):
                 trace_step(rules, scratch, op, data, length, before, NOTHING, NOTHING, holds)
             if not holds:

@@ -12,7 +12,7 @@ from fastpath.dataplane.match.confirm cimport rule_begins, rule_matched, windows
 from fastpath.dataplane.match.header cimport TCP, UDP
 from fastpath.dataplane.match.prefilter cimport prefilter_tx
 from fastpath.dataplane.match.program cimport *
-from fastpath.dataplane.match.steps cimport block_holds
+from fastpath.dataplane.match.steps cimport begin_rule, block_holds
 from fastpath.dataplane.match.trace cimport trace_engine, trace_tx
 from fastpath.dataplane.match.transforms cimport buffer_view
 from fastpath.dataplane.pool cimport pool_give, pool_resize, pool_take
@@ -303,6 +303,7 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
             if stored.state & (STORED_FULL | STORED_CANNOT):
                 continue
         started = clock_ns() if rarely(scratch.timing) else 0
+        begin_rule(scratch)
         holds = rule_on_tx(rules, scratch, burst, meta, flow, tx, direction, compiled, stored, now)
         if rarely(scratch.timing):
             scratch.ns[rules.rules[compiled].plan] += clock_ns() - started

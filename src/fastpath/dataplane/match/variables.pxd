@@ -1,16 +1,23 @@
 # Conditions and actions on state that outlives the packet, and what a rule asks once all its blocks hold.
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcmp
 
+from fastpath.dataplane.applayer.applayer cimport (
+    APP_STORE_TO_SERVER, APP_STORING, FILE_OPEN, FILE_STORE, TX_STORE_TO_SERVER, app_context_t, file_t,
+)
 from fastpath.dataplane.match.asn1 cimport asn1_holds
 from fastpath.dataplane.match.flowbits cimport flowbit_read, flowbit_write
 from fastpath.dataplane.match.flowints cimport flowint_holds, flowint_run
+from fastpath.dataplane.match.flowvars cimport flowvar_holds, run_capture
 from fastpath.dataplane.match.header cimport in_set
 from fastpath.dataplane.match.program cimport (
-    FLOWBITS_SET, FLOWBITS_TOGGLE, OP_ASN1, OP_FLOWBITS, OP_FLOWINT, OP_XBITS, REPUTATION_ANY, REPUTATION_BOTH, REPUTATION_DST,
-    REPUTATION_SRC, asn1_op_t, flowbits_op_t, flowint_op_t, match_scratch_t, number_op_t, op_t, ruleset_t, xbits_op_t,
+    FLOWBITS_SET, FLOWBITS_TOGGLE, OP_ASN1, OP_CAPTURE, OP_FILESTORE, OP_FLOWBITS, OP_FLOWINT, OP_FLOWVAR, OP_XBITS,
+    REPUTATION_ANY, REPUTATION_BOTH, REPUTATION_DST, REPUTATION_SRC, STORE_FLOW, STORE_ONE, asn1_op_t, capture_op_t,
+    filestore_op_t, flowbits_op_t, flowint_op_t, flowvar_op_t, match_scratch_t, number_op_t, op_t, ruleset_t, xbits_op_t,
 )
 from fastpath.dataplane.match.xbits cimport xbits_hold, xbits_run
-from fastpath.dataplane.types cimport flow_t, packet_meta_t
+from fastpath.dataplane.pool cimport bytes_append
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, PM_TO_CLIENT, flow_t, packet_meta_t
 
 
 cdef inline void wait_in_order(match_scratch_t *scratch) noexcept nogil:
@@ -34,6 +41,8 @@ cdef inline bint variable_holds(const ruleset_t *rules, const op_t *op, match_sc
                                 const flow_t *flow) noexcept nogil:
     if op.code == OP_FLOWINT:
         return flowint_holds(<const flowint_op_t *> op, flow)
+    if op.code == OP_FLOWVAR:
+        return flowvar_holds(rules, <const flowvar_op_t *> op, scratch, flow)
     if op.code == OP_XBITS:
         if scratch.shared == NULL:
             return xbits_hold(NULL, <const xbits_op_t *> op, meta, scratch.now)
@@ -43,6 +52,45 @@ cdef inline bint variable_holds(const ruleset_t *rules, const op_t *op, match_sc
         return meta.payload_len > 0 and asn1_holds(<const asn1_op_t *> op, meta.frame + meta.payload, meta.payload_len,
                                                    scratch.cursor)
     return reputation_holds(rules, <const number_op_t *> op, meta)
+
+
+cdef inline void note_sid(app_context_t *context, file_t *file, uint32_t sid) noexcept nogil:
+    """A rule wants the file stored: fileinfo names it, once."""
+    cdef uint32_t at = 0
+    while at < file.sids.length:
+        if memcmp(file.sids.data + at, &sid, sizeof(sid)) == 0:
+            return
+        at += sizeof(sid)
+    bytes_append(context.pool, ACCOUNT_APPLAYER, &file.sids, <const uint8_t *> &sid, sizeof(sid))
+
+
+cdef inline void store_files(const filestore_op_t *op, match_scratch_t *scratch, const packet_meta_t *meta) noexcept nogil:
+    """filestore: the file at which the rule matched, or all files of its transaction or flow, those to come too."""
+    cdef uint32_t packet = 1 if meta.flags & PM_TO_CLIENT else 0
+    cdef uint32_t directions = op.directions if op.directions else <uint32_t> 1 << packet, direction
+    cdef file_t *file
+    if scratch.chosen == NULL or scratch.tx == NULL or scratch.inspection == NULL or scratch.inspection.context == NULL:
+        return
+    if not scratch.inspection.context.config.files.stores:
+        return
+    note_sid(scratch.inspection.context, scratch.chosen, scratch.rule.sid)
+    scratch.inspection.context.app.flags |= APP_STORING
+    if op.scope == STORE_ONE:
+        if directions >> packet & 1:
+            scratch.chosen.flags |= FILE_STORE
+        return
+    for direction in range(2):
+        if not directions >> direction & 1:
+            continue
+        if op.scope == STORE_FLOW:
+            scratch.inspection.context.app.flags |= APP_STORE_TO_SERVER << direction
+        else:
+            scratch.tx.flags |= <uint16_t> (TX_STORE_TO_SERVER << direction)
+        file = scratch.tx.files[direction]
+        while file != NULL:
+            if file.state == FILE_OPEN or file == scratch.chosen:
+                file.flags |= FILE_STORE
+            file = file.next
 
 
 cdef inline void variable_run(const ruleset_t *rules, const op_t *op, match_scratch_t *scratch, const packet_meta_t *meta,
@@ -56,6 +104,10 @@ cdef inline void variable_run(const ruleset_t *rules, const op_t *op, match_scra
     elif op.code == OP_XBITS and scratch.shared != NULL:
         wait_in_order(scratch)
         xbits_run(scratch.shared.xbits, <const xbits_op_t *> op, meta, scratch.now)
+    elif op.code == OP_CAPTURE:
+        run_capture(<const capture_op_t *> op, scratch, flow)
+    elif op.code == OP_FILESTORE:
+        store_files(<const filestore_op_t *> op, scratch, meta)
     elif op.code == OP_FLOWBITS and flow != NULL:
         bits = <const flowbits_op_t *> op
         for i in range(bits.bits.count):

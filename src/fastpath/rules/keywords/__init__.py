@@ -18,6 +18,7 @@ from . import (  # noqa: F401  (each enters its rows)
     state,
     stream,
     validate,
+    variables,
 )
 from .fitness import settle
 from .table import TABLE, Keyword

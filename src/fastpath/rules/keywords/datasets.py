@@ -1,6 +1,8 @@
 """dataset and datarep: the whole buffer as an entry of a list. User guide, "Datasets"."""
 from __future__ import annotations
 
+import re
+
 from ..datasets import RANKS, BadList, Dataset
 from ..draft import Draft, number, words
 from ..lexer import BLANK, RuleError
@@ -8,10 +10,14 @@ from ..plan import HasRank, InDataset
 from .table import keyword
 
 _ACTIONS = ("isset", "isnotset", "set", "unset")
-_ADDRESSES = ("ipv4", "ip")
+_SIZE = re.compile(r"(\d+)\s*(kb|mb|gb|kib|mib|gib)?", re.IGNORECASE)
+_UNITS = {"": 0, "kb": 10, "kib": 10, "mb": 20, "mib": 20, "gb": 30, "gib": 30}
+_CHANGES = ("set", "unset")
+_SAID = ("type", "load", "save", "state", "memcap", "hashsize")
+_BUCKET = 64        # bytes that Suricata takes for one of hashsize
 
 
-@keyword("dataset", "datasets", note="isset and isnotset, with lists that are loaded; sets that rules change are refused")
+@keyword("dataset", "datasets", note="sets that rules change are written below the data folder at the end of a run")
 def dataset(draft: Draft, text: str, at: int) -> None:
     parts = words(text, at)
     if len(parts) < 2 or not parts[1][0]:
@@ -20,10 +26,8 @@ def dataset(draft: Draft, text: str, at: int) -> None:
     if action not in _ACTIONS:
         raise RuleError(where, f"found {action!r} where one of {', '.join(_ACTIONS)} was expected")
     found = _find(draft, at, parts[1], parts[2:])
-    if action in ("set", "unset"):
-        draft.refuse(where, "sets that rules change are not kept")
     if found is not None:
-        _room(draft, at, InDataset(found, negated=action == "isnotset"))
+        _room(draft, at, InDataset(found, negated=action == "isnotset", change=action if action in _CHANGES else ""))
 
 
 @keyword("datarep", "datasets", note="with lists that are loaded")
@@ -42,26 +46,31 @@ def datarep(draft: Draft, text: str, at: int) -> None:
 
 def _find(draft: Draft, at: int, name: tuple[str, int], options: list[tuple[str, int]]) -> Dataset | None:
     """The set, or None for a rule that is refused."""
-    said = {"type": "", "load": ""}
+    said: dict[str, str] = {}
     if draft.room is not None:
         draft.room.used = True
     for word, where in options:
         option, _, value = word.partition(" ")
-        value = value.strip(BLANK)
-        if option in said and value:
-            said[option] = value
-        elif option in ("save", "state"):
-            draft.refuse(where, "sets that are written to files are not kept")
+        if option not in _SAID or not value.strip(BLANK):
+            draft.refuse(where, f"found {word!r} where type, load, save, state, memcap or hashsize was expected")
             return None
-        elif option not in ("memcap", "hashsize") or not value:
-            draft.refuse(where, f"found {word!r} where type, load, memcap or hashsize was expected")
-    if said["type"] in _ADDRESSES:
-        draft.refuse(at, f"sets of type {said['type']} need the buffers ip.src and ip.dst")
-        return None
+        said[option] = value.strip(BLANK)
     try:
-        return draft.datasets.find(name[0], said["type"], said["load"], draft.folder)
+        if "memcap" in said:
+            said["memcap"] = str(size(said["memcap"]))
+            if "hashsize" in said and int(said["memcap"]) < _BUCKET * number(said["hashsize"], at, 1, 2**31):
+                raise ValueError(f"a memcap of {said['memcap']} bytes has no room for a hashsize of {said['hashsize']}")
+        return draft.datasets.find(name[0], said, draft.folder)
     except (ValueError, OSError) as error:
         raise RuleError(name[1], f"{error}", malformed=not isinstance(error, BadList)) from None
+
+
+def size(text: str) -> int:
+    """Bytes: "100mb", "32 kb", "4096". ValueError for what is none."""
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise ValueError(f"found {text!r} where a size such as 100mb was expected")
+    return int(found[1]) << _UNITS[(found[2] or "").lower()]
 
 
 def _room(draft: Draft, at: int, step: InDataset | HasRank) -> None:

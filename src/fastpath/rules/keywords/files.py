@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..draft import Draft, Pattern
 from ..lexer import RuleError, pattern_bytes
-from ..plan import FileIs
+from ..plan import FileIs, StoreFiles
 from .header import unsigned
 from .table import keyword
 
@@ -38,13 +38,18 @@ def filesize(draft: Draft, text: str, at: int) -> None:
     draft.over(_FACTS, at, FileIs("size", ranges=unsigned(text, at, _U64)))
 
 
-@keyword("filestore", "file", value="optional", note="chooses files; none are stored, as in the stock configuration")
+_WAYS = {"request": "to_server", "to_server": "to_server", "response": "to_client", "to_client": "to_client", "both": "both"}
+_SCOPES: dict[str, Literal["file", "tx", "flow"]] = {"file": "file", "tx": "tx", "ssn": "flow", "flow": "flow"}
+
+
+@keyword("filestore", "file", value="optional", note="files are written where file-store is enabled")
 def filestore(draft: Draft, text: str, at: int) -> None:
     parts = [part.strip() for part in text.split(",")] if text else []
-    directions = ("request", "to_server", "response", "to_client", "both")
-    if len(parts) > 2 or parts and parts[0] not in directions or len(parts) == 2 and parts[1] not in ("tx", "file", "ssn", "flow"):
+    if len(parts) > 2 or parts and parts[0] not in _WAYS or len(parts) == 2 and parts[1] not in _SCOPES:
         draft.refuse(at, f"found {text!r} where a direction (request, response, both) and a scope (file, tx, flow) were expected")
+        parts = []
     draft.over(_FACTS, at, FileIs("store"))
+    draft.after.append(StoreFiles(_SCOPES[parts[1]] if len(parts) == 2 else "file", _WAYS[parts[0]] if parts else ""))
 
 
 def _digests(kind: Literal["md5", "sha1", "sha256"], length: int) -> None:

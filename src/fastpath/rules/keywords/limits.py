@@ -54,9 +54,7 @@ def tag(draft: Draft, text: str, at: int) -> None:
             raise RuleError(parts[3][1], f"found {direction!r} where src or dst was expected")
     if kind == "session" and direction:
         draft.refuse(parts[3][1], "a direction has no meaning for the packets of a session")
-    if draft.tag:
-        draft.refuse(at, "a second tag is not known")
-    draft.tag = Tag(cast(Any, kind), count, cast(Any, metric), direction)
+    draft.tag = draft.tag or Tag(cast(Any, kind), count, cast(Any, metric), direction)
 
 
 def parts(text: str, at: int, known: tuple[str, ...]) -> dict[str, tuple[str, int]]:

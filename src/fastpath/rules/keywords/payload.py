@@ -172,12 +172,20 @@ def _sticky(buffer: str) -> None:
         draft.needs_packet = buffer
 
 
+def _address(buffer: str) -> None:
+    @keyword(buffer, "header", value="none")
+    def setup(draft: Draft, text: str, at: int) -> None:
+        draft.enter(buffer, at)
+
+
 _ANY_PROTOCOL = ("ip", "ip4", "ip6", "ipv4", "ipv6", "pkthdr")
 _CARRIERS = {"tcp.hdr": ("tcp", "tcp-pkt", "tcp-stream"), "udp.hdr": ("udp",), "icmpv4.hdr": ("icmp", "icmpv4"),
              "icmpv6.hdr": ("icmp", "icmpv6")}
 
 for _buffer in ("ipv4.hdr", "ipv6.hdr", "tcp.hdr", "udp.hdr", "icmpv4.hdr", "icmpv6.hdr"):
     _sticky(_buffer)
+for _buffer in ("ip.src", "ip.dst"):
+    _address(_buffer)
 
 
 def _once(already: bool, at: int) -> None:

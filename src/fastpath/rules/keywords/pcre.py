@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import re
 
-from fastpath.dataplane.match.database import expression_error
+from fastpath.dataplane.match.database import expression_error, expression_groups
 
 from ..draft import Draft, Pattern
 from ..lexer import RuleError
 from ..plan import Pcre
-from ..program import EXPRESSION_OPTIONS
+from ..program import EXPRESSION_NAMED_ONLY, EXPRESSION_OPTIONS
 from .table import keyword
+from .variables import captures_of
 
 # the last slash that is not behind a single backslash ends the expression
 _FORM = re.compile(r'(?P<before>[^/]*)/(?P<expression>.*(?<!(?<!\\)\\))/'
@@ -24,8 +25,7 @@ BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": 
            "V": "http.user_agent", "W": "http.host", "Z": "http.host.raw"}
 
 
-
-@keyword("pcre", "payload", quotes="optional", negatable=True, note="captures into variables are refused")
+@keyword("pcre", "payload", quotes="optional", negatable=True, note="captures into variables of flow and packet, too")
 def pcre(draft: Draft, text: str, at: int) -> None:
     form = _FORM.match(text)
     if form is None:
@@ -46,14 +46,13 @@ def pcre(draft: Draft, text: str, at: int) -> None:
         elif letter not in "BO":
             raise RuleError(where, f"found {letter!r} where an option of pcre was expected")
         where += 1
-    if form["captures"]:
-        draft.refuse(where, "captures into variables need the flow variables, which are not there yet")
     if "U" in options and "B" in options:
         raise RuleError(at + form.start("options"), "B, of raw bytes, contradicts U, of the normalised URI")
     if buffer == "http.host" and "i" not in kept and re.search(r"(?<!\\)[A-Z]|(?<=\\W)[A-Z]", form["expression"]):
         raise RuleError(at + form.start("expression"), "found an upper case letter, which http.host never holds")
     expression = form["expression"].encode("latin-1")
-    if wrong := expression_error(expression, sum(EXPRESSION_OPTIONS[letter] for letter in kept)):
+    bits = sum(EXPRESSION_OPTIONS[letter] for letter in kept)
+    if wrong := expression_error(expression, bits):
         offset, reason = wrong
         raise RuleError(at + form.start("expression") + offset, f"PCRE2 does not take the expression: {reason}")
     if buffer:
@@ -62,4 +61,12 @@ def pcre(draft: Draft, text: str, at: int) -> None:
     if "R" in kept and not any(isinstance(step, Pattern | Pcre) for step in room.steps) and (buffer or draft.room is None):
         raise RuleError(at, "a relative expression needs a content or an expression before it")
     draft.latest = room
-    room.steps.append(Pcre(expression, kept, draft.negated))
+    listed = (form["captures"] or "").lstrip(" \t,")
+    captures: tuple[tuple[str, str], ...] = ()
+    named_only = False
+    if listed or "(?P<" in form["expression"]:
+        # without a list groups without a name are none, unless something in the expression refers to one
+        named_only = not listed and expression_error(expression, bits | EXPRESSION_NAMED_ONLY) is None
+        groups = expression_groups(expression, bits | EXPRESSION_NAMED_ONLY * named_only)
+        captures = captures_of(draft, form["expression"], listed, groups, at)
+    room.steps.append(Pcre(expression, kept, draft.negated, captures, named_only and bool(captures)))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from ..applications import is_buffer
+from ..applications import PROTOCOLS, is_buffer, missing
 from ..draft import Draft
 from ..lexer import RuleError
 from ..plan import FlowState
@@ -82,10 +82,6 @@ _ROOMS = {
     "file": """
         file.data file_data sticky | file.name sticky | filemagic | file.magic sticky | file.model sticky
         file.model_unsafe sticky""",
-    "application-layer": "frame sticky=",
-    "buffers": """
-        ip.src sticky | ip.dst sticky""",
-    "variables": "flowvar | pktvar",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
         template2""",
@@ -95,12 +91,26 @@ _ROOMS = {
 }
 
 _REASONS = {
-    "application-layer": "needs the application layers", "buffers": "needs the buffers of the application layers",
     "file": "needs libmagic, which the engine does not use",
-    "variables": "needs variables that outlive the packet", "header": "this look at headers is not built yet",
+    "header": "this look at headers is not built yet",
     "payload": "this look at payload is not built yet", "scripts": "scripts are not run",
     "actions": "rules do not change settings",
 }
+
+
+#: The frames of Suricata 7.0.10, by protocol; each has "stream" too.
+_FRAMES = {"tls": ("pdu", "hdr", "data", "alert", "ssl2.hdr", "ssl2.pdu"), "dns": ("pdu",), "http1": ("request", "response"),
+           "smb": tuple(f"{layer}.{part}" for layer in ("nbss", "smb1", "smb2", "smb3") for part in ("pdu", "hdr", "data"))}
+
+
+def _frame(draft: Draft, text: str, at: int) -> None:
+    """`frame:name` for the protocol of the rule, or `frame:protocol.name`. A name that there is not is malformed."""
+    proto, _, name = text.partition(".")
+    if proto not in PROTOCOLS or proto == "http":
+        proto, name = draft.app_proto, text
+    if proto in PROTOCOLS and not missing(proto) and name != "stream" and name not in _FRAMES.get(proto, ()) or not proto:
+        raise RuleError(at, f"found {text!r} where a frame was expected: {', '.join(_FRAMES)} have some")
+    draft.enter("frame", at)
 
 
 def _sticky(buffer: str, proto: str) -> Setup:
@@ -171,7 +181,7 @@ def _enter_rows() -> None:
 #: Buffers that nothing fills yet.
 _WAITING = ("file.magic",)
 #: Families whose buffers say nothing of the protocol.
-_OF_NONE = ("file", "buffers", "application-layer")
+_OF_NONE = ("file",)
 
 
 #: What a row says -> whether it takes a value, and what makes its setup of the buffer's name.
@@ -181,3 +191,4 @@ _KINDS: dict[str, tuple[Literal["none", "needed", "optional"], Callable[[str, st
     "transform": ("none", None), "transform=": ("needed", None), "content": ("needed", _content),
 }
 _enter_rows()
+add(Keyword("frame", "application-layer", "needed", _frame, reason="frames of a stream are not kept", kind="sticky"))
