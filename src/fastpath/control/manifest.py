@@ -113,7 +113,7 @@ def _rules(entry: Entry, sid: int) -> list[str]:
     """Of a digest, nothing is known before the last byte; of who writes and reads, all is with the first."""
     shown = re.sub(r'[";:\\|]', ".", entry.name)
     named = _named(entry.name)
-    made = []
+    made: list[str] = []
 
     def rule(proto: str, source: str, target: str, what: str, steps: str, about: str) -> None:
         made.append(f'drop {proto} {source} any -> {target} any (msg:"AI factory manifest: {entry.kind} {shown} {what}"; {steps}'

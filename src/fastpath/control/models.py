@@ -1,7 +1,6 @@
 """Models that were seen on the wire, from the rows that the data plane writes of files that it is told to know as one."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,20 +53,15 @@ class Models:
         self.items: list[Model] = []
         self.left_out = 0
 
-    def take(self, rows: np.ndarray, said: bytes, mapped: Callable[[str], str] | None = None) -> None:
-        """rows: of rows.APP; said: the bytes that they point into. mapped: what makes a pseudonym of a text off the wire."""
+    def take(self, rows: np.ndarray, said: bytes) -> None:
+        """rows: of rows.APP; said: the bytes that they point into."""
         for at in np.flatnonzero(rows["kind"] == ROW_MODEL).tolist():
             if len(self.items) == MODELS_MAX:
                 self.left_out += 1
                 continue
             row = rows[at]
             start = int(row["offset"])
-            model = _model(row, _decode(said[start:start + int(row["length"])]))
-            if mapped is not None:
-                for name in ("name", "host", "sha256", "told"):
-                    setattr(model, name, mapped(getattr(model, name)) if getattr(model, name) else "")
-                model.unsafe = tuple(finding.partition(" ")[0] for finding in model.unsafe)
-            self.items.append(model)
+            self.items.append(_model(row, _decode(said[start:start + int(row["length"])])))
 
 
 def is_upload(direction: int, record: dict[str, Any]) -> bool:
