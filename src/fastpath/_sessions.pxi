@@ -245,8 +245,8 @@ cdef void write_llm(worker_t *worker, const packet_meta_t *meta, const room_t *r
 
 
 cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended) noexcept nogil:
-    """Events, files and anomalies of the session of worker.context that are due, and of the one inside. Without rows asked for they
-    are but marked."""
+    """Events, files and anomalies of the session of worker.context that are due, and of the one inside. Without rows asked for
+    they are but marked."""
     cdef app_context_t *context = &worker.context
     cdef const room_t *room = room_of(&engine.apps, context)
     cdef tx_t *tx = context.app.first
