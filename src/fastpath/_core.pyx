@@ -15,7 +15,8 @@ from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, log_due, open_session, open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, log_due, open_session,
+    open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
@@ -45,7 +46,7 @@ from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.isolation cimport (
     CUT_PLACES, cut_off, cut_t, entry_isolated, find_cut, isolated4_t, isolated6_t, isolation_t, key_isolated,
 )
-from fastpath.dataplane.applayer.keyring cimport KeyRing, empty_keyring, keyring_t, take_key_log
+from fastpath.dataplane.applayer.keyring cimport KeyRing, empty_keyring, take_key_log
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
 from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch

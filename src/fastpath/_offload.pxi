@@ -160,7 +160,8 @@ cdef uint8_t reason_to_ask(const engine_t *engine, flow_t *flow, const packet_me
     if flow.bytes[0] + flow.bytes[1] >= engine.offload[ASK_ELEPHANT]:
         return ASK_ELEPHANT
     if engine.offload[ASK_ENCRYPTED] != UINT64_MAX and flow.more != NULL and flow.more.app != NULL \
-            and (<app_t *>flow.more.app).flags & (APP_NO_PAYLOAD | APP_OPENED) == APP_NO_PAYLOAD and encrypted_enough(engine, flow, flow.more):
+            and (<app_t *>flow.more.app).flags & (APP_NO_PAYLOAD | APP_OPENED) == APP_NO_PAYLOAD \
+            and encrypted_enough(engine, flow, flow.more):
         return ASK_ENCRYPTED
     return ASK_MAX
 

@@ -11,8 +11,8 @@ pytest.importorskip("cryptography")
 from captures import write_pcap
 from tls_sessions import SUITES, Sessions, frames_of
 
-from fastpath.dataplane.applayer.room_trial import RoomTrial
 from fastpath.dataplane.applayer.keyring import KeyRing
+from fastpath.dataplane.applayer.room_trial import RoomTrial
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
 

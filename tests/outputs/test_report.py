@@ -24,8 +24,6 @@ def result(**changes):
         "alerts": 3, "flows": {"rows": 10, "created": 10, "ended": {"timeout": 4, "shutdown": 6}},
         "verdicts": {"pass": 750, "drop": 250}, "reasons": {"none": 750, "rule": 250},
         "stages": {"rx": 1000, "decode": 2000, "decap": 0, "steer": 1, "flow": 5000, "match": 9000, "telemetry": 100}, "roce": [],
-        "decryption": {"sessions": 0, "bytes": 0, "failed": 0, "capture_bad_lines": 0},
-        "uninspected": {"of": 0, "bytes": 0, "share": 0.0, "flows": 0, "by_service": [], "by_segment": []},
         "rules": [{"gid": 1, "sid": 7, "rev": 2, "msg": HOSTILE, "alerts": 3, "severity": 1, "category": HOSTILE, "action": "alert"}],
         "events": {"decoder.ipv4.trunc_pkt": 5}, "exceptions": {"forced": 2},
         "decryption": {"sessions": 2, "records": 8, "bytes": 4000, "failed": 1, "ciphers_refused": 0, "capture_secrets": 0, "capture_bad_lines": 3},

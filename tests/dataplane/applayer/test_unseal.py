@@ -8,8 +8,8 @@ pytest.importorskip("cryptography")
 from made_tls import CHANGE, DATA, HANDSHAKE, client_hello, message, record, server_hello
 from sealed_tls import FINISHED, KEY_UPDATE, SUITES12, SUITES13, Sealed12, Sealed13, Side12, prf
 
-from fastpath.dataplane.applayer.room_trial import RoomTrial
 from fastpath.dataplane.applayer.keyring import KeyRing
+from fastpath.dataplane.applayer.room_trial import RoomTrial
 
 SESSIONS = [*((Sealed13, suite) for suite in SUITES13), *((Sealed12, suite) for suite in SUITES12)]
 
