@@ -31,7 +31,7 @@ LINKS = {
     "fastpath._core": ["libcrypto"],
     "fastpath.dataplane.applayer.tls": ["libcrypto"],
     "fastpath.dataplane.applayer.ssh": ["libcrypto"],
-    "fastpath.dataplane.keyring": ["libcrypto"],
+    "fastpath.dataplane.applayer.keyring": ["libcrypto"],
     "fastpath.dataplane.cryptopan": ["libcrypto"],
     "fastpath.dataplane.match.prefilter": ["libhs"],
     "fastpath.dataplane.match.secrets": ["libpcre2-8"],

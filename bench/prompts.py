@@ -28,7 +28,7 @@ import fastpath as fp
 #: prompts of attackers (the others ask plainly for harm, are instructions to a judge or an attacking model, or are patterns).
 WRITTEN_FROM = ("dan", "sysprompt_extraction")
 HELD_OUT = ("autodan", "dra", "gcg", "inthewild", "tap")
-CONFIDENCES = ("high", "medium", "low")
+CONFIDENCES = ("high", "medium")
 LONGEST = 32768             # bytes of a text
 SEGMENT = 1400
 INSTRUCTIONS = re.compile(r"(?im)^\W{0,6}(?:how to|usage|instructions?|getting started|quick ?start|tutorial|step \d|to (?:install|use|run|build)|please|"

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from make import framed, talk, write
-from scapy.packet import Raw
 from scapy.contrib import gtp_v2 as gtpc
 from scapy.contrib import pfcp
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
@@ -19,6 +18,7 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
+from scapy.packet import Raw
 
 FOLDER = Path(__file__).resolve().parent / "edge"
 GPUS = ("10.30.0.11", "10.30.0.12")

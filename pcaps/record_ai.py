@@ -163,6 +163,7 @@ with mlflow.start_run(): mlflow.log_metric("loss", 0.25)
         get(AGENT, f"{base}/model.safetensors")
         put(LAPTOP, work / "model.pkl", f"{base}/tokenizer.pkl")
         get(AGENT, f"{base}/tokenizer.pkl")
+        get(LAPTOP, f"{base}/model.safetensors")
 
 
 def put(source, path, url):

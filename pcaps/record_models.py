@@ -6,6 +6,7 @@
 Needs what record.py needs, curl, and of Python safetensors, gguf, h5py, onnx and numpy. Python's http.server serves the files and takes
 one upload. Nothing leaves the namespaces. Writes pcaps/models/models.pcap.
 """
+import json
 import os
 import pickle
 import sys
@@ -70,8 +71,8 @@ def write_models(folder):
     for name, layer in (("dense", "Dense"), ("lambda", "Lambda")):
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file.attrs["keras_version"] = "2.15.0"
-            file.attrs["model_config"] = ('{"class_name": "Sequential", "config": {"name": "s", "layers": [{"class_name": "%s", '
-                                          '"config": {"name": "l"}}]}}' % layer)
+            file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": [
+                    {"class_name": layer, "config": {"name": "l"}}]}})
             file.create_dataset("w", data=weights)
     np.save(folder / "data.npy", weights)
     np.savez(folder / "data.npz", a=weights, b=np.array([{"x": 1}], dtype=object))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "fastpath"
 LINES_MAX = 900
 CYTHON = (".pyx", ".pxd")
-CONTRACTS = (["applayer", "applayer"], ["applayer", "msgpack"])     # what others share of a stage, in a .pxd alone
+CONTRACTS = (["applayer", "applayer"], ["applayer", "cursor"], ["applayer", "msgpack"])     # what others share of a stage, in a .pxd alone
 DOORS = ("dissect", "tenants", "trial", "stream_trial", "room_trial", "device_trial")       # of the data plane: they may join stages, for tests and tools; like a stage, none may be cimported
 
 

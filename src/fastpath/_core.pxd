@@ -19,7 +19,7 @@ from fastpath.dataplane.keyed cimport keyed_table_t
 from fastpath.dataplane.flow cimport bucket_t, flow_config_t
 from fastpath.dataplane.hosts cimport hosts_t
 from fastpath.dataplane.isolation cimport isolation_t
-from fastpath.dataplane.keyring cimport keyring_t
+from fastpath.dataplane.applayer.keyring cimport keyring_t
 from fastpath.dataplane.match.program cimport inspection_t, match_scratch_t, ruleset_t, shared_t, window_t
 from fastpath.dataplane.match.threshold cimport threshold_table_t
 from fastpath.dataplane.policy cimport policy_count_t, policy_flow_t, policy_t

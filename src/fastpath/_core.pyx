@@ -45,7 +45,7 @@ from fastpath.dataplane.hosts cimport close_hosts, open_hosts
 from fastpath.dataplane.isolation cimport (
     CUT_PLACES, cut_off, cut_t, entry_isolated, find_cut, isolated4_t, isolated6_t, isolation_t, key_isolated,
 )
-from fastpath.dataplane.keyring cimport KeyRing, empty_keyring, keyring_t, take_key_log
+from fastpath.dataplane.applayer.keyring cimport KeyRing, empty_keyring, keyring_t, take_key_log
 from fastpath.dataplane.keyed cimport close_keyed, drop_keyed, find_keyed, keyed_t, keyed_table_t, put_keyed
 from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
@@ -227,7 +227,8 @@ cdef class DataPlane:
                                    "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
         engine.sessions = engine.sessions or engine.apps.config.files.models
         self._configure_exceptions(settings["exceptions"], settings["simulate"])
-        self._configure_sight(settings.get("keys"), settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
+        self.keys = settings.get("keys")
+        configure_sight(engine, self.keys, settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
         self._open_defrag(settings["defrag"], settings["hosts"])
@@ -323,19 +324,6 @@ cdef class DataPlane:
         config.liberal_timestamps = settings["liberal_timestamps"]
         config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
         config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
-
-    def _configure_sight(self, KeyRing keys, sessions):
-        """keys: secrets that were given, or None. sessions: how many may be decrypted at a time."""
-        cdef engine_t *engine = &self.engine
-        cdef uint32_t i
-        engine.sight = <sight_t *>calloc(engine.buckets, sizeof(sight_t))
-        if engine.sight == NULL:
-            raise MemoryError("no memory for what decryption counts")
-        for i in range(engine.buckets):
-            engine.sight[i].ciphers_max = 2 * -(-sessions // engine.buckets)
-        self.keys = keys
-        engine.apps.config.tls.keys[0] = &keys.ring if keys is not None else NULL
-        engine.apps.config.tls.keys[1] = &engine.capture_keys
 
     def _configure_exceptions(self, policies, simulate):
         """simulate: kind (control/exceptions.py) -> where the fault strikes."""

@@ -1,5 +1,17 @@
 # sight: what decryption makes of sessions, and how much of which service stayed sealed. Part of _core.pyx.
 
+cdef void configure_sight(engine_t *engine, KeyRing keys, uint64_t sessions) except *:
+    """keys: secrets that were given, or None; whoever calls holds them. sessions: how many may be decrypted at a time."""
+    cdef uint32_t i
+    engine.sight = <sight_t *>calloc(engine.buckets, sizeof(sight_t))
+    if engine.sight == NULL:
+        raise MemoryError("no memory for what decryption counts")
+    for i in range(engine.buckets):
+        engine.sight[i].ciphers_max = <uint32_t>(2 * ((sessions + engine.buckets - 1) // engine.buckets))
+    engine.apps.config.tls.keys[0] = &keys.ring if keys is not None else NULL
+    engine.apps.config.tls.keys[1] = &engine.capture_keys
+
+
 # ---- the session inside an encrypted one ----
 
 cdef const room_t *enter_inner(engine_t *engine, app_context_t *context) noexcept nogil:

@@ -924,8 +924,22 @@ def bench(
 
 
 @app.command(short_help="See it work, in an empty folder.")
-def demo() -> None:
+def demo(
+    ai: Annotated[bool, typer.Option("--ai", help="The day of an AI factory instead: what runs there, and what is stopped.")] = False,
+    page: Annotated[Path | None, typer.Option("--html", metavar="FILE.html", help="The same as a page.")] = None,
+) -> None:
     """Benign traffic, an attack stopped, a tunnel opened, a hostile packet named: from captures inside the package."""
     from fastpath.demo import run_demo
     from fastpath.outputs.terminal import console
-    run_demo(console())
+    out = console()
+    out.record = page is not None
+    if ai:
+        from fastpath.demo.factory import tell_factory
+        tell_factory(out)
+    else:
+        run_demo(out)
+    if page is not None:
+        try:
+            out.save_html(str(page))
+        except OSError as error:
+            fail(f"{page}: {error.strerror}")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fastpath as fp
 from fastpath.control.keylog import WARNINGS_MAX, KeyLogWarning, read_key_logs
-from fastpath.dataplane.keyring import KeyRing
+from fastpath.dataplane.applayer.keyring import KeyRing
 
 RANDOM, MASTER, SECRET = "ab" * 32, "cd" * 48, "ef" * 32
 

@@ -6,7 +6,7 @@ import sys
 
 from fuzz import harness
 
-from fastpath.dataplane.keyring import KeyRing
+from fastpath.dataplane.applayer.keyring import KeyRing
 
 RANDOM, MASTER, SECRET = b"0123456789abcDEF" * 4, b"ab" * 48, b"cd" * 32
 GOOD = re.compile(rb"(CLIENT_RANDOM|(?:CLIENT|SERVER)_(?:HANDSHAKE_TRAFFIC_SECRET|TRAFFIC_SECRET_0)) ([0-9a-fA-F]{64}) "

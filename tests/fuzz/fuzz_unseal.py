@@ -9,7 +9,7 @@ from made_tls import DATA, HANDSHAKE, client_hello, message, server_hello
 from sealed_tls import FINISHED, KEY_UPDATE, SUITES12, SUITES13, Sealed12, Sealed13
 
 from fastpath.dataplane.applayer.room_trial import RoomTrial
-from fastpath.dataplane.keyring import KeyRing
+from fastpath.dataplane.applayer.keyring import KeyRing
 
 SUITES = [*SUITES13, *SUITES12]
 KINDS = (DATA, HANDSHAKE, DATA, 21)

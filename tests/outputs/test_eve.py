@@ -127,9 +127,12 @@ def test_anomaly_and_stats():
     EveWriter(out, ["stats"]).close({"packets": 5, "bytes": 300, "seconds": 1.5, "alerts": 2,
                                      "ledger": {"errored": {"packets": 1}, "offloaded": {"packets": 2, "bytes": 120}},
                                      "device": {}, "verdicts": {}, "drops": {}, "exceptions": {"flow.memcap.drop-flow": 3},
+                                     "decryption": {"sessions": 1, "bytes": 9}, "uninspected": {"flows": 2, "bytes": 77, "by_service": []},
                                      "inventory": [], "events": {"decoder.ipv4.trunc_pkt": 4}, "flows": {"created": 3, "active": 0},
                                      "defrag": {"ipv4": {"fragments": 2, "reassembled": 1}, "ipv6": {"fragments": 0, "reassembled": 0}}})
     stats = json.loads(out.getvalue())["stats"]
+    assert stats["decryption"] == {"sessions": 1, "bytes": 9}
+    assert stats["uninspected"] == {"flows": 2, "bytes": 77}
     assert stats["exception_policy"] == {"flow": {"memcap": {"drop_flow": 3}}}
     assert stats["flow_bypassed"] == {"local_pkts": 2, "local_bytes": 120, "closed": 0, "pkts": 0, "bytes": 0}
     assert stats["decoder"] == {"pkts": 5, "bytes": 300, "invalid": 1, "event": {"ipv4": {"trunc_pkt": 4}}}

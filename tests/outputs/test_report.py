@@ -28,6 +28,10 @@ def result(**changes):
         "uninspected": {"of": 0, "bytes": 0, "share": 0.0, "flows": 0, "by_service": [], "by_segment": []},
         "rules": [{"gid": 1, "sid": 7, "rev": 2, "msg": HOSTILE, "alerts": 3, "severity": 1, "category": HOSTILE, "action": "alert"}],
         "events": {"decoder.ipv4.trunc_pkt": 5}, "exceptions": {"forced": 2},
+        "decryption": {"sessions": 2, "records": 8, "bytes": 4000, "failed": 1, "ciphers_refused": 0, "capture_secrets": 0, "capture_bad_lines": 3},
+        "uninspected": {"flows": 3, "bytes": 6400, "of": 10_000, "share": 0.1,
+                        "by_service": [{"service": HOSTILE, "protocol": "tls", "hosted": HOSTILE, "flows": 3, "bytes": 6400, "of": 10_000, "share": 0.64}],
+                        "by_segment": [{"from": HOSTILE, "to": "db", "flows": 3, "bytes": 6400, "of": 10_000, "share": 0.64}]},
         "device": {"sessions": 1, "added": 2, "full": 0, "packets": 3, "bytes": 180, "asked": {"rule": 2, "drop": 0},
                    "share": {"packets": 0.003, "bytes": 0.01}, "lag": {"mean": 0.5, "most": 0.75}},
         "throughput": [{"second": 1_700_000_000 + n, "width": 1, "packets": 10, "bytes": n * 100, "dropped": n % 3} for n in range(400)],
@@ -80,6 +84,9 @@ def test_an_empty_run():
     page = rendered(packets=0, bytes=0, entries=0, alerts=0, rules=[], events={}, exceptions={}, throughput=[], verdicts={}, reasons={},
                     ledger={name: {"packets": 0, "bytes": 0} for name in ("inspected", "offloaded", "dropped", "errored")},
                     stages={}, flows={"rows": 0}, device={}, rates={"packets_per_second": 0.0, "bits_per_second": 0.0})
+    assert "Not looked into" in page
+    page = rendered(uninspected={"flows": 0, "bytes": 0, "of": 0, "share": 0.0, "by_service": [], "by_segment": []}, rules=[], throughput=[], device={})
+    assert "Not looked into" not in page
     assert "no rule fired" in page and "Throughput" not in page and "Device" not in page
 
 

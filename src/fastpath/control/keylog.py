@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from os import PathLike
 from typing import Any
 
-from fastpath.dataplane.keyring import KeyRing
+from fastpath.dataplane.applayer.keyring import KeyRing
 from fastpath.rules.plan import Place
 
 WARNINGS_MAX = 100      # of one file; the others are counted

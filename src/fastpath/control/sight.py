@@ -24,9 +24,15 @@ def uninspected(found: Iterable[tuple[bytes | None, int, int, int, int, int, int
     services: dict[tuple[str, str], list[int]] = {}
     segments: dict[tuple[str, str], list[int]] = {}
     flows = sealed_bytes = of = 0
+    hosted = Services(run.signatures)
+    anonymiser = run.captures.anonymiser
+    named: dict[tuple[str, str], str | None] = {}
     for name, proto, source, target, epoch, number, sealed, carried in found:
         protocol = _PROTOCOLS.get(proto, "")
-        service = ("(others)", "") if name is None else (name.decode("latin-1") or protocol, protocol)
+        said = name.decode("latin-1") if name is not None else ""
+        shown = said if anonymiser is None or not said else anonymiser.mapped(said)
+        service = ("(others)", "") if name is None else (shown or protocol, protocol)
+        named[service] = hosted.named(said) if said else None
         _add(services, service, number, sealed, carried)
         if epoch:
             policy = run.judges[epoch].policy
@@ -34,10 +40,9 @@ def uninspected(found: Iterable[tuple[bytes | None, int, int, int, int, int, int
         flows += number
         sealed_bytes += sealed
         of += carried
-    hosted = Services(run.signatures) if services else None
     return {
         "flows": flows, "bytes": sealed_bytes, "of": of, "share": sealed_bytes / total if total else 0.0,
-        "by_service": [{"service": service, "protocol": protocol, "hosted": hosted.named(service) if hosted is not None else None} | counts
+        "by_service": [{"service": service, "protocol": protocol, "hosted": named.get((service, protocol))} | counts
                        for (service, protocol), counts in _listed(services)],
         "by_segment": [{"from": source, "to": target} | counts for (source, target), counts in _listed(segments)],
     }

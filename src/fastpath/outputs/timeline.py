@@ -3,7 +3,7 @@ it, and when it was cut off. Made of EVE events, so that it says what EVE says, 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -48,11 +48,13 @@ class Timeline:
     def flush(self) -> None:
         pass
 
-    def rows(self) -> list[tuple[str, str, str, str]]:
-        """(time, what kind, with whom, in words), by time; what repeats itself with the same peer is one row, counted."""
+    def rows(self, kinds: Collection[str] = ()) -> list[tuple[str, str, str, str]]:
+        """Of these kinds, or of all: (time, what kind, with whom, in words), by time; what repeats itself with the same peer is one row, counted."""
         made: list[list[Any]] = []
         latest: dict[tuple[str, str, str], list[Any]] = {}
         for time, kind, peer, said in sorted(_moment(event, self.host) for event in self.moments):
+            if kinds and kind not in kinds:
+                continue
             row = latest.get((kind, peer, said))
             if row is not None:
                 row[4] += 1
@@ -98,8 +100,8 @@ def _said(kind: str, told: Any) -> str:
     return ""
 
 
-def print_timeline(out: Console, timeline: Timeline) -> None:
-    rows = timeline.rows()
+def print_timeline(out: Console, timeline: Timeline, kinds: Collection[str] = ()) -> None:
+    rows = timeline.rows(kinds)
     table = Table(title=f"{timeline.host}: {len(rows):,} moments", title_justify="left", title_style="bold", box=None, header_style="dim",
                   pad_edge=False)
     for name in ("time", "what", "with", ""):

@@ -95,7 +95,7 @@ def test_the_tls_transaction_stays_as_it_was(tmp_path, sessions):
     from fastpath.outputs.eve import EveWriter, check_events
     rules = """
         alert tls any any -> any any (msg:"sni"; tls.sni; content:"inside"; sid:1;)
-        alert tls any any -> any any (msg:"ja3"; ja3.hash; content:"0"; sid:2;)
+        alert tls any any -> any any (msg:"ja3"; ja3.string; content:"771,"; sid:2;)
         alert tls any any -> any any (msg:"subject"; tls.cert_subject; content:"inside"; sid:3;)
         alert tcp any any -> any any (msg:"payload"; content:"GET /secret"; sid:4;)
     """

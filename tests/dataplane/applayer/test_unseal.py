@@ -9,7 +9,7 @@ from made_tls import CHANGE, DATA, HANDSHAKE, client_hello, message, record, ser
 from sealed_tls import FINISHED, KEY_UPDATE, SUITES12, SUITES13, Sealed12, Sealed13, Side12, prf
 
 from fastpath.dataplane.applayer.room_trial import RoomTrial
-from fastpath.dataplane.keyring import KeyRing
+from fastpath.dataplane.applayer.keyring import KeyRing
 
 SESSIONS = [*((Sealed13, suite) for suite in SUITES13), *((Sealed12, suite) for suite in SUITES12)]
 
@@ -93,7 +93,7 @@ def test_early_data_is_passed_over():
     assert trial.decryption["failed"] == 0
     everything = hellos[0][1] + b"".join(record(DATA, bytes(size)) for size in (50, 70)) + record(CHANGE, b"\1")
     finished, late = 5 + 4 + 32 + 1 + 16, 5 + 4 + 1 + 16
-    assert trial.decryption["looked"][0] == len(everything) - len(record(DATA, bytes(50))) - len(record(DATA, bytes(70))) + finished + late
+    assert trial.decryption["opened"][0] == len(everything) - len(record(DATA, bytes(50))) - len(record(DATA, bytes(70))) + finished + late
 
 
 def test_a_renegotiation_to_another_suite():

@@ -12,7 +12,7 @@ from fastpath.dataplane.applayer.dispatch cimport (
 from fastpath.dataplane.applayer.expectations cimport EXPECTED_NAME_MAX, announced_t, expectation_t
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, writer_t
 from fastpath.dataplane.applayer.sight cimport sight_t
-from fastpath.dataplane.keyring cimport KeyRing
+from fastpath.dataplane.applayer.keyring cimport KeyRing
 from fastpath.dataplane.pool cimport bytes_append, bytes_free, close_pool
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, ACCOUNT_FLOW, bytes_t, flow_more_t, flow_t, pool_t
 
@@ -187,7 +187,7 @@ cdef class RoomTrial:
         protocol inside."""
         return {"sessions": self.sight.sessions, "full": self.sight.full, "failed": self.sight.failed, "records": self.sight.records,
                 "bytes": self.sight.bytes, "ciphers": self.sight.ciphers,
-                "ends": (self.delivered.ends[0], self.delivered.ends[1]), "looked": (self.context.app.opened[0], self.context.app.looked[1]),
+                "ends": (self.delivered.ends[0], self.delivered.ends[1]), "opened": (self.context.app.opened[0], self.context.app.looked[1]),
                 "inside": PROTOCOL_NAMES[self.context.app.inner.proto] if self.context.app != NULL and self.context.app.inner != NULL
                 else None}
 

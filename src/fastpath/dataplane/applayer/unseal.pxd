@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from fastpath.dataplane.applayer.applayer cimport PLAIN_ROOM, app_context_t
 from fastpath.dataplane.applayer.sight cimport sight_t
 from fastpath.dataplane.ciphers cimport *
-from fastpath.dataplane.keyring cimport (
+from fastpath.dataplane.applayer.keyring cimport (
     RANDOM_LENGTH, SECRET_CLIENT_HANDSHAKE, SECRET_CLIENT_TRAFFIC, SECRET_MASTER, SECRET_MAX, find_secret, keyring_t,
     secret_length, secret_t,
 )

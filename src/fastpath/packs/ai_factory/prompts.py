@@ -1,6 +1,6 @@
 """Rules on what is said to language models, and to them by tools, made from prompts.toml: one for each buffer that an entry names.
 
-Each carries its `confidence`: high, medium or low. What that is worth is measured: docs/packs/ai_factory.md.
+Each carries its `confidence`: high or medium. What that is worth is measured: docs/packs/ai_factory.md.
 """
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy, strlen
 
-from fastpath.dataplane.keyring cimport *
+from fastpath.dataplane.applayer.keyring cimport *
 
 cdef extern from "openssl/crypto.h" nogil:
     void OPENSSL_cleanse(void *data, size_t length)
