@@ -69,10 +69,10 @@ def write_models(folder):
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, [3, 4])], [numpy_helper.from_array(weights, "w")])
     onnx.save(helper.make_model(graph, producer_name="fastpath-test"), folder / "small.onnx")
     for name, layer in (("dense", "Dense"), ("lambda", "Lambda")):
+        config = {"class_name": "Sequential", "config": {"name": "s", "layers": [{"class_name": layer, "config": {"name": "l"}}]}}
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file.attrs["keras_version"] = "2.15.0"
-            file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": [
-                    {"class_name": layer, "config": {"name": "l"}}]}})
+            file.attrs["model_config"] = json.dumps(config)
             file.create_dataset("w", data=weights)
     np.save(folder / "data.npy", weights)
     np.savez(folder / "data.npz", a=weights, b=np.array([{"x": 1}], dtype=object))

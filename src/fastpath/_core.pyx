@@ -62,8 +62,10 @@ from fastpath.dataplane.match.threshold cimport (
     THRESHOLD_ALERT, THRESHOLD_SUPPRESS, clear_thresholds, close_thresholds, open_thresholds, threshold_check,
 )
 from fastpath.dataplane.policy cimport (
-    FOR_EVER, NO_LINE, POLICY_ASTRAY, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING, POLICY_REVERSED,
-    POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t, policy_flow_t,
+    FOR_EVER, NO_LINE, POLICY_ASTRAY, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING,
+    POLICY_REVERSED,
+    POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t,
+    policy_flow_t,
     policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_give, pool_take
@@ -119,6 +121,7 @@ cdef enum:
 include "_exceptions.pxi"
 include "_offload.pxi"
 include "_bindings.pxi"
+include "_configure.pxi"
 include "_isolation.pxi"
 include "_log.pxi"
 include "_policy.pxi"
@@ -221,17 +224,17 @@ cdef class DataPlane:
         engine.payload_size = settings.get("payload_size", 4096)
         engine.keep_apps = settings.get("keep_apps", False)
         engine.sessions = engine.keep_apps or settings.get("keep_llm", False)
-        self._configure_flow(settings)
-        self._configure_stream(settings["stream"], settings["exceptions"]["tcp.midstream"])
+        configure_flow(engine, settings)
+        configure_stream(engine, settings["stream"], settings["exceptions"]["tcp.midstream"])
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
                                    "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
         engine.sessions = engine.sessions or engine.apps.config.files.models
-        self._configure_exceptions(settings["exceptions"], settings["simulate"])
+        configure_exceptions(engine, settings["exceptions"], settings["simulate"])
         self.keys = settings.get("keys")
         configure_sight(engine, self.keys, settings.get("app_layer", {}).get("tls.decrypt-sessions", DECRYPTED_MAX))
         if engine.keep_apps:
             engine.apps.config.files.hashes |= FILE_MD5 | FILE_SHA256
-        self._open_defrag(settings["defrag"], settings["hosts"])
+        configure_defrag(engine, settings["defrag"], settings["hosts"])
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
@@ -286,7 +289,7 @@ cdef class DataPlane:
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
         if settings.get("device"):
             engine.offloads = True
-            self._configure_offload(settings["device"]["offload"])
+            configure_offload(engine, settings["device"]["offload"])
         for i in range(engine.buckets):
             if open_bucket(&engine.bucket[i], &engine.flow, i):
                 raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
@@ -295,90 +298,7 @@ cdef class DataPlane:
                 engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
             engine.bucket[i].sink = take_flow
             engine.bucket[i].owner = &engine.worker[i % engine.workers]
-            self._open_device(i, settings.get("device"))
-
-    def _configure_flow(self, settings):
-        cdef uint32_t i, j
-        self.engine.flow.memcap = settings["flow_memcap"] // self.engine.buckets
-        for protocol, flow_class in ((6, CLASS_TCP), (17, CLASS_UDP), (1, CLASS_ICMP), (58, CLASS_ICMP)):
-            self.engine.flow.class_of[protocol] = flow_class
-        for protocol in (1, 6, 17, 58, 132):        # as in Suricata, of the others neither end is the client
-            self.engine.flow.answers[protocol] = 1
-        self.engine.flow.captured_bytes = settings.get("compat", False)
-        for i, name in enumerate(("default", "tcp", "udp", "icmp")):
-            for j, state in enumerate(("new", "established", "closed")):
-                self.engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
-
-    def _configure_stream(self, settings, midstream_policy):
-        cdef stream_config_t *config = &self.engine.stream
-        stream_defaults(config)
-        config.hosts = &self.engine.hosts
-        config.passive = not (self.engine.inline_mode if settings["inline"] == "auto" else settings["inline"] == "yes")
-        config.depth = settings["depth"]
-        config.chunk[TO_SERVER], config.chunk[TO_CLIENT] = settings["to_server_chunk"], settings["to_client_chunk"]
-        # a policy that lets nothing through picks nothing up
-        permissive = midstream_policy in ("ignore", "pass-packet", "pass-flow")
-        config.midstream, config.async_oneside = settings["midstream"] and permissive, settings["async_oneside"]
-        config.checksums, config.raw, config.bypass = settings["checksums"], settings["raw"], settings["bypass"]
-        config.compare_overlaps = settings["compare_overlaps"] or not config.passive
-        config.liberal_timestamps = settings["liberal_timestamps"]
-        config.urgent, config.urgent_limit = (URGENT_POLICIES.index(settings[name]) for name in ("urgent", "urgent_limit"))
-        config.max_syn, config.max_synack = settings["max_syn"], settings["max_synack"]
-
-    def _configure_exceptions(self, policies, simulate):
-        """simulate: kind (control/exceptions.py) -> where the fault strikes."""
-        cdef engine_t *engine = &self.engine
-        cdef uint32_t i
-        cdef uint64_t nowhere = <uint64_t>-1
-        for i, reason in enumerate((REASON_DEFRAG_MEMCAP, REASON_FLOW_MEMCAP, REASON_STREAM_MEMCAP, REASON_REASSEMBLY_MEMCAP,
-                                    REASON_MIDSTREAM, REASON_APPLAYER)):
-            engine.exception_policy[i] = EXCEPTION_POLICIES.index(policies[EXCEPTION_CAUSES[i]])
-            if i >= CAUSE_SESSION_MEMCAP and engine.exception_policy[i] != EXCEPT_IGNORE:
-                engine.sessions = True          # it is sessions that such a policy is about
-            engine.exception_reason[i] = reason
-        engine.fail_flow = simulate.get("packet-flow-memcap", nowhere)
-        engine.fail_defrag = simulate.get("packet-defrag-memcap", nowhere)
-        engine.lose_packet = simulate.get("packet-loss", nowhere)
-        engine.fail_alert_queue = simulate.get("alert-queue-realloc-failure", False)
-        engine.stream.fail_session = simulate.get("packet-tcp-ssn-memcap", nowhere)
-        engine.stream.fail_segment = simulate.get("packet-tcp-reassembly-memcap", nowhere)
-        engine.apps.fail_at[TO_SERVER] = simulate.get("applayer-error-at-offset-ts", nowhere)
-        engine.apps.fail_at[TO_CLIENT] = simulate.get("applayer-error-at-offset-tc", nowhere)
-
-    def _configure_offload(self, numbers):
-        """numbers: by reason, None for never; "encrypted_bytes" stands in for "encrypted"."""
-        cdef uint32_t i
-        self.engine.offload_encrypted_bytes = numbers["encrypted_bytes"] is not None
-        for i, name in enumerate(ASK_REASONS[:ASK_OUTSIDE]):
-            number = numbers[name]
-            if i == ASK_ENCRYPTED and self.engine.offload_encrypted_bytes:
-                number = -(-numbers["encrypted_bytes"] // 1024)
-            self.engine.offload[i] = UINT64_MAX if number is None else number
-
-    cdef device_config_t _device_config(self, uint32_t bucket, settings) except *:
-        """A bucket's slice of the session table: an even share of its capacity and of its insert rate."""
-        cdef device_config_t config
-        cdef uint32_t buckets = self.engine.buckets
-        config.capacity = settings["sessions"] // buckets + (bucket < settings["sessions"] % buckets)
-        config.closed_room = max(CLOSED_KEPT // buckets, CLOSED_LEAST)
-        config.interval = round(SECOND * buckets / settings["insert_rate"]) if settings["insert_rate"] else 0
-        config.latency, config.timeout = settings["insert_latency"], settings["idle_timeout"]
-        config.lag = settings["counter_lag"]
-        config.snoop = settings["snoop"]
-        return config
-
-    def _open_device(self, uint32_t bucket, settings):
-        cdef device_config_t config
-        cdef device_t *device = &self.engine.device[bucket]
-        if settings is None:
-            open_device(device, NULL)
-            return
-        config = self._device_config(bucket, settings)
-        if open_device(device, &config):
-            raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
-        device.number = bucket
-        device.sink = lose_session
-        device.context = &self.engine
+            configure_device(engine, i, settings.get("device"))
 
     def set_device(self, settings):
         """Changes the session table from the next packet on; its sessions stay. MemoryError when address space is lacking: then
@@ -387,24 +307,18 @@ cdef class DataPlane:
         cdef uint32_t i
         for i in range(self.engine.buckets):
             if self.engine.device[i].on:
-                config = self._device_config(i, settings)
+                config = device_config(&self.engine, i, settings)
                 if make_room(&self.engine.device[i], &config):
                     raise MemoryError(f"no address space for a session table of {settings['sessions']} sessions")
         for i in range(self.engine.buckets):
             if self.engine.device[i].on:
-                config = self._device_config(i, settings)
+                config = device_config(&self.engine, i, settings)
                 apply_config(&self.engine.device[i], &config)
             else:
-                self._open_device(i, settings)
+                configure_device(&self.engine, i, settings)
                 self.engine.device[i].second = self.engine.second
         self.engine.offloads = True
-        self._configure_offload(settings["offload"])
-
-    def _open_defrag(self, limits, hosts):
-        open_hosts(&self.engine.hosts, hosts)
-        if open_defrag(&self.engine.defrag, &self.engine.hosts, limits["memcap"], limits["trackers"], limits["max_frags"],
-                       <uint64_t>limits["timeout"] * SECOND):
-            raise MemoryError(f"no address space to put {limits['memcap']} bytes of fragments into")
+        configure_offload(&self.engine, settings["offload"])
 
     def __dealloc__(self):
         cdef engine_t *engine = &self.engine
@@ -670,8 +584,8 @@ cdef class DataPlane:
         store_release(&self.engine.called, 0)
 
     def look_beyond(self, tags, hardware, bint neighbours):
-        """What is beyond Suricata is looked at from the next packet on: bindings.TAG of the tenants, KNOWN_ROW of a manifest of hardware or
-        None, and whether it names neighbours. Once begun it goes on; MemoryError."""
+        """What is beyond Suricata is looked at from the next packet on: bindings.TAG of the tenants, KNOWN_ROW of a manifest of
+        hardware or None, and whether it names neighbours. Once begun it goes on; MemoryError."""
         bind_all(&self.engine, &self.bindings)
         set_tags(&self.bindings, tags)
         if hardware is not None and not self.bindings.hardware.on:

@@ -267,8 +267,9 @@ def test_cut_at_every_byte_nothing_breaks(name, tmp_path):
 
 
 def test_a_tunnel_is_whose_it_was_at_that_packet():
-    from fastpath.dataplane import rows
     import numpy as np
+
+    from fastpath.dataplane import rows
     taken = np.zeros(2, rows.BINDING)
     taken["ordinal"], taken["subscriber"], taken["id"] = (5, 9), (1111, 2222), 7
     bindings = Bindings()
@@ -277,3 +278,25 @@ def test_a_tunnel_is_whose_it_was_at_that_packet():
     assert bindings.tunnel(address, 7, 4) == {}
     assert bindings.tunnel(address, 7, 6)["subscriber"] == "*1111"
     assert bindings.tunnel(address, 7, 9)["subscriber"] == "*2222"
+
+
+def test_anonymised_nothing_of_it_is_told():
+    """Addresses, MACs, names and digits of subscribers give way; what belongs together still does."""
+    from fastpath.control.anonymise import Anonymiser
+    rules = fp.RuleSet.parse('alert udp any any -> any 5000 (msg:"measured"; content:"measured"; sid:1;)')
+    out = io.BytesIO()
+    with fp.Engine(rules, policy=fp.Policy.parse(TENANTS + "tunnels: bound\n"), hardware=Hardware.parse(MANIFEST), anonymiser=Anonymiser(bytes(32))) as engine:
+        result = engine.replay([EDGE / f"{name}.pcap" for name in ("roce", "gtp", "n4", "hardware")],
+                               sinks=[EveWriter(out, ("alert", "gtp", "roce", "hardware", "policy", "inventory"))])
+    text = out.getvalue().decode() + json.dumps(result.roce) + json.dumps(result.stats["roce"])
+    for secret in ("10.30.0", "10.31.0", "10.102.0", "10.112.0", "10.45.0", "10.46.0", "10.9.0", "3c:ec:ef", "50:6b:4b", "bmc-7", "leaf-", "factory.iot",
+                   "blue", "6789", "3210"):
+        assert f'"{secret}' not in text and f": {secret}" not in text, secret
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    bound = {(event["gtp"]["endpoint"], event["gtp"]["teid"]) for event in events if event["event_type"] == "gtp" and event["gtp"]["what"] == "bound"}
+    alerts = [event for event in events if event["event_type"] == "alert"]
+    assert len(bound) == 4 and alerts
+    assert {(event["tunnel"]["dest_ip"], event["gtp"]["teid"]) for event in alerts} <= bound
+    assert {event["gtp"]["device"] for event in alerts if "device" in event["gtp"]} == {"35672108", "86422304"}
+    told = {event["dest_ip"] for event in events if event["event_type"] == "roce" and "dest_ip" in event}
+    assert told == {pair["address"] for pair in result.roce}

@@ -1,6 +1,7 @@
 """Models of packs/ai_factory: every rule catches what it is for and leaves alone what is like it; weights and the policy; what is fetched."""
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import re
 from pathlib import Path
 
 import made_models as made
+import made_smb as smb
 import pytest
 from captures import write_pcap
 
@@ -34,7 +36,7 @@ UNSAFE = {
     9402020: (made.torch_zip(more=[("../../root/.ssh/authorized_keys", b"x")]), made.torch_zip(more=[("model/..data", b"x")])),
     9402021: (made.linked_zip(), made.torch_zip()),
     9402022: (made.torch_zip().replace(b"model/data/0PK\x05", b"model/data/1PK\x05"), made.torch_zip()),
-    9402023: (made.torch_zip(b"\x80\x02]q\x00(" + b"K\x01" * (34 << 20) + b"e.", method=8), made.torch_zip(method=8)),
+    9402023: (made.torch_zip(b"\x80\x03B" + (68 << 20).to_bytes(4, "little") + bytes(68 << 20) + b".", method=8), made.torch_zip(method=8)),
     9402030: (b"\x10\0\0\0\0\0\0\0" + b'{"a":{"dtype":}}' + bytes(8), made.safetensors()),
     9402031: (made.safetensors(extra=b"more"), made.safetensors()),
     9402032: (made.gguf(version=99), made.gguf()),
@@ -197,3 +199,50 @@ def test_a_broken_stream_tells_no_digest(tmp_path):
     with fp.Engine(rules) as one:
         found = one.replay(write_pcap(tmp_path / "a.pcap", packets[:20])).models
     assert [(model.format, model.whole, model.sha256, model.unsafe) for model in found] == [("safetensors", False, "", ())]
+
+
+@pytest.mark.parametrize("event, body", ids=("malformed", "limit"), argvalues=[("model_malformed", made.safetensors(extra=b"x")), ("model_limit", b"\x80\x02" + b"(" * 400)])
+@pytest.mark.parametrize("header", ["alert http any any -> any any", "alert tcp any any -> any any"])
+def test_events(header, event, body, tmp_path):
+    rules = fp.RuleSet.parse(f'{header} (msg:"x"; flow:to_client; app-layer-event:file.{event}; sid:1;)')
+    assert not rules.refusals
+    with fp.Engine(rules) as one:
+        assert len(one.replay(write_pcap(tmp_path / "a.pcap", made.download(body))).alerts) == 1
+        assert not len(one.replay(write_pcap(tmp_path / "b.pcap", made.download(made.safetensors()))).alerts)
+
+
+def by_ftp(body: bytes, command: bytes) -> list[bytes]:
+    control = made.transfer([(b"", b"220 hi\r\n"), (b"USER a\r\n", b"331 who\r\n"), (b"PASS b\r\n", b"230 in\r\n"), (b"TYPE I\r\n", b"200 ok\r\n"),
+                             (b"PASV\r\n", b"227 Entering Passive Mode (10,0,0,2,200,1)\r\n"), (command + b" m/model.gguf\r\n", b"150 ok\r\n")], dport=21)
+    pair = (body, b"") if command == b"STOR" else (b"", body)
+    return [*control[:-3], *made.transfer([pair], sport=41000, dport=51201), *control[-3:]]
+
+
+def by_mail(body: bytes) -> list[bytes]:
+    text = (b"From: a@b.c\r\nSubject: weights\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=BB\r\n\r\n--BB\r\n"
+            b"Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"model.gguf\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            + base64.encodebytes(body).replace(b"\n", b"\r\n") + b"--BB--\r\n.\r\n")
+    return made.transfer([(b"", b"220 hi ESMTP\r\n"), (b"EHLO a\r\n", b"250 hi\r\n"), (b"MAIL FROM:<a@b.c>\r\n", b"250 ok\r\n"), (b"RCPT TO:<d@e.f>\r\n", b"250 ok\r\n"),
+                          (b"DATA\r\n", b"354 go\r\n"), (text, b"250 ok\r\n"), (b"QUIT\r\n", b"221 bye\r\n")], dport=25)
+
+
+@pytest.mark.parametrize("packets, protocol, upload", [(by_ftp(UNSAFE[9402011][0], b"STOR"), "ftp-data", True), (by_ftp(UNSAFE[9402011][0], b"RETR"), "ftp-data", False),
+                                                       (by_mail(UNSAFE[9402011][0]), "smtp", True)], ids=["stor", "retr", "mail"])
+def test_other_protocols(engine, packets, protocol, upload, tmp_path):
+    result = engine.replay(write_pcap(tmp_path / "a.pcap", packets))
+    assert 9402011 in {alert["sid"] for alert in result.alerts}
+    found = [(model.protocol, model.upload, model.format, model.name.rpartition("/")[2], model.sha256) for model in result.models]
+    assert found == [(protocol, upload, "gguf", "model.gguf", hashlib.sha256(UNSAFE[9402011][0]).hexdigest())]
+
+
+@pytest.mark.parametrize("upload", [True, False], ids=["write", "read"])
+def test_smb(engine, upload, tmp_path):
+    body, fid = UNSAFE[9402011][0], bytes(range(16))
+    moved = (9, smb.ask_write(fid, 0, body), smb.answer_write(len(body))) if upload else (8, smb.ask_read(fid, 0, len(body)), smb.answer_read(body))
+    steps = [(0, smb.ask_negotiate(0x0302), smb.answer_negotiate(0x0302)), (3, smb.ask_tree("\\\\srv\\models"), smb.answer_tree()),
+             (5, smb.ask_create("llm\\model.gguf"), smb.answer_create(fid, len(body))), moved, (6, smb.ask_close(fid), bytes(60))]
+    turns = [tuple(smb.nbss(smb.smb2(command, one, message=number, response=which == 1)) for which, one in enumerate(pair))
+             for number, (command, *pair) in enumerate(steps)]
+    result = engine.replay(write_pcap(tmp_path / "a.pcap", made.transfer(turns, dport=445)))
+    assert 9402011 in {alert["sid"] for alert in result.alerts}
+    assert [(model.protocol, model.upload, model.format, model.name) for model in result.models] == [("smb", upload, "gguf", "llm\\model.gguf")]

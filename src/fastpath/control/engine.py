@@ -620,6 +620,13 @@ class Engine:
         self._staged.change(replace)        # nothing else is in force, but planes look
         return made
 
+    def _told(self, stats: dict[str, Any]) -> dict[str, Any]:
+        """Statistics as they may be told: the addresses in the operator's own words give way to pseudonyms too. What is made of rows was
+        mapped with them, and would be another's by being mapped again."""
+        if self.anonymiser is None:
+            return stats
+        return self.anonymiser.texts(stats) | {name: stats[name] for name in ("inventory", "roce", "llm", "models") if name in stats}     # type: ignore[no-any-return]
+
     def _counted(self, plane: Any) -> dict[str, Any]:
         stats = plane.stats()
         return stats | {"isolations_refused": self._staged.refused + stats.get("cuts_refused", 0)}

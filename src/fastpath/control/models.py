@@ -1,6 +1,7 @@
 """Models that were seen on the wire, from the rows that the data plane writes of files that it is told to know as one."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,15 +54,20 @@ class Models:
         self.items: list[Model] = []
         self.left_out = 0
 
-    def take(self, rows: np.ndarray, said: bytes) -> None:
-        """rows: of rows.APP; said: the bytes that they point into."""
+    def take(self, rows: np.ndarray, said: bytes, mapped: Callable[[str], str] | None = None) -> None:
+        """rows: of rows.APP; said: the bytes that they point into. mapped: what makes a pseudonym of a text off the wire."""
         for at in np.flatnonzero(rows["kind"] == ROW_MODEL).tolist():
             if len(self.items) == MODELS_MAX:
                 self.left_out += 1
                 continue
             row = rows[at]
             start = int(row["offset"])
-            self.items.append(_model(row, _decode(said[start:start + int(row["length"])])))
+            model = _model(row, _decode(said[start:start + int(row["length"])]))
+            if mapped is not None:
+                for name in ("name", "host", "sha256", "told"):
+                    setattr(model, name, mapped(getattr(model, name)) if getattr(model, name) else "")
+                model.unsafe = tuple(finding.partition(" ")[0] for finding in model.unsafe)
+            self.items.append(model)
 
 
 def is_upload(direction: int, record: dict[str, Any]) -> bool:
@@ -82,7 +88,7 @@ def _model(row: np.ndarray, record: dict[str, Any]) -> Model:
                  address_text(net, key["addr"][1 - client].tobytes()), int(key["port"][1 - client]), is_upload(int(row["direction"]), record),
                  _text(info["filename"]), _text(record.get("http", {}).get("hostname", b"")), model["format"], info["size"], whole,
                  info.get("sha256", "") if whole else "", model.get("version", 0), model.get("tensors", 0), model.get("parameters", 0),
-                 model.get("imports", 0), _text(told), tuple(map(_text, model.get("unsafe", ()))))
+                 model.get("imports", 0), _text(told), tuple(" ".join(map(_text, one.values())) for one in model.get("unsafe", ())))
 
 
 def _text(raw: bytes | str) -> str:

@@ -215,7 +215,8 @@ class Run:
         self.inventory.count(taken["flows"])
         self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
         if len(taken["apps"]):
-            self.models.take(taken["apps"], taken["app_bytes"])    # type: ignore[arg-type]
+            anonymiser = self.captures.anonymiser
+            self.models.take(taken["apps"], taken["app_bytes"], None if anonymiser is None else anonymiser.mapped)    # type: ignore[arg-type]
         self.judges.take(taken["denials"])
         self.bindings.take(taken["bindings"])
         orders, self.orders = self.orders, []

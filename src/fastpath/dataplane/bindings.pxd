@@ -1,10 +1,10 @@
-# bindings: what belongs together and should stay together, packet by packet in ingest, before flows: queue pairs and the segments they
-# were first seen in (bind/roce.pxd), GTP tunnels and the subscribers that the control planes give them to (bind/subscribers.pxd, gtpc.pxd,
-# pfcp.pxd), addresses and the hardware that has them (bind/hardware.pxd). What does not fit is an event of its entry, which rules
-# (decode-event) and policy act upon, and a row that says what was expected.
+# bindings: what belongs together and should stay together, packet by packet in ingest, before flows: queue pairs and the segments
+# first seen in (bind/roce.pxd), GTP tunnels and the subscribers that the control planes give them to
+# (bind/subscribers.pxd, gtpc.pxd, pfcp.pxd), addresses and the hardware that has them (bind/hardware.pxd). What does not fit is an
+# event of its entry, which rules (decode-event) and policy act upon, and a row that says what was expected.
 #
-# One table for each, of a fixed number of places. In ingest, since both ends of a binding may lie in different buckets: the order of the
-# packets decides, whatever the number of workers. Errors: none; what finds no room is counted.
+# One table for each, of a fixed number of places. In ingest, since both ends of a binding may lie in different buckets: the order
+# of the packets decides, whatever the number of workers. Errors: none; what finds no room is counted.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.bind.hardware cimport hardware_t
@@ -20,7 +20,6 @@ cdef struct bindings_t:
     binding_rows_t rows
     tag_range_t *tags           # of tenants, ascending
     uint32_t tag_count
-    uint64_t ns                 # that all of it took
 
 # Not 0: no memory.
 cdef int open_bindings(bindings_t *bindings, uint64_t seed) noexcept nogil

@@ -9,7 +9,9 @@ from fastpath.dataplane.bind.gtpc cimport bind_gtpc
 from fastpath.dataplane.bind.hardware cimport KNOWN, check_hardware, known_t
 from fastpath.dataplane.bind.pfcp cimport bind_pfcp
 from fastpath.dataplane.bind.roce cimport QUEUE_PAIRS, bind_queue_pair, queue_pair_t, tag_range_t
-from fastpath.dataplane.bind.subscribers cimport ASKED, ENDPOINTS, SUBSCRIBERS, asked_session_t, endpoint_t, is_foreign, subscriber_t
+from fastpath.dataplane.bind.subscribers cimport (
+    ASKED, ENDPOINTS, SUBSCRIBERS, asked_session_t, endpoint_t, is_foreign, subscriber_t, subscribers_t,
+)
 from fastpath.dataplane.bind.table cimport (
     BINDING_ROWS, bind_key_t, binding_row_t, close_bind_table, find_bound, open_bind_table, table_t,
 )
@@ -44,13 +46,15 @@ cdef void bind_message(bindings_t *bindings, burst_t *burst, uint32_t entry, uin
     cdef uint32_t source = 1 if meta.flags & PM_REVERSED else 0
     cdef uint32_t size = 4 if key.net == NET_IPV4 else 16
     cdef const uint8_t *payload = meta.frame + meta.payload
+    cdef bint fits
     if port == PORT_GTPC:
-        if not bind_gtpc(&bindings.subscribers, &bindings.rows, key.addr[source], key.addr[1 - source], size, payload, meta.payload_len) \
-                and not meta.flags & PM_CUT:
-            note_event(burst, entry, EVENT_GTPC_MALFORMED)
-    elif not bind_pfcp(&bindings.subscribers, &bindings.rows, key.addr[source], key.addr[1 - source], size, payload, meta.payload_len) \
-            and not meta.flags & PM_CUT:
-        note_event(burst, entry, EVENT_PFCP_MALFORMED)
+        fits = bind_gtpc(&bindings.subscribers, &bindings.rows, key.addr[source], key.addr[1 - source], size, payload,
+                         meta.payload_len)
+    else:
+        fits = bind_pfcp(&bindings.subscribers, &bindings.rows, key.addr[source], key.addr[1 - source], size, payload,
+                         meta.payload_len)
+    if not fits and not meta.flags & PM_CUT:
+        note_event(burst, entry, EVENT_GTPC_MALFORMED if port == PORT_GTPC else EVENT_PFCP_MALFORMED)
 
 
 cdef void bind_burst(bindings_t *bindings, burst_t *burst, const uint16_t *order) noexcept nogil:
@@ -67,7 +71,8 @@ cdef void bind_burst(bindings_t *bindings, burst_t *burst, const uint16_t *order
             check_hardware(&bindings.hardware, &bindings.rows, burst, entry)
         if not meta.flags & PM_KEYED or meta.flags & (PM_FRAGMENT | PM_QUOTED):
             continue
-        if meta.flags & PM_ROCE and bind_queue_pair(&bindings.queue_pairs, &bindings.rows, bindings.tags, bindings.tag_count, meta, key):
+        if meta.flags & PM_ROCE and bind_queue_pair(&bindings.queue_pairs, &bindings.rows, bindings.tags, bindings.tag_count,
+                                                    meta, key):
             note_event(burst, entry, EVENT_ROCE_ANOTHER_SEGMENT)
         if meta.tunnel == TUNNEL_GTPU and is_foreign(&bindings.subscribers, &bindings.rows, meta, key, &burst.meta[meta.parent],
                                                      &burst.key[meta.parent]):
@@ -110,7 +115,7 @@ cdef void empty_table(table_t *table) noexcept nogil:
 
 
 cdef void clear_bindings(bindings_t *bindings) noexcept nogil:
-    cdef uint32_t i, kept = 0
+    cdef uint32_t i
     cdef subscribers_t *all = &bindings.subscribers
     cdef known_t *known
     empty_table(&bindings.queue_pairs)
@@ -199,5 +204,6 @@ cdef list queue_pairs_of(bindings_t *bindings):
 
 
 cdef dict bindings_stats(bindings_t *bindings):
-    return {"bindings_refused": bindings.queue_pairs.refused + bindings.subscribers.endpoints.refused + bindings.hardware.known.refused,
+    return {"bindings_refused": (bindings.queue_pairs.refused + bindings.subscribers.endpoints.refused
+                                 + bindings.hardware.known.refused),
             "bindings_replaced": bindings.subscribers.replaced, "bindings_untold": bindings.rows.lost}

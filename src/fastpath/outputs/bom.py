@@ -133,7 +133,7 @@ def write_bom(fetches: list[Fetch], version: str) -> str:
         seen = datetime.fromtimestamp(fetch.ts / 1e9, UTC).isoformat()
         said = [("fetch", f"{seen} {fetch.protocol} {'upload' if fetch.upload else 'download'} from {fetch.source} to {fetch.by}, {fetch.size} bytes"),
                 *((name, str(fetch.model[name])) for name in FACTS if name in fetch.model),
-                *(("unsafe", finding) for finding in fetch.model.get("unsafe", ()))]
+                *(("unsafe", " ".join(finding.values())) for finding in fetch.model.get("unsafe", ()))]
         for name, value in said:
             component.properties.add(Property(name=f"fastpath:{name}", value=_plain(value)))
     for component in made.values():

@@ -48,7 +48,7 @@ def app_names(plan: RulePlan) -> tuple[int, int]:
     if name:
         return app_numbers("tls" if name == "ssl" else name)
     for condition in plan.conditions:
-        if isinstance(condition, AppEvent) and condition.proto != "applayer":
+        if isinstance(condition, AppEvent) and condition.proto not in ("applayer", "file"):
             return app_numbers(condition.proto)
     for block in plan.blocks:
         if block.buffer in APP_BUFFERS:
@@ -93,7 +93,7 @@ def engines_of(plan: RulePlan, blocks: Sequence[Block], starts: Sequence[int], c
             if first:
                 rule.watched.add((proto, direction, progress, number, chains(block)))
     for index, event in enumerate(events, len(blocks)):
-        for proto in {*app_numbers(event.proto)}:
+        for proto in _raised_by(event.proto, apps):
             for direction in (0, 1):
                 if way in (None, direction):
                     row = (p.ENGINE_EVENT, proto, direction, 0, 0, 0, 1 << index, 0, APP_EVENTS[event.proto, event.name], 0)
@@ -101,6 +101,14 @@ def engines_of(plan: RulePlan, blocks: Sequence[Block], starts: Sequence[int], c
                     rule.places.add((proto, direction))
     rule.engines = [row for _, row in sorted(ranked, key=lambda one: one[0])]
     return rule
+
+
+def _raised_by(proto: str, apps: tuple[int, int]) -> set[int]:
+    """The protocols whose transactions raise the events of this one: those of files are of all that carry them."""
+    if proto != "file":
+        return {*app_numbers(proto)}
+    carriers = {number for number, _, _ in APP_INSPECTIONS[APP_BUFFERS["file.facts"][0]]}
+    return carriers if apps == (0, 0) else carriers & {*apps}
 
 
 def app_tables(rules: Iterable[tuple[int, AppRule, Pattern | None]],

@@ -1,6 +1,6 @@
-# What bytes are that recognition knows nothing about: protocols of the cluster's fabric, of plants and of mobile networks, on any port
-# where their shape alone tells, else on their own. They have no room: what is found stands in app_t.beyond, beside app_t.proto, so
-# that rules see a flow as Suricata does. Asked only where app_config_t.beyond says so.
+# What bytes are that recognition knows nothing about: protocols of the cluster's fabric, of plants and of mobile networks, on any
+# port where their shape alone tells, else on their own. They have no room: what is found stands in app_t.beyond, beside
+# app_t.proto, so that rules see a flow as Suricata does. Asked only where app_config_t.beyond says so.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -66,12 +66,14 @@ cdef inline bint is_modbus(uint32_t direction, const uint8_t *data, uint32_t len
 
 
 cdef inline bint is_s7(const uint8_t *data, uint32_t length, uint16_t port) noexcept nogil:
-    """S7 over COTP over TPKT (RFC 1006): data that begin with one of its protocol numbers; or a connection to a TSAP as S7 names them."""
+    """S7 over COTP over TPKT (RFC 1006): data that begin with one of its protocol numbers; or a connection to a TSAP as S7 names
+    them."""
     cdef uint32_t at, end
     if length < 11 or data[0] != 3 or data[1] != 0 or be16(data + 2) < 7:
         return False
     if data[4] == 2 and data[5] == 0xf0:
-        return data[6] & 0x80 != 0 and (data[7] == 0x32 and (1 <= data[8] <= 3 or data[8] == 7) or data[7] == 0x72 and 1 <= data[8] <= 3)
+        return data[6] & 0x80 != 0 and (data[7] == 0x32 and (1 <= data[8] <= 3 or data[8] == 7)
+                                        or data[7] == 0x72 and 1 <= data[8] <= 3)
     if data[5] & 0xf0 != 0xe0 or port != PORT_S7:
         return False
     end = min(<uint32_t>data[4] + 5, length)
@@ -218,7 +220,8 @@ cdef inline bint is_gtpc(const uint8_t *data, uint32_t length) noexcept nogil:
 
 cdef inline bint is_pfcp(const uint8_t *data, uint32_t length) noexcept nogil:
     """PFCP (3GPP TS 29.244, section 7.2.2)"""
-    return length >= 8 and data[0] >> 5 == 1 and be16(data + 2) + <uint32_t>4 <= length and (1 <= data[1] <= 12 or 50 <= data[1] <= 57)
+    return (length >= 8 and data[0] >> 5 == 1 and be16(data + 2) + <uint32_t>4 <= length
+            and (1 <= data[1] <= 12 or 50 <= data[1] <= 57))
 
 
 cdef inline uint8_t beyond_datagram(uint32_t direction, const uint8_t *data, uint32_t length, uint16_t port) noexcept nogil:

@@ -1,14 +1,15 @@
 # What a file has to say: the object `fileinfo` of EVE, but for what outputs know themselves.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport strlen
 
 from fastpath.dataplane.applayer.applayer cimport (
     FILE_CLOSED, FILE_ERROR, FILE_HAS_GAPS, FILE_OPEN, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_STORED, file_t,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
-    close_nested, open_array, open_map, put_bytes, put_hex, put_key, say_bool, say_bytes, say_text, say_uint, writer_t,
+    close_nested, open_array, open_map, put_hex, put_key, say_bool, say_bytes, say_text, say_uint, writer_t,
 )
 from fastpath.dataplane.applayer.model.facts cimport (
-    MODEL_GGUF, MODEL_NONE, MODEL_SAFETENSORS, model_facts_t, model_format_names,
+    MODEL_GGUF, MODEL_NONE, MODEL_SAFETENSORS, model_facts_t, model_finding_t, model_format_names, model_found_names,
 )
 
 
@@ -66,6 +67,15 @@ cdef inline const char *name_of_note(uint32_t format) noexcept nogil:
     return b"architecture" if format == MODEL_GGUF else b"framework" if format == MODEL_SAFETENSORS else b"producer"
 
 
+cdef inline void say_finding(writer_t *writer, const model_finding_t *finding) noexcept nogil:
+    cdef uint32_t word = <uint32_t> strlen(model_found_names[finding.kind])
+    open_map(writer)
+    say_text(writer, b"finding", model_found_names[finding.kind])
+    if finding.length > word:
+        say_bytes(writer, b"about", <const uint8_t *> finding.text + word + 1, finding.length - word - 1)
+    close_nested(writer)
+
+
 cdef inline void say_model(writer_t *writer, const model_facts_t *facts) noexcept nogil:
     cdef uint32_t i
     put_key(writer, b"model")
@@ -85,6 +95,6 @@ cdef inline void say_model(writer_t *writer, const model_facts_t *facts) noexcep
         put_key(writer, b"unsafe")
         open_array(writer)
         for i in range(facts.count):
-            put_bytes(writer, <const uint8_t *> facts.findings[i].text, facts.findings[i].length)
+            say_finding(writer, &facts.findings[i])
         close_nested(writer)
     close_nested(writer)

@@ -121,7 +121,8 @@ cdef inline file_t *last_file(const tx_t *tx, uint32_t direction) noexcept nogil
     return file
 
 
-cdef inline void file_count(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline void file_count(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data,
+                            uint32_t length) noexcept nogil:
     """More of the file, for digests and for what it is told to be."""
     if context.config.files.models:
         context.config.files.feed_model(context, tx, file, data, length)

@@ -71,8 +71,8 @@ cdef inline void note_trouble(http1_tx_t *tx, uint32_t direction) noexcept nogil
 
 cdef inline void read_events(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
                              uint32_t length) noexcept nogil:
-    """text/event-stream, as the HTML standard has it (section 9.2): the data of each event are a value. A broken one ends with its
-    event."""
+    """text/event-stream, as the HTML standard has it (section 9.2): the data of each event are a value. A broken one ends with
+    its event."""
     cdef llm_t *llm = llm_of(tx)
     cdef llm_side_t *side = &llm.side[direction]
     cdef const char *field = b"data:"

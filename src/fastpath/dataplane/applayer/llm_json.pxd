@@ -1,7 +1,7 @@
 # A walk over JSON (RFC 8259) that can stop and go on between any two bytes. It keeps no value but the strings that are text.
 #
-# Values may follow one another, as in NDJSON. Numbers and literals are passed over without being checked; a byte below 0x20 may stand
-# in a string.
+# Values may follow one another, as in NDJSON. Numbers and literals are passed over without being checked; a byte below 0x20 may
+# stand in a string.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -213,7 +213,8 @@ cdef inline void step(app_context_t *context, llm_t *llm, llm_side_t *side, uint
         json.state = JSON_BROKEN
 
 
-cdef inline void walk(app_context_t *context, llm_t *llm, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
+cdef inline void walk(app_context_t *context, llm_t *llm, uint32_t direction, const uint8_t *data,
+                      uint32_t length) noexcept nogil:
     """Stops where json.state becomes JSON_BROKEN or JSON_DEEP."""
     cdef llm_side_t *side = &llm.side[direction]
     cdef json_t *json = &side.json

@@ -1,13 +1,13 @@
 """Models on the wire: what a file is, by its first bytes, and what of it is not safe to load, by a walk through it as it comes.
 
-Every walk is bounded, keeps a state of fixed size and gives the same findings however the bytes are cut. `examine` is its door for
-tests and tools.
+Every walk is bounded, keeps a state of fixed size and gives the same findings however the bytes are cut. `examine` is its door
+for tests and tools.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_HTTP1, FILE_MODEL_LIMIT, FILE_MODEL_MALFORMED, FILE_SHA256, app_config_t, app_context_t, file_t, files_config_t, tx_t,
+    FILE_MODEL_LIMIT, FILE_MODEL_MALFORMED, FILE_SHA256, app_config_t, app_context_t, file_t, files_config_t, tx_t,
 )
 from fastpath.dataplane.applayer.files cimport SHA256_CTX, SHA256_Final, SHA256_Init, SHA256_Update
 from fastpath.dataplane.applayer.model.facts cimport *
@@ -17,8 +17,8 @@ from fastpath.dataplane.applayer.model.npy cimport npy_end, npy_feed, npy_open, 
 from fastpath.dataplane.applayer.model.pickle cimport PHASE_BROKEN, pickle_end, pickle_feed, pickle_open, pickle_t
 from fastpath.dataplane.applayer.model.protobuf cimport PROTO_BROKEN, proto_end, proto_feed, proto_open, proto_t
 from fastpath.dataplane.applayer.model.recognise cimport (
-    WALK_BARE_PICKLE, WALK_GGUF, WALK_HDF5, WALK_MORE, WALK_NONE, WALK_NPY, WALK_ONNX, WALK_PICKLE, WALK_SAFETENSORS, WALK_SAVEDMODEL,
-    WALK_TENSORRT, WALK_ZIP, recognise_walk,
+    WALK_BARE_PICKLE, WALK_GGUF, WALK_HDF5, WALK_MORE, WALK_NONE, WALK_NPY, WALK_ONNX, WALK_PICKLE, WALK_SAFETENSORS,
+    WALK_SAVEDMODEL, WALK_TENSORRT, WALK_ZIP, recognise_walk,
 )
 from fastpath.dataplane.applayer.model.safetensors cimport safetensors_end, safetensors_feed, safetensors_open, safetensors_t
 from fastpath.dataplane.applayer.model.zip cimport zip_close, zip_end, zip_feed, zip_open, zip_t
@@ -151,8 +151,8 @@ cdef void raise_events(tx_t *tx, walk_t *walk) noexcept nogil:
         walk.told += 1
         if kind in (FOUND_PICKLE_BOMB, FOUND_PICKLE_LIMIT, FOUND_ZIP_BOMB):
             tx_event(tx, FILE_MODEL_LIMIT)
-        elif kind in (FOUND_PICKLE_MALFORMED, FOUND_GGUF_HEADER, FOUND_SAFETENSORS_HEADER, FOUND_SAFETENSORS_LENGTH, FOUND_ONNX_MALFORMED,
-                      FOUND_SAVEDMODEL_MALFORMED, FOUND_ZIP_MALFORMED, FOUND_ZIP_MISMATCH, FOUND_JSON_MALFORMED):
+        elif kind in (FOUND_PICKLE_MALFORMED, FOUND_GGUF_HEADER, FOUND_SAFETENSORS_HEADER, FOUND_SAFETENSORS_LENGTH,
+                      FOUND_ONNX_MALFORMED, FOUND_SAVEDMODEL_MALFORMED, FOUND_ZIP_MALFORMED, FOUND_ZIP_MISMATCH, FOUND_JSON_MALFORMED):
             tx_event(tx, FILE_MODEL_MALFORMED)
 
 
@@ -292,8 +292,9 @@ def formats():
 
 
 def examine(chunks, *, bint whole=True, uint64_t memory=1 << 22):
-    """What these bytes, in pieces, are told to be: a dict with "format" ("" for no model), "version", "tensors", "parameters", "imports",
-    "inner", "note" and "unsafe" (a list of findings), or None where memory (bytes) was refused. whole: no bytes are missing at the end."""
+    """What these bytes, in pieces, are told to be: a dict with "format" ("" for no model), "version", "tensors",
+    "parameters", "imports", "inner", "note" and "unsafe" (a list of findings), or None where memory (bytes) was refused.
+    whole: no bytes are missing at the end."""
     cdef pool_t pool
     cdef app_config_t config
     cdef app_context_t context

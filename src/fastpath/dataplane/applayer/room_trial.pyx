@@ -187,7 +187,7 @@ cdef class RoomTrial:
         protocol inside."""
         return {"sessions": self.sight.sessions, "full": self.sight.full, "failed": self.sight.failed, "records": self.sight.records,
                 "bytes": self.sight.bytes, "ciphers": self.sight.ciphers,
-                "ends": (self.delivered.ends[0], self.delivered.ends[1]), "opened": (self.context.app.opened[0], self.context.app.looked[1]),
+                "ends": (self.delivered.ends[0], self.delivered.ends[1]), "opened": (self.context.app.opened[0], self.context.app.opened[1]),
                 "inside": PROTOCOL_NAMES[self.context.app.inner.proto] if self.context.app != NULL and self.context.app.inner != NULL
                 else None}
 

@@ -6,9 +6,9 @@ from fastpath.dataplane.applayer.cursor cimport (
     cursor_left, cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
 )
 from fastpath.dataplane.bind.subscribers cimport (
-    BOUND_BY_GTPC, ENDPOINT_CONTROL, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_endpoint, endpoint_key, message_t,
-    new_session, remember_asked, session_asked, session_at, subscribers_t, take_imei, take_imsi, take_name, take_v4, take_v6,
-    tell_tunnels,
+    BOUND_BY_GTPC, ENDPOINT_CONTROL, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_endpoint, endpoint_key,
+    message_t, new_session, remember_asked, session_asked, session_at, subscribers_t, take_imei, take_imsi, take_name,
+    take_v4, take_v6, tell_tunnels,
 )
 from fastpath.dataplane.bind.table cimport bind_key_t, binding_rows_t
 
@@ -156,8 +156,8 @@ cdef inline bint bind_gtpc_message(subscribers_t *all, binding_rows_t *rows, con
 
 cdef inline bint bind_gtpc(subscribers_t *all, binding_rows_t *rows, const uint8_t *source, const uint8_t *target, uint32_t size,
                            const uint8_t *payload, uint32_t length) noexcept nogil:
-    """One datagram: a message, or two of them, the second behind a bit of the first; size: bytes of an address. False where one is
-    malformed."""
+    """One datagram: a message, or two of them, the second behind a bit of the first; size: bytes of an address. False where one
+    is malformed."""
     cdef cursor_t cursor = cursor_over(payload, length)
     cdef cursor_t body
     cdef uint8_t first, kind

@@ -1,13 +1,13 @@
-# Hardware that is not what it was: an address with another MAC, an LLDP neighbour or a DHCP fingerprint that is another. What a manifest
-# says is fixed; else what was seen first holds, of ARP, LLDP and DHCP. Values are compared by a hash of 64 bits (control/hardware.py makes
-# the same ones).
+# Hardware that is not what it was: an address with another MAC, an LLDP neighbour or a DHCP fingerprint that is another. What a
+# manifest says is fixed; else what was seen first holds, of ARP, LLDP and DHCP. Values are compared by a hash of 64 bits
+# (control/hardware.py makes the same ones).
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be16, read_bytes, read_u8
 from fastpath.dataplane.bind.table cimport (
-    BINDING_ADDRESS, BINDING_DHCP, BINDING_NAME, BINDING_NEIGHBOUR, add_binding, bind_key_t, binding_row_t, binding_rows_t, find_bound,
-    table_t,
+    BINDING_ADDRESS, BINDING_DHCP, BINDING_NAME, BINDING_NEIGHBOUR, add_binding, bind_key_t, binding_row_t, binding_rows_t,
+    find_bound, table_t,
 )
 from fastpath.dataplane.events cimport (
     EVENT_HARDWARE_ADDRESS_MOVED, EVENT_HARDWARE_DHCP_CHANGED, EVENT_HARDWARE_NEIGHBOUR_CHANGED,
@@ -65,8 +65,8 @@ cdef inline uint64_t mac_at(const uint8_t *at) noexcept nogil:
     return <uint64_t>be16(at) << 32 | be32(at + 2)
 
 
-cdef inline bint differs(hardware_t *hardware, const bind_key_t *key, uint64_t value, bint learn, bint strangers, uint64_t *expected,
-                         bint *is_new) noexcept nogil:
+cdef inline bint differs(hardware_t *hardware, const bind_key_t *key, uint64_t value, bint learn, bint strangers,
+                         uint64_t *expected, bint *is_new) noexcept nogil:
     """Is it another value than is known? expected: the known one, 0 for a stranger; is_new: it has not been told of."""
     cdef known_t *known = <known_t *>find_bound(&hardware.known, key, learn)
     is_new[0] = False
@@ -165,7 +165,9 @@ cdef inline void check_dhcp(hardware_t *hardware, binding_rows_t *rows, burst_t 
     cdef uint8_t zero = 0
     cdef bind_key_t key
     cdef bint is_new
-    if length < DHCP_OPTIONS_AT or data[0] != 1 or data[1] != ETHERNET or data[2] != 6 or be32(data + DHCP_COOKIE_AT) != DHCP_COOKIE:
+    if length < DHCP_OPTIONS_AT or be32(data + DHCP_COOKIE_AT) != DHCP_COOKIE:
+        return
+    if data[0] != 1 or data[1] != ETHERNET or data[2] != 6:
         return
     cursor = cursor_over(data + DHCP_OPTIONS_AT, length - DHCP_OPTIONS_AT)
     while cursor_left(&cursor):

@@ -7,9 +7,9 @@ from fastpath.dataplane.applayer.cursor cimport (
     cursor_left, cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
 )
 from fastpath.dataplane.bind.subscribers cimport (
-    BOUND_BY_PFCP, ENDPOINT_SESSION, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_endpoint, endpoint_key, message_t,
-    new_session, remember_asked, session_asked, session_at, subscribers_t, take_imei, take_imsi, take_name, take_slice, take_v4, take_v6,
-    tell_tunnels,
+    BOUND_BY_PFCP, ENDPOINT_SESSION, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_endpoint, endpoint_key,
+    message_t, new_session, remember_asked, session_asked, session_at, subscribers_t, take_imei, take_imsi, take_name,
+    take_slice, take_v4, take_v6, tell_tunnels,
 )
 from fastpath.dataplane.bind.table cimport bind_key_t, binding_rows_t
 
@@ -137,8 +137,8 @@ cdef inline uint8_t side_of_group(cursor_t group) noexcept nogil:
 
 
 cdef inline bint is_group(uint32_t kind) noexcept nogil:
-    return kind in (PFCP_CREATE_PDR, PFCP_PDI, PFCP_CREATE_FAR, PFCP_FORWARDING, PFCP_CREATED_PDR, PFCP_UPDATE_PDR, PFCP_UPDATE_FAR,
-                    PFCP_UPDATE_FORWARDING, PFCP_CREATE_ENDPOINT, PFCP_CREATED_ENDPOINT)
+    return kind in (PFCP_CREATE_PDR, PFCP_PDI, PFCP_CREATE_FAR, PFCP_FORWARDING, PFCP_CREATED_PDR, PFCP_UPDATE_PDR,
+                    PFCP_UPDATE_FAR, PFCP_UPDATE_FORWARDING, PFCP_CREATE_ENDPOINT, PFCP_CREATED_ENDPOINT)
 
 
 cdef inline bint walk_pfcp(subscribers_t *all, pfcp_t *found, cursor_t cursor) noexcept nogil:

@@ -1,5 +1,6 @@
-# RoCEv2 by queue pair: who is written to, how, how much; and the segment in which a pair was first seen. A segment is a tenant's, where
-# the policy says which tags are whose; else it is the tags themselves: the VLANs, and the VNI of the tunnel around them.
+# RoCEv2 by queue pair: who is written to, how, how much; and the segment in which a pair was first seen. A segment is a
+# tenant's, where the policy says which tags are whose; else it is the tags themselves: the VLANs, and the VNI of the tunnel
+# around them.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -73,7 +74,8 @@ cdef inline uint32_t tenant_of(const tag_range_t *tags, uint32_t count, uint64_t
     return tags[low - 1].tenant if low and tag <= tags[low - 1].high else 0
 
 
-cdef inline uint64_t segment_of(const tag_range_t *tags, uint32_t count, const packet_meta_t *meta, const flow_key_t *key) noexcept nogil:
+cdef inline uint64_t segment_of(const tag_range_t *tags, uint32_t count, const packet_meta_t *meta,
+                                const flow_key_t *key) noexcept nogil:
     cdef uint64_t vlans = <uint64_t>(key.vlan[0] & 4095) << 12 | key.vlan[1] & 4095
     cdef bint in_network = meta.tunnel == TUNNEL_VXLAN or meta.tunnel == TUNNEL_GENEVE or meta.tunnel == TUNNEL_NVGRE
     cdef uint32_t tenant = 0

@@ -1,5 +1,5 @@
-# Which subscriber a GTP tunnel belongs to: sessions, as the control planes tell of them (gtpc.pxd, pfcp.pxd), and their endpoints. Of a
-# subscriber's number nothing is kept but its last four digits, of the device's number but its model.
+# Which subscriber a GTP tunnel belongs to: sessions, as the control planes tell of them (gtpc.pxd, pfcp.pxd), and their
+# endpoints. Of a subscriber's number nothing is kept but its last four digits, of the device's number but its model.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -84,7 +84,9 @@ cdef inline bind_key_t endpoint_key(uint8_t kind, const uint8_t *address, uint32
 
 cdef inline subscriber_t *session_at(subscribers_t *all, const bind_key_t *key, uint32_t *index) noexcept nogil:
     cdef endpoint_t *found = <endpoint_t *>find_bound(&all.endpoints, key, False)
-    if found == NULL or all.sessions[found.subscriber].generation != found.generation or not all.sessions[found.subscriber].in_use:
+    if found == NULL or all.sessions[found.subscriber].generation != found.generation:
+        return NULL
+    if not all.sessions[found.subscriber].in_use:
         return NULL
     index[0] = found.subscriber
     return &all.sessions[found.subscriber]

@@ -1,5 +1,6 @@
-# Tables of what belongs together: a fixed number of places, a key of four words in front of each, open addressing. What finds no room
-# is counted, and is not there. The hash is seeded, so that nobody can choose keys that collide; what is found does not hang on it.
+# Tables of what belongs together: a fixed number of places, a key of four words in front of each, open addressing. What finds
+# no room is counted, and is not there. The hash is seeded, so that nobody can choose keys that collide; what is found does not
+# hang on it.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset

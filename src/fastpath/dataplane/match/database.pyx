@@ -11,7 +11,8 @@ from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, BUFFER_LLM_PROMPT,
-    BUFFER_LLM_SECONDS, FILE_MD5, FILE_SHA1, FILE_SHA256, LLM_INVALID_JSON, LLM_TEXT_LIMIT,
+    BUFFER_LLM_SECONDS, FILE_MD5, FILE_MODEL_LIMIT, FILE_MODEL_MALFORMED, FILE_SHA1, FILE_SHA256, LLM_INVALID_JSON,
+    LLM_TEXT_LIMIT,
 )
 from fastpath.dataplane.events cimport EVENT_STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA
 from fastpath.dataplane.hyperscan cimport (
@@ -317,6 +318,7 @@ cdef class Database:
                 else BUFFER_LLM_PROMPT <= engine.buffer <= BUFFER_LLM_SECONDS):
             self.rules.llm = True
         if engine.kind == ENGINE_EVENT:
+            self.models |= engine.event == FILE_MODEL_MALFORMED or engine.event == FILE_MODEL_LIMIT
             return True
         if engine.block >= self.count(SECTION_OPS) or self.rules.ops[engine.block].code != OP_BLOCK:
             return False

@@ -1,4 +1,5 @@
-# What is found out about a model, written down: model.h. All text in it is printable ASCII: what is not is written as a question mark.
+# What is found out about a model, written down: model.h. All text in it is printable ASCII: what is not is written as a
+# question mark.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, strlen
 

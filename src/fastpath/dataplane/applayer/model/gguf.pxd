@@ -1,5 +1,6 @@
-# GGUF: magic, version, counts, key-value pairs, tensor infos, tensors. Source: the format's description in ggml-org/ggml, docs/gguf.md.
-# Version 1 counts in 32 bits; files of big-endian machines have their version the other way round, and all numbers.
+# GGUF: magic, version, counts, key-value pairs, tensor infos, tensors. Source: the format's description in ggml-org/ggml,
+# docs/gguf.md. Version 1 counts in 32 bits; files of big-endian machines have their version the other way round, and all
+# numbers.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
@@ -15,9 +16,9 @@ cdef enum:
     GGUF_STRING = 8, GGUF_ARRAY = 9, GGUF_TYPES = 13
 
 cdef enum gguf_state:           # the number, or the bytes, that are read
-    GGUF_MAGIC, GGUF_VERSION, GGUF_TENSORS, GGUF_PAIRS, GGUF_KEY_LENGTH, GGUF_KEY, GGUF_TYPE, GGUF_VALUE, GGUF_LENGTH, GGUF_TEXT_BYTES
-    GGUF_ITEM_TYPE, GGUF_ITEMS, GGUF_SKIP, GGUF_NAME_LENGTH, GGUF_NAME, GGUF_DIMENSIONS, GGUF_DIMENSION, GGUF_TENSOR_TYPE, GGUF_OFFSET
-    GGUF_DATA, GGUF_BROKEN
+    GGUF_MAGIC, GGUF_VERSION, GGUF_TENSORS, GGUF_PAIRS, GGUF_KEY_LENGTH, GGUF_KEY, GGUF_TYPE, GGUF_VALUE, GGUF_LENGTH
+    GGUF_TEXT_BYTES, GGUF_ITEM_TYPE, GGUF_ITEMS, GGUF_SKIP, GGUF_NAME_LENGTH, GGUF_NAME, GGUF_DIMENSIONS, GGUF_DIMENSION
+    GGUF_TENSOR_TYPE, GGUF_OFFSET, GGUF_DATA, GGUF_BROKEN
 
 cdef struct gguf_t:
     uint8_t state, have, big, is_template

@@ -1,6 +1,7 @@
-# HDF5 as Keras writes it: it says so in an attribute keras_version, and holds its configuration as JSON in another, model_config. Where in the
-# file they lie is known only with all of it at hand; as it streams by, the attributes' names and the beginning of the configuration are
-# recognised wherever they come, and from there on the configuration is read as the JSON that it is.
+# HDF5 as Keras writes it: it says so in an attribute keras_version, and holds its configuration as JSON in another,
+# model_config. Where in the file they lie is known only with all of it at hand; as it streams by, the attributes' names and the
+# beginning of the configuration are recognised wherever they come, and from there on the configuration is read as the JSON that
+# it is.
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 

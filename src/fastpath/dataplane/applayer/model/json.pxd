@@ -1,5 +1,5 @@
-# JSON as its bytes come: what the headers of safetensors and the configurations of Keras are written in. One value; each scalar is told
-# with the keys that lead to it. State is of a fixed size: of strings the beginning is kept, nesting is bounded.
+# JSON as its bytes come: what the headers of safetensors and the configurations of Keras are written in. One value; each scalar
+# is told with the keys that lead to it. State is of a fixed size: of strings the beginning is kept, nesting is bounded.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 

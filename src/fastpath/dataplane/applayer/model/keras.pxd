@@ -1,9 +1,12 @@
 # The configuration of a Keras model: JSON, in which every object with code of its own says so in its class_name.
 from libc.stdint cimport uint8_t, uint32_t
 
-from fastpath.dataplane.applayer.model.facts cimport FOUND_JSON_MALFORMED, FOUND_KERAS_LAMBDA, find_word, model_facts_t, note_finding
+from fastpath.dataplane.applayer.model.facts cimport (
+    FOUND_JSON_MALFORMED, FOUND_KERAS_LAMBDA, find_word, model_facts_t, note_finding,
+)
 from fastpath.dataplane.applayer.model.json cimport (
-    JSON_BROKEN, JSON_DONE, JSON_TEXT, TOLD_KEY, TOLD_NUMBER, TOLD_STRING, TOLD_WORD, json_byte, json_open, json_t, json_text_t, text_is,
+    JSON_BROKEN, JSON_DONE, JSON_TEXT, TOLD_KEY, TOLD_NUMBER, TOLD_STRING, TOLD_WORD, json_byte, json_open, json_t,
+    json_text_t, text_is,
 )
 
 cdef struct keras_t:

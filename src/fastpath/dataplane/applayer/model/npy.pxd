@@ -1,5 +1,5 @@
-# numpy's .npy: magic, version, the length of a header, the header (a dict as Python writes it), the array. An array of objects is a pickle.
-# Source: numpy.lib.format.
+# numpy's .npy: magic, version, the length of a header, the header (a dict as Python writes it), the array. An array of objects
+# is a pickle. Source: numpy.lib.format.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 

@@ -1,9 +1,10 @@
-# A walk through the opcodes of a pickle, as its bytes come: what it imports, without running it. A string search would not do: names are
-# put together on the stack and out of the memo.
+# A walk through the opcodes of a pickle, as its bytes come: what it imports, without running it. A string search would not do:
+# names are put together on the stack and out of the memo.
 #
-# The machine is that of CPython's unpickler, but values are kept only where they are strings that could name something: a ring of the latest
-# ones, and those that have named a module stay. The stack is known exactly in its depth and its marks, and in its values as far down as
-# they are remembered. State is of a fixed size, each byte is looked at once, and how bytes are cut into pieces changes nothing.
+# The machine is that of CPython's unpickler, but values are kept only where they are strings that could name something: a ring
+# of the latest ones, and those that have named a module stay. The stack is known exactly in its depth and its marks, and in its
+# values as far down as they are remembered. State is of a fixed size, each byte is looked at once, and how bytes are cut into
+# pieces changes nothing.
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -28,7 +29,7 @@ cdef enum:
     MEMO = 512
     MARKS = 256                 # one in another; pickles of lists in lists have some
     OPS_MAX = 1 << 24           # of one file
-    NUMERAL_MAX = 4300          # digits of a number written as text: more of them are CPython's limit too, since they take for ever
+    NUMERAL_MAX = 4300          # digits of a number written as text, which take for ever: CPython's limit too
     MEMO_INDEX_MAX = 1 << 26    # an unpickler makes room up to the index that it is told
     PICKLES_MAX = 4096          # one behind the other
 

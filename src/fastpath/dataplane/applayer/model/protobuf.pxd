@@ -1,5 +1,6 @@
-# Models that are one message of Protocol Buffers: ONNX (ModelProto) and TensorFlow's SavedModel. A walk down the few fields that say something;
-# all others are passed over. Sources: onnx/onnx.proto, tensorflow/core/protobuf/saved_model.proto, meta_graph.proto, framework/graph.proto.
+# Models that are one message of Protocol Buffers: ONNX (ModelProto) and TensorFlow's SavedModel. A walk down the few fields
+# that say something; all others are passed over. Sources: onnx/onnx.proto, tensorflow/core/protobuf/saved_model.proto,
+# meta_graph.proto, framework/graph.proto.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset, strlen
 

@@ -3,8 +3,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 cdef enum walk_kind:
-    WALK_NONE, WALK_MORE, WALK_SAFETENSORS, WALK_GGUF, WALK_ZIP, WALK_PICKLE, WALK_BARE_PICKLE, WALK_ONNX, WALK_SAVEDMODEL, WALK_HDF5
-    WALK_TENSORRT, WALK_NPY
+    WALK_NONE, WALK_MORE, WALK_SAFETENSORS, WALK_GGUF, WALK_ZIP, WALK_PICKLE, WALK_BARE_PICKLE, WALK_ONNX, WALK_SAVEDMODEL
+    WALK_HDF5, WALK_TENSORRT, WALK_NPY
 
 cdef enum:
     PREFIX_LEAST = 16           # bytes that decide; a shorter file is decided by all it has
@@ -16,7 +16,7 @@ cdef inline bint begins(const uint8_t *data, uint32_t length, const char *text, 
 
 
 cdef inline bint may_begin_pickle(const uint8_t *data, uint32_t length) noexcept nogil:
-    """Without a protocol byte: an import, or a mark, list or dict and an opcode that may follow. What else it is decides the walk."""
+    """Without a protocol byte: an import, or a mark, list or dict and an opcode that may follow. The walk decides."""
     cdef uint32_t i
     if length < 3:
         return False

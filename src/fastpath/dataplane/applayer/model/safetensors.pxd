@@ -1,5 +1,6 @@
-# safetensors: the length of a JSON header (u64, little-endian), the header, the tensors. The header names each tensor with dtype, shape and
-# data_offsets; together the tensors are all that follows, without holes. Source: the format's description in huggingface/safetensors.
+# safetensors: the length of a JSON header (u64, little-endian), the header, the tensors. The header names each tensor with
+# dtype, shape and data_offsets; together the tensors are all that follows, without holes. Source: the format's description in
+# huggingface/safetensors.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -7,8 +8,8 @@ from fastpath.dataplane.applayer.model.facts cimport (
     FOUND_SAFETENSORS_HEADER, FOUND_SAFETENSORS_LENGTH, find_word, many_times, model_facts_t, note_told,
 )
 from fastpath.dataplane.applayer.model.json cimport (
-    JSON_BROKEN, JSON_DONE, JSON_TEXT, TOLD_CLOSE, TOLD_KEY, TOLD_NUMBER, TOLD_STRING, TOLD_WORD, json_byte, json_open, json_t, json_text_t,
-    text_is,
+    JSON_BROKEN, JSON_DONE, JSON_TEXT, TOLD_CLOSE, TOLD_KEY, TOLD_NUMBER, TOLD_STRING, TOLD_WORD, json_byte, json_open,
+    json_t, json_text_t, text_is,
 )
 
 cdef enum:

@@ -1,5 +1,6 @@
-# Chat templates: Jinja, run by whoever loads the model. What reaches from a value to the insides of Python does so by names between double
-# underscores, by the filter attr, or by escapes in place of underscores. No template that only formats messages has any of them.
+# Chat templates: Jinja, run by whoever loads the model. What reaches from a value to the insides of Python does so by names
+# between double underscores, by the filter attr, or by escapes in place of underscores. No template that only formats messages
+# has any of them.
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, memset
 
@@ -27,7 +28,8 @@ cdef inline void end_word(template_t *t, model_facts_t *facts) noexcept nogil:
     cdef uint32_t kept = min(t.length, <uint32_t> WORD_MAX)
     cdef bint found = starts(t, b"__", 2) and t.length > 2
     found = found or t.before == 124 and t.length == 4 and starts(t, b"attr", 4)
-    found = found or t.adjacent == 92 and (starts(t, b"x5f", 3) or starts(t, b"x5F", 3) or starts(t, b"u005", 4) or starts(t, b"137", 3))
+    found = found or t.adjacent == 92 and (
+        starts(t, b"x5f", 3) or starts(t, b"x5F", 3) or starts(t, b"u005", 4) or starts(t, b"137", 3))
     if found:
         note_finding(facts, FOUND_GGUF_TEMPLATE, t.word, kept, NULL, 0)
 

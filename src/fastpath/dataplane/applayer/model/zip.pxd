@@ -1,14 +1,16 @@
-# ZIP archives as they stream by: local headers, members stored or deflated, the central directory. What a member holds is walked through
-# by what its name says: pickles (torch: <name>/data.pkl), .npy arrays, config.json of Keras. Source: PKWARE's APPNOTE.TXT 6.3.
+# ZIP archives as they stream by: local headers, members stored or deflated, the central directory. What a member holds is
+# walked through by what its name says: pickles (torch: <name>/data.pkl), .npy arrays, config.json of Keras. Source: PKWARE's
+# APPNOTE.TXT 6.3.
 #
-# A member whose length stands only behind it ends where its data does, when deflated; when stored, where a descriptor says exactly the length
-# that has passed. Names and places of local headers must be those of the central directory: loaders go by that one.
+# A member whose length stands only behind it ends where its data does, when deflated; when stored, where a descriptor says
+# exactly the length that has passed. Names and places of local headers must be those of the central directory: loaders go by
+# that one.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from fastpath.dataplane.applayer.model.facts cimport (
-    FOUND_ZIP_BOMB, FOUND_ZIP_MALFORMED, FOUND_ZIP_MISMATCH, FOUND_ZIP_PATH, FOUND_ZIP_SYMLINK, MODEL_ARCHIVE, MODEL_KERAS, MODEL_NONE,
-    MODEL_NPZ, MODEL_PYTORCH, find_word, model_facts_t, note_finding,
+    FOUND_ZIP_BOMB, FOUND_ZIP_MALFORMED, FOUND_ZIP_MISMATCH, FOUND_ZIP_PATH, FOUND_ZIP_SYMLINK, MODEL_ARCHIVE, MODEL_KERAS,
+    MODEL_NONE, MODEL_NPZ, MODEL_PYTORCH, find_word, model_facts_t, note_finding,
 )
 from fastpath.dataplane.applayer.model.keras cimport keras_end, keras_feed, keras_open, keras_t
 from fastpath.dataplane.applayer.model.npy cimport npy_end, npy_feed, npy_open, npy_t
@@ -41,8 +43,8 @@ cdef enum:
     CENTRAL_END = 0x06054b50, CENTRAL_END64 = 0x06064b50, CENTRAL_LOCATOR64 = 0x07064b50
 
 cdef enum zip_state:
-    ZIP_SIGNATURE, ZIP_LOCAL, ZIP_LOCAL_NAME, ZIP_LOCAL_EXTRA, ZIP_STORED, ZIP_STORED_OPEN, ZIP_DEFLATED, ZIP_DESCRIPTOR, ZIP_CENTRAL
-    ZIP_CENTRAL_NAME, ZIP_CENTRAL_SKIP, ZIP_END, ZIP_BROKEN
+    ZIP_SIGNATURE, ZIP_LOCAL, ZIP_LOCAL_NAME, ZIP_LOCAL_EXTRA, ZIP_STORED, ZIP_STORED_OPEN, ZIP_DEFLATED, ZIP_DESCRIPTOR
+    ZIP_CENTRAL, ZIP_CENTRAL_NAME, ZIP_CENTRAL_SKIP, ZIP_END, ZIP_BROKEN
 
 cdef enum zip_member:
     MEMBER_OTHER, MEMBER_PICKLE, MEMBER_NPY, MEMBER_JSON
@@ -50,7 +52,7 @@ cdef enum zip_member:
 cdef struct zip_t:
     uint8_t state, member, inflating, lost      # lost: where a member ends was not known for sure
     uint32_t have, wanted       # bytes of a header
-    uint32_t tail               # the latest four bytes, where a signature is sought
+    uint64_t older, latest      # the latest sixteen bytes, where a descriptor is sought
     uint32_t method, flags, name_length, extra_length, comment_length
     uint64_t seen, start        # bytes of the file; where the header at work begins
     uint64_t packed             # compressed bytes of the member
@@ -174,7 +176,6 @@ cdef inline void await_header(zip_t *z, uint8_t state, uint32_t wanted) noexcept
     z.state = state
     z.have = 0
     z.wanted = wanted
-    z.tail = 0
 
 
 cdef inline void zip_broken(zip_t *z, model_facts_t *facts, const char *why) noexcept nogil:
@@ -212,7 +213,7 @@ cdef inline void begin_data(zip_t *z, model_facts_t *facts, void *pool) noexcept
         z.state = ZIP_BROKEN
         return
     z.passed = 0
-    z.tail = 0
+    z.older = z.latest = 0
     z.have = 0
     open_member(z)
     if z.method == 8 and (z.member != MEMBER_OTHER or open_ended):
@@ -270,36 +271,28 @@ cdef inline uint32_t feed_deflated(zip_t *z, model_facts_t *facts, const uint8_t
 
 
 cdef inline uint32_t feed_open(zip_t *z, model_facts_t *facts, const uint8_t *data, uint32_t length) noexcept nogil:
-    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed."""
+    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed. The latest 16
+    bytes are kept: signature, checksum, and two lengths of 32 bits, or the first of two of 64."""
     cdef uint32_t at = 0
-    if z.wanted:
-        while at < length and z.have < 12:
-            z.header[z.have] = data[at]
-            z.have += 1
-            at += 1
-        z.passed += at
-        if z.have == 12:
-            # checksum, and two lengths of 32 bits, or the first of two of 64
-            z.wanted = 0
-            if u32_at(z.header + 4) == z.passed - 16 and u32_at(z.header + 8) == z.passed - 16:
-                end_member(z, facts, False)
-                z.passed = 0
-                await_header(z, ZIP_SIGNATURE, 4)
-            elif u64_at(z.header + 4) == z.passed - 16:
-                end_member(z, facts, False)
-                await_header(z, ZIP_DESCRIPTOR, 8)
-            else:
-                z.lost = True
-        return at
-    while at < length:
-        z.tail = z.tail >> 8 | <uint32_t> data[at] << 24
+    cdef uint64_t before
+    cdef bint over = False, wide = False
+    while at < length and not over:
+        z.older = z.older >> 8 | z.latest << 56
+        z.latest = z.latest >> 8 | <uint64_t> data[at] << 56
         at += 1
-        if z.tail == DESCRIPTOR and z.passed + at >= 4:
-            z.wanted = 12
-            z.have = 0
-            break
+        if <uint32_t> z.older == DESCRIPTOR and z.passed + at >= 16:
+            before = z.passed + at - 16
+            wide = z.latest == before and before > 0
+            over = wide or z.latest == (before << 32 | before) and not before >> 32
     feed_member(z, facts, data, at)
     z.passed += at
+    if over:
+        end_member(z, facts, False)
+        z.passed = 0
+        if wide:
+            await_header(z, ZIP_DESCRIPTOR, 8)
+        else:
+            await_header(z, ZIP_SIGNATURE, 4)
     return at
 
 
