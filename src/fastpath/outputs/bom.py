@@ -15,6 +15,7 @@ from fastpath.control.columns import address_text
 from fastpath.control.models import is_upload
 from fastpath.control.result import Batch
 from fastpath.outputs.eve_app import FILE, AppRows
+from fastpath.outputs.guard import Guard
 
 FETCHES_MAX = 100_000
 FACTS = ("format", "architecture", "framework", "producer", "tensors", "parameters")
@@ -54,13 +55,14 @@ class Fetches:
     def write(self, batch: Batch) -> None:
         from fastpath.outputs.eve_app import APP_PROTOS
         apps = AppRows(batch)
+        guard = Guard(batch, apps)
         for at, row in enumerate(apps.rows):
             if int(row["kind"]) != FILE:
                 continue
             if len(self.items) == FETCHES_MAX:
                 self.left_out += 1
                 continue
-            record = apps.record(at)
+            [record] = guard.events([apps.record(at)])
             info, http, key = record["fileinfo"], record.get("http", {}), row["key"]
             client, net = int(row["reversed"]), int(key["net"])
             upload = is_upload(int(row["direction"]), record)
