@@ -58,7 +58,7 @@ cdef uint64_t stream_bytes(const flow_t *flow, uint32_t direction) noexcept nogi
     size -= min(size, <uint64_t>controls)
     while size + (<uint64_t>1 << 32) <= flow.bytes[direction]:
         size += <uint64_t>1 << 32
-    return size
+    return min(size, flow.bytes[direction])     # who leaps ahead has not sent what lies between
 
 
 cdef uint64_t sealed_bytes(const flow_t *flow, const app_t *app, uint64_t *carried) noexcept nogil:

@@ -124,3 +124,9 @@ def test_names_give_way_to_pseudonyms(capture_of_three):
     assert "hosted.example" not in str(told)
     assert {one["hosted"] for one in told["by_service"]} == {"A Service", None}
     assert told["bytes"] == 3 * SEALED + 2000
+
+
+def test_never_more_than_was_carried(corpus):
+    """signal.pcap: a reset leaps ahead by gigabytes."""
+    stats = replay(next(corpus.rglob("pcap/signal.pcap")), RULES).stats
+    assert 0 < stats["uninspected"]["bytes"] < stats["bytes"]
