@@ -49,12 +49,12 @@ def test_alerts_carry_it_and_nothing_holds_the_key(capture):
     result, out = run(capture, ["all"], rules)
     alert = next(event for event in map(json.loads, out.splitlines()) if event["event_type"] == "alert")
     assert alert["llm"] == SAID
-    assert "secret" not in out.decode()
+    assert "very-secret" not in out.decode()
     shown = Console(file=io.StringIO(), width=200)
     terminal.print_talkers(shown, result.llm)
     page = report.render(result)
     for text in (shown.file.getvalue(), page):
         assert SAID["key"] in text
-        assert "secret" not in text
+        assert "very-secret" not in text
     assert "gpt &lt;b&gt;" in page
     assert "<b>" not in page.split("Language models")[1].split("</section>")[0]

@@ -71,8 +71,6 @@ class Anonymiser:
 
     def rows(self, taken: Mapping[str, np.ndarray]) -> None:
         """Maps addresses, flows and tunnels of rows (dataplane/rows.py) in place."""
-        if len(taken.get("bindings", ())):
-            self._map_bindings(taken["bindings"])
         for array in taken.values():
             names = array.dtype.names if isinstance(array, np.ndarray) and len(array) else None
             for name in names or ():
@@ -86,13 +84,14 @@ class Anonymiser:
             self._map_bindings(taken["bindings"])
 
     def _map_bindings(self, taken: np.ndarray) -> None:
-        """Rows of what belongs together: the addresses of endpoints and users, tunnels, and no digit of a subscriber's number."""
+        """Rows of what belongs together: the addresses of endpoints and users, tunnels, and no digit of a subscriber's number. Hardware
+        addresses are mapped where they are told (treatment.toml): a manifest names them as they are."""
         for name, net in (("address", taken["net"]), ("user", taken["user_net"]), ("prefix", np.where(taken["has_prefix"], 6, 0).astype("u1"))):
             addresses = np.ascontiguousarray(taken[name])
             self._pan.map_rows(addresses, np.ascontiguousarray(net))
             taken[name] = addresses
         taken["prefix"][:, 8:] = 0
-        of_tunnels = taken["kind"] <= 1     # rows.BINDINGS: tunnel, foreign
+        of_tunnels = np.isin(taken["kind"], [rows.BINDINGS.index(kind) for kind in ("tunnel", "foreign")])
         taken["id"][of_tunnels] = self._mapped_numbers(taken["id"][of_tunnels], TUNNEL_BITS)
         taken["subscriber"] = 0xFFFF
 
@@ -105,17 +104,6 @@ class Anonymiser:
         addresses = np.ascontiguousarray(flat[:, 1:])
         self._pan.map_rows(addresses, np.ascontiguousarray(flat[:, 0]))
         keys["addr"] = addresses[inverse].reshape(-1, 2, 16)
-
-    def _map_bindings(self, bindings: np.ndarray) -> None:
-        """What belongs together (rows.BINDING): addresses by their own fields, tunnels by the pseudonyms that alerts have. Hardware
-        addresses are mapped where they are told (treatment.toml): a manifest names them as they are."""
-        for name, net in (("address", bindings["net"]), ("user", bindings["user_net"]),
-                          ("prefix", np.where(bindings["has_prefix"] != 0, rows.NET_IPV6, 0).astype("u1"))):
-            addresses = np.ascontiguousarray(bindings[name]).view("u1").reshape(-1, 16)
-            self._pan.map_rows(addresses, np.ascontiguousarray(net))
-            bindings[name] = addresses.view(bindings[name].dtype).reshape(bindings[name].shape)
-        tunnels = np.isin(bindings["kind"], [rows.BINDINGS.index(kind) for kind in ("tunnel", "foreign")])
-        bindings["id"][tunnels] = self._mapped_numbers(bindings["id"][tunnels], TUNNEL_BITS)
 
     def pairs(self, seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Queue pairs, as DataPlane.queue_pairs_seen gives them, with their addresses mapped."""

@@ -67,9 +67,6 @@ class Bindings:
             have["first"], have["last"] = min(have["first"], one["first"]), max(have["last"], one["last"])
             if one["elsewhere"] is not None:
                 have["elsewhere"] = self.segment(one["elsewhere"])
-        if self.anonymiser is not None:
-            for one in made.values():
-                one["address"] = self.anonymiser.address(one["address"])
         return sorted(made.values(), key=lambda one: (-one["bytes"], one["address"], one["queue_pair"]))
 
     def told(self, taken: np.ndarray) -> Iterator[tuple[str, np.void, dict[str, Any]]]:

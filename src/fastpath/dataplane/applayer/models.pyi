@@ -1,7 +1,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-
 def formats() -> list[str]: ...
 
 

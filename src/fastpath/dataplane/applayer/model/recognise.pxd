@@ -28,7 +28,7 @@ cdef inline bint may_begin_pickle(const uint8_t *data, uint32_t length) noexcept
                 return False
         return True
     if data[0] == 40:
-        return data[1] in (99, 100, 105, 108, 116, 83, 86, 73, 75, 88, 85, 40, 93, 125, 78)
+        return data[1] in (99, 100, 105, 108, 116, 83, 86, 73, 75, 88, 85, 40, 93, 125, 78, 70, 71, 74, 76, 77, 84, 66, 67, 41)
     if data[0] == 93 or data[0] == 125:
         return data[1] in (40, 112, 113, 114, 99)
     return False
