@@ -1,4 +1,5 @@
-# How the data plane is set up: settings into the structs of the stages. Part of _core.pyx; the settings are those that DataPlane takes.
+# How the data plane is set up: settings into the structs of the stages. Part of _core.pyx; the settings are those that
+# DataPlane takes.
 
 
 cdef void configure_flow(engine_t *engine, settings) except *:

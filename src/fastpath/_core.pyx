@@ -237,7 +237,7 @@ cdef class DataPlane:
         engine.keep_files = settings.get("keep_files", False)
         engine.keep_vars = engine.keep_apps or settings.get("keep_vars", False)
         open_table(&engine.apps, {"http.http-body-inline": engine.inline_mode,
-                                   "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
+                                  "llm.always": settings.get("keep_llm", False)} | settings.get("app_layer", {}))
         engine.sessions = engine.sessions or engine.apps.config.files.models
         configure_exceptions(engine, settings["exceptions"], settings["simulate"])
         self.keys = settings.get("keys")
@@ -616,11 +616,12 @@ cdef class DataPlane:
         return self.queue_pairs + (queue_pairs_of(&self.bindings) if self.engine.bindings != NULL else [])
 
     cdef void _consider_isolation(self) noexcept:
-        cdef bint any = self.isolation.count4 or self.isolation.count6 or self.isolation.cuts.taken or self.engine.responses != NULL
+        cdef bint any = (self.isolation.count4 or self.isolation.count6 or self.isolation.cuts.taken
+                         or self.engine.responses != NULL)
         self.engine.isolation = &self.isolation if any else NULL
 
     def respond(self, responses):
-        """responses: uint32, for each rule of the set in force what RulePlan.isolate says; None where none isolates. MemoryError."""
+        """responses: uint32, for each rule in force what RulePlan.isolate says; None where none isolates. MemoryError."""
         cdef const uint32_t[::1] view
         self.engine.responses = NULL
         self.responses = responses
@@ -850,7 +851,8 @@ cdef class DataPlane:
             "held_up": {"ns": engine.held_up_ns, "longest_ns": engine.held_up_longest_ns},
             "datasets": {"changes": engine.shared.datasets.used, "memory": engine.shared.datasets.pool.used[ACCOUNT_APPLAYER],
                          "refused": engine.shared.datasets.refused},
-            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)), "cuts_refused": self.isolation.cuts.refused,
+            "isolated": sum(engine.worker[i].isolated for i in range(engine.workers)),
+            "cuts_refused": self.isolation.cuts.refused,
             "rows_lost": lost, "lost": engine.lost, "decryption": sight_stats(&self.engine), **bindings_stats(&self.bindings),
             "exceptions": {cause: {policy: count for j, policy in enumerate(EXCEPTION_POLICIES)
                                    if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
@@ -864,7 +866,7 @@ cdef class DataPlane:
         }
 
     def services(self):
-        """How much of which encrypted service could not be looked into, of flows that have ended: see services_of (_sight.pxi). Not
+        """How much of which encrypted service could not be looked into, of flows that have ended: services_of (_sight.pxi). Not
         while packets run."""
         return services_of(&self.engine)
 

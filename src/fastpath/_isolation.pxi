@@ -10,7 +10,8 @@ cdef void respond(engine_t *engine, worker_t *worker, const burst_t *burst, uint
     if asked == 0 or not meta.flags & PM_KEYED or (key.net != NET_IPV4 and key.net != NET_IPV6):
         return
     wait_turn(engine, worker)
-    if not cut_off(&engine.isolation.cuts, key.net, key.addr[end], now + <uint64_t>(asked & ~<uint32_t>ISOLATE_DST) * SECOND) and flow != NULL:
+    if not cut_off(&engine.isolation.cuts, key.net, key.addr[end],
+                   now + <uint64_t>(asked & ~<uint32_t>ISOLATE_DST) * SECOND) and flow != NULL:
         flow.flags |= FLOW_DROP
         flow.rule = rule
         flow.reason = REASON_ISOLATED

@@ -317,7 +317,8 @@ cdef bint judge_data(engine_t *engine, worker_t *worker, const policy_t *policy,
     for sender in range(2):
         if found[sender] == 0:
             continue
-        decide_data(policy, kept.target if sender else kept.source, kept.source if sender else kept.target, kept.data[sender], &told)
+        decide_data(policy, kept.target if sender else kept.source, kept.source if sender else kept.target, kept.data[sender],
+                    &told)
         if told.state == POLICY_DENIED:
             tell_flow(engine, worker, policy, kept, flow, meta, rank, &told)
             worker.policy_counts[min(told.line, policy.line_count)].packets += 1

@@ -14,7 +14,8 @@ cdef extern from "openssl/evp.h" nogil:
     EVP_CIPHER_CTX *EVP_CIPHER_CTX_new()
     void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *context)
     int EVP_CIPHER_CTX_ctrl(EVP_CIPHER_CTX *context, int what, int number, void *data)
-    int EVP_DecryptInit_ex(EVP_CIPHER_CTX *context, const EVP_CIPHER *kind, void *engine, const uint8_t *key, const uint8_t *nonce)
+    int EVP_DecryptInit_ex(EVP_CIPHER_CTX *context, const EVP_CIPHER *kind, void *engine, const uint8_t *key,
+                           const uint8_t *nonce)
     int EVP_DecryptUpdate(EVP_CIPHER_CTX *context, uint8_t *out, int *written, const uint8_t *data, int length)
     int EVP_DecryptFinal_ex(EVP_CIPHER_CTX *context, uint8_t *out, int *written)
     const EVP_CIPHER *EVP_aes_128_gcm()

@@ -1,6 +1,6 @@
-# isolation: the addresses that are cut off. Those by order of the operator are sorted ranges that do not overlap, each with the packet
-# time at which it ends; control/isolation.py makes them, and nobody changes them while packets run. Those by rules with `isolate` are
-# cuts: a bounded table, changed and read in the order of the packets, whatever the number of workers.
+# isolation: the addresses that are cut off. Those by order of the operator are sorted ranges that do not overlap, each with the
+# packet time at which it ends; control/isolation.py makes them, and nobody changes them while packets run. Those by rules with
+# `isolate` are cuts: a bounded table, changed and read in the order of the packets, whatever the number of workers.
 #
 # An entry is isolated by the addresses of its IP header, with or without a flow: a fragment is, too. An ICMP error is isolated by
 # the flow that it quotes as well.

@@ -147,8 +147,8 @@ cdef inline void file_count(app_context_t *context, tx_t *tx, file_t *file, cons
 
 
 cdef inline bint file_pass(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
-    """More of a file than is inspected: where models are looked for, a model is followed to its end, and a file whose digest is asked
-    for. False: nobody asks for it."""
+    """More of a file than is inspected: where models are looked for, a model is followed to its end, and a file whose digest is
+    asked for. False: nobody asks for it."""
     cdef bint inspected = file.inspected == file.size
     if file.state != FILE_OPEN or not context.config.files.models or file.model == NULL and file.hashes == NULL:
         return False

@@ -151,7 +151,8 @@ cdef uint32_t log(app_context_t *context, tx_t *tx, uint32_t kind, void *writer)
 # ---- freeing ----
 
 cdef void forsake(side_t *side, uint32_t direction) noexcept nogil:
-    """The transaction of a side is freed. Where only its end was waited for another message may come, else what follows is none."""
+    """The transaction of a side is freed. Where only its end was waited for, another message may come; else what follows is
+    none."""
     cdef bint refused = side.state == REQUEST_CONNECT_WAIT and not 200 <= side.tx.status <= 299
     side.tx = NULL
     if direction == TO_SERVER and (refused or side.state == REQUEST_FINALIZE):

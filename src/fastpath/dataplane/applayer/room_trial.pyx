@@ -29,7 +29,8 @@ cdef struct delivered_t:        # what a room has decrypted
     uint32_t ends[2]            # directions of which no more can be decrypted
 
 
-cdef void deliver(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags) noexcept nogil:
+cdef void deliver(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
+                  uint32_t flags) noexcept nogil:
     cdef delivered_t *delivered = <delivered_t *> context.work.worker
     delivered.ends[direction] += flags & PARSE_GAP != 0
     bytes_append(&delivered.pool, ACCOUNT_APPLAYER, &delivered.plain[direction], data, length)
@@ -40,8 +41,8 @@ cdef class RoomTrial:
     """One session of one flow.
 
     proto: the name of its protocol, or None to have it recognised from what is fed. ports: of client and server. udp: datagrams.
-    memory: cap of the session's pool, bytes. keys: a KeyRing with which it is decrypted, by at most `ciphers` cipher contexts. settings:
-    as dispatch takes them.
+    memory: cap of the session's pool, bytes. keys: a KeyRing with which it is decrypted, by at most `ciphers` cipher contexts.
+    settings: as dispatch takes them.
     """
     cdef app_table_t table
     cdef flow_t flow
@@ -183,13 +184,14 @@ cdef class RoomTrial:
 
     @property
     def decryption(self):
-        """Of this session: counters, cipher contexts in use, how often it was said of a direction that no more can be decrypted, the
-        protocol inside."""
-        return {"sessions": self.sight.sessions, "full": self.sight.full, "failed": self.sight.failed, "records": self.sight.records,
-                "bytes": self.sight.bytes, "ciphers": self.sight.ciphers,
-                "ends": (self.delivered.ends[0], self.delivered.ends[1]), "opened": (self.context.app.opened[0], self.context.app.opened[1]),
-                "inside": PROTOCOL_NAMES[self.context.app.inner.proto] if self.context.app != NULL and self.context.app.inner != NULL
-                else None}
+        """Of this session: counters, cipher contexts in use, how often it was said of a direction that no more can be decrypted,
+        the protocol inside."""
+        return {"sessions": self.sight.sessions, "full": self.sight.full, "failed": self.sight.failed,
+                "records": self.sight.records, "bytes": self.sight.bytes, "ciphers": self.sight.ciphers,
+                "ends": (self.delivered.ends[0], self.delivered.ends[1]),
+                "opened": (self.context.app.opened[0], self.context.app.opened[1]),
+                "inside": (PROTOCOL_NAMES[self.context.app.inner.proto]
+                           if self.context.app != NULL and self.context.app.inner != NULL else None)}
 
     @property
     def ciphers(self):
@@ -273,8 +275,8 @@ cdef class RoomTrial:
             room_of(&self.table, &self.context).inspected(&self.context, self.find(tx), direction)
 
     def log(self, uint64_t tx, uint32_t kind):
-        """What the transaction says (LOG_TO_SERVER 0, LOG_TO_CLIENT 1, LOG_ALERT 2, LOG_LLM 3): a dict, wire bytes as bytes; None for
-        nothing."""
+        """What the transaction says (LOG_TO_SERVER 0, LOG_TO_CLIENT 1, LOG_ALERT 2, LOG_LLM 3): a dict, wire bytes as bytes;
+        None for nothing."""
         cdef writer_t writer
         memset(&writer, 0, sizeof(writer))
         try:

@@ -160,7 +160,8 @@ cdef uint8_t rate(count_t *count, const threshold_t *asked, uint64_t amount, uin
     return THRESHOLD_ALERT if count.count > asked.count else THRESHOLD_SUPPRESS
 
 
-cdef inline uint8_t judge_or_rate(count_t *count, const threshold_t *asked, uint64_t amount, uint64_t now, bint first) noexcept nogil:
+cdef inline uint8_t judge_or_rate(count_t *count, const threshold_t *asked, uint64_t amount, uint64_t now,
+                                  bint first) noexcept nogil:
     return rate(count, asked, amount, now, first) if amount else judge(count, asked, now, first)
 
 

@@ -271,8 +271,8 @@ cdef inline uint32_t feed_deflated(zip_t *z, model_facts_t *facts, const uint8_t
 
 
 cdef inline uint32_t feed_open(zip_t *z, model_facts_t *facts, const uint8_t *data, uint32_t length) noexcept nogil:
-    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed. The latest 16
-    bytes are kept: signature, checksum, and two lengths of 32 bits, or the first of two of 64."""
+    """Stored, of unknown length: up to its descriptor, which is told by its signature and by saying what has passed. The latest
+    16 bytes are kept: signature, checksum, and two lengths of 32 bits, or the first of two of 64."""
     cdef uint32_t at = 0
     cdef uint64_t before
     cdef bint over = False, wide = False
