@@ -211,6 +211,8 @@ cdef bint take_initial(app_context_t *context, quic_state_t *state, quic_tx_t *t
         return False
     if not take_frames(context, state, tx, direction, plain, length):
         empty_tx(context.pool, tx)
+        free_crypto(context.pool, &state.crypto[direction])
+        state.hello[direction] = False
         tx_event(&tx.head, QUIC_ERROR_ON_DATA)
         return False
     join_crypto(context, state, tx, direction, before)
@@ -236,23 +238,24 @@ cdef parsed_t parse_quic(app_context_t *context, uint32_t direction, const uint8
     cdef quic_tx_t *tx
     parsed.consumed = length
     parsed.need = 0
-    parsed.status = PARSE_ERROR
+    parsed.status = PARSE_OK            # a datagram that cannot be read stops nothing
     if state == NULL:
         context.app.state = state = <quic_state_t *> pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(quic_state_t))
         if state == NULL:
+            parsed.status = PARSE_ERROR
             return parsed
-    while length:
-        if not read_quic_header(data, length, &header):
-            return parsed
+    while length and read_quic_header(data, length, &header):
         if state.hello[direction] or header.kind == QUIC_SHORT:
             break
         heed_header(context, state, direction, &header)
         tx = new_packet(context, direction, &header)
-        if tx == NULL or header.kind == QUIC_INITIAL and not take_initial(context, state, tx, direction, data, &header):
-            return parsed
+        if tx == NULL:
+            parsed.status = PARSE_ERROR
+            break
+        if header.kind == QUIC_INITIAL and not take_initial(context, state, tx, direction, data, &header):
+            break
         data += header.size + header.length
         length -= header.size + header.length
-    parsed.status = PARSE_OK
     return parsed
 
 
