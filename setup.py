@@ -42,6 +42,7 @@ LINKS = {
     "fastpath.dataplane.trial": ["libhs"],
     "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
     "fastpath.dataplane.applayer.models": ["libcrypto", "zlib"],
+    "fastpath.dataplane.applayer.quic": ["libcrypto"],
     "fastpath.dataplane.applayer.smb": ["libcrypto"],
     "fastpath.dataplane.applayer.smtp": ["libcrypto"],
     "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],

@@ -130,8 +130,9 @@ cdef void name_service(engine_t *engine, app_context_t *context, service_t *serv
     cdef const room_t *room = room_of(&engine.apps, context)
     cdef view_t view
     cdef uint32_t i, hash = 2166136261
-    if context.app.proto == ALPROTO_TLS and room != NULL and context.app.state != NULL \
-            and room.buffer(context, NULL, TO_SERVER, BUFFER_TLS_SNI, 0, &view) == VIEW_READY:
+    cdef uint32_t buffer = BUFFER_TLS_SNI if context.app.proto == ALPROTO_TLS else BUFFER_QUIC_SNI
+    if context.app.proto in (ALPROTO_TLS, ALPROTO_QUIC) and room != NULL and context.app.state != NULL \
+            and room.buffer(context, NULL, TO_SERVER, buffer, 0, &view) == VIEW_READY:
         service.length = <uint8_t>min(view.length, <uint32_t>SERVICE_NAME_MAX)
     for i in range(service.length):
         service.name[i] = view.data[i] | 32 if 65 <= view.data[i] <= 90 else view.data[i]

@@ -24,7 +24,7 @@ from fastpath.outputs.guard import Guard
 from fastpath.outputs.protocols import PROTOCOLS
 
 #: Event types of the application layers.
-APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "fileinfo", "model")
+APP_EVENT_TYPES = ("http", "tls", "dns", "ssh", "smtp", "ftp", "ftp_data", "smb", "dcerpc", "quic", "fileinfo", "model")
 #: Event types, by the names of `--events`.
 EVENTS = ("alert", "anomaly", "flow", "gtp", "hardware", "inventory", "llm", "policy", "roce", "stats", *APP_EVENT_TYPES)
 

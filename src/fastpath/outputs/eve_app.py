@@ -20,6 +20,8 @@ from fastpath.dataplane.applayer.tables import APP_EVENTS, PROTOCOL_NUMBERS
 EVENT, FILE, ANOMALY, ALERT, BYTES, MODEL = range(6)
 #: and of telemetry.pxd: variables, bytes of files
 VARS, CHUNK = 32, 33
+#: Of its events, each is of one packet, and has its addresses.
+QUIC = PROTOCOL_NUMBERS["quic"]
 NO_TX = (1 << 64) - 1
 #: Protocols whose events EVE writes in capitals.
 CAPITALS = ("applayer", "http", "smtp", "tls")
@@ -179,6 +181,9 @@ class AppRows:
             kind, proto, tx = int(row["kind"]), int(row["proto"]), int(row["tx"])
             if kind == EVENT and EVENT_TYPES[proto] in kinds:
                 record = self.record(i)
+                if proto == QUIC:
+                    yield head(row, "quic", bool(row["direction"])) | record
+                    continue
                 # a DNS request with several questions says so in as many events
                 said = record["dns"] if isinstance(record.get("dns"), list) else [None]
                 for one in said:

@@ -18,7 +18,7 @@ from fastpath.rules.steps import app_numbers
 #: Application protocol of a rule's header -> the IP protocols that may carry it.
 CARRIERS: dict[str, tuple[int, ...]] = {
     "http": (6,), "http1": (6,), "http2": (6,), "tls": (6,), "ssl": (6,), "smtp": (6,), "ftp": (6,), "ftp-data": (6,), "ssh": (6,),
-    "smb": (6,), "dcerpc": (6, 17), "dns": (6, 17), "imap": (6,), "rdp": (6,), "telnet": (6,),
+    "smb": (6,), "dcerpc": (6, 17), "dns": (6, 17), "imap": (6,), "quic": (17,), "rdp": (6,), "telnet": (6,),
 }
 _HTTP1 = PROTOCOL_NUMBERS["http"]
 #: A row of SECTION_ENGINES.

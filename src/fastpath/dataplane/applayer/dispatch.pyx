@@ -10,6 +10,7 @@ from fastpath.dataplane.applayer.models cimport describe_models
 from fastpath.dataplane.applayer.recognition cimport (
     EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol,
 )
+from fastpath.dataplane.applayer.quic_wire cimport is_strictly_quic
 from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
 from fastpath.dataplane.applayer.transaction cimport app_event
@@ -396,6 +397,9 @@ cdef void seek_datagram(const app_table_t *table, app_context_t *context, uint32
     cdef uint8_t proto = recognise_protocol(&table.recogniser, table.room, context, direction, data, length,
                                             PARSE_EOF | PARSE_DATAGRAM, 0, reversed)
     app.flags |= APP_SOUGHT_TO_SERVER << direction
+    if (proto == ALPROTO_UNKNOWN and other == ALPROTO_UNKNOWN and direction == TO_SERVER and table.config.beyond
+            and table.config.enabled[<uint32_t> ALPROTO_QUIC] and is_strictly_quic(data, length)):
+        proto = ALPROTO_QUIC
     if proto == ALPROTO_UNKNOWN:
         app.seen[direction] = ALPROTO_FAILED if other == ALPROTO_UNKNOWN else other
         if other != ALPROTO_UNKNOWN:

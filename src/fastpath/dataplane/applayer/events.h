@@ -165,12 +165,16 @@
     X(LLM_INVALID_JSON, "http", "llm_invalid_json") \
     X(LLM_TOO_DEEP, "http", "llm_too_deep") \
     X(LLM_TEXT_LIMIT, "http", "llm_text_limit")
+#define QUIC_EVENTS(X) \
+    X(QUIC_FAILED_DECRYPT, "quic", "failed_decrypt") \
+    X(QUIC_ERROR_ON_DATA, "quic", "error_on_data") \
+    X(QUIC_CRYPTO_FRAG_TOO_LONG, "quic", "crypto_frag_too_long")
 #define FILE_EVENTS(X) \
     X(FILE_MODEL_MALFORMED, "file", "model_malformed") \
     X(FILE_MODEL_LIMIT, "file", "model_limit")
 
 #define FASTPATH_APP_EVENTS(X) APPLAYER_EVENTS(X) HTTP1_EVENTS(X) TLS_EVENTS(X) DNS_EVENTS(X) SMTP_EVENTS(X) FTP_EVENTS(X) \
-    SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X) LLM_EVENTS(X)
+    SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X) LLM_EVENTS(X) QUIC_EVENTS(X)
 
 #define FASTPATH_APP_EVENT_FIRST(name, ...) name,
 enum app_event { APP_EVENT_NONE, FASTPATH_APP_EVENTS(FASTPATH_APP_EVENT_FIRST) APP_EVENT_MAX };

@@ -1,12 +1,12 @@
 # Whether bytes are the first ones of a protocol: one function each, for the protocols that have no room of their own. They stand
 # in room_t.recognise and are asked where a pattern or a port makes their protocol likely. RECOGNISED_MORE leaves it open.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcmp
 
 from fastpath.dataplane.applayer.applayer cimport (
     PARSE_DATAGRAM, RECOGNISED_MORE, RECOGNISED_NO, RECOGNISED_REVERSED, RECOGNISED_YES,
 )
-from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be32, read_bytes, read_u8
+from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_bytes, read_u8
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER
 from fastpath.dataplane.wire.load cimport be16, be24, be32, le16, le32
 
@@ -18,10 +18,6 @@ cdef enum:
     NTP_HEADER = 48
     NTP_AUTHENTICATOR = 20
     NFS_COMMIT = 21             # the last procedure of version 3
-    GQUIC_Q043 = 0x51303433
-    GQUIC_Q044 = 0x51303434
-    GQUIC_Q045 = 0x51303435
-    GQUIC_Q046 = 0x51303436
 
 
 cdef inline uint32_t yes_if(bint holds) noexcept nogil:
@@ -175,69 +171,6 @@ cdef inline uint32_t probe_sip(uint32_t direction, const uint8_t *data, uint32_t
     elif memcmp(data, b"SIP/", 4) != 0 or third - second != 4:
         return RECOGNISED_NO
     return yes_if(is_header_block(data + line + 2, length - line - 2))
-
-
-# ---- QUIC (RFC 9000, section 17), and what came before it ----
-
-cdef inline uint64_t read_varint(cursor_t *cursor) noexcept nogil:
-    cdef uint8_t first = read_u8(cursor)
-    cdef uint64_t value = first & 0x3f
-    cdef uint32_t left = (1 << (first >> 6)) - 1
-    while left:
-        value = value << 8 | read_u8(cursor)
-        left -= 1
-    return value
-
-
-cdef inline uint32_t probe_gquic(cursor_t *cursor, uint8_t first) noexcept nogil:
-    """The public header of Google's versions up to 43."""
-    if first & 8:
-        read_bytes(cursor, 8)
-    if first & 1:
-        read_bytes(cursor, 4)
-    read_bytes(cursor, 1 + (first >> 4 & 3))
-    if first & 8:
-        read_bytes(cursor, 12)
-    return yes_if(not cursor.failed)
-
-
-cdef inline uint32_t probe_quic(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                                uint32_t hint) noexcept nogil:
-    cdef cursor_t cursor = cursor_over(data, length)
-    cdef uint8_t first = read_u8(&cursor), sizes
-    cdef uint32_t version
-    cdef uint64_t size
-    cdef bint google, initial
-    if cursor.failed:
-        return RECOGNISED_NO
-    if first & 0x80 == 0:
-        return probe_gquic(&cursor, first) if first & 0x40 == 0 else RECOGNISED_YES
-    version = read_be32(&cursor)
-    google = GQUIC_Q043 <= version <= GQUIC_Q046
-    if google and version != GQUIC_Q046:
-        if first & 0x7f < 0x7c:
-            return RECOGNISED_NO
-        initial = first & 0x7f == 0x7f
-    else:
-        initial = version != 0 and first & 0x30 == 0
-    if google:
-        sizes = read_u8(&cursor)
-        read_bytes(&cursor, (sizes >> 4) + 3 if sizes >> 4 else 0)
-        read_bytes(&cursor, (sizes & 15) + 3 if sizes & 15 else 0)
-        if initial:
-            read_bytes(&cursor, 16)
-    else:
-        read_bytes(&cursor, read_u8(&cursor))
-        read_bytes(&cursor, read_u8(&cursor))
-        if initial:
-            size = read_varint(&cursor)
-            if size > cursor_left(&cursor):
-                return RECOGNISED_NO
-            read_bytes(&cursor, <uint32_t> size)
-            size = read_varint(&cursor)
-            if size > cursor_left(&cursor):
-                return RECOGNISED_NO
-    return yes_if(not cursor.failed)
 
 
 # ---- NFS over RPC (RFC 5531, sections 9 and 11) ----

@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memset
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.probes cimport (
     probe_dhcp, probe_dnp3, probe_enip, probe_http2, probe_ike, probe_krb5, probe_modbus, probe_mqtt, probe_nfs,
-    probe_ntp, probe_pgsql, probe_quic, probe_rdp, probe_sip, probe_snmp, probe_telnet, probe_tftp,
+    probe_ntp, probe_pgsql, probe_rdp, probe_sip, probe_snmp, probe_telnet, probe_tftp,
 )
 from fastpath.dataplane.types cimport FLOW_REVERSED
 
@@ -112,7 +112,6 @@ cdef void describe_probes(room_t *rooms) noexcept nogil:
     describe_probe(rooms, ALPROTO_DHCP, probe_dhcp)
     describe_probe(rooms, ALPROTO_SNMP, probe_snmp)
     describe_probe(rooms, ALPROTO_SIP, probe_sip)
-    describe_probe(rooms, ALPROTO_QUIC, probe_quic)
     describe_probe(rooms, ALPROTO_MQTT, probe_mqtt)
     describe_probe(rooms, ALPROTO_PGSQL, probe_pgsql)
     describe_probe(rooms, ALPROTO_TELNET, probe_telnet)

@@ -1,11 +1,13 @@
-"""Rules that find hosted AI services by name, made from services.toml: by the name of a TLS session, an HTTP host, a DNS question."""
+"""Rules that find hosted AI services by name, made from services.toml: by the name of a TLS session, an HTTP host, a DNS question, the name
+of a QUIC connection."""
 from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
 
 FIRST_SID = 9_200_000       # + 2,000 for each id; in it names from 0 (domains) and from 250 (hosts), and four of each for where they are seen
-SEEN_IN = (("tls", "tls.sni", "to_server"), ("http", "http.host", "to_server"), ("dns", "dns.query", "to_server"))
+SEEN_IN = (("tls", "tls.sni", "to_server"), ("http", "http.host", "to_server"), ("dns", "dns.query", "to_server"),
+           ("quic", "quic.sni", "to_server"))
 
 
 def rules() -> str:
@@ -24,6 +26,6 @@ def _rule(service: dict, name: str, *, below: bool, seen: int, sid: int) -> str:
     by, buffer, direction = SEEN_IN[seen]
     nocase = "" if buffer == "http.host" else " nocase;"        # whose letters are lower case
     content = f'dotprefix; content:".{name}";{nocase} endswith' if below else f'content:"{name}";{nocase} startswith; endswith'
-    flow = f"flow:{direction}; " if by == "dns" else f"flow:established,{direction}; "
+    flow = f"flow:{direction}; " if by in ("dns", "quic") else f"flow:established,{direction}; "
     return (f'alert {by} any any -> any any (msg:"AI service: {service["name"]} by {by}"; {flow}{buffer}; {content}; fast_pattern; inventory; '
             f"metadata:service {service['name'].replace(' ', '_')}, service_kind hosted, service_by {by}, service_domain {'.' if below else ''}{name}; sid:{sid}; rev:2;)")

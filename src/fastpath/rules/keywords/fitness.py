@@ -21,6 +21,7 @@ _NEVER: dict[str, tuple[Callable[[bytes], bool], str]] = {
     "http.host": (lambda pattern: pattern.lower() != pattern, "letters are lower case"),
     "http.method": (lambda pattern: pattern.strip(b" \t") != pattern, "no blank is at its ends"),
     "ja3.hash": (lambda pattern: len(pattern) != 32, "it is 32 digits"),
+    "quic.cyu.hash": (lambda pattern: not _MD5.fullmatch(pattern), "it is 32 hex digits"),
     "ja3s.hash": (lambda pattern: len(pattern) != 32, "it is 32 digits"),
     "ssh.hassh": (lambda pattern: not _MD5.fullmatch(pattern), "it is 32 hex digits"),
     "ssh.hassh.server": (lambda pattern: not _MD5.fullmatch(pattern), "it is 32 hex digits"),
@@ -30,7 +31,7 @@ _NEVER: dict[str, tuple[Callable[[bytes], bool], str]] = {
 _MD5 = re.compile(rb"[0-9a-fA-F]{32}")
 
 #: Buffers of one case, whose contents are written in it, whatever the rule says.
-_LOWER = ("ja3.hash", "ja3s.hash", "ssh.hassh", "ssh.hassh.server", "tls.cert_fingerprint")
+_LOWER = ("ja3.hash", "ja3s.hash", "quic.cyu.hash", "ssh.hassh", "ssh.hassh.server", "tls.cert_fingerprint")
 _UPPER = ("tls.cert_serial",)
 
 #: Protocols that carry files, beside those without any.
