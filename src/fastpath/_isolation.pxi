@@ -66,9 +66,4 @@ cdef bint isolate_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         raise_verdict(verdict, ACTION_PASS, REASON_ISOLATED, LEDGER_INSPECTED, NO_RULE)
         return True
     raise_verdict(verdict, ACTION_DROP, REASON_ISOLATED, LEDGER_DROPPED, NO_RULE)
-    if meta.events != NO_INDEX:
-        write_event_rows(&worker.rows.events, &slot.burst, entry, slot.steering.rank[entry], worker.events)
-    if flow != NULL:
-        count_in_ledger(engine, flow, meta, verdict.ledger)
-        verdict.flow = flow_id_of(meta.hash, flow.first_ordinal)
     return True

@@ -260,8 +260,8 @@ cdef bint judge_by_policy(engine_t *engine, worker_t *worker, slot_t *slot, uint
     return engine.inline_mode
 
 
-cdef void leave_denied(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, verdict_t *verdict,
-                       uint64_t entered) noexcept nogil:
+cdef void leave_cut(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, verdict_t *verdict,
+                    uint64_t entered) noexcept nogil:
     """What is due of an entry that nothing looks at: events that were noted on it, and its place in all that counts."""
     cdef const packet_meta_t *meta = &slot.burst.meta[entry]
     if meta.events != NO_INDEX:

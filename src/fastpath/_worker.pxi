@@ -294,9 +294,10 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(engine.isolation != NULL):
         isolated = isolate_entry(engine, worker, slot, entry, flow, now)
         if isolated and engine.inline_mode:
+            leave_cut(engine, worker, slot, entry, flow, verdict, entered)
             return
     if rarely(slot.policy != NULL) and judge_by_policy(engine, worker, slot, entry, flow, now, verdict):
-        leave_denied(engine, worker, slot, entry, flow, verdict, entered)
+        leave_cut(engine, worker, slot, entry, flow, verdict, entered)
         return
     if rarely(sample):
         since = clock_ns()
