@@ -25,7 +25,7 @@ from fastpath.dataplane.applayer.quic_wire cimport (
 from fastpath.dataplane.applayer.transaction cimport new_tx, tx_event, tx_progress
 from fastpath.dataplane.libcrypto cimport md5_of, write_hex
 from fastpath.dataplane.pool cimport pool_give, pool_take
-from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
 from fastpath.dataplane.wire.load cimport be24
 
 cdef extern from * nogil:
@@ -172,7 +172,8 @@ cdef bint take_frames(app_context_t *context, quic_state_t *state, quic_tx_t *tx
     return True
 
 
-cdef void join_crypto(app_context_t *context, quic_state_t *state, quic_tx_t *tx, uint32_t direction, uint32_t before) noexcept nogil:
+cdef void join_crypto(app_context_t *context, quic_state_t *state, quic_tx_t *tx, uint32_t direction,
+                      uint32_t before) noexcept nogil:
     """The hello, once its pieces are together."""
     cdef uint32_t whole = state.crypto[direction].whole
     if not state.hello[direction] and whole > before and whole >= 4 and whole - 4 >= be24(state.crypto[direction].data.data + 1):
@@ -220,7 +221,8 @@ cdef bint take_initial(app_context_t *context, quic_state_t *state, quic_tx_t *t
     return True
 
 
-cdef void heed_header(app_context_t *context, quic_state_t *state, uint32_t direction, const quic_header_t *header) noexcept nogil:
+cdef void heed_header(app_context_t *context, quic_state_t *state, uint32_t direction,
+                      const quic_header_t *header) noexcept nogil:
     """Keys come with the first Initial packet; the server's Retry makes the client begin anew (RFC 9000 section 17.2.5)."""
     if not state.has_keys and header.kind == QUIC_INITIAL:
         state.has_keys = make_quic_keys(header.version, header.id, header.id_length, state.keys)

@@ -1,6 +1,6 @@
-# The hello in the CRYPTO frames of QUIC (RFC 9001 section 4): what QUIC events and fingerprints say of it. It is read as the engine
-# does whose events are compared with, which differs from what that says of TLS (tls_hello.pxd): GREASE is part of JA3, the name is
-# of any kind and length, an extension that does not fit ends the list.
+# The hello in the CRYPTO frames of QUIC (RFC 9001 section 4): what QUIC events and fingerprints say of it. It is read as the
+# engine does whose events are compared with, which differs from what it does with TLS (tls_hello.pxd): GREASE is part of JA3,
+# the name is of any kind and length, an extension that does not fit ends the list.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastpath.dataplane.applayer.cursor cimport (
@@ -109,8 +109,9 @@ cdef inline void note_extension(pool_t *pool, quic_hello_t *hello, extension_t *
         hello.name_length = length
     elif client and extension.kind == ALPN_EXTENSION and not ja4.has_alpn and next_text(extension, &text, &length):
         ja4_alpn(ja4, text, length)
-    while client and cursor_left(&extension.list) >= 2 and (extension.kind == VERSIONS_EXTENSION
-                                                           or extension.kind == ALGORITHMS_EXTENSION):
+    if not client or extension.kind != VERSIONS_EXTENSION and extension.kind != ALGORITHMS_EXTENSION:
+        return
+    while cursor_left(&extension.list) >= 2:
         value = read_be16(&extension.list)
         if extension.kind == VERSIONS_EXTENSION:
             ja4_version(ja4, value)

@@ -14,7 +14,8 @@ from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER
 
 cdef extern from "openssl/evp.h" nogil:
     const EVP_CIPHER *EVP_aes_128_ecb()
-    int EVP_EncryptInit_ex(EVP_CIPHER_CTX *context, const EVP_CIPHER *kind, void *engine, const uint8_t *key, const uint8_t *nonce)
+    int EVP_EncryptInit_ex(EVP_CIPHER_CTX *context, const EVP_CIPHER *kind, void *engine, const uint8_t *key,
+                           const uint8_t *nonce)
     int EVP_EncryptUpdate(EVP_CIPHER_CTX *context, uint8_t *out, int *written, const uint8_t *data, int length)
 
 cdef extern from * nogil:
@@ -110,8 +111,8 @@ cdef inline uint32_t open_sealed(EVP_CIPHER_CTX *cipher, const quic_key_t *key, 
 
 cdef inline uint32_t open_initial(const quic_key_t *key, uint8_t *packet, uint32_t header, uint32_t length,
                                   uint8_t *plain) noexcept nogil:
-    """`packet`: its header and `length` bytes behind it, of which the header is unmasked where it stands. Returns how many bytes of
-    frames there are, NOT_OPENED where the key does not fit. Numbers of packets are taken for those of the first (RFC 9000 A.3)."""
+    """`packet`: its header and `length` bytes behind it, of which the header is unmasked where it stands. Returns how many bytes
+    of frames there are, NOT_OPENED where the key does not fit. Numbers are taken for those of the first packets (RFC 9000 A.3)."""
     cdef EVP_CIPHER_CTX *cipher
     cdef uint32_t opened
     if length < NUMBER_MAX + SAMPLE:

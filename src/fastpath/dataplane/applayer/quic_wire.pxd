@@ -96,7 +96,7 @@ cdef inline bint read_long(cursor_t *cursor, uint8_t first, quic_header_t *heade
 
 
 cdef inline bint read_quic_header(const uint8_t *data, uint32_t length, quic_header_t *header) noexcept nogil:
-    """The header of the packet that begins here; False for what is none. A packet without a length goes to the datagram's end."""
+    """The header of the packet that begins here; False for none. A packet without a length goes to the datagram's end."""
     cdef cursor_t cursor = cursor_over(data, length)
     cdef uint8_t first = read_u8(&cursor)
     cdef uint64_t said
