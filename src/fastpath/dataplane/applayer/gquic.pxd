@@ -14,7 +14,8 @@ from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, pool_t
 cdef extern from * nogil:
     """
     static const char gquic_tags[][5] = {
-        "AEAD", "CCRT", "CCS", "CETV", "CFCW", "CHLO", "COPT", "CSCT", "CTIM", "ICSL", "IRTT", "KEXS", "MIDS", "MSPC", "NONC", "NONP",
+        "AEAD", "CCRT", "CCS", "CETV", "CFCW", "CHLO", "COPT", "CSCT", "CTIM", "ICSL", "IRTT", "KEXS", "MIDS", "MSPC", "NONC",
+        "NONP",
         "PAD", "PDMD", "PUBS", "SCID", "SCLS", "SFCW", "SMHL", "SNI", "SNO", "STK", "TCID", "UAID", "VER", "XLCT"};
     #define GQUIC_TAGS (sizeof(gquic_tags) / sizeof(gquic_tags[0]))
     """

@@ -12,7 +12,7 @@ from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_bytes, put_key, say_bytes, say_text, say_uint, writer_t,
 )
 from fastpath.dataplane.applayer.quic_hello cimport (
-    ALGORITHMS_EXTENSION, ALPN_EXTENSION, NAME_EXTENSION, QUIC_HELLO_NONE, QUIC_HELLO_READ, QUIC_HELLO_SHORT, VERSIONS_EXTENSION,
+    ALGORITHMS_EXTENSION, ALPN_EXTENSION, NAME_EXTENSION, QUIC_HELLO_READ, QUIC_HELLO_SHORT, VERSIONS_EXTENSION,
     extension_t, next_extension, next_text, quic_hello_t, read_quic_hello,
 )
 from fastpath.dataplane.applayer.quic_keys cimport NOT_OPENED, make_quic_keys, open_initial

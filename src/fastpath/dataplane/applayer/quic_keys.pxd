@@ -112,7 +112,8 @@ cdef inline uint32_t open_sealed(EVP_CIPHER_CTX *cipher, const quic_key_t *key, 
 cdef inline uint32_t open_initial(const quic_key_t *key, uint8_t *packet, uint32_t header, uint32_t length,
                                   uint8_t *plain) noexcept nogil:
     """`packet`: its header and `length` bytes behind it, of which the header is unmasked where it stands. Returns how many bytes
-    of frames there are, NOT_OPENED where the key does not fit. Numbers are taken for those of the first packets (RFC 9000 A.3)."""
+    of frames there are, NOT_OPENED where the key does not fit. Numbers are taken for those of the first packets (RFC 9000
+    A.3)."""
     cdef EVP_CIPHER_CTX *cipher
     cdef uint32_t opened
     if length < NUMBER_MAX + SAMPLE:

@@ -122,7 +122,8 @@ cdef inline bint read_quic_header(const uint8_t *data, uint32_t length, quic_hea
 
 
 cdef inline bint is_strictly_quic(const uint8_t *data, uint32_t length) noexcept nogil:
-    """A client's first datagram, by its shape alone: an Initial packet of version 1 or 2 (RFC 9000 sections 14.1, 17.2, 17.2.2)."""
+    """A client's first datagram, by its shape alone: an Initial packet of version 1 or 2 (RFC 9000 sections 14.1, 17.2 and
+    17.2.2)."""
     cdef quic_header_t header
     return (length >= QUIC_DATAGRAM_MIN and data[0] & 0xc0 == 0xc0 and read_quic_header(data, length, &header)
             and header.kind == QUIC_INITIAL and (header.version == QUIC_V1 or header.version == QUIC_V2)
