@@ -467,18 +467,26 @@ def load_anonymiser(source: str | None) -> Any:
         fail(f"--anonymise: {error.filename}: {error.strerror}")
 
 
-def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> Any:
-    """The policy of --policy, its warnings said; None without one. With labels: Kubernetes NetworkPolicies."""
-    from fastpath.control.policy import Policy, PolicyError
-    from fastpath.outputs.terminal import plain
-    if path is None:
-        return None
+@contextmanager
+def read_as(option: str) -> Iterator[None]:
+    """Around the reading of an option's YAML file: what is wrong ends the program, with the place."""
+    from fastpath.control.policy import PolicyError
     try:
-        policy = Policy.load(path) if labels is None else Policy.load_kubernetes(path, labels)
+        yield
     except PolicyError as error:
         fail(str(error), FAILED)
     except OSError as error:
-        fail(f"--policy: {error.filename}: {error.strerror}")
+        fail(f"{option}: {error.filename}: {error.strerror}")
+
+
+def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> Any:
+    """The policy of --policy, its warnings said; None without one. With labels: Kubernetes NetworkPolicies."""
+    from fastpath.control.policy import Policy
+    from fastpath.outputs.terminal import plain
+    if path is None:
+        return None
+    with read_as("--policy"):
+        policy = Policy.load(path) if labels is None else Policy.load_kubernetes(path, labels)
     for warning in policy.warnings:
         errors.print(f"[yellow]{plain(warning, 600)}[/]", soft_wrap=True)
     return policy
@@ -487,13 +495,8 @@ def load_policy(errors: Any, path: Path | None, labels: Path | None = None) -> A
 def load_hardware(path: Path | None) -> Any:
     """The manifest of --hardware; None without one."""
     from fastpath.control.hardware import Hardware
-    from fastpath.control.policy import PolicyError
-    try:
+    with read_as("--hardware"):
         return Hardware.load(path) if path is not None else None
-    except PolicyError as error:
-        fail(str(error), FAILED)
-    except OSError as error:
-        fail(f"--hardware: {error.filename}: {error.strerror}")
 
 
 def write_report(path: Path, result: Result, captures: list[str], rules: Any, engine: Any) -> None:

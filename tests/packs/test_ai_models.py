@@ -33,7 +33,7 @@ UNSAFE = {
     9402011: (made.gguf(b"{{ ''.__class__ }}"), made.gguf()),
     9402012: (made.savedmodel(b"WriteFile"), made.savedmodel(b"RestoreV2")),
     9402013: (made.onnx(b"../../etc/passwd"), made.onnx(b"weights/0.bin")),
-    9402020: (made.torch_zip(more=[("../../root/.ssh/authorized_keys", b"x")]), made.torch_zip(more=[("model/..data", b"x")])),
+    9402020: (made.torch_zip(more=[("../../.ssh/authorized_keys", b"x")]), made.torch_zip(more=[("model/..data", b"x")])),
     9402021: (made.linked_zip(), made.torch_zip()),
     9402022: (made.torch_zip().replace(b"model/data/0PK\x05", b"model/data/1PK\x05"), made.torch_zip()),
     9402023: (made.torch_zip(b"\x80\x03B" + (68 << 20).to_bytes(4, "little") + bytes(68 << 20) + b".", method=8), made.torch_zip(method=8)),

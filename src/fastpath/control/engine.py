@@ -86,6 +86,11 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
+def _expect(name: str, given: Any, kind: type) -> None:
+    if given is not None and not isinstance(given, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(given).__name__}")
+
+
 def _lift(plane: Any, address: IPv4Address | IPv6Address) -> None:
     plane.lift(address.version, address.packed)
 
@@ -113,14 +118,10 @@ class Engine:
                  models: bool = False):
         if rules is not None and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet, not {type(rules).__name__}")
-        if device is not None and not isinstance(device, Device):
-            raise TypeError(f"device must be a Device, not {type(device).__name__}")
-        if policy is not None and not isinstance(policy, Policy):
-            raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
-        if config is not None and not isinstance(config, Config):
-            raise TypeError(f"config must be a Config, not {type(config).__name__}")
-        if hardware is not None and not isinstance(hardware, Hardware):
-            raise TypeError(f"hardware must be a Hardware, not {type(hardware).__name__}")
+        _expect("device", device, Device)
+        _expect("policy", policy, Policy)
+        _expect("config", config, Config)
+        _expect("hardware", hardware, Hardware)
         if hardware is not None and compat:
             raise ValueError("compat leaves out what Suricata lacks: a manifest of hardware too")
         if mode not in ("ids", "ips"):
@@ -669,10 +670,8 @@ class Engine:
         is_path = isinstance(rules, (str, os.PathLike, list, tuple))
         if rules is not None and not is_path and not (hasattr(rules, "numbers") and hasattr(rules, "compile")):
             raise TypeError(f"rules must be a RuleSet or paths, not {type(rules).__name__}")
-        if policy is not None and not isinstance(policy, Policy):
-            raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
-        if device is not None and not isinstance(device, Device):
-            raise TypeError(f"device must be a Device, not {type(device).__name__}")
+        _expect("policy", policy, Policy)
+        _expect("device", device, Device)
         if rules is not None:
             flowbits = now.database.names if now.database is not None else ()
             if is_path:

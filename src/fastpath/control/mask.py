@@ -247,11 +247,6 @@ class Masker:
             return {self.text(key): self._masked(one) for key, one in value.items()}
         return [self._masked(one) for one in value] if isinstance(value, list) else self.text(value) if isinstance(value, str) else value
 
-    @property
-    def forgotten(self) -> int:
-        """How often the table of what is known was full, and began anew."""
-        return int(self._finder.overflows)
-
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):

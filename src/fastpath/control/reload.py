@@ -193,7 +193,7 @@ class Staged:
     def expire(self, time: int) -> None:
         """Packet time has come this far: isolations that ended before are no more. (The data plane knows of each end itself.)"""
         self._time = max(self._time, time)
-        for one in [one for one in self.cut.values() if one.until is not None and one.until <= time]:
+        for one in [one for one in tuple(self.cut.values()) if one.until is not None and one.until <= time]:
             del self.cut[one.networks]
         over = [one for one in self.now.isolations if one.until is not None and one.until <= time]
         if over:

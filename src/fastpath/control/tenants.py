@@ -146,7 +146,6 @@ class Tenants:
         self._select = lambda: Selector([(claim.kind, claim.low, claim.high, number[name]) for name, claim in claims], len(number),
                                         None if default is None else number[default], choose == "innermost", config.settings()["tunnels"])
         self._live = self._select()
-        self._dropped = np.zeros(2, "u8")       # unclaimed of inspect: packets, bytes
 
     @classmethod
     def load(cls, path: str | Path, rules: Any = None, load_rules: Callable[[list[Path]], Any] | None = None, **options: Any) -> Tenants:

@@ -8,17 +8,14 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastpath.dataplane.applayer.applayer cimport HTTP1_LZMA_MEMLIMIT_REACHED, app_context_t
-from fastpath.dataplane.applayer.http1_state cimport http1_tx_t, inflater_t, z_stream
+from fastpath.dataplane.applayer.http1_state cimport http1_tx_t, inflater_t
 from fastpath.dataplane.applayer.pooled cimport pool_alloc, pool_free, pool_items, pool_zalloc
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, pool_t
-
-cdef extern from "zlib.h" nogil:
-    int inflateInit2(z_stream *, int)
-    int inflate(z_stream *, int)
-    int inflateEnd(z_stream *)
-    int Z_OK, Z_STREAM_END, Z_DATA_ERROR, Z_NO_FLUSH
+from fastpath.dataplane.zlib cimport (
+    Z_DATA_ERROR, Z_NO_FLUSH, Z_OK, Z_STREAM_END, inflate, inflateEnd, inflateInit2, z_stream,
+)
 
 cdef extern from "lzma.h" nogil:
     ctypedef int lzma_ret

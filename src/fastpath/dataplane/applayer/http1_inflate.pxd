@@ -14,10 +14,11 @@ from fastpath.dataplane.applayer.http1_decoders cimport (
     AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA, DECODED_BAD, DECODED_END, DECODED_ON, DECODED_VOID, decode, start_stream,
     stop_stream,
 )
-from fastpath.dataplane.applayer.http1_state cimport INFLATE_OUT, http1_tx_t, inflater_t, message_t, z_stream
+from fastpath.dataplane.applayer.http1_state cimport INFLATE_OUT, http1_tx_t, inflater_t, message_t
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER
+from fastpath.dataplane.zlib cimport z_stream
 
 cdef enum:
     TRIES_MAX = 3

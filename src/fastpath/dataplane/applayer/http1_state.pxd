@@ -6,6 +6,7 @@ from libc.string cimport memcmp
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t, file_t, tx_t
 from fastpath.dataplane.types cimport bytes_t
+from fastpath.dataplane.zlib cimport z_stream
 
 cdef enum:
     FIELD_MAX = 18000           # bytes of a line, or of a header with its continuations, that may wait for their end
@@ -99,16 +100,6 @@ cdef struct http1_tx_t:
     bytes_t boundary
     uint64_t parsed             # of the request's body, by the parser of multipart
     void *llm                   # llm_t: what the bodies say to a model, and it to them; NULL for nothing
-
-cdef extern from "zlib.h" nogil:
-    ctypedef struct z_stream:
-        uint8_t *next_in
-        uint32_t avail_in
-        uint8_t *next_out
-        uint32_t avail_out
-        void *(*zalloc)(void *, unsigned int, unsigned int) noexcept
-        void (*zfree)(void *, void *) noexcept
-        void *opaque
 
 cdef struct inflater_t:         # a layer of Content-Encoding: http1_inflate.pxd
     inflater_t *next            # the layer below

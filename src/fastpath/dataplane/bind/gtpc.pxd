@@ -6,7 +6,8 @@ from fastpath.dataplane.applayer.cursor cimport (
     cursor_left, cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
 )
 from fastpath.dataplane.bind.subscribers cimport (
-    BOUND_BY_GTPC, ENDPOINT_CONTROL, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_endpoint, endpoint_key,
+    BOUND_BY_GTPC, ENDPOINT_CONTROL, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_addresses, bind_endpoint,
+    endpoint_key,
     message_t, new_session, remember_asked, session_asked, session_at, subscribers_t, take_imei, take_imsi, take_name,
     take_v4, take_v6, tell_tunnels,
 )
@@ -46,18 +47,7 @@ cdef inline void take_fteid(subscribers_t *all, message_t *message, cursor_t *da
     cdef uint8_t flags = read_u8(data), kind = ENDPOINT_USER
     cdef uint8_t side = side_of_interface(flags & 0x3f, &kind)
     cdef uint32_t teid = read_be32(data)
-    cdef const uint8_t *address
-    cdef bind_key_t key
-    if flags & FTEID_V4:
-        address = read_bytes(data, 4)
-        if address != NULL:
-            key = endpoint_key(kind, address, 4, teid)
-            bind_endpoint(all, message, &key, side)
-    if flags & FTEID_V6:
-        address = read_bytes(data, 16)
-        if address != NULL:
-            key = endpoint_key(kind, address, 16, teid)
-            bind_endpoint(all, message, &key, side)
+    bind_addresses(all, message, data, kind, teid, flags & FTEID_V4, flags & FTEID_V6, side)
 
 
 cdef inline void take_paa(message_t *message, cursor_t *data) noexcept nogil:

@@ -7,7 +7,8 @@ from fastpath.dataplane.applayer.cursor cimport (
     cursor_left, cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
 )
 from fastpath.dataplane.bind.subscribers cimport (
-    BOUND_BY_PFCP, ENDPOINT_SESSION, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_endpoint, endpoint_key,
+    BOUND_BY_PFCP, ENDPOINT_SESSION, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_addresses, bind_endpoint,
+    endpoint_key,
     message_t, new_session, remember_asked, session_asked, session_at, subscribers_t, take_imei, take_imsi, take_name,
     take_slice, take_v4, take_v6, tell_tunnels,
 )
@@ -36,43 +37,21 @@ cdef inline void take_local_endpoint(subscribers_t *all, message_t *message, cur
     """F-TEID; one that the user plane is to choose is told by its answer."""
     cdef uint8_t flags = read_u8(data)
     cdef uint32_t teid
-    cdef const uint8_t *address
-    cdef bind_key_t key
     if flags & 4 or data.failed:
         return
     teid = read_be32(data)
-    if flags & 1:
-        address = read_bytes(data, 4)
-        if address != NULL:
-            key = endpoint_key(ENDPOINT_USER, address, 4, teid)
-            bind_endpoint(all, message, &key, side)
-    if flags & 2:
-        address = read_bytes(data, 16)
-        if address != NULL:
-            key = endpoint_key(ENDPOINT_USER, address, 16, teid)
-            bind_endpoint(all, message, &key, side)
+    bind_addresses(all, message, data, ENDPOINT_USER, teid, flags & 1, flags & 2, side)
 
 
 cdef inline void take_remote_endpoint(subscribers_t *all, message_t *message, cursor_t *data) noexcept nogil:
     """Outer header creation: where packets for the subscriber are sent."""
     cdef uint8_t what = read_u8(data)
     cdef uint32_t teid
-    cdef const uint8_t *address
-    cdef bind_key_t key
     read_u8(data)
     if what & 3 == 0 or data.failed:
         return
     teid = read_be32(data)
-    if what & 1:
-        address = read_bytes(data, 4)
-        if address != NULL:
-            key = endpoint_key(ENDPOINT_USER, address, 4, teid)
-            bind_endpoint(all, message, &key, SIDE_DOWNLINK)
-    if what & 2:
-        address = read_bytes(data, 16)
-        if address != NULL:
-            key = endpoint_key(ENDPOINT_USER, address, 16, teid)
-            bind_endpoint(all, message, &key, SIDE_DOWNLINK)
+    bind_addresses(all, message, data, ENDPOINT_USER, teid, what & 1, what & 2, SIDE_DOWNLINK)
 
 
 cdef inline void take_user_address(message_t *message, cursor_t *data) noexcept nogil:

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from fastpath.dataplane.applayer.cursor cimport cursor_t, read_bytes
 from fastpath.dataplane.bind.table cimport (
     BINDING_FOREIGN, BINDING_TUNNEL, add_binding, bind_key_t, binding_row_t, binding_rows_t, find_bound, table_t,
 )
@@ -149,6 +150,23 @@ cdef inline void bind_endpoint(subscribers_t *all, message_t *message, const bin
         message.session.tunnel[message.session.tunnels] = key[0]
         message.session.tunnels += 1
 
+
+cdef inline void bind_addresses(subscribers_t *all, message_t *message, cursor_t *data, uint8_t kind, uint32_t teid, bint v4,
+                                bint v6, uint8_t side) noexcept nogil:
+    """The addresses of an endpoint as both protocols have them: an IPv4 one, then an IPv6 one, where it is said that they are
+    there."""
+    cdef bint there[2]
+    cdef uint32_t i, size = 4
+    cdef const uint8_t *address
+    cdef bind_key_t key
+    there[0], there[1] = v4, v6
+    for i in range(2):
+        if there[i]:
+            address = read_bytes(data, size)
+            if address != NULL:
+                key = endpoint_key(kind, address, size, teid)
+                bind_endpoint(all, message, &key, side)
+        size = 16
 
 cdef inline void tell_tunnels(subscribers_t *all, binding_rows_t *rows, const message_t *message) noexcept nogil:
     """A row of each endpoint of a session that has changed."""

@@ -17,21 +17,9 @@ from fastpath.dataplane.applayer.model.npy cimport npy_end, npy_feed, npy_open, 
 from fastpath.dataplane.applayer.model.paths cimport leads_out
 from fastpath.dataplane.applayer.model.pickle cimport pickle_end, pickle_feed, pickle_open, pickle_t
 from fastpath.dataplane.applayer.pooled cimport pool_free, pool_zalloc
-
-cdef extern from "zlib.h" nogil:
-    ctypedef struct z_stream:
-        uint8_t *next_in
-        uint32_t avail_in
-        uint8_t *next_out
-        uint32_t avail_out
-        void *(*zalloc)(void *, unsigned int, unsigned int) noexcept
-        void (*zfree)(void *, void *) noexcept
-        void *opaque
-    int inflateInit2(z_stream *stream, int bits)
-    int inflate(z_stream *stream, int flush)
-    int inflateEnd(z_stream *stream)
-    enum:
-        Z_OK, Z_STREAM_END, Z_BUF_ERROR, Z_NO_FLUSH
+from fastpath.dataplane.zlib cimport (
+    Z_BUF_ERROR, Z_NO_FLUSH, Z_OK, Z_STREAM_END, inflate, inflateEnd, inflateInit2, z_stream,
+)
 
 cdef enum:
     ZIP_NAME = 256
