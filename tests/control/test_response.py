@@ -107,8 +107,11 @@ def test_it_survives_a_reload(capture):
 
 def test_more_than_there_is_room_for_fails_closed(capture):
     frames = [udp(b"evil", f"10.{number >> 8 & 255}.{number & 255}.1", 40000) for number in range(8200)]
-    result, _ = run(capture([(1.0, frame) for frame in [*frames, udp(b"good", "10.31.255.1", 40000), udp(b"good", "10.32.5.1", 40000)]]),
-                    RULE.replace("seconds 10", "seconds 1000"))
+    frames += [udp(b"good", "10.31.255.1", 40000), udp(b"good", "10.32.5.1", 40000)]
+    with fp.Engine(rules_of(RULE.replace("seconds 10", "seconds 1000")), mode="ips") as engine:
+        result = engine.replay(capture([(1.0, frame) for frame in frames]), keep=("packets",))
+        assert engine.snapshot()["orders"] == {"isolate": 8192}
+    assert_ledger(result.stats)
     assert dropped(result)[-2:] == [8201, 8202] and result.stats["exceptions"]["isolations_refused"] == 8
 
 

@@ -14,6 +14,7 @@ from fastpath.dataplane.rows import NET_IPV4, NET_IPV6
 from fastpath.rules.plan import ISOLATE_DST
 
 SECOND = 1_000_000_000
+CUTS_MAX = 1 << 13      # addresses that the data plane has room for (dataplane/isolation.pxd); beyond them it dropped the flow alone
 
 
 class Responses:
@@ -35,6 +36,8 @@ class Responses:
             if net not in (NET_IPV4, NET_IPV6):
                 continue
             ts, address = int(row["ts"]), row["key"]["addr"][side].tobytes()
+            if (net, address) not in self._until and len(self._until) == CUTS_MAX:
+                continue
             until, known = ts + seconds * SECOND, self._until.get((net, address), 0)
             self._until[net, address] = max(known, until)
             if known > ts:
