@@ -531,7 +531,7 @@ class Config:
         store = self.file_store()
         depth = self["stream.reassembly.depth"]
         found |= {"files.stores": bool(store), "files.force-store": store.get("force-filestore", False),
-                  "files.force-magic": self.eve().get("force-magic", False),
+                  "files.force-magic": any(value for key, value in self.values.items() if key.endswith(".files.force-magic")),
                   "files.store-depth": store.get("stream-depth", depth)}
         return found | {name: self[key] for key, (name, _) in ROOM_SETTINGS.items() if key in self.values}
 
@@ -539,7 +539,7 @@ class Config:
         """What eve-log is told of alerts, by its own words; where several say so, the first."""
         found: dict[str, Any] = {}
         for key, value in self.values.items():
-            if key.startswith("outputs.") and ".eve-log." in key:
+            if key.startswith("outputs.") and ".eve-log." in key and ".files." not in key:
                 found.setdefault(key.rpartition(".")[2], value)
         return found
 

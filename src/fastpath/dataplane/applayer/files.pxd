@@ -189,6 +189,8 @@ cdef inline void file_gap(app_context_t *context, file_t *file, uint64_t length)
     """Bytes that were never seen. What follows is inspected for itself."""
     if file.state != FILE_OPEN:
         return
+    if file.flags & FILE_HELD:
+        name_magic(context, file)
     file.flags |= FILE_HAS_GAPS
     if file.model != NULL:
         file.model.stopped = True
