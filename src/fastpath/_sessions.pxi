@@ -138,6 +138,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         inspection.flags = INSPECT_FLUSH | INSPECT_STREAM_END
     if told & STREAM_IN:
         inspection.flags |= INSPECT_IN_STREAM
+    if told & STREAM_BEGUN and flow.tcp_state >= TCP_ESTABLISHED:
+        inspection.flags |= INSPECT_PICKED_UP
     if flow.key.proto == TCP:
         if (flow.more == NULL or flow.more.app == NULL) and not told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             return
@@ -423,21 +425,27 @@ cdef bint has_more(const app_t *app, uint32_t direction) noexcept nogil:
     return app.inner != NULL and has_more(app.inner, direction)
 
 
+cdef inline bint dropped_by_rule(const engine_t *engine, const flow_t *flow) noexcept nogil:
+    """Nothing of such a flow arrives any more: its stream is not followed, and nothing is written of what it did not bring to an end."""
+    return engine.inline_mode and flow.flags & FLOW_DROP and flow.reason == REASON_RULE and flow.key.proto == TCP
+
+
 cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *flow, uint8_t *protocols) noexcept nogil:
     """What is left of a flow is inspected and written, and its session freed. Fills in its protocols."""
     cdef uint32_t direction, left
     cdef bint bypassed = flow.flags & FLOW_BYPASS != 0      # before: a bypass that one direction asks for leaves the other one
     if flow.more == NULL:
         return
-    if flow.key.proto == TCP:
+    if flow.key.proto == TCP and not dropped_by_rule(engine, flow):
         left = left_in_stream(flow)
         for direction in range(2):
             if left & STREAM_FED_TO_SERVER << direction or engine.rules != NULL and flow.more.app != NULL \
                     and has_more(<const app_t *>flow.more.app, direction):
                 flush_direction(engine, worker, bucket, flow, direction, bypassed)
     if flow.more.app != NULL and enter_session(engine, worker, flow, bucket, flow.last):
-        make_pseudo(worker, bucket, flow, TO_SERVER)
-        write_session(engine, worker, &worker.flush.meta[0], True, False)
+        if not dropped_by_rule(engine, flow):
+            make_pseudo(worker, bucket, flow, TO_SERVER)
+            write_session(engine, worker, &worker.flush.meta[0], True, False)
         name_protocols(worker.context.app, protocols)
         count_service(engine, &worker.context, bucket, flow)
         close_session(&engine.apps, &worker.context)

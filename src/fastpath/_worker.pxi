@@ -276,7 +276,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     cdef uint64_t entered = clock_ns() if rarely(engine.keep_log) else 0
     cdef flow_t *flow = NULL
     cdef uint32_t told = 0, rank = slot.steering.rank[entry]
-    cdef bint decided = False, offloaded = False, isolated = False
+    cdef bint cut = False, decided = False, offloaded = False, isolated = False
     worker.ordinal = slot.burst.first_ordinal + meta.packet
     worker.order = entry_order(meta.packet, rank)
     worker.inspection.flags = worker.inspection.window_count = 0
@@ -305,7 +305,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         if rarely(flow.flags & FLOW_OFFLOADED):
             offloaded = decided = hit_device(engine, flow, meta, now, verdict)
             slot.eventful[worker.number] = 1
-        if meta.proto == TCP and not meta.flags & PM_QUOTED and not offloaded:
+        if rarely(flow.flags & FLOW_DROP):
+            cut = dropped_by_rule(engine, flow)
+        if meta.proto == TCP and not meta.flags & PM_QUOTED and not offloaded and not cut:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
             if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
                 raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
@@ -316,7 +318,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
             decided = decided or (not isolated and bypass_entry(engine, flow, meta, verdict)) or judge_flow(verdict, flow)
-        if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
+        if engine.sessions and not meta.flags & PM_QUOTED and not offloaded and not cut:
             inspect_session(engine, worker, slot, entry, flow, told, now, &decided)
             if rarely(slot.policy != NULL) and worker.inspection.context != NULL:
                 decided = judge_application(engine, worker, slot, entry, flow, now, verdict) or decided
@@ -335,7 +337,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if flow != NULL:
         if rarely(engine.keep_log):
             note_request(worker, flow)
-        if engine.sessions and not meta.flags & PM_QUOTED and not offloaded:
+        if engine.sessions and not meta.flags & PM_QUOTED and not offloaded and not cut:
             settle_session(engine, worker, meta, flow,
                            slot.rules != NULL and not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
             lap(worker, SAMPLED_APPLAYER, since)

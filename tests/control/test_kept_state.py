@@ -245,3 +245,27 @@ def test_inline_a_session_that_is_picked_up_is_inspected_with_its_first_packet(c
     found = events(capture([tcp(b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n", flags=0x18, seq=1, ack=1)]),
                    'alert http any any -> any any (http.uri; content:"/a"; sid:1;)', sets=["stream.midstream=true"], mode="ips")
     assert of_alerts(found) == [(1, 1, None)]
+
+
+PICKED_UP = [tcp(b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n", flags=0x18, seq=1, ack=1), tcp(b"", "10.0.0.2", 80, "10.0.0.1", 40000, flags=0x10, seq=1, ack=29),
+             tcp(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "10.0.0.2", 80, "10.0.0.1", 40000, flags=0x18, seq=1, ack=29)]
+
+
+@pytest.mark.parametrize("rule, where", [
+    ("alert http any any -> any any (sid:1;)", [2, 3, None, None]), ("alert tcp any any -> any any (app-layer-protocol:http; sid:1;)", [1, 3]),
+    ('alert tcp any any -> any any (content:"GET"; http.uri; content:"a"; sid:1;)', [1]),
+    ("drop http any any -> any any (sid:1;)", [2]), ('drop http any any -> any any (http.uri; content:"a"; sid:1;)', [1])])
+def test_inline_of_that_first_packet_transactions_alone_are_inspected(capture, rule, where):
+    """Expected is what Suricata 7.0.10 says; of a flow that a rule drops it writes nothing that comes after."""
+    found = events(capture(PICKED_UP), rule, sets=["stream.midstream=true"], mode="ips", types=("alert", "http", "fileinfo"))
+    assert [one.get("pcap_cnt") for one in found if one["event_type"] == "alert"] == where
+    assert len(found) == len(where) + (0 if rule.startswith("drop") else 2)
+
+
+@pytest.mark.parametrize("asked, where", [
+    ("", [5, 6, None, None]), ("flow:to_server;", [None]), ("flow:established;", [5, 6]), ("flowbits:isnotset,x;", [5, 6]),
+    ("stream_size:both,>,1;", [6]), ('flow:established; http.uri; content:"one";', [None])])
+def test_what_asks_for_more_than_a_protocol_is_not_met_by_the_flush(capture, asked, where):
+    """Expected is what Suricata 7.0.10 says."""
+    found = events(capture(conversation(PAGES[:1])[:6]), f"alert http any any -> any any ({asked} sid:1;)")
+    assert [one.get("pcap_cnt") for one in found if one["event_type"] == "alert"] == where

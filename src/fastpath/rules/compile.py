@@ -143,6 +143,11 @@ def is_iponly(plan: RulePlan) -> bool:
     return not (plan.blocks or asked or plan.proto == "pkthdr" or app_names(plan) != (0, 0) or changed)
 
 
+def asks(plan: RulePlan) -> bool:
+    """Does the rule ask for more than a direction, its header and its protocol?"""
+    return any(not isinstance(c, FlowState) or c.state or c.stream or c.frag for c in plan.conditions)
+
+
 def is_event_only(plan: RulePlan) -> bool:
     return not plan.blocks and bool(plan.conditions) and all(isinstance(c, HasEvent) for c in plan.conditions)
 
@@ -374,7 +379,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         blocks = settled(merged(plan.blocks))
         flags |= p.RULE_PAYLOAD if any(block.buffer == "payload" for block in blocks) else 0
         of_headers = any(isinstance(one, Number | Bits) and one.field != "ip_proto" for one in plan.conditions)
-        flags |= p.RULE_REAL if of_headers or not flags & (p.RULE_APP | p.RULE_PAYLOAD) and app_names(plan) == (0, 0) else 0
+        flags |= p.RULE_REAL if of_headers or not flags & (p.RULE_APP | p.RULE_PAYLOAD) and (app_names(plan) == (0, 0) or asks(plan)) else 0
         app = None
         if flags & p.RULE_APP:
             ours = [block for block in blocks if block.buffer in APP_BUFFERS or block.buffer == "payload"]

@@ -240,7 +240,8 @@ cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const 
         begins = rule_begins(rules, rule, scratch, burst, meta, flow, now, &flags)
         if rarely(scratch.timing):
             scratch.ns[rule.plan] += clock_ns() - started
-        if not begins:
+        if not begins or rarely(inspection != NULL and inspection.flags & INSPECT_PICKED_UP
+                                and (flags & MATCH_STREAM or rule.app != ALPROTO_UNKNOWN)):
             continue
         tx = NULL
         if flags & MATCH_STREAM or rule.app != ALPROTO_UNKNOWN and meta.proto == UDP:

@@ -568,6 +568,7 @@ enum inspect_flag {             /* inspection_t.flags */
     INSPECT_PROTO_FOUND = 1 << 3,   /* the first entry of its direction since recognition of that direction came to its end */
     INSPECT_STREAM_END = 1 << 4,    /* no more raw stream will come in this direction */
     INSPECT_TX = 1 << 5,        /* transactions may be inspected: UDP, or an established TCP session */
+    INSPECT_PICKED_UP = 1 << 6, /* the segment with which a session was picked up: of stream and protocol, transactions alone are inspected */
 };
 
 typedef struct window {         /* raw stream in order, without a gap */
