@@ -18,8 +18,8 @@
 # second FIN, go to the inspectors whatever the action.
 #
 # A session is one cache line (session.h), whatever the settings: with a counter lag, what has not been reported is counted beside
-# the whole. What outgrows its counters there, 4 GiB of a direction or 65,535 packets of one between two reports, goes on in a row of
-# its own (grown_t), which is given back with the session.
+# the whole. What outgrows its counters there, 4 GiB of a direction or 65,535 packets of one between two reports, goes on in a row
+# of its own (grown_t), which is given back with the session.
 # Source: opiproject/sessionOffload, openoffload.proto v2; Implementation Guide SmartNIC; Integration FAQ 8 and 12.
 #
 # Errors: none. What a full table refuses is counted.
