@@ -23,6 +23,7 @@ from fastpath.control.captures import open_captures
 from fastpath.control.columns import address_text
 from fastpath.control.community_id import WITH_PORTS, identify
 from fastpath.control.engine import Engine, Progress, _Interrupts, _opened
+from fastpath.control.keylog import key_ring
 from fastpath.control.result import Damage
 from fastpath.control.side import Side
 from fastpath.dataplane import rows
@@ -288,7 +289,7 @@ def _cuts(rules: Any, policy: Any) -> bool:
 
 def diff(paths: Any, *, old: Any = None, new: Any = None, old_policy: Any = None, new_policy: Any = None, bpf: str | None = None,
          mode: str | None = None, config: Config | None = None, workers: int = 1, checksums: str | None = None, compat: bool = False,
-         continuous: bool = False, progress: Callable[[Progress], None] | None = None) -> Diff:
+         keylog: Any = None, continuous: bool = False, progress: Callable[[Progress], None] | None = None) -> Diff:
     """What `new` does otherwise than `old`: RuleSets, or None for none, and Policies likewise.
 
     paths, bpf, continuous, progress: as in Engine.replay. mode: "ids" or "ips"; None: ips where there is a policy or a rule that drops.
@@ -297,7 +298,8 @@ def diff(paths: Any, *, old: Any = None, new: Any = None, old_policy: Any = None
     if mode is None:
         mode = "ips" if _cuts(old, old_policy) or _cuts(new, new_policy) else "ids"
     arguments = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    options: dict[str, Any] = {"config": config, "mode": mode, "workers": workers, "checksums": checksums, "compat": compat}
+    options: dict[str, Any] = {"config": config, "mode": mode, "workers": workers, "checksums": checksums, "compat": compat,
+                               "keylog": key_ring(keylog)}
     with Engine(old, policy=old_policy, **options) as before, Engine(new, policy=new_policy, **options) as after:
         sides = Side(before, ("packets",), 0), Side(after, ("packets",), 0)
         try:

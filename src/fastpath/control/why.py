@@ -551,8 +551,8 @@ def _got(look: Look) -> tuple[bool, int]:
 # ---- the run ----
 
 def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequence[Any], sid: int, *, gid: int | None = None,
-            flow: str | None = None, bpf: str | None = None, continuous: bool = False) -> Why:
-    """Runs the captures through the rule. settings: of a DataPlane. flow: the community ID of the only flow that is asked for; it is
+            flow: str | None = None, bpf: str | None = None, continuous: bool = False, beyond: tuple[Any, ...] | None = None) -> Why:
+    """Runs the captures through the rule. settings: of a DataPlane. beyond: what it looks at beyond Suricata. flow: the community ID of the only flow that is asked for; it is
     told of even where the header of the rule does not hold. Raises LookupError for a rule that is not loaded, OSError for a capture
     that cannot be opened, and ValueError for standard input, which is read only once."""
     from fastpath._core import DataPlane
@@ -585,6 +585,8 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
             taken()
     try:
         plane.load(database)
+        if beyond is not None:
+            plane.look_beyond(*beyond)
         plane.trace(trace)
         opened = open_captures(paths, bpf)
         _run(plane, opened, captures, taken, flushed, continuous)
