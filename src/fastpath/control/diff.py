@@ -10,7 +10,6 @@ on a flow where new has more alerts of it there than old, *no longer* where it h
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,12 +21,11 @@ from fastpath.control import stats as stats_of
 from fastpath.control.captures import open_captures
 from fastpath.control.columns import address_text
 from fastpath.control.community_id import WITH_PORTS, identify
-from fastpath.control.engine import Engine, Progress, _Interrupts, _opened
+from fastpath.control.engine import Engine, Progress, _Interrupts
 from fastpath.control.keylog import key_ring
 from fastpath.control.result import Damage
-from fastpath.control.side import Side
+from fastpath.control.side import Clock, Side, walk
 from fastpath.dataplane import rows
-from fastpath.dataplane.rx import Status
 
 if TYPE_CHECKING:
     from fastpath.control.config import Config
@@ -315,8 +313,7 @@ def _run(sides: tuple[Side, Side], sets: Sets, captures: Any, mode: str, continu
     damages: list[Damage] = []
     names: list[str] = []
     partial = False
-    started = time.perf_counter()
-    done = 0
+    clock = Clock(captures, progress)
     with ThreadPoolExecutor(1, "old rules") as beside, _Interrupts() as interrupts:
         def both(act: Callable[[Side, Any], tuple[bool, dict[str, np.ndarray]]], sources: Sequence[Any]) -> bool:
             """One step of each, at the same time."""
@@ -331,32 +328,22 @@ def _run(sides: tuple[Side, Side], sets: Sets, captures: Any, mode: str, continu
                 raise stats_of.InternalError("the two runs do not step alike")
             return more
 
+        def begin(capture: Any) -> Callable[[], bool]:
+            names.append(capture.path)
+            for side in sides:
+                side.begin(capture.path)
+            sources = capture.source, capture.twin()
+            return lambda: both(Side.step, sources)
+
         def flush() -> None:
             while both(lambda side, _: side.flush(), (None, None)):
                 pass
             found.end_capture()
 
         try:
-            for capture in _opened(captures, damages):
-                if names and not continuous:
-                    flush()
-                names.append(capture.path)
-                sources = capture.source, capture.twin()
-                for side in sides:
-                    side.begin(capture.path)
-                more = True
-                while more:
-                    more = both(Side.step, sources)
-                    if progress is not None:
-                        counted = sides[1].plane.stats()
-                        progress(Progress(capture.path, counted["packets"], counted["bytes"], sides[1].run.counts["alerts"],
-                                          time.perf_counter() - started,
-                                          (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
-                    if not more and capture.source.status == Status.NEED:
-                        more = capture.more()
-                if capture.damage is not None:
-                    damages.append(Damage(capture.path, *capture.damage))
-                done += capture.bytes_total or 0
+            for capture, done in walk(captures, damages, begin, None if continuous else flush):
+                counted = sides[1].plane.stats()
+                clock.tell(capture, done, counted["packets"], counted["bytes"], sides[1].run.counts["alerts"])
         except KeyboardInterrupt:
             partial = True
         flush()

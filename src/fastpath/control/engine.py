@@ -451,7 +451,7 @@ class Engine:
                                       time.perf_counter() - started,
                                       (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
                 if not more and capture.source.status == Status.NEED:
-                    more = _fed(capture, run, damages)
+                    more = _fed(capture, len(run.captures.all) == 1, damages)
             if capture.damage is not None:
                 damages.append(Damage(capture.path, *capture.damage))
             done += capture.bytes_total or 0
@@ -837,13 +837,13 @@ def _opened(captures: Any, damages: list[Damage]) -> Iterator[Any]:
             yield capture
 
 
-def _fed(capture: Any, run: Run, damages: list[Damage]) -> bool:
+def _fed(capture: Any, first: bool, damages: list[Damage]) -> bool:
     """Gives a capture what it waits for. A filter that does not fit its link type ends it, and the run if it is the first."""
     from fastpath.control.bpf import FilterError
     try:
         capture.more()
     except FilterError as error:
-        if len(run.captures.all) == 1:
+        if first:
             raise
         damages.append(Damage(capture.path, None, f"{capture.path}: {error}"))
         return False
