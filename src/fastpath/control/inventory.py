@@ -73,6 +73,12 @@ def service_of(metadata: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
     return (said["service"].replace("_", " "), said.get("service_kind", "")) if "service" in said else None
 
 
+def tells_alone(metadata: Iterable[tuple[str, str]]) -> bool:
+    """Does a rule with this metadata find nothing by itself, and only tell a version?"""
+    names = {name for name, _ in metadata}
+    return "version_of" in names and "service" not in names
+
+
 class Services:
     """What rules with `inventory` call a service, by its server name."""
 
@@ -96,9 +102,8 @@ class Inventory:
     def __init__(self) -> None:
         self._items: dict[tuple[str, str, str, str, int], Item] = {}
         self._flows: dict[int, list[Item]] = {}
-        self._versions: dict[tuple[str, str, int], str] = {}    # by service, peer, port
-        self._clients: dict[tuple[str, str, int], str] = {}     # by workload, peer, port
-        self._client_versions: dict[tuple[str, str, int], str] = {}
+        self._versions: dict[tuple[str, int], dict[tuple[str, ...], str]] = {}     # by peer and port: of which services, the latest last
+        self._clients: dict[tuple[str, str, int], dict[str, str]] = {}      # by workload, peer and port
         self._spoken: dict[int, tuple[str, str]] = {}       # by number of the protocol; empty: nobody asks
         self.left_out = 0
 
@@ -111,7 +116,7 @@ class Inventory:
         """Rows of rows.ALERT whose rules are marked `inventory`."""
         for row in notes:
             said = dict(signatures[int(row["rule"])].metadata)
-            if "version_of" in said and "service" not in said:
+            if tells_alone(said.items()):
                 continue
             server_end = int(row["reversed"]) ^ int(row["to_client"]) ^ 1
             if said.get("service_side") == "client":
@@ -137,19 +142,21 @@ class Inventory:
             peer = address_text(net, addr[1 - client].tobytes())
             if "version" in told:
                 metadata = signatures[told["rule"] + base].metadata
-                for service in {value.replace("_", " ") for name, value in metadata if name in ("service", "version_of")}:
-                    self._keep(self._versions, (service, peer, port), told["version"])
+                services = tuple(value.replace("_", " ") for name, value in metadata if name in ("service", "version_of"))
+                if (versions := self._room(self._versions, (peer, port))) is not None:
+                    versions.pop(services, None)
+                    versions[services] = _text(told["version"])
                 continue
-            workload = address_text(net, addr[client].tobytes())
-            for kept, name in ((self._clients, "client"), (self._client_versions, "client_version")):
-                if name in told:
-                    self._keep(kept, (workload, peer, port), told[name])
+            ends = address_text(net, addr[client].tobytes()), peer, port
+            if (said := self._room(self._clients, ends)) is not None:
+                said |= {name: _text(told[name]) for name in ("client", "client_version") if name in told}
 
-    def _keep(self, kept: dict[tuple[str, str, int], str], key: tuple[str, str, int], text: bytes) -> None:
-        if key in kept or len(kept) < ITEMS_MAX:
-            kept[key] = text.decode("utf-8", "backslashreplace")
-        else:
+    def _room(self, kept: dict[Any, dict[Any, str]], key: Any) -> dict[Any, str] | None:
+        """What is kept under a key; None where there is no room for it."""
+        if key not in kept and len(kept) == ITEMS_MAX:
             self.left_out += 1
+            return None
+        return kept.setdefault(key, {})
 
     def _item(self, key: tuple[str, str, str, str, int], kind: str, first: int, last: int) -> Item | None:
         """The item of a key, seen in between; None where there is no room."""
@@ -207,7 +214,12 @@ class Inventory:
         for item in self._items.values():
             listing = policy.listing_of(item.service, item.kind) if policy is not None else None
             item.status = listing.status if listing is not None else ""
-            item.version = self._versions.get((item.service, item.peer, item.port), "")
-            ends = item.workload, item.peer, item.port
-            item.client, item.client_version = self._clients.get(ends, ""), self._client_versions.get(ends, "")
+            versions = self._versions.get((item.peer, item.port), {})
+            item.version = next((version for services, version in reversed(versions.items()) if item.service in services), "")
+            said = self._clients.get((item.workload, item.peer, item.port), {})
+            item.client, item.client_version = said.get("client", ""), said.get("client_version", "")
         return sorted(self._items.values(), key=lambda item: (-item.bytes_out - item.bytes_in, item.service, item.workload, item.peer))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")

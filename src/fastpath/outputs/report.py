@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from fastpath.control.bindings import segment_text
-from fastpath.control.inventory import Item
 from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
@@ -83,24 +82,24 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
                  "source": model.client if model.upload else model.server, "target": model.server if model.upload else model.client,
                  "sha256": model.sha256[:16], "unsafe": visible(", ".join(model.unsafe), 200)}
                 for model in sorted(result.models, key=lambda one: not one.unsafe)[:RULES]],
-        inventory=inventory_section(result.inventory),
+        inventory=inventory_section(stats.get("inventory", [])),
         sealed=sealed_section(stats["uninspected"]), decryption=stats["decryption"],
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
 
 
-def inventory_section(items: Sequence[Item]) -> dict[str, Any] | None:
+def inventory_section(items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """What was found, those with most bytes first; None where nothing was."""
     if not items:
         return None
     return {
-        "services": len({(item.kind, item.service) for item in items}), "more": max(0, len(items) - SERVICES), "statuses": any(item.status for item in items),
-        "items": [{"service": visible(item.service), "version": visible(item.version), "kind": visible(item.kind), "by": visible(item.by),
-                   "status": item.status, "workload": item.workload, "client": visible(f"{item.client} {item.client_version}".strip()),
-                   "peer": f"[{item.peer}]:{item.port}" if ":" in item.peer else f"{item.peer}:{item.port}", "flows": item.flows,
-                   "sent": item.bytes_out, "received": item.bytes_in, "first": clock(item.first // 10 ** 9, True),
-                   "last": clock(item.last // 10 ** 9, True)} for item in items[:SERVICES]],
+        "services": len({(item["kind"], item["service"]) for item in items}), "more": max(0, len(items) - SERVICES),
+        "statuses": any(item["status"] for item in items),
+        "items": [item | {name: visible(item[name]) for name in ("service", "version", "kind", "by")} | {
+            "client": visible(f"{item['client']} {item['client_version']}".strip()),
+            "peer": f"[{item['peer']}]:{item['port']}" if ":" in item["peer"] else f"{item['peer']}:{item['port']}",
+            "first": clock(item["first"] // 10 ** 9, True), "last": clock(item["last"] // 10 ** 9, True)} for item in items[:SERVICES]],
     }
 
 
