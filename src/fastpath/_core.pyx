@@ -15,8 +15,8 @@ from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, log_due, open_session,
-    open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, free_work, log_due,
+    open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
@@ -379,6 +379,7 @@ cdef class DataPlane:
         if engine.worker != NULL:
             for i in range(engine.workers):
                 free(engine.worker[i].policy_counts)
+                free_work(&engine.worker[i].work)
                 free(engine.worker[i].work.room)
                 free(engine.worker[i].work.announced)
                 free(engine.worker[i].work.plain)
