@@ -97,6 +97,46 @@ def test_base64(data, decoded):
     assert body_of(b"BASE64", data) == decoded
 
 
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+@given(st.binary(max_size=600), st.lists(st.integers(1, 300), min_size=1, max_size=12),
+       st.lists(st.tuples(st.integers(0, 800), st.sampled_from([9, 33, 42, 46, 58, 64, 91, 96, 123, 127, 128, 175, 200, 255])), max_size=4))
+def test_base64_of_any_line_length_with_bytes_that_are_skipped(data, lengths, dirt):
+    text = bytearray(base64.b64encode(data))
+    for at, byte in dirt:
+        text.insert(min(at, len(text)), byte)
+    lines, at = [], 0
+    while at < len(text):
+        lines.append(bytes(text[at:at + lengths[len(lines) % len(lengths)]]))
+        at += len(lines[-1])
+    assert body_of(b"base64", b"\r\n".join(lines)) == data
+
+
+def links(line: bytes) -> list[bytes]:
+    """Naively: what stands behind each http:// up to what ends it. Where an end stands at once, the word behind it is passed over."""
+    found, at = [], 0
+    while (at := line.lower().find(b"http://", at)) >= 0:
+        at += 7
+        start = at
+        while start < len(line) and line[start] in b" \"'<>]\t":
+            start += 1
+        end = start
+        while end < len(line) and line[end] not in b" \"'<>]\t":
+            end += 1
+        if start == at < end and line[at:end].lower() not in found:
+            found.append(line[at:end].lower())
+        at = end + 1 if end > start else at
+    return found
+
+
+@given(st.lists(st.sampled_from([b"http://", b"HTTP://", b"http:/", b"http:", b":", b"//", b"h", b"ttp://", b"a.b", b" ", b"<", b"/"]), max_size=20))
+def test_links_are_found_where_a_naive_search_finds_them(pieces):
+    line = b"x" + b"".join(pieces)
+    trial = play(dialogue(b"From: a\r\n\r\n" + line + b"\r\n.\r\n"))
+    assert trial.log(0, 0)["email"].get("url", []) == links(line)[::-1]       # the latest first, as Suricata
+
+
 def test_base64_broken_at_any_place():
     """Quanta that a line's end, or what does not count, breaks in two: the same bytes."""
     plain = bytes(range(256))
