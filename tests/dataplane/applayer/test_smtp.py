@@ -231,6 +231,17 @@ def test_a_chunk_without_an_end_of_line(pieces, exceeded):
     assert ("smtp.bdat_chunk_len_exceeded" in trial.transactions()[0]["events"]) is exceeded and trial.stopped == (exceeded, exceeded)
 
 
+def test_what_waits_is_no_news():
+    """Shown again, as packets of the other direction do it, the end of a chunk still waits for its line."""
+    trial = play([(TO_CLIENT, BANNER), (TO_SERVER, HELO), (TO_CLIENT, HELO_REPLY), (TO_SERVER, MAIL), (TO_CLIENT, OK)])
+    said = b"BDAT 9 LAST\r\nabc\r\ndefg"
+    said = said[trial.feed(TO_SERVER, said):]
+    for _ in range(3):
+        assert trial.feed(TO_SERVER, said) == 0
+    trial.feed(TO_SERVER, said + b"QUIT\r\n")
+    assert "smtp.bdat_chunk_len_exceeded" in trial.transactions()[0]["events"]
+
+
 def test_two_mails_are_two_transactions():
     trial = play(dialogue(TEXT, MIXED))
     assert [tx["id"] for tx in trial.transactions()] == [0, 1]

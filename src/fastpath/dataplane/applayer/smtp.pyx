@@ -51,6 +51,7 @@ ctypedef struct smtp_state_t:
     uint32_t flags
     uint32_t command            # the latest one
     uint64_t bdat_length, bdat_seen
+    uint32_t bdat_waits         # bytes of a chunk that a line is still to end
 
 ctypedef struct line_t:
     const uint8_t *data
@@ -331,8 +332,9 @@ cdef bint take_request(app_context_t *context, smtp_state_t *state, const line_t
 
 cdef uint32_t next_request(smtp_state_t *state, const uint8_t *data, uint32_t length, uint32_t *at, bint end, bint *in_chunk,
                            line_t *line) noexcept nogil:
-    """in_chunk: what is at hand began within a BDAT chunk, and no line of it so far like the boundary of a part. Then the chunk may end
-    without an end of line; else Suricata 7.0.10 waits for one, and counts what follows as the chunk's too."""
+    """in_chunk: what is at hand began within a BDAT chunk and brings more of it, and no line so far begins like the boundary of
+    a part. Then the chunk may end without an end of line; else Suricata 7.0.10 waits for one, and counts what follows as the
+    chunk's too."""
     cdef uint32_t left = length - at[0]
     cdef const uint8_t *next = data + at[0]
     if left and state.flags & DATA_MODE and not state.flags & DISCARD_TO_SERVER:
@@ -437,7 +439,7 @@ cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8
             parsed.status = PARSE_ERROR
             return parsed
         context.app.state = state
-    in_chunk = state.flags & DATA_MODE and state.command == COMMAND_BDAT
+    in_chunk = state.flags & DATA_MODE and state.command == COMMAND_BDAT and length > state.bdat_waits
     while True:
         first = at == 0
         if direction == TO_SERVER:
@@ -456,6 +458,8 @@ cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8
             break
     if end and direction == TO_SERVER and state.tx != NULL and state.tx.mime != NULL:
         mime_cut(context, &state.tx.head, state.tx.mime)
+    if direction == TO_SERVER:
+        state.bdat_waits = length - at
     parsed.consumed = at
     if found == LINE_NEED:
         parsed.need = length - at + 1
