@@ -260,7 +260,7 @@ class Engine:
             what: dict[str, Any] = {}
             for one in given if isinstance(given, (tuple, list)) else [given]:
                 what["policy" if isinstance(one, Policy) else "device" if isinstance(one, Device) else "rules"] = one
-            made.append((ordinal, self._compiled(made[-1][1] if made else self._staged.now, **what)))
+            made.append((ordinal, self._compiled(made[-1][1] if made else self._staged.now, self._compile, **what)))
         return made
 
     def _replay(self, paths: Any, bpf: str | None, run: Run, continuous: bool,
@@ -649,9 +649,9 @@ class Engine:
         What is not given stays; on any error all of it does. No packet is lost, flows and sessions go on; a new policy judges them
         anew, and a table that has become smaller takes no session until enough have ended.
 
-        rules: paths, as RuleSet.load takes them, read as the rules in force were and compiled in a process of their own, so that packets
-        need not wait for it; or a RuleSet, compiled here, in this thread, which costs other threads their turns. Of several threads that reload one waits for the other, and for a replay that was
-        given `reload_at`.
+        rules: paths, as RuleSet.load takes them, read as the rules in force were; or a RuleSet. Either is compiled in a process of its own,
+        so that packets need not wait for it; one that has been compiled before is not compiled again. Of several threads that reload one
+        waits for the other, and for a replay that was given `reload_at`.
 
         Raises TypeError for what is none of these, OSError for what cannot be read, ValueError (PolicyError, with its place) for what
         does not compile, MemoryError.
@@ -659,11 +659,11 @@ class Engine:
         self._check_open()
         with self._reloading, prompt():
             started = time.perf_counter()
-            new = self._compiled(self._staged.now, rules, policy, device)
+            new = self._compiled(self._staged.now, self._compile_apart, rules, policy, device)
             self._staged.put(new)
             self.load_seconds = time.perf_counter() - started
 
-    def _compiled(self, now: InForce, rules: Any = None, policy: Any = None, device: Any = None) -> InForce:
+    def _compiled(self, now: InForce, compile: Callable[[Any, Sequence[str]], Any], rules: Any = None, policy: Any = None, device: Any = None) -> InForce:
         """What is in force next, after `now`."""
         if rules is None and policy is None and device is None:
             raise TypeError("reload takes rules, a policy or a device")
@@ -679,7 +679,7 @@ class Engine:
                 reading = now.rules.reading if now.rules is not None else {}
                 rules, database = load_apart(rules, _event_codes(), self._compile_options(flowbits), **reading)
             else:
-                database = self._compile(rules, flowbits)
+                database = compile(rules, flowbits)
             now = replace(now, rules=rules, database=database)
         if rules is not None and now.policy is not None or policy is not None:
             now = replace(now, policy=self._judge(policy if policy is not None else now.policy.policy, now.rules))
@@ -752,6 +752,10 @@ class Engine:
     def _compile(self, rules: Any, flowbits: Sequence[str]) -> Any:
         """The compiled form of a rule set; flowbits that have numbers keep them."""
         return rules.compile(_event_codes(), **self._compile_options(flowbits))
+
+    def _compile_apart(self, rules: Any, flowbits: Sequence[str]) -> Any:
+        from fastpath.rules.apart import compile_apart
+        return compile_apart(rules, _event_codes(), self._compile_options(flowbits))
 
     def _compile_options(self, flowbits: Sequence[str]) -> dict[str, Any]:
         return {"flowbits": flowbits, "action_order": self.config["action-order"],
