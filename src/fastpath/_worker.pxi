@@ -210,6 +210,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             if match.flags & MATCH_BYPASS and not flow.flags & FLOW_BYPASS:
                 flow.flags |= FLOW_BYPASS
                 flow.rule = match.rule
+    if rarely(worker.scratch.captures != NULL) and worker.scratch.captures.noted_count and flow != NULL:
+        write_noted(worker, meta, flow, rank)
     if n and worker.rows.alerts.used > written:
         match = &worker.scratch.matches[n - 1]
         if verdict.action >= ACTION_DROP:

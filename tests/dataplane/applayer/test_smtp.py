@@ -216,6 +216,32 @@ def test_bdat_chunks_are_passed_over():
     assert [(tx["progress"], tx["events"]) for tx in trial.transactions()] == [((1, 1), [])]
 
 
+@pytest.mark.parametrize(("pieces", "exceeded"), [
+    ((b"", b"abc\r\ndef"), False), ((b"", b"abc", b"def"), False), ((b"", b"-def"), False), ((b"abc\r\nd", b"ef"), False),
+    ((b"abcdef",), True), ((b"abc\r\ndef",), True), ((b"", b"abc\r\n--def"), True), ((b"", b"abc\r\n-"), True),
+    ((b"", b"abc\r\n--x\r\ndef"), True), ((b"", b"abc\r\n--x\r\n", b"def"), False), ((b"", b"abc\r\n--x", b"y\r\ndef"), True),
+    ((b"", b"--x\r\nfoo\r\nb", b"ar"), False), ((b"", b"abc\r\n--\r\n"), False),
+])
+def test_a_chunk_without_an_end_of_line(pieces, exceeded):
+    """As the oracle has it: where a chunk ends so in what came with its command, or behind a line like a boundary's, the next command is
+    taken for its own."""
+    head = b"BDAT %d LAST\r\n" % sum(map(len, pieces)) + pieces[0]
+    trial = play([(TO_CLIENT, BANNER), (TO_SERVER, HELO), (TO_CLIENT, HELO_REPLY), (TO_SERVER, MAIL), (TO_CLIENT, OK), (TO_SERVER, head),
+                  *((TO_SERVER, piece) for piece in pieces[1:]), (TO_CLIENT, OK), (TO_SERVER, b"QUIT\r\n"), (TO_CLIENT, OK)])
+    assert ("smtp.bdat_chunk_len_exceeded" in trial.transactions()[0]["events"]) is exceeded and trial.stopped == (exceeded, exceeded)
+
+
+def test_what_waits_is_no_news():
+    """Shown again, as packets of the other direction do it, the end of a chunk still waits for its line."""
+    trial = play([(TO_CLIENT, BANNER), (TO_SERVER, HELO), (TO_CLIENT, HELO_REPLY), (TO_SERVER, MAIL), (TO_CLIENT, OK)])
+    said = b"BDAT 9 LAST\r\nabc\r\ndefg"
+    said = said[trial.feed(TO_SERVER, said):]
+    for _ in range(3):
+        assert trial.feed(TO_SERVER, said) == 0
+    trial.feed(TO_SERVER, said + b"QUIT\r\n")
+    assert "smtp.bdat_chunk_len_exceeded" in trial.transactions()[0]["events"]
+
+
 def test_two_mails_are_two_transactions():
     trial = play(dialogue(TEXT, MIXED))
     assert [tx["id"] for tx in trial.transactions()] == [0, 1]
