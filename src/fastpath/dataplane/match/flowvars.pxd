@@ -1,4 +1,5 @@
-# Texts that expressions capture: flowvar, pktvar, versions for the inventory. User guide, "Payload Keywords" (pcre), "Flow Keywords"
+# Texts that expressions capture: flowvar, pktvar, versions for the inventory. User guide, "Payload Keywords" (pcre), "Flow
+# Keywords"
 # (flowvar).
 #
 # What an expression captures is the rule's at work until the rule matches; then it is the flow's, or the packet's. The texts of a
