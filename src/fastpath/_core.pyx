@@ -22,7 +22,8 @@ from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport is_model, say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_cut
+from fastpath.dataplane.applayer.files cimport file_cut, name_magic
+from fastpath.dataplane.applayer.magic cimport close_magic, open_magic, tell_magic
 from fastpath.dataplane.applayer.sight cimport SERVICES_FIRST, SERVICES_MAX, SERVICE_NAME_MAX, service_t, sight_t
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_bytes, put_key, put_uint, say_uint, writer_t,
@@ -171,6 +172,7 @@ cdef class DataPlane:
     cdef dict limits
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef dict changes           # of data sets, of the run that ended with the latest flush; or None
+    cdef object magic_files     # where libmagic has its database, "" for where it looks by itself
     cdef object traced          # the Trace that is filled, or None
     cdef KeyRing keys           # that were given, or None
     cdef isolation_t isolation
@@ -294,11 +296,15 @@ cdef class DataPlane:
             engine.worker[i].work.announced = calloc(1, sizeof(announced_t))
             engine.worker[i].work.plain = <uint8_t *>calloc(1, PLAIN_ROOM)
             engine.worker[i].work.deliver = deliver_plain
+            engine.worker[i].work.tell_magic = tell_magic
             engine.worker[i].flush = <burst_t *>aligned_alloc(CACHE_LINE, sizeof(burst_t))
             if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL \
                     or engine.worker[i].work.announced == NULL or engine.worker[i].work.plain == NULL:
                 raise MemoryError("no memory for a worker")
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
+        self.magic_files = settings.get("magic_file", "")
+        if engine.apps.config.files.force_magic:
+            ask_magic(engine, self.magic_files)
         if settings.get("device"):
             engine.offloads = True
             configure_offload(engine, settings["device"]["offload"])
@@ -379,6 +385,7 @@ cdef class DataPlane:
                 free(engine.worker[i].work.room)
                 free(engine.worker[i].work.announced)
                 free(engine.worker[i].work.plain)
+                close_magic(engine.worker[i].work.magic)
                 free(engine.worker[i].flush)
         free(engine.worker)
         free(engine.bucket)
@@ -458,6 +465,8 @@ cdef class DataPlane:
         rooms, self.prepared = self.prepared, None
         if not is_for(rooms, database):
             rooms = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
+        if database.magic:
+            ask_magic(&self.engine, self.magic_files)
         if not name_datasets(self.engine.shared.datasets, database.rules.header.flowbits):
             raise MemoryError("no memory for the sets that rules change")
         self.engine.rules_store = database.stores

@@ -87,6 +87,14 @@ cdef void store_bytes(app_context_t *context, const tx_t *tx, const file_t *file
         end_app_row(worker.rows, True)
 
 
+cdef ask_magic(engine_t *engine, files):
+    """Gives every worker a cookie of libmagic's, unless it has one. ValueError where libmagic has no database."""
+    cdef uint32_t i
+    for i in range(engine.workers):
+        if engine.worker[i].work.magic == NULL:
+            engine.worker[i].work.magic = open_magic(files)
+
+
 cdef object changed_sets(datasets_t *table):
     """What rules have changed of the sets: {number of the name: {entry: whether it is a member}}."""
     cdef uint64_t i

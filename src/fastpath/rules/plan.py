@@ -14,7 +14,7 @@ from .datasets import Dataset
 Value = int | str
 
 
-Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
+Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth", "config"]
 
 
 ISOLATE_DST = 1 << 31
@@ -214,8 +214,13 @@ class StoreFiles:
     direction: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unlog:
+    """config: no event is written of the transaction at which the rule matched; of a rule on packets, of the flow's first one."""
+
+
 #: What a rule does when it matches.
-After = Flowbits | Flowint | Xbits | Keep | StoreFiles
+After = Flowbits | Flowint | Xbits | Keep | StoreFiles | Unlog
 
 
 # ---- steps over a buffer: run in order, with backtracking over relative ones ----

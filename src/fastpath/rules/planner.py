@@ -67,8 +67,6 @@ class Planner:
         elif proto not in PACKET_PROTOCOLS:
             raise RuleError(ast.proto.at, f"found {ast.proto.text!r} where a protocol was expected")
         action = ast.action.text.lower()
-        if action == "config":
-            draft.refuse(ast.action.at, "rules do not change settings")
         src = self._groups.addresses(ast.src.text, ast.src.at)
         sport = self._groups.ports(ast.sport.text, ast.sport.at)
         dst = self._groups.addresses(ast.dst.text, ast.dst.at)

@@ -192,6 +192,7 @@ cdef void rule_matched(const ruleset_t *rules, match_scratch_t *scratch, uint32_
     if rarely(scratch.trace != NULL):
         trace_match(rules, scratch, compiled)
     scratch.tx = tx
+    scratch.of_tx = flags & MATCH_STATE
     scratch.rule = rule
     run_after(rules, rule, scratch, flow)
     note_match(rules, scratch, compiled, tx, tx_id, flags)

@@ -255,7 +255,7 @@ enum op_code {
     OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE,                   /* steps */
     OP_FLOWINT, OP_XBITS, OP_FLOWVAR, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, what is asked last */
     OP_CLOCK, OP_DATASET, OP_VALIDATE,              /* steps */
-    OP_CAPTURE, OP_FILESTORE,                       /* what a rule that matches does: variables.pxd */
+    OP_CAPTURE, OP_FILESTORE, OP_UNLOG,             /* what a rule that matches does: variables.pxd */
     OP_CODES,
 };
 
@@ -705,6 +705,7 @@ typedef struct match_scratch {  /* one per worker and rule set */
     captures_t *captures;       /* NULL where no expression of the rule set captures anything */
     file_t *chosen;             /* that filestore is about, of the rule at work; NULL for none */
     tx_t *tx;                   /* and the transaction that it looks at */
+    uint32_t of_tx;             /* it matches on that transaction, not on the entry */
     const rule_t *rule;         /* that has matched just now */
 } match_scratch_t;
 

@@ -36,7 +36,7 @@ cdef extern from "match/program.h" nogil:
         OP_CONTENT, OP_PCRE, OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64
         OP_APP_PROTO, OP_APP_EVENT, OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE
         OP_FLOWINT, OP_XBITS, OP_FLOWVAR, OP_REPUTATION, OP_ASN1, OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CAPTURE
-        OP_FILESTORE, OP_CODES
+        OP_FILESTORE, OP_UNLOG, OP_CODES
         VALIDATE_CARD, VALIDATE_IBAN, VALIDATE_US_SSN, VALIDATE_UK_NINO, VALIDATE_DE_TAX, VALIDATE_FR_NIR, VALIDATE_ES_DNI
         VALIDATE_IT_FISCAL, VALIDATORS
     enum:
@@ -440,4 +440,5 @@ cdef extern from "match/program.h" nogil:
         captures_t *captures
         file_t *chosen
         tx_t *tx
+        uint32_t of_tx
         const rule_t *rule
