@@ -245,8 +245,8 @@ cdef inline bint has_asked(uint32_t held) noexcept nogil:
     return session_number(held) != 0 or held == SESSION_ASKED
 
 
-# Why the rest of a flow may be punted to the device: an ask_reason, ASK_MAX for no reason. least: by ask_reason, from which number
-# on; UINT64_MAX for never. held: of a flow that has_asked() says no of.
+# Why the rest of a flow may be punted to the device: an ask_reason, ASK_MAX for no reason. least: by ask_reason, from which
+# number on; UINT64_MAX for never. held: of a flow that has_asked() says no of.
 cdef inline uint8_t reason_to_ask(const uint64_t *least, const asker_t *flow, uint32_t *held) noexcept nogil:
     if flow.dropped:
         return ASK_DROP if flow.pkts >= least[ASK_DROP] else ASK_MAX

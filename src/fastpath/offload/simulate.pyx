@@ -1,5 +1,6 @@
 """One setting of the session table, simulated over a log in global packet order. The table is the data plane's own
-(dataplane/device.pxd), and so is why a flow asks for a session; what stands here is what the engine does around it, without packets."""
+(dataplane/device.pxd), and so is why a flow asks for a session; what stands here is what the engine does around it, without
+packets."""
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
