@@ -23,7 +23,7 @@
 # Source: opiproject/sessionOffload, openoffload.proto v2; Implementation Guide SmartNIC; Integration FAQ 8 and 12.
 #
 # Errors: none. What a full table refuses is counted.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
 from fastpath.dataplane.threads cimport prefetch
@@ -217,6 +217,68 @@ cdef inline bint batch_is_due(const device_t *device, uint64_t now) noexcept nog
 # When a batch that is due did close.
 cdef inline uint64_t batch_closed_at(const device_t *device) noexcept nogil:
     return (device.batch_second + 1) * SECOND_NS
+
+
+# ---- who asks ----
+
+# What a flow holds of its session: 0 for nothing, the session's number, or one of these.
+cdef enum:
+    SESSION_ASKED = 0xffffffff  # the request waits in the batch
+    SESSION_DUE = 1 << 31       # its payload is encrypted; the low bits say from how many packets or KiB on to ask
+    DUE_MAX = 0x7ffffffe
+
+# A flow that the inspectors have, as far as it is a reason to offload the rest of it.
+cdef struct asker_t:
+    uint64_t pkts, bytes
+    uint64_t so_far             # packets, or KiB where least[ASK_ENCRYPTED] is of KiB
+    int64_t past_depth          # bytes of this direction beyond the reassembly depth, negative before
+    bint dropped, bypassed, passed
+    bint encrypted              # its payload is, and nobody has the key
+
+
+cdef inline uint32_t session_number(uint32_t held) noexcept nogil:
+    return 0 if held & SESSION_DUE else held
+
+
+# Has it a session, or does it wait for one?
+cdef inline bint has_asked(uint32_t held) noexcept nogil:
+    return session_number(held) != 0 or held == SESSION_ASKED
+
+
+# Why the rest of a flow may be punted to the device: an ask_reason, ASK_MAX for no reason. least: by ask_reason, from which
+# number on; UINT64_MAX for never. held: of a flow that has_asked() says no of.
+cdef inline uint8_t reason_to_ask(const uint64_t *least, const asker_t *flow, uint32_t *held) noexcept nogil:
+    if flow.dropped:
+        return ASK_DROP if flow.pkts >= least[ASK_DROP] else ASK_MAX
+    if flow.bypassed and flow.pkts >= least[ASK_RULE]:
+        return ASK_RULE
+    if flow.passed and flow.pkts >= least[ASK_PASS]:
+        return ASK_PASS
+    if flow.past_depth >= 0 and <uint64_t>flow.past_depth >= least[ASK_DEPTH]:
+        return ASK_DEPTH
+    if flow.bytes >= least[ASK_ELEPHANT]:
+        return ASK_ELEPHANT
+    if flow.encrypted and least[ASK_ENCRYPTED] != UINT64_MAX:
+        if held[0] == 0:
+            held[0] = SESSION_DUE | <uint32_t>min(flow.so_far + least[ASK_ENCRYPTED], <uint64_t>DUE_MAX)
+        if flow.so_far >= held[0] & ~<uint32_t>SESSION_DUE:
+            return ASK_ENCRYPTED
+    return ASK_MAX
+
+
+# Punts: dropped there if it is to be dropped, else forwarded. True when the batch is full: settle_batch is due.
+cdef inline bint punt_flow(device_t *device, uint32_t *held, uint32_t owner, uint8_t reason, uint64_t now) noexcept nogil:
+    held[0] = SESSION_ASKED
+    return ask_session(device, owner, OFFLOAD_DROP if reason == ASK_DROP else OFFLOAD_FORWARD, reason, 0, now)
+
+
+# What has become of a flow ends its session, or its request for one.
+cdef inline void leave_device(device_t *device, uint32_t *held, uint32_t owner, uint8_t code, uint64_t now) noexcept nogil:
+    if held[0] == SESSION_ASKED:
+        withdraw_request(device, owner)
+    elif session_number(held[0]):
+        end_device_session(device, held[0], code, now)
+    held[0] = 0
 
 
 # ---- packets ----

@@ -4,8 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastpath.dataplane.applayer.applayer cimport ALPROTO_UNKNOWN
 from fastpath.dataplane.match.program cimport (
     NOTHING, RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, address_set_t, inspection_t, port_range_t, range4_t, range6_t, rule_t,
-    ruleset_t,
-    span_t,
+    ruleset_t, span_t,
 )
 from fastpath.dataplane.types cimport (
     NET_IPV4, NET_IPV6, NO_INDEX, PM_FRAGMENT, packet_meta_t,
