@@ -1,8 +1,8 @@
 # The keys of Initial packets, which follow from the connection id that the client chose for the server: RFC 9001 section 5,
 # RFC 9369 section 3.3; what drafts and others took for a salt.
 #
-# Errors: a packet that does not open. Its two cipher contexts are made with a worker's first Initial packet and kept: a context costs
-# memory when it is made and when its cipher changes, none when its key does.
+# Errors: a packet that does not open. The two cipher contexts of a worker are made with its first Initial packet and kept: a
+# context costs memory when it is made and when its cipher changes, none when its key does.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -115,8 +115,8 @@ cdef inline quic_ciphers_t *make_quic_ciphers() noexcept nogil:
     return ciphers
 
 
-cdef inline uint32_t open_initial(quic_ciphers_t *ciphers, const quic_key_t *key, uint8_t *packet, uint32_t header, uint32_t length,
-                                  uint8_t *plain) noexcept nogil:
+cdef inline uint32_t open_initial(quic_ciphers_t *ciphers, const quic_key_t *key, uint8_t *packet, uint32_t header,
+                                  uint32_t length, uint8_t *plain) noexcept nogil:
     """`packet`: its header and `length` bytes behind it, of which the header is unmasked where it stands. Returns how many bytes
     of frames there are, NOT_OPENED where the key does not fit. Numbers are taken for those of the first packets (RFC 9000
     A.3)."""

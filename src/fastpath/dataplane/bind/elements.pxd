@@ -1,4 +1,5 @@
-# Information elements, one after another and in groups: a type, a length, a value (3GPP TS 29.274 section 8.2.1, TS 29.244 section 8.1.1).
+# Information elements, one after another and in groups: a type, a length, a value (3GPP TS 29.274 section 8.2.1, TS 29.244
+# section 8.1.1).
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_t, read_be16, read_u8, read_within
