@@ -200,8 +200,8 @@ Condition = (Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppEve
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A text that an expression of the rule captured under this name is kept: what: "flow", "packet", or "key" (without a name) for
-    all that is left."""
+    """A text that an expression of the rule captured under this name is kept: what: "flow", "packet", "note" (the inventory), or "key"
+    (without a name) for all that is left."""
     what: str
     name: str
 
@@ -249,7 +249,7 @@ class Pcre:
     expression: bytes
     options: str                # of i m s x A E G and R (relative); buffer letters are resolved into the buffer
     negated: bool = False
-    captures: tuple[tuple[str, str], ...] = ()  # of its groups from the first on: "flow", "packet" or "key", and a name
+    captures: tuple[tuple[str, str], ...] = ()  # of its groups from the first on: "flow", "packet", "note" or "key", and a name
     named_only: bool = False    # groups without a name are none
 
     @property

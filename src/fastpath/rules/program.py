@@ -6,7 +6,7 @@ import struct
 import numpy as np
 
 MAGIC = b"fprules\n"
-VERSION = 5
+VERSION = 6
 NOTHING = 0xFFFFFFFF
 VALUES_MAX = 32
 PORTS = 65536
@@ -71,7 +71,9 @@ DATASET_OPS = {"": 0, "<": 1, ">": 2, "==": 3, "set": 4, "unset": 5}
 DATASET_KINDS = {"string": 0, "md5": 1, "sha256": 2, "ipv4": 3, "ip": 4}
 DATASET_CHANGES = 4
 #: What an expression captures a text for; the texts of "key" have their name beside them.
-CAPTURES = {"flow": 0, "packet": 1, "key": 2}
+CAPTURES = {"flow": 0, "packet": 1, "key": 2, "note": 3}
+#: enum note_what: what a text for the inventory is.
+NOTES = {"version": 0, "client": 1, "client_version": 2}
 CAPTURES_MAX = 8
 STORE_SCOPES = {"file": 0, "tx": 1, "flow": 2}
 XBITS_TRACKS = {"ip_src": 0, "ip_dst": 1, "ip_pair": 2}

@@ -31,9 +31,9 @@ from .plan import (
     Presence,
     Size,
     StoreFiles,
-    Unlog,
     StreamSize,
     Threshold,
+    Unlog,
     Validate,
     Xbits,
 )

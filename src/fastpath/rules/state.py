@@ -41,9 +41,11 @@ def flowvar_op(said: FlowvarIs, names: dict[str, int], at: int) -> bytes:
 
 
 def text_name(what: str, name: str, names: dict[str, int]) -> int:
-    """The number of a text's name; a key has none."""
+    """The number of a text's name; a key has none, and those of the inventory are fixed."""
     if what == "key":
         return 0
+    if what == "note":
+        return p.NOTES[name]
     return names.setdefault(f"{'flowvar' if what == 'flow' else 'pktvar'} {name}", len(names))
 
 
