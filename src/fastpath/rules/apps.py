@@ -13,6 +13,7 @@ from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, APP_INSP
 from fastpath.rules import program as p
 from fastpath.rules.fastpattern import Pattern
 from fastpath.rules.plan import AppEvent, Block, RulePlan
+from fastpath.rules.shapes import Shape
 from fastpath.rules.steps import app_numbers
 
 #: Application protocol of a rule's header -> the IP protocols that may carry it.
@@ -111,24 +112,25 @@ def _raised_by(proto: str, apps: tuple[int, int]) -> set[int]:
     return carriers if apps == (0, 0) else carriers & {*apps}
 
 
-def app_tables(rules: Iterable[tuple[int, AppRule, Pattern | None]],
-               pattern_set: Callable[[dict[Pattern, list[int]]], tuple[Any, ...]],
+def app_tables(rules: Iterable[tuple[int, AppRule, tuple[Pattern | Shape, ...]]],
+               pattern_set: Callable[[dict[Pattern | Shape, list[int]]], tuple[Any, ...]],
                span: Callable[[Iterable[int]], tuple[int, int]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Rows of SECTION_PREFILTERS and SECTION_APPS.
 
-    rules: (number, what it asks, its pattern in a buffer or None), rising. A rule whose pattern is in the payload is no business
+    rules: (number, what it asks, its patterns in a buffer, one of which must be there, () for none), rising. A rule whose pattern is in the payload is no business
     of these tables and must not be given. pattern_set: a row of pattern_set_t of the rules behind each pattern.
     """
-    watched: dict[tuple[int, int], dict[tuple[int, int, int], dict[Pattern, list[int]]]] = {}
+    watched: dict[tuple[int, int], dict[tuple[int, int, int], dict[Pattern | Shape, list[int]]]] = {}
     bare: dict[tuple[int, int], list[int]] = {}
-    for index, rule, pattern in rules:
-        if pattern is None:
+    for index, rule, patterns in rules:
+        if not patterns:
             for place in rule.places:
                 bare.setdefault(place, []).append(index)
             continue
         for proto, direction, progress, buffer, chain in rule.watched:
             found = watched.setdefault((proto, direction), {}).setdefault((progress, buffer, chain), {})
-            found.setdefault(pattern, []).append(index)
+            for pattern in patterns:
+                found.setdefault(pattern, []).append(index)
     flags = dict(APP_BUFFERS.values())
     prefilters: list[tuple[Any, ...]] = []
     apps: list[tuple[Any, ...]] = []
@@ -137,5 +139,5 @@ def app_tables(rules: Iterable[tuple[int, AppRule, Pattern | None]],
             mine = watched.get((proto, direction), {})
             apps.append(((len(prefilters), len(mine)), span(bare.get((proto, direction), ()))))
             for progress, buffer, chain in sorted(mine):
-                prefilters.append((pattern_set(mine[progress, buffer, chain]), buffer, progress, flags[buffer], chain, (0, 0)))
+                prefilters.append((pattern_set(mine[progress, buffer, chain]), buffer, progress, flags[buffer], chain))
     return prefilters, apps

@@ -184,7 +184,7 @@ cdef class Database:
             sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
             sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
             sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t), sizeof(app_block_t), sizeof(prefilter_t),
-            sizeof(app_rules_t), sizeof(span_t), sizeof(transform_t),
+            sizeof(app_rules_t), sizeof(span_t), sizeof(transform_t), sizeof(shapes_t),
         ]
         cdef uint32_t i
         if memcmp(header.magic, PROGRAM_MAGIC, 8) != 0:
@@ -222,6 +222,7 @@ cdef class Database:
         self.rules.apps = <const app_rules_t *> at[SECTION_APPS]
         self.rules.chains = <const span_t *> at[SECTION_CHAINS]
         self.rules.transforms = <const transform_t *> at[SECTION_TRANSFORMS]
+        self.rules.shapes = <const shapes_t *> at[SECTION_SHAPES]
         self.rules.has_iponly = header.section[SECTION_IPONLY].count > 0 or header.iponly_anywhere.count > 0
 
     cdef uint32_t count(self, uint32_t section) noexcept nogil:
@@ -292,6 +293,17 @@ cdef class Database:
             raise ValueError(f"rule database: the patterns of {what} lie outside their section")
         if patterns.database != NOTHING and (patterns.database >= self.count(SECTION_DATABASES) or not patterns.patterns.count):
             raise ValueError(f"rule database: {what} names no database")
+        if not within(patterns.shapes, self.count(SECTION_SHAPES)):
+            raise ValueError(f"rule database: the shapes of {what} lie outside their section")
+        cdef const shapes_t *shapes
+        cdef uint32_t i, k
+        for i in range(patterns.shapes.count):
+            shapes = &self.rules.shapes[patterns.shapes.first + i]
+            if not 1 <= shapes.count <= SHAPES_TOGETHER:
+                raise ValueError(f"rule database: {what} has {shapes.count} shapes together")
+            for k in range(shapes.count):
+                if not 1 <= shapes.size[k] <= SHAPE_PLACES or shapes.pattern[k] >= patterns.patterns.count:
+                    raise ValueError(f"rule database: a shape of {what} is not sound")
 
     cdef check_apps(self):
         """What belongs to the application layers: prefilters, engines, chains of transforms."""
@@ -716,8 +728,8 @@ def read_struct(str name, const uint8_t[::1] data):
 
     name: of a section, or of an op without OP_ ("content", "byte" and so on). Missing bytes are zero; ValueError for other names.
     """
-    cdef uint8_t whole[64]
-    if data.shape[0] == 0 or data.shape[0] > 64:
+    cdef uint8_t whole[128]
+    if data.shape[0] == 0 or data.shape[0] > 128:
         raise ValueError(f"{name}: {data.shape[0]} bytes")
     memset(whole, 0, sizeof(whole))
     memcpy(whole, &data[0], data.shape[0])

@@ -134,22 +134,35 @@ cdef void add_iponly(const ruleset_t *rules, match_scratch_t *scratch, const pac
             add_by_address(rules, scratch, rules.header.iponly[3], be64(at + 24), be64(at + 32))
 
 
+cdef void find_shapes(const shapes_t *shapes, match_scratch_t *scratch, const uint8_t *data, uint32_t length) noexcept nogil:
+    """Notes the shapes that are in these bytes."""
+    cdef uint32_t ends[SHAPES_TOGETHER]
+    cdef uint32_t found = shapes_in(shapes, data, length, ends)
+    cdef uint32_t k
+    for k in range(shapes.count):
+        if found >> k & 1:
+            note_hit(shapes.pattern[k], 0, ends[k], 0, scratch)
+
+
 cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
                uint32_t length) noexcept nogil:
     """Adds the rules whose pattern is in these bytes."""
     cdef uint32_t i, k
     cdef span_t behind
-    if patterns.database == NOTHING or length < patterns.shortest:
+    if not patterns.patterns.count or length < patterns.shortest:
         return
     scratch.hit_count = 0
     scratch.hit_room = patterns.patterns.count
-    scratch.scanning[scratch.scans & 1] = patterns.database
-    scratch.scans += 1
     scratch.scanned += length
-    hs_scan(<hs_database_t *> rules.databases[patterns.database], <const char *> data, length, 0,
-            <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
+    if patterns.database != NOTHING:
+        scratch.scanning[scratch.scans & 1] = patterns.database
+        scratch.scans += 1
+        hs_scan(<hs_database_t *> rules.databases[patterns.database], <const char *> data, length, 0,
+                <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
+    for i in range(patterns.shapes.count):
+        find_shapes(&rules.shapes[patterns.shapes.first + i], scratch, data, length)
     if rarely(scratch.trace != NULL):
-        trace_patterns(rules, scratch, patterns.patterns.first, data, length)
+        trace_patterns(rules, scratch, patterns, data, length)
     for i in range(scratch.hit_count):
         behind = rules.patterns[patterns.patterns.first + scratch.hits[i]]
         add_rules(rules, scratch, behind)

@@ -9,13 +9,14 @@
 #include <string.h>
 
 #include "applayer/applayer.h"
+#include "match/shapes.h"
 #include "types.h"
 
 #define NOTHING 0xffffffffu
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 5,
+    PROGRAM_VERSION = 6,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -55,6 +56,7 @@ enum section {
     SECTION_APPS,               /* app_rules_t [ALPROTO_MAX][2]: by protocol and direction */
     SECTION_CHAINS,             /* span_t over SECTION_TRANSFORMS */
     SECTION_TRANSFORMS,         /* transform_t */
+    SECTION_SHAPES,             /* shapes_t */
     SECTION_MAX,
 };
 
@@ -137,11 +139,12 @@ typedef struct rule {
 _Static_assert(sizeof(rule_t) == 64, "one cache line a rule");
 
 typedef struct pattern_set {
-    uint32_t database;          /* NOTHING where no rule has a pattern */
+    uint32_t database;          /* of its literals; NOTHING where it has none */
     uint32_t shortest;          /* bytes of its shortest pattern */
-    span_t patterns;            /* in SECTION_PATTERNS: entry i belongs to pattern i of the database */
+    span_t patterns;            /* in SECTION_PATTERNS: entry i belongs to pattern i of the database, or of a shape */
+    span_t shapes;              /* in SECTION_SHAPES */
 } pattern_set_t;
-_Static_assert(sizeof(pattern_set_t) == 16, "packed by rules/program.py");
+_Static_assert(sizeof(pattern_set_t) == 24, "packed by rules/program.py");
 
 typedef struct group {
     pattern_set_t packet;       /* of rules that look at payload where it lies */
@@ -150,7 +153,7 @@ typedef struct group {
     span_t payload;             /* rules without a pattern that need payload */
     span_t event;               /* rules that need an event */
 } group_t;
-_Static_assert(sizeof(group_t) == 56, "packed by rules/program.py");
+_Static_assert(sizeof(group_t) == 72, "packed by rules/program.py");
 
 /* ---- rules on transactions ---- */
 
@@ -177,7 +180,6 @@ typedef struct prefilter {      /* of one buffer of a protocol and direction */
     uint8_t progress;
     uint8_t flags;              /* enum buffer_flag */
     uint32_t chain;             /* of transforms, in SECTION_CHAINS; NOTHING for none */
-    uint32_t reserved[2];
 } prefilter_t;
 _Static_assert(sizeof(prefilter_t) == 32, "packed by rules/program.py");
 
@@ -551,6 +553,7 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     const app_rules_t *apps;
     const span_t *chains;
     const transform_t *transforms;
+    const shapes_t *shapes;
     void **databases;           /* hs_database_t *, one per SECTION_DATABASES */
     void **expressions;         /* pcre2_code *, one per SECTION_EXPRESSIONS */
     uint32_t rule_count;

@@ -39,7 +39,9 @@ def _rule(leak: dict[str, object], place: int) -> str:
     steps = ""
     if "literal" in leak:
         literal = "".join(f"|{ord(one):02x}|" if one in ';:"|\\' else one for one in str(leak["literal"]))
-        steps += f'content:"{literal}"; fast_pattern; '
+        steps += f'content:"{literal}"; '
+    if "first" in leak:
+        steps += f'pcre:"{_quoted(leak["first"])}"; '
     if "near" in leak:
         steps += f'pcre:"{_quoted(leak["near"])}"; pcre:"{_quoted(chr(92) + "A" + str(leak["expression"]))}R"; '
     else:
