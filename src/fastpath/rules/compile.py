@@ -467,7 +467,8 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     grouped = [i for i in range(len(rows)) if not flags[i] & p.RULE_IPONLY and i not in apart]
     found = group(len(grouped), lambda i: protocols[grouped[i]], lambda i: ways[grouped[i]],
                   lambda i, way: headers[grouped[i]][1 if way == TO_CLIENT else 3].ranges,
-                  mask(event_only >> i & 1 for i in grouped), limits=options.get("groups", (64, 32)), spare=options.get("spare", SPARE))
+                  mask(event_only >> i & 1 for i in grouped),
+                  mask(is_heavy(flags[i], patterns[i]) for i in grouped), limits=options.get("groups", (64, 32)), spare=options.get("spare", SPARE))
     found.members = [mask_of(grouped, members) for members in found.members]
     groups = group_rows(found, patterns, flags, made)
     prefilters, app_rows = app_tables(apps, made.pattern_set, lists.span)
@@ -515,7 +516,19 @@ def rule_flags(plan: RulePlan) -> int:
     flags |= p.RULE_NOALERT if plan.noalert else 0
     flags |= p.RULE_BYPASS if plan.bypass else 0
     flags |= p.RULE_NOTE if plan.note else 0
+    flags |= p.RULE_MARKED if any(isinstance(c, Flowbits) and c.op == "isset" for c in plan.conditions) else 0
     return flags
+
+
+def is_heavy(flags: int, patterns: Iterable[FastPattern]) -> bool:
+    """Is much of what a rule is looked at with spared where it is in no group that it need not be in?"""
+    if flags & p.RULE_EVENT:
+        return False
+    return not patterns or any(isinstance(one, Pattern) and len(one.text) < SHORT for one in patterns)
+
+
+#: Bytes of a literal below which it is found in most payloads.
+SHORT = 3
 
 
 def narrowed(plan: RulePlan, known: frozenset[int] | None) -> frozenset[int] | None:

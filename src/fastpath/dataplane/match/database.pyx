@@ -365,6 +365,18 @@ cdef class Database:
                 i += 1
         if i < self.rules.rule_count:
             raise ValueError(f"rule database: rule {i} points outside the blob")
+        for i in range(self.rules.rule_count):
+            self.note_events(&self.rules.rules[i])
+
+    cdef void note_events(self, const rule_t *rule) noexcept nogil:
+        """What events rules ask for."""
+        cdef const op_t *op = self.rules.ops + rule.ops
+        cdef uint32_t code
+        while op.code != OP_MATCH:
+            if op.code == OP_EVENT:
+                code = (<const plain_op_t *> op).value
+                self.rules.events[code // 64] |= <uint64_t> 1 << (code % 64)
+            op = self.rules.ops + (<const block_op_t *> op).next if op.code == OP_BLOCK else op + 1
 
     cdef bint rule_holds(self, const rule_t *rule) noexcept nogil:
         return (rule.plan < self.rules.header.plans and rule.kind <= KIND_ALERT and rule.action <= ACTION_REJECT_BOTH

@@ -184,6 +184,15 @@ cdef void set_app_rules_apart(const ruleset_t *rules, match_scratch_t *scratch) 
     scratch.candidate_count = kept
 
 
+cdef bint asked_for(const ruleset_t *rules, const burst_t *burst, uint16_t note) noexcept nogil:
+    """Is there an event from this note on that some rule asks for?"""
+    while note != NO_INDEX:
+        if rules.events[burst.notes[note].code // 64] >> (burst.notes[note].code % 64) & 1:
+            return True
+        note = burst.notes[note].next
+    return False
+
+
 cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
                               flow_t *flow) noexcept nogil:
     """Leaves the rules that may match this entry in scratch.candidates, in the order of inspection, and returns how many.
@@ -219,7 +228,7 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
             add_rules(rules, scratch, group.payload)
     if group.bare.count:
         add_rules(rules, scratch, group.bare)
-    if group.event.count and meta.events != NO_INDEX:
+    if group.event.count and meta.events != NO_INDEX and (asked_for(rules, burst, meta.events) or scratch.trace != NULL):
         add_rules(rules, scratch, group.event)
     if rules.has_iponly and not meta.flags & PM_PSEUDO:
         add_iponly(rules, scratch, meta, flow)
@@ -360,3 +369,17 @@ def scan_literals(serialized, data, unsigned int patterns):
         hs_free_scratch(scratch)
         hs_free_database(database)
         free(found)
+
+
+def scan_shapes(const uint8_t[::1] table, const uint8_t[::1] data, bint plainly=False):
+    """Where each shape of a row of SECTION_SHAPES (rules/shapes.py) that is in the data first ends: {number of its pattern: end}.
+    plainly: without the processor's wide instructions. A door for tests; ValueError for what is no row."""
+    cdef uint32_t ends[SHAPES_TOGETHER]
+    cdef const shapes_t *shapes
+    cdef uint32_t found = 0, k
+    if table.shape[0] != sizeof(shapes_t) or not 1 <= (<const shapes_t *> &table[0]).count <= SHAPES_TOGETHER:
+        raise ValueError(f"{table.shape[0]} bytes are no row of shapes")
+    shapes = <const shapes_t *> &table[0]
+    if data.shape[0]:
+        found = (shapes_plainly if plainly else shapes_in)(shapes, &data[0], <uint32_t> data.shape[0], ends)
+    return {shapes.pattern[k]: ends[k] for k in range(shapes.count) if found >> k & 1}

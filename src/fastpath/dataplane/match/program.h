@@ -113,6 +113,7 @@ enum rule_flag {
     RULE_FILE = 1 << 13,        /* looks at files: a new one is a new chance */
     RULE_REAL = 1 << 14,        /* is about packets as they came, not about what is flushed at the end of a flow */
     RULE_STREAM_ALONE = 1 << 16,    /* flow:only_stream: payload that did not enter the stream is not looked at either */
+    RULE_MARKED = 1 << 17,      /* asks for a flowbit that is set */
     RULE_NOTE = 1 << 15,        /* what it finds is for the inventory: a row, but no alert */
 };
 
@@ -560,7 +561,9 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     uint8_t has_iponly;
     uint8_t epoch;              /* set by the engine at load; flow_t.epoch is held against it */
     uint8_t llm;                /* asks for buffers or events of talk with models */
+    uint64_t events[8];         /* asked for by rules: bit code % 64 of word code / 64 */
 } ruleset_t;
+_Static_assert(EVENT_MAX <= 8 * 64, "ruleset_t.events has a bit for each");
 
 /* ---- what there is to inspect with an entry beside the packet itself ---- */
 

@@ -18,7 +18,7 @@ cdef extern from "match/program.h" nogil:
     enum:
         RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS
         RULE_NOTE
-        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_STREAM_ALONE
+        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_STREAM_ALONE, RULE_MARKED
     enum:
         KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
     enum:
@@ -144,6 +144,7 @@ cdef extern from "match/program.h" nogil:
         uint32_t pattern[8]
 
     uint32_t shapes_in(const shapes_t *shapes, const uint8_t *data, uint32_t length, uint32_t *ends) noexcept
+    uint32_t shapes_plainly(const shapes_t *shapes, const uint8_t *data, uint32_t length, uint32_t *ends) noexcept
 
     ctypedef struct pattern_set_t:
         uint32_t database, shortest
@@ -307,6 +308,7 @@ cdef extern from "match/program.h" nogil:
         void **expressions
         uint32_t rule_count
         uint8_t has_iponly, epoch, llm
+        uint64_t events[8]
 
     ctypedef struct window_t:
         const uint8_t *data
