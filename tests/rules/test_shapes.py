@@ -11,7 +11,7 @@ from fastpath.dataplane.match.prefilter import scan_shapes
 from fastpath.rules import program as p
 from fastpath.rules.compile import fast_patterns, merged, settled
 from fastpath.rules.fastpattern import Pattern
-from fastpath.rules.shapes import PLACES, TOGETHER, Shape, found_by, of_byte, tables
+from fastpath.rules.shapes import PLACES, TOGETHER, Shape, found_by, shape_of, tables
 
 
 def told(expression: str, options: str = "") -> list[str] | None:
@@ -119,7 +119,7 @@ def test_what_is_no_row_of_shapes():
 
 
 def test_many_shapes_fill_several_rows():
-    rows = tables(list(enumerate([of_byte(Pattern(bytes([c]), False)) for c in range(97, 97 + 2 * TOGETHER + 1)])))
+    rows = tables(list(enumerate([shape_of(Pattern(bytes([c]), False)) for c in range(97, 97 + 2 * TOGETHER + 1)])))
     assert [row[0] for row in rows] == [TOGETHER, TOGETHER, 1]
 
 

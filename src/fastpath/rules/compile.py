@@ -19,7 +19,7 @@ from fastpath.dataplane.match.database import Database
 from fastpath.dataplane.match.prefilter import compile_literals
 from fastpath.rules import program as p
 from fastpath.rules.apps import CARRIERS, AppRule, app_names, app_tables, engines_of, on_transactions
-from fastpath.rules.fastpattern import Pattern, choose, choose_in, chosen_block
+from fastpath.rules.fastpattern import Pattern, choose, choose_in, chosen_block, literal
 from fastpath.rules.groups import SPARE, TO_CLIENT, TO_SERVER, Groups, group
 from fastpath.rules.plan import (
     AddressSet,
@@ -47,7 +47,7 @@ from fastpath.rules.plan import (
     Threshold,
     Xbits,
 )
-from fastpath.rules.shapes import SELDOM, TOGETHER, Shape, of_byte, often, seldomest, tables
+from fastpath.rules.shapes import SELDOM, TOGETHER, Shape, often, seldomest, shape_of, tables
 from fastpath.rules.steps import Assembler
 
 #: rule protocol -> (IP protocols or None for all, flags)
@@ -290,6 +290,10 @@ def iponly_tables(rules: Sequence[np.void], plans: Sequence[tuple[AddressSet, Ad
     return entries, tables, anywhere
 
 
+#: pattern_set_t.reach
+ANYWHERE = 0xFFFF
+
+
 class Databases:
     """The Hyperscan databases, one a distinct set of patterns, and SECTION_PATTERNS."""
 
@@ -299,22 +303,27 @@ class Databases:
         self.known: dict[tuple[Pattern, ...], int] = {}
         self.shapes: list[tuple[object, ...]] = []
 
-    def pattern_set(self, behind: Mapping[FastPattern, Sequence[int]]) -> tuple[int, int, tuple[int, int], tuple[int, int]]:
-        """A row of pattern_set_t: the rules behind each pattern."""
+    def pattern_set(self, behind: Mapping[FastPattern, Sequence[int]], within: int = ANYWHERE,
+                    brief: bool = False) -> tuple[int, int, int, tuple[int, int], tuple[int, int]]:
+        """A row of pattern_set_t: the rules behind each pattern. within: the bytes from the start where all of them must be found.
+        brief: they are looked for in few bytes."""
         literals = sorted((one for one in behind if isinstance(one, Pattern)), key=lambda pattern: (pattern.text, pattern.nocase))
         looked_for: list[tuple[FastPattern, Shape]] = sorted(
             ((one, one) for one in behind if isinstance(one, Shape)), key=lambda pair: pair[1].classes)
-        # single bytes slow Hyperscan down, and shapes not at all where a table has room for them
-        looked_for += [(one, of_byte(one)) for one in literals if len(one.text) == 1][:-len(looked_for) % TOGETHER]
+        if len(behind) <= 2 * TOGETHER and (brief or within != ANYWHERE):
+            looked_for += [(one, shape_of(one)) for one in literals]        # it takes longer to call Hyperscan
+        else:
+            # single bytes slow Hyperscan down, and shapes not at all where a table has room for them
+            looked_for += [(one, shape_of(one)) for one in literals if len(one.text) == 1][:-len(looked_for) % TOGETHER]
         shapes = dict(looked_for)
         texts = tuple(one for one in literals if one not in shapes)
         if not behind:
-            return p.NOTHING, 0, (0, 0), (0, 0)
+            return p.NOTHING, 0, ANYWHERE, (0, 0), (0, 0)
         first, rows = len(self.spans), tables(list(enumerate(shapes.values(), len(texts))))
         self.spans += [self.lists.span(behind[one]) for one in (*texts, *shapes)]
         self.shapes += rows
         shortest = min([len(text.text) for text in texts] + [len(shape.classes) for shape in shapes.values()])
-        return (self.known.setdefault(texts, len(self.known)) if texts else p.NOTHING, shortest, (first, len(behind)),
+        return (self.known.setdefault(texts, len(self.known)) if texts else p.NOTHING, shortest, within, (first, len(behind)),
                 (len(self.shapes) - len(rows), len(rows)))
 
     def serialized(self) -> list[bytes]:
@@ -369,7 +378,20 @@ def is_lasting(condition: object) -> bool:
             or isinstance(condition, Number) and condition.field == "ip_proto")
 
 
-def group_rows(groups: Groups, patterns: Sequence[tuple[FastPattern, ...]], flags: Sequence[int], made: Databases) -> list[tuple[Any, ...]]:
+def reach(blocks: Iterable[Block], patterns: Sequence[FastPattern]) -> int:
+    """How many bytes from the start of the payload a rule's pattern must be found in; ANYWHERE where it is not known."""
+    bounds = [ANYWHERE]
+    for step in (step for block in blocks if block.buffer == "payload" and not block.transforms for step in block.steps):
+        if not isinstance(step, Content) or step.negated or step.relative or (literal(step),) != tuple(patterns):
+            continue
+        if step.startswith:
+            bounds.append(len(step.pattern))
+        elif isinstance(step.depth, int) and isinstance(step.offset or 0, int):
+            bounds.append(int(step.offset or 0) + step.depth)
+    return min(bounds)
+
+
+def group_rows(groups: Groups, patterns: Sequence[tuple[FastPattern, ...]], reaches: Sequence[int], flags: Sequence[int], made: Databases) -> list[tuple[Any, ...]]:
     """Rows of SECTION_GROUPS."""
     rows = []
     for members, tcp in zip(groups.members, groups.tcp, strict=True):
@@ -390,7 +412,8 @@ def group_rows(groups: Groups, patterns: Sequence[tuple[FastPattern, ...]], flag
                 payload.append(i)
             else:
                 bare.append(i)
-        rows.append((made.pattern_set(packet), made.pattern_set(stream), made.lists.span(bare), made.lists.span(payload),
+        within = max((reaches[i] for behind in packet.values() for i in behind), default=ANYWHERE)
+        rows.append((made.pattern_set(packet, within), made.pattern_set(stream), made.lists.span(bare), made.lists.span(payload),
                      made.lists.span(event)))
     return rows
 
@@ -418,7 +441,8 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     assembler.origins = options.get("origins", assembler.origins)
     made = Databases(lists)
     rows, headers, protocols, ways, patterns, engines = [], [], [], [], [], []
-    apps: list[tuple[int, AppRule, tuple[FastPattern, ...]]] = []
+    apps: list[tuple[int, AppRule, tuple[FastPattern, ...], tuple[int, int]]] = []
+    reaches: list[int] = []
     for index in ordered(plans, options.get("priorities", {}), options.get("action_order", ACTION_ORDER)):
         plan = plans[index]
         if plan.proto not in PROTOCOLS:
@@ -452,7 +476,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
             count = len(app.engines)
         for src, sport, dst, dport in directions(plan):
             if app is not None and not in_payload:
-                apps.append((len(rows), app, pattern))
+                apps.append((len(rows), app, pattern, (sets.address(src), sets.address(dst))))
             rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
                          threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
                          *protos, *app_names(plan), count, first, suppressed))
@@ -460,17 +484,18 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
             protocols.append(narrowed(plan, frozenset(known) if known else None))
             ways.append(way_of(plan))
             patterns.append(pattern)
+            reaches.append(reach(blocks, pattern))
     rules = np.array(rows, p.RULE)
     flags = rules["flags"].tolist()
     event_only = mask(is_event_only(plans[index]) for index in rules["plan"])
-    apart = {number for number, _, _ in apps}
+    apart = {number for number, *_ in apps}
     grouped = [i for i in range(len(rows)) if not flags[i] & p.RULE_IPONLY and i not in apart]
     found = group(len(grouped), lambda i: protocols[grouped[i]], lambda i: ways[grouped[i]],
                   lambda i, way: headers[grouped[i]][1 if way == TO_CLIENT else 3].ranges,
                   mask(event_only >> i & 1 for i in grouped),
                   mask(is_heavy(flags[i], patterns[i]) for i in grouped), limits=options.get("groups", (64, 32)), spare=options.get("spare", SPARE))
     found.members = [mask_of(grouped, members) for members in found.members]
-    groups = group_rows(found, patterns, flags, made)
+    groups = group_rows(found, patterns, reaches, flags, made)
     prefilters, app_rows = app_tables(apps, made.pattern_set, lists.span)
     serialized = made.serialized()
     entries, tables, anywhere = iponly_tables(rules, [(h[0], h[2]) for h in headers], lists)

@@ -95,7 +95,7 @@ RULE = np.dtype([("plan", "u4"), ("flags", "u4"), ("ops", "u4"), ("after", "u4")
                  ("dport", "u4"), ("threshold", "u4"), ("detection_filter", "u4"), ("sid", "u4"), ("gid", "u4"),
                  ("kind", "u1"), ("action", "u1"), ("proto", "u1"), ("proto2", "u1"), ("app", "u1"), ("app2", "u1"),
                  ("engine_count", "u2"), ("engines", "u4"), ("suppressed", "u4")])
-PATTERN_SET = np.dtype([("database", "u4"), ("shortest", "u4"), ("patterns", SPAN), ("shapes", SPAN)])
+PATTERN_SET = np.dtype([("database", "u4"), ("shortest", "u2"), ("reach", "u2"), ("patterns", SPAN), ("shapes", SPAN)])
 GROUP = np.dtype([("packet", PATTERN_SET), ("stream", PATTERN_SET), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
 
 #: section -> the struct of its elements
@@ -111,7 +111,7 @@ WIDTHS = {
     "IPONLY": np.dtype([("low", "u8", 2), ("rules", SPAN)]),
     "ENGINES": np.dtype([("kind", "u1"), ("proto", "u1"), ("direction", "u1"), ("progress", "u1"), ("buffer", "u2"), ("flags", "u2"),
                          ("bit", "u4"), ("block", "u4"), ("event", "u4"), ("reserved", "u4")]),
-    "PREFILTERS": np.dtype([("set", PATTERN_SET), ("buffer", "u2"), ("progress", "u1"), ("flags", "u1"), ("chain", "u4")]),
+    "PREFILTERS": np.dtype([("set", PATTERN_SET), ("rest", PATTERN_SET), ("src", "u4"), ("dst", "u4"), ("buffer", "u2"), ("progress", "u1"), ("flags", "u1"), ("chain", "u4")]),
     "APPS": np.dtype([("prefilters", SPAN), ("bare", SPAN)]), "CHAINS": np.dtype(SPAN),
     "TRANSFORMS": np.dtype([("kind", "u4"), ("expression", "u4"), ("key", SPAN)]),
     "SHAPES": np.dtype([("count", "u4"), ("reserved", "u4", 5), ("size", "u1", 8), ("pattern", "u4", 8), ("low", "u1", (8, 16)),

@@ -65,9 +65,11 @@ def _byte(c: int) -> str:
     return chr(c) if chr(c).isalnum() and c < 128 or c in b" _:/@=#%&,<>~" else f"\\x{c:02x}"
 
 
-def of_byte(pattern: Pattern) -> Shape:
-    """A literal of one byte, as a shape."""
-    return Shape((_of(pattern.text + pattern.text.upper() if pattern.nocase else pattern.text),))
+def shape_of(pattern: Pattern) -> Shape:
+    """A literal, or the seldomest places of a longer one, as a shape."""
+    start = min(range(max(1, len(pattern.text) - PLACES + 1)), key=lambda at: math.prod(_OFTEN[c] for c in pattern.text[at:at + PLACES]))
+    text = pattern.text[start:start + PLACES]
+    return Shape(tuple(1 << c | (1 << ord(chr(c).upper()) if pattern.nocase and c < 128 else 0) for c in text))
 
 
 # ---- the expression as a tree ----

@@ -319,6 +319,10 @@ cdef class Database:
                 raise ValueError(f"rule database: application protocol {i // 2} names no prefilter")
         for i in range(self.count(SECTION_PREFILTERS)):
             self.check_patterns(&self.rules.prefilters[i].set, f"prefilter {i}")
+            self.check_patterns(&self.rules.prefilters[i].rest, f"prefilter {i}")
+            if (self.rules.prefilters[i].src != NOTHING and self.rules.prefilters[i].src >= self.count(SECTION_SETS)
+                    or self.rules.prefilters[i].dst != NOTHING and self.rules.prefilters[i].dst >= self.count(SECTION_SETS)):
+                raise ValueError(f"rule database: prefilter {i} names no address set")
             if (not app_buffer(self.rules.prefilters[i].buffer)
                     or not self.chain_holds(self.rules.prefilters[i].chain)):
                 raise ValueError(f"rule database: prefilter {i} names no buffer")

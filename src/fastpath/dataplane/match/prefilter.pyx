@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from fastpath.dataplane.applayer.applayer cimport BUFFER_MANY, VIEW_READY, tx_t, view_t
 from fastpath.dataplane.hyperscan cimport *
-from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, known_proto, read_ports
+from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, in_set, known_proto, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.trace cimport trace_candidates, trace_entry, trace_patterns, trace_scan
 from fastpath.dataplane.match.transforms cimport buffer_view
@@ -16,6 +16,10 @@ from fastpath.dataplane.types cimport (
     FLOW_GROUPED_TO_CLIENT, FLOW_GROUPED_TO_SERVER, FLOW_IPONLY_TO_CLIENT, FLOW_IPONLY_TO_SERVER, NET_IPV4, NET_IPV6, NO_INDEX,
     PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
 )
+
+
+cdef enum:
+    ANYWHERE = 0xffff           # pattern_set_t.reach
 
 
 cdef int note_hit(unsigned int pattern, unsigned long long start, unsigned long long end, unsigned int flags,
@@ -151,6 +155,8 @@ cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_s
     cdef span_t behind
     if not patterns.patterns.count or length < patterns.shortest:
         return
+    if length > patterns.reach and patterns.reach != ANYWHERE:
+        length = patterns.reach
     scratch.hit_count = 0
     scratch.hit_room = patterns.patterns.count
     scratch.scanned += length
@@ -240,21 +246,29 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
     return scratch.candidate_count
 
 
-cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, const prefilter_t *prefilter, tx_t *tx,
-                           uint32_t direction) noexcept nogil:
-    """One buffer of a transaction, each of its instances."""
+cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta, const prefilter_t *prefilter,
+                           tx_t *tx, uint32_t direction) noexcept nogil:
+    """One buffer of a transaction, each of its instances. Most rules over a buffer may ask for the same addresses: where the entry has
+    others, they are left out."""
+    cdef const pattern_set_t *patterns = &prefilter.set
     cdef view_t view
     cdef uint32_t index = 0
+    if (prefilter.src != NOTHING and not in_set(rules, prefilter.src, meta, False)
+            or prefilter.dst != NOTHING and not in_set(rules, prefilter.dst, meta, True)):
+        patterns = &prefilter.rest
+        if not patterns.patterns.count:
+            return
     while buffer_view(rules, scratch, tx, direction, prefilter.buffer, index, prefilter.chain, &view) == VIEW_READY:
         if rarely(scratch.trace != NULL):
             trace_scan(scratch, prefilter.buffer, view.data, view.length, view.offset)
-        scan(rules, scratch, &prefilter.set, view.data, view.length)
+        scan(rules, scratch, patterns, view.data, view.length)
         index += 1
         if not prefilter.flags & BUFFER_MANY:
             return
 
 
-cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction) noexcept nogil:
+cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta, tx_t *tx,
+                       uint32_t direction) noexcept nogil:
     """Leaves the rules that may match a transaction in scratch.candidates: those whose pattern is in a buffer that can be looked
     at, unless that was done when the transaction was already past it, and those without a pattern."""
     cdef const app_rules_t *known = &rules.apps[scratch.inspection.context.app.proto * 2 + direction]
@@ -266,7 +280,7 @@ cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, tx_t *t
         if prefilter.progress > tx.progress[direction]:
             break
         if tx.inspected[direction] <= prefilter.progress:
-            prefilter_buffer(rules, scratch, prefilter, tx, direction)
+            prefilter_buffer(rules, scratch, meta, prefilter, tx, direction)
     if known.bare.count:
         add_rules(rules, scratch, known.bare)
     if scratch.app_candidate_count:

@@ -141,7 +141,8 @@ _Static_assert(sizeof(rule_t) == 64, "one cache line a rule");
 
 typedef struct pattern_set {
     uint32_t database;          /* of its literals; NOTHING where it has none */
-    uint32_t shortest;          /* bytes of its shortest pattern */
+    uint16_t shortest;          /* bytes of its shortest pattern */
+    uint16_t reach;             /* bytes from the start in which all of them must be found; 0xffff for anywhere */
     span_t patterns;            /* in SECTION_PATTERNS: entry i belongs to pattern i of the database, or of a shape */
     span_t shapes;              /* in SECTION_SHAPES */
 } pattern_set_t;
@@ -177,12 +178,14 @@ enum { STORED_FULL = 1 << 30, STORED_CANNOT = 1 << 29, STORED_FILE = 1 << 28 }; 
 
 typedef struct prefilter {      /* of one buffer of a protocol and direction */
     pattern_set_t set;
+    pattern_set_t rest;         /* where the entry is not from and to these: what is left without the rules that ask for it */
+    uint32_t src, dst;          /* in SECTION_SETS; NOTHING for any */
     uint16_t buffer;
     uint8_t progress;
     uint8_t flags;              /* enum buffer_flag */
     uint32_t chain;             /* of transforms, in SECTION_CHAINS; NOTHING for none */
 } prefilter_t;
-_Static_assert(sizeof(prefilter_t) == 32, "packed by rules/program.py");
+_Static_assert(sizeof(prefilter_t) == 64, "packed by rules/program.py");
 
 typedef struct app_rules {
     span_t prefilters;          /* in SECTION_PREFILTERS, by progress */

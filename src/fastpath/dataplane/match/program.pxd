@@ -147,7 +147,8 @@ cdef extern from "match/program.h" nogil:
     uint32_t shapes_plainly(const shapes_t *shapes, const uint8_t *data, uint32_t length, uint32_t *ends) noexcept
 
     ctypedef struct pattern_set_t:
-        uint32_t database, shortest
+        uint32_t database
+        uint16_t shortest, reach
         span_t patterns, shapes
 
     ctypedef struct group_t:
@@ -160,7 +161,8 @@ cdef extern from "match/program.h" nogil:
         uint32_t bit, block, event, reserved
 
     ctypedef struct prefilter_t:
-        pattern_set_t set
+        pattern_set_t set, rest
+        uint32_t src, dst
         uint16_t buffer
         uint8_t progress, flags
         uint32_t chain
