@@ -38,7 +38,7 @@ cdef inline uint64_t session_id(const engine_t *engine, uint32_t bucket, uint32_
     cdef const session_t *it = &engine.device[bucket].sessions[session - 1]
     if it.owner & OWNER_KEYED:
         return engine.keyed[bucket].rows[(it.owner & ~<uint32_t>OWNER_KEYED) - 1].id
-    return <uint64_t>1 << 63 | <uint64_t>bucket << 56 | <uint64_t>(it.serial & 0xffffff) << 32 | session
+    return <uint64_t>1 << 63 | <uint64_t>bucket << 56 | <uint64_t>it.serial << 32 | session
 
 
 cdef void lose_session(device_t *device, uint32_t session, uint8_t code, uint64_t now) noexcept nogil:
