@@ -57,7 +57,7 @@ class RuleSet:
         self._planner = Planner(self._groups, event_names, reputations, data_files)
         self._index: dict[tuple[int, int], int] = {}
         self._cache: Cache | None = None
-        self._sought: tuple[tuple[int, int], tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]] | None = None
+        self._sought: tuple[tuple[int, bool], tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]] | None = None
         self._facts: list[object] = []          # all that plans follow from, where there is a cache
         self._texts: Texts | None = None        # what the cache knows of rules that are not read yet
         self._unread = False
@@ -143,7 +143,7 @@ class RuleSet:
     @property
     def sought(self) -> tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]:
         """What the rules that find data look for, and in which protocols: leaks.sought_by, of the rules at hand."""
-        state = len(self._plans), len(self._unread)
+        state = len(self._plans), self._unread
         if self._sought is None or self._sought[0] != state:
             self._sought = state, sought_by(self.finding)
         return self._sought[1]

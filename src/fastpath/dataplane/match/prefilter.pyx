@@ -246,10 +246,10 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
     return scratch.candidate_count
 
 
-cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta, const prefilter_t *prefilter,
-                           tx_t *tx, uint32_t direction) noexcept nogil:
-    """One buffer of a transaction, each of its instances. Most rules over a buffer may ask for the same addresses: where the entry has
-    others, they are left out."""
+cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta,
+                           const prefilter_t *prefilter, tx_t *tx, uint32_t direction) noexcept nogil:
+    """One buffer of a transaction, each of its instances. Most rules over a buffer may ask for the same addresses: where the
+    entry has others, they are left out."""
     cdef const pattern_set_t *patterns = &prefilter.set
     cdef view_t view
     cdef uint32_t index = 0
