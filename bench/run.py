@@ -244,7 +244,24 @@ def python_hyperscan(bench: Bench, path: Path, rules: Path, name: str) -> Work:
     return Work(f"python-hyperscan, {name}", bench.timed(lambda: scan(payloads)), len(payloads), sum(map(len, payloads)))
 
 
-KINDS = {"inspect": inspect, "literals": literal_rules, "et_open": rule_set}
+def pack(bench: Bench, name: str, definition: dict) -> None:
+    """The engine with a pack beside the engine without rules, which follows no sessions, and beside it following them for one rule."""
+    path = str(trace(definition["trace"]))
+    followed = fp.RuleSet.parse('alert http any any -> any any (msg:"nobody asks for this"; http.uri; content:"|00|nowhere"; sid:1;)')
+
+    def replayed(label: str, rules: fp.RuleSet, expected: dict[str, int]) -> Work:
+        engine = fp.Engine(rules, checksums="none")
+        bench.engines.append(engine)
+        stats = engine.replay(path, keep=()).stats
+        bench.expect(label, expected, stats)
+        run = (lambda: engine.replay(path, keep=()).stats["seconds"]) if bench.clock == "wall" else bench.timed(lambda: engine.replay(path, keep=()))
+        return bench.add(Work(label, run, stats["packets"], stats["bytes"]))
+    work = replayed(f"replay {definition['trace']}, pack {definition['pack']}", fp.RuleSet.pack(definition["pack"]), definition["expected"])
+    bench.compare_rates(work, bench.replay(definition["trace"], None, {}), definition["none"])
+    bench.compare_rates(work, replayed(f"replay {definition['trace']}, sessions followed", followed, {}), definition["followed"])
+
+
+KINDS = {"inspect": inspect, "literals": literal_rules, "et_open": rule_set, "pack": pack}
 
 
 def table(targets: list[Target], works: dict[str, Work]) -> None:

@@ -163,6 +163,7 @@ class Rules:
     def __init__(self, name: str = "first", broken: bool = False):
         self.numbers, self.text, self.classifications, self.refusals = rules().numbers, rules().text, rules().classifications, []
         self.name, self.broken, self.reading, self.finding = name, broken, {}, []
+        self.sought = {}, frozenset()
 
     def __len__(self):
         return 1

@@ -22,6 +22,7 @@ import fastpath as fp
 from fastpath.control.mask import LEARNT_MAX, Masker, views
 from fastpath.dataplane.match.secrets import Finder
 from fastpath.outputs.eve import EveWriter, Shows
+from fastpath.packs.ai_factory.leaks import entries, places
 from fastpath.rules.leaks import Sought, sought_by
 
 ALL = Shows(payload=True, payload_printable=True, packet=True, verdict=True, ethernet=True)
@@ -153,7 +154,9 @@ def test_no_event_holds_a_secret(rules, tmp_path, number):
     with fp.Engine(rules) as engine:
         result = engine.replay(write_pcap(tmp_path / "a.pcap", wire.frames), sinks=[EveWriter(out, ["all"], shows=ALL)])
     leaked = {sid for sid in result.alerts["sid"].tolist() if sid // 10 == 930_000 + number}
-    assert {sid % 10 for sid in leaked} == {0, 1, 2, 3, 4}
+    leak = next(one for one in entries() if one["id"] == number)
+    in_headers = 5 in places(leak) and not re.search(r"\s", secret)
+    assert {sid % 10 for sid in leaked} == {0, 1, 2, 3, 4, *([5] if in_headers else [])}
     assert set(range(1, 7)) <= set(result.alerts["sid"].tolist())
     check(number, secret, {"eve": decoded(out.getvalue())})
 
@@ -188,8 +191,8 @@ def test_no_output_of_the_command_holds_a_secret(planted):
     outputs = {"terminal": run(folder, "replay", "a.pcap", "-S", "others.rules", "--pack", "ai_factory", "-c", "x.yaml", "-l", "out", "--events", "all",
                                "--parquet", "parquet", "--report", "r.html", "--write", "alerts:w.pcapng", "--overwrite")}
     rules = ["-S", "others.rules", "-S", "leaks.rules"]
-    outputs["why of a leak rule"] = b"".join(run(folder, "why", "a.pcap", *rules, "--sid", str(9_300_000 + 10 * number), "--most", "50") +
-                                             run(folder, "why", "a.pcap", *rules, "--sid", str(9_300_000 + 10 * number), "--json") for number, _ in found[:2])
+    outputs["why of a leak rule"] = b"".join(run(folder, "why", "a.pcap", *rules, "--sid", str(sid), "--most", "50") +
+                                             run(folder, "why", "a.pcap", *rules, "--sid", str(sid), "--json") for sid in (9_300_010, 9_300_015, 9_300_050, 9_300_500))
     outputs["why"] = b"".join(run(folder, "why", "a.pcap", *rules, "--sid", str(sid), "--most", "200")
                               + run(folder, "why", "a.pcap", *rules, "--sid", str(sid), "--json") for sid in (2, 3, 6))
     outputs["offload"] = run(folder, "offload", "a.pcap", *rules, "--json", "-", "--confirm", "0", "--sizes", "1k", "--latencies", "1ms", "--rates", "1k")

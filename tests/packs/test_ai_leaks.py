@@ -76,6 +76,40 @@ def test_places(engine, tmp_path):
     assert 9_300_032 in set(engine.replay(write_pcap(tmp_path / "c.pcap", ours)).alerts["sid"].tolist())
 
 
+HEADERS = {leak["id"]: leak for leak in entries() if leak.get("class") == "credential" and "literal" in leak}
+
+
+def headers_of(engine, path, header: str, host: str) -> set[int]:
+    request = f"POST /v1/x HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Length: 0\r\n\r\n"
+    result = engine.replay(write_pcap(path, conversation([(request.encode(), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")], dst="203.0.113.9")))
+    return {sid for sid in result.alerts["sid"].tolist() if 9_300_000 <= sid < 9_400_000}
+
+
+@pytest.mark.parametrize("number", sorted(HEADERS))
+def test_a_credential_in_a_header(engine, tmp_path, number):
+    """Told of where it goes to somebody else, not where it goes to the service that it is of; nor what is none."""
+    [secret] = secrets(number, 1)
+    secret = " ".join(secret.split())       # what has several lines stands in one
+    sid = 9_300_000 + 10 * number + 5
+    assert sid in headers_of(engine, tmp_path / "a.pcap", f"Authorization: Bearer {secret}", "llm.test")
+    assert sid in headers_of(engine, tmp_path / "b.pcap", f"X-Api-Key: {secret}", "openai.com.evil.test")
+    assert sid not in headers_of(engine, tmp_path / "c.pcap", f"X-Api-Key: {harmless(number)}", "llm.test")
+    for at, service in enumerate(HEADERS[number].get("services", ())):
+        for host in (service, f"api.{service}", f"API.{service}".upper()):
+            assert sid not in headers_of(engine, tmp_path / f"{at}.pcap", f"Authorization: Bearer {secret}", host)
+
+
+def test_numbers_and_what_stands_behind_names_are_looked_for_in_no_header(engine, tmp_path):
+    for number in sorted({*IDS} - {*HEADERS}):
+        assert not any(sid % 10 == 5 for sid in headers_of(engine, tmp_path / "a.pcap", f"X-Note: {secrets(number, 1)[0]}"[:2000], "llm.test"))
+
+
+def test_a_header_of_an_answer_is_none(engine, tmp_path):
+    answer = f"HTTP/1.1 200 OK\r\nX-Key: hf_{A[:34]}\r\nContent-Length: 0\r\n\r\n".encode()
+    capture = write_pcap(tmp_path / "a.pcap", conversation([(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", answer)], dst="203.0.113.9"))
+    assert not engine.replay(capture).alerts["sid"].tolist()
+
+
 # ---- the checksums, against the slow way ----
 
 def luhn(text: str) -> bool:

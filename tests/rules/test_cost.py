@@ -12,6 +12,8 @@ from fastpath.rules.cost import cost, is_ordered, summary
     ("", "ip", "addresses"), ("decode-event:ipv4.pkt_too_small;", "pkthdr", "event"), ('content:"abcd";', "tcp", "pattern"),
     ('content:"abc";', "tcp", "short pattern"), ('content:!"abcd";', "tcp", "every packet"), ("ttl:5;", "ip", "every packet"),
     ("urilen:5;", "http", "every transaction"), ('http.uri; content:"abcd";', "http", "pattern"),
+    ('http.uri; pcre:"/ab+cde/";', "http", "literal of an expression"), ('pcre:"/[0-9]{3}-[0-9]{4}/";', "tcp", "shape of an expression"),
+    ('content:"a"; pcre:"/a[xyz]bcd/";', "tcp", "literal of an expression"), ('pcre:"/a.*b/";', "tcp", "every packet"),
 ])
 def test_how_a_rule_is_reached(options, proto, reached):
     assert cost(plan(options, proto)).reached == reached

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from fastpath.dataplane.match.secrets import Finder
-from fastpath.rules.leaks import Sought, sought_by
+from fastpath.rules.leaks import Sought
 
 STAR = 0x2A
 APART = b"\n" + bytes(100) + b"\n"       # between texts that have nothing to do with each other
@@ -157,10 +157,16 @@ class Masker:
     def of(cls, rule_sets: Iterable[Any], before: Masker | None = None) -> Masker | None:
         """For the rules of a run (RuleSets); None where none of them finds data. before: the one of the run so far, whose knowledge it
         takes over."""
-        plans = [plan for rules in rule_sets for plan in rules.finding]
-        if not plans:
+        found: dict[Sought, set[tuple[int, int]]] = {}
+        protocols: set[str] = set()
+        for rules in rule_sets:
+            sought, places = rules.sought
+            for one, by in sought.items():
+                found.setdefault(one, set()).update(by)
+            protocols |= places
+        if not protocols:
             return None
-        made = cls(*sought_by(plans))
+        made = cls(found, protocols)
         if before is not None:
             made._finder.know(before._finder)
             made._withheld = before._withheld

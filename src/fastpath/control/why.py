@@ -19,10 +19,10 @@ from fastpath.dataplane import rows
 from fastpath.dataplane.applayer.tables import APP_BUFFERS, PROTOCOL_NUMBERS
 from fastpath.dataplane.match.trace import ENGINES, FATES, HEADER_PARTS, KINDS, Trace
 from fastpath.rules import program as p
-from fastpath.rules.compile import compile_blob, merged
-from fastpath.rules.fastpattern import choose, choose_in, chosen_block
+from fastpath.rules.compile import FastPattern, compile_blob, fast_patterns, merged
 from fastpath.rules.leaks import finds_data
 from fastpath.rules.plan import Block, Flowbits, Flowint, FlowvarIs, InDataset, Keep, RulePlan, Xbits
+from fastpath.rules.shapes import Shape
 from fastpath.rules.spelling import quoted, spelled
 
 #: Matches of a flow that are told one by one; the rest are counted.
@@ -628,10 +628,15 @@ def _run(plane: Any, opened: Any, captures: Captures, taken: Any, flushed: Any, 
     flushed()
 
 
+def _pattern_spelled(pattern: FastPattern) -> str:
+    if isinstance(pattern, Shape):
+        return f"the shape /{pattern}/"
+    return quoted(pattern.text) + (" nocase" if pattern.nocase else "")
+
+
 def _told(plan: RulePlan, chosen: Sequence[RulePlan], matches: Sequence[int], gatherer: Gatherer, flow: str | None, lost: int) -> Why:
     blocks = merged(plan.blocks)
-    fast = chosen_block(blocks) if gatherer.in_transactions else None
-    pattern = choose_in(blocks[fast]) if fast is not None else choose(blocks) if not gatherer.in_transactions else None
+    _, patterns = fast_patterns(plan, [block for block in blocks if not gatherer.in_transactions or block.buffer in (*APP_BUFFERS, "payload")])
     stories = [story for story in gatherer.stories.values() if story.best is not None and flow in (None, story.community_id)]
     near = [story for story in stories if flow is not None or story.stage not in ("header", "fast pattern")]
     near = near or [story for story in stories if story.stage == "fast pattern"]
@@ -642,7 +647,7 @@ def _told(plan: RulePlan, chosen: Sequence[RulePlan], matches: Sequence[int], ga
                                  [-each for each in story.best.depth], story.best.ordinal))    # type: ignore[union-attr]
     return Why(plan.gid, plan.sid, plan.rev, plan.msg, plan.text,
                [Needed(each.gid, each.sid, each.msg, matches[i]) for i, each in enumerate(chosen) if each is not plan],
-               quoted(pattern.text) + (" nocase" if pattern.nocase else "") if pattern is not None else "",
+               " or ".join(map(_pattern_spelled, patterns)),
                gatherer.in_transactions and not gatherer.groups,
                [spelled(each) for each in (plan.threshold, plan.detection_filter) if each is not None]
                + [f"suppress:track {each.track}" for each in plan.suppressions] + ["noalert"] * plan.noalert,

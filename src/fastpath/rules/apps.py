@@ -5,14 +5,16 @@ ports are held against the entry with the rest of its header.
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, APP_INSPECTIONS, PROTOCOL_NUMBERS
+from fastpath.dataplane.applayer.tables import APP_BUFFERS, APP_EVENTS, APP_INSPECTIONS, GROWING, PROTOCOL_NUMBERS
 from fastpath.rules import program as p
 from fastpath.rules.fastpattern import Pattern
 from fastpath.rules.plan import AppEvent, Block, RulePlan
+from fastpath.rules.shapes import Shape
 from fastpath.rules.steps import app_numbers
 
 #: Application protocol of a rule's header -> the IP protocols that may carry it.
@@ -111,24 +113,41 @@ def _raised_by(proto: str, apps: tuple[int, int]) -> set[int]:
     return carriers if apps == (0, 0) else carriers & {*apps}
 
 
-def app_tables(rules: Iterable[tuple[int, AppRule, Pattern | None]],
-               pattern_set: Callable[[dict[Pattern, list[int]]], tuple[Any, ...]],
+#: Source and destination of a rule that asks for neither.
+ANYWHERE = (p.NOTHING, p.NOTHING)
+#: Patterns between the same addresses for which it is worth to leave them out elsewhere.
+_WORTHWHILE = 8
+
+
+def most_between(behind: dict[Pattern | Shape, list[int]], ends: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """The source and destination that the rules behind most patterns ask for; ANYWHERE where it is not worth to ask for them first."""
+    counts = Counter(between for numbers in behind.values() for between in {ends[number] for number in numbers} if between != ANYWHERE)
+    between, count = max(counts.items(), key=lambda one: (one[1], one[0]), default=(ANYWHERE, 0))
+    return between if count >= _WORTHWHILE else ANYWHERE
+
+
+def app_tables(rules: Iterable[tuple[int, AppRule, tuple[Pattern | Shape, ...], tuple[int, int]]],
+               pattern_set: Callable[..., tuple[Any, ...]],
                span: Callable[[Iterable[int]], tuple[int, int]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Rows of SECTION_PREFILTERS and SECTION_APPS.
 
-    rules: (number, what it asks, its pattern in a buffer or None), rising. A rule whose pattern is in the payload is no business
+    rules: (number, what it asks, its patterns in a buffer, one of which must be there, () for none, its source and destination in
+    SECTION_SETS), rising. A rule whose pattern is in the payload is no business
     of these tables and must not be given. pattern_set: a row of pattern_set_t of the rules behind each pattern.
     """
-    watched: dict[tuple[int, int], dict[tuple[int, int, int], dict[Pattern, list[int]]]] = {}
+    watched: dict[tuple[int, int], dict[tuple[int, int, int], dict[Pattern | Shape, list[int]]]] = {}
     bare: dict[tuple[int, int], list[int]] = {}
-    for index, rule, pattern in rules:
-        if pattern is None:
+    ends: dict[int, tuple[int, int]] = {}
+    for index, rule, patterns, between in rules:
+        ends[index] = between
+        if not patterns:
             for place in rule.places:
                 bare.setdefault(place, []).append(index)
             continue
         for proto, direction, progress, buffer, chain in rule.watched:
             found = watched.setdefault((proto, direction), {}).setdefault((progress, buffer, chain), {})
-            found.setdefault(pattern, []).append(index)
+            for pattern in patterns:
+                found.setdefault(pattern, []).append(index)
     flags = dict(APP_BUFFERS.values())
     prefilters: list[tuple[Any, ...]] = []
     apps: list[tuple[Any, ...]] = []
@@ -137,5 +156,10 @@ def app_tables(rules: Iterable[tuple[int, AppRule, Pattern | None]],
             mine = watched.get((proto, direction), {})
             apps.append(((len(prefilters), len(mine)), span(bare.get((proto, direction), ()))))
             for progress, buffer, chain in sorted(mine):
-                prefilters.append((pattern_set(mine[progress, buffer, chain]), buffer, progress, flags[buffer], chain, (0, 0)))
+                behind = mine[progress, buffer, chain]
+                src, dst = most_between(behind, ends) if flags[buffer] & GROWING else ANYWHERE
+                rest = {pattern: left for pattern, numbers in behind.items()
+                        if (left := [one for one in numbers if ends[one] != (src, dst)])} if (src, dst) != ANYWHERE else {}
+                brief = not flags[buffer] & GROWING
+                prefilters.append((pattern_set(behind, brief=brief), pattern_set(rest, brief=brief), src, dst, buffer, progress, flags[buffer], chain))
     return prefilters, apps

@@ -19,7 +19,7 @@ from fastpath.dataplane.match.database import Database
 from fastpath.dataplane.match.prefilter import compile_literals
 from fastpath.rules import program as p
 from fastpath.rules.apps import CARRIERS, AppRule, app_names, app_tables, engines_of, on_transactions
-from fastpath.rules.fastpattern import Pattern, choose, choose_in, chosen_block
+from fastpath.rules.fastpattern import Pattern, choose, choose_in, chosen_block, literal
 from fastpath.rules.groups import SPARE, TO_CLIENT, TO_SERVER, Groups, group
 from fastpath.rules.plan import (
     AddressSet,
@@ -47,6 +47,7 @@ from fastpath.rules.plan import (
     Threshold,
     Xbits,
 )
+from fastpath.rules.shapes import SELDOM, TOGETHER, Shape, often, seldomest, shape_of, tables
 from fastpath.rules.steps import Assembler
 
 #: rule protocol -> (IP protocols or None for all, flags)
@@ -295,6 +296,10 @@ def iponly_tables(rules: Sequence[np.void], plans: Sequence[tuple[AddressSet, Ad
     return entries, tables, anywhere
 
 
+#: pattern_set_t.reach
+ANYWHERE = 0xFFFF
+
+
 class Databases:
     """The Hyperscan databases, one a distinct set of patterns, and SECTION_PATTERNS."""
 
@@ -302,15 +307,30 @@ class Databases:
         self.lists = lists
         self.spans: list[tuple[int, int]] = []
         self.known: dict[tuple[Pattern, ...], int] = {}
+        self.shapes: list[tuple[object, ...]] = []
 
-    def pattern_set(self, behind: Mapping[Pattern, Sequence[int]]) -> tuple[int, int, tuple[int, int]]:
-        """A row of pattern_set_t: the rules behind each pattern."""
-        texts = tuple(sorted(behind, key=lambda pattern: (pattern.text, pattern.nocase)))
-        if not texts:
-            return p.NOTHING, 0, (0, 0)
-        first = len(self.spans)
-        self.spans += [self.lists.span(behind[text]) for text in texts]
-        return self.known.setdefault(texts, len(self.known)), min(len(text.text) for text in texts), (first, len(texts))
+    def pattern_set(self, behind: Mapping[FastPattern, Sequence[int]], within: int = ANYWHERE,
+                    brief: bool = False) -> tuple[int, int, int, tuple[int, int], tuple[int, int]]:
+        """A row of pattern_set_t: the rules behind each pattern. within: the bytes from the start where all of them must be found.
+        brief: they are looked for in few bytes."""
+        literals = sorted((one for one in behind if isinstance(one, Pattern)), key=lambda pattern: (pattern.text, pattern.nocase))
+        looked_for: list[tuple[FastPattern, Shape]] = sorted(
+            ((one, one) for one in behind if isinstance(one, Shape)), key=lambda pair: pair[1].classes)
+        if len(behind) <= 2 * TOGETHER and (brief or within != ANYWHERE):
+            looked_for += [(one, shape_of(one)) for one in literals]        # it takes longer to call Hyperscan
+        else:
+            # single bytes slow Hyperscan down, and shapes not at all where a table has room for them
+            looked_for += [(one, shape_of(one)) for one in literals if len(one.text) == 1][:-len(looked_for) % TOGETHER]
+        shapes = dict(looked_for)
+        texts = tuple(one for one in literals if one not in shapes)
+        if not behind:
+            return p.NOTHING, 0, ANYWHERE, (0, 0), (0, 0)
+        first, rows = len(self.spans), tables(list(enumerate(shapes.values(), len(texts))))
+        self.spans += [self.lists.span(behind[one]) for one in (*texts, *shapes)]
+        self.shapes += rows
+        shortest = min([len(text.text) for text in texts] + [len(shape.classes) for shape in shapes.values()])
+        return (self.known.setdefault(texts, len(self.known)) if texts else p.NOTHING, shortest, within, (first, len(behind)),
+                (len(self.shapes) - len(rows), len(rows)))
 
     def serialized(self) -> list[bytes]:
         def compiled(texts: tuple[Pattern, ...]) -> bytes:
@@ -321,27 +341,85 @@ class Databases:
         return [made[texts] for texts in self.known]
 
 
-def group_rows(groups: Groups, patterns: Sequence[Pattern | None], flags: Sequence[int], made: Databases) -> list[tuple[Any, ...]]:
+#: What is looked for on behalf of a rule: a literal, by Hyperscan, or a shape.
+FastPattern = Pattern | Shape
+
+
+def fast_patterns(plan: RulePlan, blocks: Sequence[Block]) -> tuple[int | None, tuple[FastPattern, ...]]:
+    """What must be found before a rule is looked at, one of several things, () for nothing; and, of a rule on transactions, in which of
+    its blocks. It is of a content where there is one that is long enough or asked for, else of an expression."""
+    if not on_transactions(plan):
+        payload = next((block for block in blocks if block.buffer == "payload" and not block.transforms), None)
+        return None, better(choose(blocks), payload) if payload is not None else ()
+    fast = chosen_block(blocks)
+    if fast is not None:
+        pattern = choose_in(blocks[fast])
+        return fast, better(pattern, blocks[fast]) if pattern is not None else ()
+    # a rule without a content is looked at with every entry until it holds, or cannot any more; so that it comes to the same, nothing
+    # that it asks of the entry may change from one to the next, and it begins with the block that it begins with anyway
+    if len(blocks) == 1 and blocks[0].buffer in APP_BUFFERS and PROTOCOLS[plan.proto][0] == (6,) and all(map(is_lasting, plan.conditions)):
+        found = better(None, blocks[0])
+        return (0, found) if found else (None, ())
+    return None, ()
+
+
+#: Bytes of a content that is looked for whatever expressions ask for.
+LONG_ENOUGH = 4
+
+
+def better(pattern: Pattern | None, block: Block) -> tuple[FastPattern, ...]:
+    """The pattern of a content of this block, or what its expressions ask for where that is seldomer."""
+    asked = any(isinstance(step, Content) and step.fast_pattern for step in block.steps)
+    if pattern is not None and (asked or len(pattern.text) >= LONG_ENOUGH):
+        return (pattern,)
+    chance, found = seldomest(block)
+    if found and chance < (1 / SELDOM if pattern is None else often(pattern)):
+        return found
+    return () if pattern is None else (pattern,)
+
+
+def is_lasting(condition: object) -> bool:
+    """Does it hold for every entry of a direction of an established session, or for none?"""
+    return (isinstance(condition, FlowState) and condition.state in ("", "established") and not condition.stream and not condition.frag
+            or isinstance(condition, Number) and condition.field == "ip_proto")
+
+
+def reach(blocks: Iterable[Block], patterns: Sequence[FastPattern]) -> int:
+    """How many bytes from the start of the payload a rule's pattern must be found in; ANYWHERE where it is not known."""
+    bounds = [ANYWHERE]
+    for step in (step for block in blocks if block.buffer == "payload" and not block.transforms for step in block.steps):
+        if not isinstance(step, Content) or step.negated or step.relative or (literal(step),) != tuple(patterns):
+            continue
+        if step.startswith:
+            bounds.append(len(step.pattern))
+        elif isinstance(step.depth, int) and isinstance(step.offset or 0, int):
+            bounds.append(int(step.offset or 0) + step.depth)
+    return min(bounds)
+
+
+def group_rows(groups: Groups, patterns: Sequence[tuple[FastPattern, ...]], reaches: Sequence[int], flags: Sequence[int], made: Databases) -> list[tuple[Any, ...]]:
     """Rows of SECTION_GROUPS."""
     rows = []
     for members, tcp in zip(groups.members, groups.tcp, strict=True):
-        packet: dict[Pattern, list[int]] = {}
-        stream: dict[Pattern, list[int]] = {}
+        packet: dict[FastPattern, list[int]] = {}
+        stream: dict[FastPattern, list[int]] = {}
         bare, payload, event = [], [], []
         for i in bits(members):
-            pattern, asked = patterns[i], flags[i]
+            asked = flags[i]
             if asked & p.RULE_EVENT:
                 event.append(i)
-            elif pattern is not None:
-                if tcp and asked & p.RULE_STREAM:
-                    stream.setdefault(pattern, []).append(i)
-                if asked & p.RULE_PACKET or not (tcp and asked & p.RULE_STREAM):
-                    packet.setdefault(pattern, []).append(i)
+            elif patterns[i]:
+                for pattern in patterns[i]:
+                    if tcp and asked & p.RULE_STREAM:
+                        stream.setdefault(pattern, []).append(i)
+                    if asked & p.RULE_PACKET or not (tcp and asked & p.RULE_STREAM):
+                        packet.setdefault(pattern, []).append(i)
             elif asked & p.RULE_PAYLOAD:
                 payload.append(i)
             else:
                 bare.append(i)
-        rows.append((made.pattern_set(packet), made.pattern_set(stream), made.lists.span(bare), made.lists.span(payload),
+        within = max((reaches[i] for behind in packet.values() for i in behind), default=ANYWHERE)
+        rows.append((made.pattern_set(packet, within), made.pattern_set(stream), made.lists.span(bare), made.lists.span(payload),
                      made.lists.span(event)))
     return rows
 
@@ -369,7 +447,8 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
     assembler.origins = options.get("origins", assembler.origins)
     made = Databases(lists)
     rows, headers, protocols, ways, patterns, engines = [], [], [], [], [], []
-    apps: list[tuple[int, AppRule, Pattern | None]] = []
+    apps: list[tuple[int, AppRule, tuple[FastPattern, ...], tuple[int, int]]] = []
+    reaches: list[int] = []
     for index in ordered(plans, options.get("priorities", {}), options.get("action_order", ACTION_ORDER)):
         plan = plans[index]
         if plan.proto not in PROTOCOLS:
@@ -383,16 +462,15 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         app = None
         if flags & p.RULE_APP:
             ours = [block for block in blocks if block.buffer in APP_BUFFERS or block.buffer == "payload"]
-            fast = chosen_block(ours)
+            fast, pattern = fast_patterns(plan, ours)
             conditions = [c for c in plan.conditions if not isinstance(c, AppEvent) or c.proto == "applayer"]
             ops, begins = assembler.programs(conditions, [block for block in blocks if block not in ours], ours)
             app = engines_of(plan, ours, begins, lambda block: assembler.chain(block.transforms), fast, way_of(plan))
-            pattern = choose_in(ours[fast]) if fast is not None else None
-            in_payload = pattern is not None and ours[fast].buffer == "payload"
+            in_payload = fast is not None and pattern != () and ours[fast].buffer == "payload"
             flags |= p.RULE_FILE if app.looks_at_files else 0
         else:
             ops = assembler.program(plan.conditions, blocks)
-            pattern = choose(blocks)
+            _, pattern = fast_patterns(plan, blocks)
         after = assembler.program(plan.after, ())
         threshold = threshold_row(plan.threshold, thresholds)
         detection_filter = threshold_row(plan.detection_filter, thresholds)
@@ -404,7 +482,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
             count = len(app.engines)
         for src, sport, dst, dport in directions(plan):
             if app is not None and not in_payload:
-                apps.append((len(rows), app, pattern))
+                apps.append((len(rows), app, pattern, (sets.address(src), sets.address(dst))))
             rows.append((index, flags, ops, after, sets.address(src), sets.address(dst), sets.port(sport), sets.port(dport),
                          threshold, detection_filter, plan.sid, plan.gid, p.KINDS[plan.action], p.ACTIONS[plan.action],
                          *protos, *app_names(plan), count, first, suppressed))
@@ -412,16 +490,18 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
             protocols.append(narrowed(plan, frozenset(known) if known else None))
             ways.append(way_of(plan))
             patterns.append(pattern)
+            reaches.append(reach(blocks, pattern))
     rules = np.array(rows, p.RULE)
     flags = rules["flags"].tolist()
     event_only = mask(is_event_only(plans[index]) for index in rules["plan"])
-    apart = {number for number, _, _ in apps}
+    apart = {number for number, *_ in apps}
     grouped = [i for i in range(len(rows)) if not flags[i] & p.RULE_IPONLY and i not in apart]
     found = group(len(grouped), lambda i: protocols[grouped[i]], lambda i: ways[grouped[i]],
                   lambda i, way: headers[grouped[i]][1 if way == TO_CLIENT else 3].ranges,
-                  mask(event_only >> i & 1 for i in grouped), limits=options.get("groups", (64, 32)), spare=options.get("spare", SPARE))
+                  mask(event_only >> i & 1 for i in grouped),
+                  mask(is_heavy(flags[i], patterns[i]) for i in grouped), limits=options.get("groups", (64, 32)), spare=options.get("spare", SPARE))
     found.members = [mask_of(grouped, members) for members in found.members]
-    groups = group_rows(found, patterns, flags, made)
+    groups = group_rows(found, patterns, reaches, flags, made)
     prefilters, app_rows = app_tables(apps, made.pattern_set, lists.span)
     serialized = made.serialized()
     entries, tables, anywhere = iponly_tables(rules, [(h[0], h[2]) for h in headers], lists)
@@ -440,7 +520,7 @@ def compile_blob(plans: Sequence[RulePlan], event_codes: Mapping[str, int], opti
         "THRESHOLDS": np.array(thresholds, p.WIDTHS["THRESHOLDS"]), "IPONLY": np.array(entries, p.WIDTHS["IPONLY"]),
         "ENGINES": np.array(engines, p.WIDTHS["ENGINES"]), "PREFILTERS": np.array(prefilters, p.WIDTHS["PREFILTERS"]),
         "APPS": np.array(app_rows, p.WIDTHS["APPS"]), "CHAINS": np.array(assembler.chains, p.WIDTHS["CHAINS"]),
-        "TRANSFORMS": np.array(assembler.transforms, p.WIDTHS["TRANSFORMS"]),
+        "TRANSFORMS": np.array(assembler.transforms, p.WIDTHS["TRANSFORMS"]), "SHAPES": np.array(made.shapes, p.WIDTHS["SHAPES"]),
     }
     sections["LISTS"] = np.array(lists.values, np.uint32)
     blob = p.assemble(sections, plans=len(plans), flowbits=len(assembler.names),
@@ -467,7 +547,19 @@ def rule_flags(plan: RulePlan) -> int:
     flags |= p.RULE_NOALERT if plan.noalert else 0
     flags |= p.RULE_BYPASS if plan.bypass else 0
     flags |= p.RULE_NOTE if plan.note else 0
+    flags |= p.RULE_MARKED if any(isinstance(c, Flowbits) and c.op == "isset" for c in plan.conditions) else 0
     return flags
+
+
+def is_heavy(flags: int, patterns: Iterable[FastPattern]) -> bool:
+    """Is much of what a rule is looked at with spared where it is in no group that it need not be in?"""
+    if flags & p.RULE_EVENT:
+        return False
+    return not patterns or any(isinstance(one, Pattern) and len(one.text) < SHORT for one in patterns)
+
+
+#: Bytes of a literal below which it is found in most payloads.
+SHORT = 3
 
 
 def narrowed(plan: RulePlan, known: frozenset[int] | None) -> frozenset[int] | None:

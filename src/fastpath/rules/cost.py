@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .compile import is_event_only, is_iponly
+from .compile import fast_patterns, is_event_only, is_iponly, merged, settled
+from .fastpattern import Pattern
 from .plan import Content, InDataset, RulePlan, Xbits
+from .shapes import Shape
 
 #: How a rule is reached -> how many of a thousand entries of its protocol and ports are expected to reach it.
-REACHED = {"addresses": 1, "event": 1, "pattern": 2, "short pattern": 50, "every transaction": 200, "every packet": 1000}
+REACHED = {"addresses": 1, "event": 1, "pattern": 2, "literal of an expression": 2, "shape of an expression": 5, "short pattern": 50,
+           "every transaction": 200, "every packet": 1000}
 _SHORT = 4      # bytes; a pattern of fewer is found in most traffic
 
 
@@ -33,8 +36,15 @@ def cost(plan: RulePlan) -> Cost:
         return Cost("event", steps)
     longest = max((len(step.pattern) for block in plan.blocks for step in block.steps
                    if isinstance(step, Content) and not step.negated), default=0)
+    if longest >= _SHORT:
+        return Cost("pattern", steps)
+    _, found = fast_patterns(plan, settled(merged(plan.blocks)))
+    if any(isinstance(one, Shape) for one in found):
+        return Cost("shape of an expression", steps)
+    if found and min(len(one.text) for one in found if isinstance(one, Pattern)) > longest:
+        return Cost("literal of an expression", steps)
     if longest:
-        return Cost("pattern" if longest >= _SHORT else "short pattern", steps)
+        return Cost("short pattern", steps)
     return Cost("every transaction" if plan.app_proto else "every packet", steps)
 
 

@@ -95,7 +95,7 @@ def choose(blocks: Iterable[Block]) -> Pattern | None:
     """The fast pattern of a rule over its payload, None where no content must be there."""
     contents = []
     for block in blocks:
-        if block.buffer == "payload":
+        if block.buffer == "payload" and not block.transforms:
             # base64_decode ends its buffer: what follows it is not asked for
             steps = takewhile(lambda step: not isinstance(step, Base64Decode), block.steps)
             contents += [step for step in steps if isinstance(step, Content) and not step.negated]

@@ -54,21 +54,23 @@ def by_port(rules: Iterable[tuple[int, Ranges]]) -> list[tuple[int, int]]:
     return runs
 
 
-def merge(sets: Iterable[int], limit: int, spare: tuple[int, float] = SPARE) -> dict[int, int]:
+def merge(sets: Iterable[int], limit: int, spare: tuple[int, float] = SPARE, heavy: int = 0) -> dict[int, int]:
     """Each set -> the set that stands for it: itself, or a larger one, `limit` of them at most.
 
     Sets that differ little share a group whatever the limit: no entry then meets more than a few rules too many, and there are
-    fewer databases to compile and to keep in the processor's caches.
+    fewer databases to compile and to keep in the processor's caches. Of the rules in `heavy` none is one too many.
     """
     kept: list[list[int]] = []          # of each group its rules, and the size of the smallest set in it
     home: dict[int, int] = {}
     for members in sorted(set(sets), key=lambda members: (-members.bit_count(), members)):
         size = members.bit_count()
-        best = min(range(len(kept)), key=lambda i: ((kept[i][0] | members).bit_count() - size, i), default=None)
+        best = min(range(len(kept)), key=lambda i: (((kept[i][0] ^ members) & heavy).bit_count(), (kept[i][0] | members).bit_count() - size, i),
+                   default=None)
         if best is not None:
             union = (kept[best][0] | members).bit_count()
             smallest = min(size, kept[best][1])
-            if len(kept) >= limit or union - smallest <= spare[0] + smallest * spare[1]:
+            alike = not (kept[best][0] ^ members) & heavy
+            if len(kept) >= limit or alike and union - smallest <= spare[0] + smallest * spare[1]:
                 kept[best] = [kept[best][0] | members, smallest]
                 home[members] = best
                 continue
@@ -78,19 +80,20 @@ def merge(sets: Iterable[int], limit: int, spare: tuple[int, float] = SPARE) -> 
 
 
 def group(count: int, protocols: Callable[[int], frozenset[int] | None], direction: Callable[[int], int | None],
-          ports: Callable[[int, int], Ranges], event_only: int, *, limits: tuple[int, int] = (64, 32),
+          ports: Callable[[int, int], Ranges], event_only: int, heavy: int = 0, *, limits: tuple[int, int] = (64, 32),
           spare: tuple[int, float] = SPARE) -> Groups:
     """Groups of `count` rules.
 
     protocols(i): IP protocols of rule i, None for all. direction(i): the only one it looks at, or None. ports(i, direction):
-    the ranges of the server's port. event_only: mask of the rules that packets without a decodable header can meet.
+    the ranges of the server's port. event_only: mask of the rules that packets without a decodable header can meet. heavy: mask of those
+    that cost much wherever they are met.
     """
     groups = Groups([0, event_only], [False, False])
     for way in (TO_SERVER, TO_CLIENT):
         mine = [i for i in range(count) if direction(i) in (None, way)]
         for at, proto in ((0, TCP), (2, UDP)):
             runs = by_port((i, ports(i, way)) for i in mine if (known := protocols(i)) is None or proto in known)
-            stands = merge((members for _, members in runs), limits[way], spare)
+            stands = merge((members for _, members in runs), limits[way], spare, heavy)
             for port, members in runs:
                 groups.ports[at + way, port:] = groups.index(stands[members], proto == TCP) if members else 0
         everywhere = 0

@@ -90,9 +90,9 @@ def sought_by(plans: Iterable[RulePlan]) -> tuple[dict[Sought, set[tuple[int, in
 
 
 def _expressions(steps: list[Any], letters: str) -> Iterable[tuple[bytes, str, int | None]]:
-    """The expressions of a block; one that another follows upon only says where that is looked for."""
+    """The expressions of a block; one that another follows upon only says where that is looked for, and what looks ahead takes nothing."""
     for at, step in enumerate(steps):
-        if not isinstance(step, Pcre) or step.negated:
+        if not isinstance(step, Pcre) or step.negated or step.expression.startswith(b"(?="):
             continue
         after = steps[at + 1] if at + 1 < len(steps) else None
         if isinstance(after, Pcre) and after.relative and not after.negated:

@@ -13,11 +13,12 @@ PORTS = 65536
 
 SECTIONS = ("RULES", "OPS", "BYTES", "SETS", "V4", "V6", "PORT_SETS", "PORT_RANGES", "NUMBERS", "LISTS", "GROUPS", "PROTOS",
             "PORT_TABLES", "PATTERNS", "DATABASES", "SERIALIZED", "EXPRESSIONS", "THRESHOLDS", "IPONLY", "ENGINES", "PREFILTERS", "APPS",
-            "CHAINS", "TRANSFORMS")
+            "CHAINS", "TRANSFORMS", "SHAPES")
 
 RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM = 1, 2, 4, 8, 16, 32
 RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_EVENT, RULE_FLOW_ACTION = 64, 128, 256, 512, 1024
-RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_NOTE, RULE_STREAM_ALONE = 2048, 4096, 8192, 16384, 32768, 65536
+RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_NOTE, RULE_STREAM_ALONE, RULE_MARKED = (
+    2048, 4096, 8192, 16384, 32768, 65536, 131072)
 
 KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3, "config": 3}
 ACTIONS = {"alert": 0, "config": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}
@@ -96,7 +97,7 @@ RULE = np.dtype([("plan", "u4"), ("flags", "u4"), ("ops", "u4"), ("after", "u4")
                  ("dport", "u4"), ("threshold", "u4"), ("detection_filter", "u4"), ("sid", "u4"), ("gid", "u4"),
                  ("kind", "u1"), ("action", "u1"), ("proto", "u1"), ("proto2", "u1"), ("app", "u1"), ("app2", "u1"),
                  ("engine_count", "u2"), ("engines", "u4"), ("suppressed", "u4")])
-PATTERN_SET = np.dtype([("database", "u4"), ("shortest", "u4"), ("patterns", SPAN)])
+PATTERN_SET = np.dtype([("database", "u4"), ("shortest", "u2"), ("reach", "u2"), ("patterns", SPAN), ("shapes", SPAN)])
 GROUP = np.dtype([("packet", PATTERN_SET), ("stream", PATTERN_SET), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
 
 #: section -> the struct of its elements
@@ -112,10 +113,11 @@ WIDTHS = {
     "IPONLY": np.dtype([("low", "u8", 2), ("rules", SPAN)]),
     "ENGINES": np.dtype([("kind", "u1"), ("proto", "u1"), ("direction", "u1"), ("progress", "u1"), ("buffer", "u2"), ("flags", "u2"),
                          ("bit", "u4"), ("block", "u4"), ("event", "u4"), ("reserved", "u4")]),
-    "PREFILTERS": np.dtype([("set", PATTERN_SET), ("buffer", "u2"), ("progress", "u1"), ("flags", "u1"), ("chain", "u4"),
-                            ("reserved", "u4", 2)]),
+    "PREFILTERS": np.dtype([("set", PATTERN_SET), ("rest", PATTERN_SET), ("src", "u4"), ("dst", "u4"), ("buffer", "u2"), ("progress", "u1"), ("flags", "u1"), ("chain", "u4")]),
     "APPS": np.dtype([("prefilters", SPAN), ("bare", SPAN)]), "CHAINS": np.dtype(SPAN),
     "TRANSFORMS": np.dtype([("kind", "u4"), ("expression", "u4"), ("key", SPAN)]),
+    "SHAPES": np.dtype([("count", "u4"), ("reserved", "u4", 5), ("size", "u1", 8), ("pattern", "u4", 8), ("low", "u1", (8, 16)),
+                        ("high", "u1", (8, 16)), ("exact", "u1", (16, 256))]),
 }
 
 # ops: code, flags, then as in program.h

@@ -14,7 +14,7 @@ import msgspec
 
 from .cache import Cache, CacheWarning, key_of, open_cache
 from .datasets import DataFiles, digest_of
-from .leaks import DATA_CLASS, finds_data
+from .leaks import DATA_CLASS, Sought, finds_data, sought_by
 from .lexer import rule_texts
 from .plan import Refusal, RulePlan
 from .planner import Planner
@@ -57,6 +57,7 @@ class RuleSet:
         self._planner = Planner(self._groups, event_names, reputations, data_files)
         self._index: dict[tuple[int, int], int] = {}
         self._cache: Cache | None = None
+        self._sought: tuple[tuple[int, bool], tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]] | None = None
         self._facts: list[object] = []          # all that plans follow from, where there is a cache
         self._texts: Texts | None = None        # what the cache knows of rules that are not read yet
         self._unread = False
@@ -138,6 +139,14 @@ class RuleSet:
             self._read(self._sources)
             apply_thresholds(self._plans, self._lines)
         return self._plans
+
+    @property
+    def sought(self) -> tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]:
+        """What the rules that find data look for, and in which protocols: leaks.sought_by, of the rules at hand."""
+        state = len(self._plans), self._unread
+        if self._sought is None or self._sought[0] != state:
+            self._sought = state, sought_by(self.finding)
+        return self._sought[1]
 
     @property
     def finding(self) -> list[RulePlan]:

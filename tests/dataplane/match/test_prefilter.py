@@ -95,8 +95,8 @@ def test_a_rule_is_grouped_by_the_servers_port():
 
 def test_merged_groups_change_nothing():
     """With room for one group a direction, every port meets every rule, and confirm sorts them out."""
-    plans = [plan([Content(b"x")], dport=PortSet(((port, port),)), sid=port) for port in range(1, 40)]
-    packets = [udp(b"x", dport=port) for port in range(1, 45)]
+    plans = [plan([Content(b"xyz")], dport=PortSet(((port, port),)), sid=port) for port in range(1, 40)]
+    packets = [udp(b"xyz", dport=port) for port in range(1, 45)]
     one, some = Trial(compile_rules(plans, options={"groups": (1, 1)})), Trial(compile_rules(plans))
     many = Trial(compile_rules(plans, options={"spare": (0, 0)}))
     assert one.match(packets) == some.match(packets) == many.match(packets)

@@ -6,6 +6,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_UNKNOWN, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, tx_t,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
+from fastpath.dataplane.match.flowbits cimport has_flowbits
 from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, proto_holds, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.steps cimport begin_rule, block_holds
@@ -217,6 +218,8 @@ cdef void confirm_entry(const ruleset_t *rules, match_scratch_t *scratch, const 
         flags = 0
         if rule.flags & RULE_REAL and meta.flags & PM_PSEUDO:
             continue
+        if rule.flags & RULE_MARKED and not has_flowbits(flow) and scratch.trace == NULL:
+            continue        # as flowbits_hold would say, later
         if rule.flags & RULE_PROTO_ONLY and (inspection == NULL or not inspection.flags & INSPECT_PROTO_FOUND):
             continue
         begin_rule(scratch)

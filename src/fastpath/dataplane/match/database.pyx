@@ -185,7 +185,7 @@ cdef class Database:
             sizeof(rule_t), sizeof(op_t), 1, sizeof(address_set_t), sizeof(range4_t), sizeof(range6_t), sizeof(span_t),
             sizeof(port_range_t), sizeof(number_range_t), 4, sizeof(group_t), 2, 2, sizeof(span_t), sizeof(span_t), 1,
             sizeof(expression_t), sizeof(threshold_t), sizeof(iponly_t), sizeof(app_block_t), sizeof(prefilter_t),
-            sizeof(app_rules_t), sizeof(span_t), sizeof(transform_t),
+            sizeof(app_rules_t), sizeof(span_t), sizeof(transform_t), sizeof(shapes_t),
         ]
         cdef uint32_t i
         if memcmp(header.magic, PROGRAM_MAGIC, 8) != 0:
@@ -223,6 +223,7 @@ cdef class Database:
         self.rules.apps = <const app_rules_t *> at[SECTION_APPS]
         self.rules.chains = <const span_t *> at[SECTION_CHAINS]
         self.rules.transforms = <const transform_t *> at[SECTION_TRANSFORMS]
+        self.rules.shapes = <const shapes_t *> at[SECTION_SHAPES]
         self.rules.has_iponly = header.section[SECTION_IPONLY].count > 0 or header.iponly_anywhere.count > 0
 
     cdef uint32_t count(self, uint32_t section) noexcept nogil:
@@ -293,6 +294,17 @@ cdef class Database:
             raise ValueError(f"rule database: the patterns of {what} lie outside their section")
         if patterns.database != NOTHING and (patterns.database >= self.count(SECTION_DATABASES) or not patterns.patterns.count):
             raise ValueError(f"rule database: {what} names no database")
+        if not within(patterns.shapes, self.count(SECTION_SHAPES)):
+            raise ValueError(f"rule database: the shapes of {what} lie outside their section")
+        cdef const shapes_t *shapes
+        cdef uint32_t i, k
+        for i in range(patterns.shapes.count):
+            shapes = &self.rules.shapes[patterns.shapes.first + i]
+            if not 1 <= shapes.count <= SHAPES_TOGETHER:
+                raise ValueError(f"rule database: {what} has {shapes.count} shapes together")
+            for k in range(shapes.count):
+                if not 1 <= shapes.size[k] <= SHAPE_PLACES or shapes.pattern[k] >= patterns.patterns.count:
+                    raise ValueError(f"rule database: a shape of {what} is not sound")
 
     cdef check_apps(self):
         """What belongs to the application layers: prefilters, engines, chains of transforms."""
@@ -308,6 +320,10 @@ cdef class Database:
                 raise ValueError(f"rule database: application protocol {i // 2} names no prefilter")
         for i in range(self.count(SECTION_PREFILTERS)):
             self.check_patterns(&self.rules.prefilters[i].set, f"prefilter {i}")
+            self.check_patterns(&self.rules.prefilters[i].rest, f"prefilter {i}")
+            if (self.rules.prefilters[i].src != NOTHING and self.rules.prefilters[i].src >= self.count(SECTION_SETS)
+                    or self.rules.prefilters[i].dst != NOTHING and self.rules.prefilters[i].dst >= self.count(SECTION_SETS)):
+                raise ValueError(f"rule database: prefilter {i} names no address set")
             if (not app_buffer(self.rules.prefilters[i].buffer)
                     or not self.chain_holds(self.rules.prefilters[i].chain)):
                 raise ValueError(f"rule database: prefilter {i} names no buffer")
@@ -355,6 +371,18 @@ cdef class Database:
                 i += 1
         if i < self.rules.rule_count:
             raise ValueError(f"rule database: rule {i} points outside the blob")
+        for i in range(self.rules.rule_count):
+            self.note_events(&self.rules.rules[i])
+
+    cdef void note_events(self, const rule_t *rule) noexcept nogil:
+        """What events rules ask for."""
+        cdef const op_t *op = self.rules.ops + rule.ops
+        cdef uint32_t code
+        while op.code != OP_MATCH:
+            if op.code == OP_EVENT:
+                code = (<const plain_op_t *> op).value
+                self.rules.events[code // 64] |= <uint64_t> 1 << (code % 64)
+            op = self.rules.ops + (<const block_op_t *> op).next if op.code == OP_BLOCK else op + 1
 
     cdef bint rule_holds(self, const rule_t *rule) noexcept nogil:
         return (rule.plan < self.rules.header.plans and rule.kind <= KIND_ALERT and rule.action <= ACTION_REJECT_BOTH
@@ -720,8 +748,8 @@ def read_struct(str name, const uint8_t[::1] data):
 
     name: of a section, or of an op without OP_ ("content", "byte" and so on). Missing bytes are zero; ValueError for other names.
     """
-    cdef uint8_t whole[64]
-    if data.shape[0] == 0 or data.shape[0] > 64:
+    cdef uint8_t whole[128]
+    if data.shape[0] == 0 or data.shape[0] > 128:
         raise ValueError(f"{name}: {data.shape[0]} bytes")
     memset(whole, 0, sizeof(whole))
     memcpy(whole, &data[0], data.shape[0])

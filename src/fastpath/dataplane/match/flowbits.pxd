@@ -26,6 +26,11 @@ cdef inline bint ensure_words(flow_t *flow, pool_t *pool, uint32_t words) noexce
     return True
 
 
+cdef inline bint has_flowbits(const flow_t *flow) noexcept nogil:
+    """Was a bit of this flow ever set?"""
+    return flow != NULL and flow.more != NULL and flow.more.bits_words > BITS_FROM
+
+
 cdef inline bint flowbit_read(const flow_t *flow, uint32_t bit) noexcept nogil:
     cdef const flow_more_t *more = flow.more
     cdef uint32_t word = BITS_FROM + bit // 64

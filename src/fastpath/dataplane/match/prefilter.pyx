@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from fastpath.dataplane.applayer.applayer cimport BUFFER_MANY, VIEW_READY, tx_t, view_t
 from fastpath.dataplane.hyperscan cimport *
-from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, known_proto, read_ports
+from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, in_set, known_proto, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.trace cimport trace_candidates, trace_entry, trace_patterns, trace_scan
 from fastpath.dataplane.match.transforms cimport buffer_view
@@ -16,6 +16,10 @@ from fastpath.dataplane.types cimport (
     FLOW_GROUPED_TO_CLIENT, FLOW_GROUPED_TO_SERVER, FLOW_IPONLY_TO_CLIENT, FLOW_IPONLY_TO_SERVER, NET_IPV4, NET_IPV6, NO_INDEX,
     PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t,
 )
+
+
+cdef enum:
+    ANYWHERE = 0xffff           # pattern_set_t.reach
 
 
 cdef int note_hit(unsigned int pattern, unsigned long long start, unsigned long long end, unsigned int flags,
@@ -134,22 +138,37 @@ cdef void add_iponly(const ruleset_t *rules, match_scratch_t *scratch, const pac
             add_by_address(rules, scratch, rules.header.iponly[3], be64(at + 24), be64(at + 32))
 
 
+cdef void find_shapes(const shapes_t *shapes, match_scratch_t *scratch, const uint8_t *data, uint32_t length) noexcept nogil:
+    """Notes the shapes that are in these bytes."""
+    cdef uint32_t ends[SHAPES_TOGETHER]
+    cdef uint32_t found = shapes_in(shapes, data, length, ends)
+    cdef uint32_t k
+    for k in range(shapes.count):
+        if found >> k & 1:
+            note_hit(shapes.pattern[k], 0, ends[k], 0, scratch)
+
+
 cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
                uint32_t length) noexcept nogil:
     """Adds the rules whose pattern is in these bytes."""
     cdef uint32_t i, k
     cdef span_t behind
-    if patterns.database == NOTHING or length < patterns.shortest:
+    if not patterns.patterns.count or length < patterns.shortest:
         return
+    if length > patterns.reach and patterns.reach != ANYWHERE:
+        length = patterns.reach
     scratch.hit_count = 0
     scratch.hit_room = patterns.patterns.count
-    scratch.scanning[scratch.scans & 1] = patterns.database
-    scratch.scans += 1
     scratch.scanned += length
-    hs_scan(<hs_database_t *> rules.databases[patterns.database], <const char *> data, length, 0,
-            <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
+    if patterns.database != NOTHING:
+        scratch.scanning[scratch.scans & 1] = patterns.database
+        scratch.scans += 1
+        hs_scan(<hs_database_t *> rules.databases[patterns.database], <const char *> data, length, 0,
+                <hs_scratch_t *> scratch.hyperscan, note_hit, scratch)
+    for i in range(patterns.shapes.count):
+        find_shapes(&rules.shapes[patterns.shapes.first + i], scratch, data, length)
     if rarely(scratch.trace != NULL):
-        trace_patterns(rules, scratch, patterns.patterns.first, data, length)
+        trace_patterns(rules, scratch, patterns, data, length)
     for i in range(scratch.hit_count):
         behind = rules.patterns[patterns.patterns.first + scratch.hits[i]]
         add_rules(rules, scratch, behind)
@@ -169,6 +188,15 @@ cdef void set_app_rules_apart(const ruleset_t *rules, match_scratch_t *scratch) 
             scratch.candidates[kept] = scratch.candidates[i]
             kept += 1
     scratch.candidate_count = kept
+
+
+cdef bint asked_for(const ruleset_t *rules, const burst_t *burst, uint16_t note) noexcept nogil:
+    """Is there an event from this note on that some rule asks for?"""
+    while note != NO_INDEX:
+        if rules.events[burst.notes[note].code // 64] >> (burst.notes[note].code % 64) & 1:
+            return True
+        note = burst.notes[note].next
+    return False
 
 
 cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
@@ -206,7 +234,7 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
             add_rules(rules, scratch, group.payload)
     if group.bare.count:
         add_rules(rules, scratch, group.bare)
-    if group.event.count and meta.events != NO_INDEX:
+    if group.event.count and meta.events != NO_INDEX and (asked_for(rules, burst, meta.events) or scratch.trace != NULL):
         add_rules(rules, scratch, group.event)
     if rules.has_iponly and not meta.flags & PM_PSEUDO:
         add_iponly(rules, scratch, meta, flow)
@@ -218,21 +246,29 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
     return scratch.candidate_count
 
 
-cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, const prefilter_t *prefilter, tx_t *tx,
-                           uint32_t direction) noexcept nogil:
-    """One buffer of a transaction, each of its instances."""
+cdef void prefilter_buffer(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta,
+                           const prefilter_t *prefilter, tx_t *tx, uint32_t direction) noexcept nogil:
+    """One buffer of a transaction, each of its instances. Most rules over a buffer may ask for the same addresses: where the
+    entry has others, they are left out."""
+    cdef const pattern_set_t *patterns = &prefilter.set
     cdef view_t view
     cdef uint32_t index = 0
+    if (prefilter.src != NOTHING and not in_set(rules, prefilter.src, meta, False)
+            or prefilter.dst != NOTHING and not in_set(rules, prefilter.dst, meta, True)):
+        patterns = &prefilter.rest
+        if not patterns.patterns.count:
+            return
     while buffer_view(rules, scratch, tx, direction, prefilter.buffer, index, prefilter.chain, &view) == VIEW_READY:
         if rarely(scratch.trace != NULL):
             trace_scan(scratch, prefilter.buffer, view.data, view.length, view.offset)
-        scan(rules, scratch, &prefilter.set, view.data, view.length)
+        scan(rules, scratch, patterns, view.data, view.length)
         index += 1
         if not prefilter.flags & BUFFER_MANY:
             return
 
 
-cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction) noexcept nogil:
+cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, const packet_meta_t *meta, tx_t *tx,
+                       uint32_t direction) noexcept nogil:
     """Leaves the rules that may match a transaction in scratch.candidates: those whose pattern is in a buffer that can be looked
     at, unless that was done when the transaction was already past it, and those without a pattern."""
     cdef const app_rules_t *known = &rules.apps[scratch.inspection.context.app.proto * 2 + direction]
@@ -244,7 +280,7 @@ cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, tx_t *t
         if prefilter.progress > tx.progress[direction]:
             break
         if tx.inspected[direction] <= prefilter.progress:
-            prefilter_buffer(rules, scratch, prefilter, tx, direction)
+            prefilter_buffer(rules, scratch, meta, prefilter, tx, direction)
     if known.bare.count:
         add_rules(rules, scratch, known.bare)
     if scratch.app_candidate_count:
@@ -347,3 +383,17 @@ def scan_literals(serialized, data, unsigned int patterns):
         hs_free_scratch(scratch)
         hs_free_database(database)
         free(found)
+
+
+def scan_shapes(const uint8_t[::1] table, const uint8_t[::1] data, bint plainly=False):
+    """Where each shape of a row of SECTION_SHAPES (rules/shapes.py) that is in the data first ends: {number of its pattern: end}.
+    plainly: without the processor's wide instructions. A door for tests; ValueError for what is no row."""
+    cdef uint32_t ends[SHAPES_TOGETHER]
+    cdef const shapes_t *shapes
+    cdef uint32_t found = 0, k
+    if table.shape[0] != sizeof(shapes_t) or not 1 <= (<const shapes_t *> &table[0]).count <= SHAPES_TOGETHER:
+        raise ValueError(f"{table.shape[0]} bytes are no row of shapes")
+    shapes = <const shapes_t *> &table[0]
+    if data.shape[0]:
+        found = (shapes_plainly if plainly else shapes_in)(shapes, &data[0], <uint32_t> data.shape[0], ends)
+    return {shapes.pattern[k]: ends[k] for k in range(shapes.count) if found >> k & 1}

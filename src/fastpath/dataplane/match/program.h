@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "applayer/applayer.h"
+#include "match/shapes.h"
 #include "types.h"
 
 #define NOTHING 0xffffffffu
@@ -57,6 +58,7 @@ enum section {
     SECTION_APPS,               /* app_rules_t [ALPROTO_MAX][2]: by protocol and direction */
     SECTION_CHAINS,             /* span_t over SECTION_TRANSFORMS */
     SECTION_TRANSFORMS,         /* transform_t */
+    SECTION_SHAPES,             /* shapes_t */
     SECTION_MAX,
 };
 
@@ -113,6 +115,7 @@ enum rule_flag {
     RULE_FILE = 1 << 13,        /* looks at files: a new one is a new chance */
     RULE_REAL = 1 << 14,        /* is about packets as they came, not about what is flushed at the end of a flow */
     RULE_STREAM_ALONE = 1 << 16,    /* flow:only_stream: payload that did not enter the stream is not looked at either */
+    RULE_MARKED = 1 << 17,      /* asks for a flowbit that is set */
     RULE_NOTE = 1 << 15,        /* what it finds is for the inventory: a row, but no alert */
 };
 
@@ -139,11 +142,13 @@ typedef struct rule {
 _Static_assert(sizeof(rule_t) == 64, "one cache line a rule");
 
 typedef struct pattern_set {
-    uint32_t database;          /* NOTHING where no rule has a pattern */
-    uint32_t shortest;          /* bytes of its shortest pattern */
-    span_t patterns;            /* in SECTION_PATTERNS: entry i belongs to pattern i of the database */
+    uint32_t database;          /* of its literals; NOTHING where it has none */
+    uint16_t shortest;          /* bytes of its shortest pattern */
+    uint16_t reach;             /* bytes from the start in which all of them must be found; 0xffff for anywhere */
+    span_t patterns;            /* in SECTION_PATTERNS: entry i belongs to pattern i of the database, or of a shape */
+    span_t shapes;              /* in SECTION_SHAPES */
 } pattern_set_t;
-_Static_assert(sizeof(pattern_set_t) == 16, "packed by rules/program.py");
+_Static_assert(sizeof(pattern_set_t) == 24, "packed by rules/program.py");
 
 typedef struct group {
     pattern_set_t packet;       /* of rules that look at payload where it lies */
@@ -152,7 +157,7 @@ typedef struct group {
     span_t payload;             /* rules without a pattern that need payload */
     span_t event;               /* rules that need an event */
 } group_t;
-_Static_assert(sizeof(group_t) == 56, "packed by rules/program.py");
+_Static_assert(sizeof(group_t) == 72, "packed by rules/program.py");
 
 /* ---- rules on transactions ---- */
 
@@ -175,13 +180,14 @@ enum { STORED_FULL = 1 << 30, STORED_CANNOT = 1 << 29, STORED_FILE = 1 << 28 }; 
 
 typedef struct prefilter {      /* of one buffer of a protocol and direction */
     pattern_set_t set;
+    pattern_set_t rest;         /* where the entry is not from and to these: what is left without the rules that ask for it */
+    uint32_t src, dst;          /* in SECTION_SETS; NOTHING for any */
     uint16_t buffer;
     uint8_t progress;
     uint8_t flags;              /* enum buffer_flag */
     uint32_t chain;             /* of transforms, in SECTION_CHAINS; NOTHING for none */
-    uint32_t reserved[2];
 } prefilter_t;
-_Static_assert(sizeof(prefilter_t) == 32, "packed by rules/program.py");
+_Static_assert(sizeof(prefilter_t) == 64, "packed by rules/program.py");
 
 typedef struct app_rules {
     span_t prefilters;          /* in SECTION_PREFILTERS, by progress */
@@ -566,13 +572,16 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     const app_rules_t *apps;
     const span_t *chains;
     const transform_t *transforms;
+    const shapes_t *shapes;
     void **databases;           /* hs_database_t *, one per SECTION_DATABASES */
     void **expressions;         /* pcre2_code *, one per SECTION_EXPRESSIONS */
     uint32_t rule_count;
     uint8_t has_iponly;
     uint8_t epoch;              /* set by the engine at load; flow_t.epoch is held against it */
     uint8_t llm;                /* asks for buffers or events of talk with models */
+    uint64_t events[8];         /* asked for by rules: bit code % 64 of word code / 64 */
 } ruleset_t;
+_Static_assert(EVENT_MAX <= 8 * 64, "ruleset_t.events has a bit for each");
 
 /* ---- what there is to inspect with an entry beside the packet itself ---- */
 

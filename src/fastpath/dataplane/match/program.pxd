@@ -14,11 +14,11 @@ cdef extern from "match/program.h" nogil:
         SECTION_RULES, SECTION_OPS, SECTION_BYTES, SECTION_SETS, SECTION_V4, SECTION_V6, SECTION_PORT_SETS
         SECTION_PORT_RANGES, SECTION_NUMBERS, SECTION_LISTS, SECTION_GROUPS, SECTION_PROTOS, SECTION_PORT_TABLES
         SECTION_PATTERNS, SECTION_DATABASES, SECTION_SERIALIZED, SECTION_EXPRESSIONS, SECTION_THRESHOLDS, SECTION_IPONLY
-        SECTION_ENGINES, SECTION_PREFILTERS, SECTION_APPS, SECTION_CHAINS, SECTION_TRANSFORMS, SECTION_MAX
+        SECTION_ENGINES, SECTION_PREFILTERS, SECTION_APPS, SECTION_CHAINS, SECTION_TRANSFORMS, SECTION_SHAPES, SECTION_MAX
     enum:
         RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM, RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS
         RULE_NOTE
-        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_STREAM_ALONE
+        RULE_EVENT, RULE_FLOW_ACTION, RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_STREAM_ALONE, RULE_MARKED
     enum:
         KIND_PASS, KIND_DROP, KIND_REJECT, KIND_ALERT
     enum:
@@ -137,9 +137,21 @@ cdef extern from "match/program.h" nogil:
         uint16_t engine_count
         uint32_t engines, suppressed
 
+    enum:
+        SHAPES_TOGETHER, SHAPE_PLACES
+
+    ctypedef struct shapes_t:
+        uint32_t count
+        uint8_t size[8]
+        uint32_t pattern[8]
+
+    uint32_t shapes_in(const shapes_t *shapes, const uint8_t *data, uint32_t length, uint32_t *ends) noexcept
+    uint32_t shapes_plainly(const shapes_t *shapes, const uint8_t *data, uint32_t length, uint32_t *ends) noexcept
+
     ctypedef struct pattern_set_t:
-        uint32_t database, shortest
-        span_t patterns
+        uint32_t database
+        uint16_t shortest, reach
+        span_t patterns, shapes
 
     ctypedef struct group_t:
         pattern_set_t packet, stream
@@ -151,11 +163,11 @@ cdef extern from "match/program.h" nogil:
         uint32_t bit, block, event, reserved
 
     ctypedef struct prefilter_t:
-        pattern_set_t set
+        pattern_set_t set, rest
+        uint32_t src, dst
         uint16_t buffer
         uint8_t progress, flags
         uint32_t chain
-        uint32_t reserved[2]
 
     ctypedef struct app_rules_t:
         span_t prefilters, bare
@@ -295,10 +307,12 @@ cdef extern from "match/program.h" nogil:
         const app_rules_t *apps
         const span_t *chains
         const transform_t *transforms
+        const shapes_t *shapes
         void **databases
         void **expressions
         uint32_t rule_count
         uint8_t has_iponly, epoch, llm
+        uint64_t events[8]
 
     ctypedef struct window_t:
         const uint8_t *data

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport tx_t
-from fastpath.dataplane.match.program cimport match_scratch_t, op_t, rule_t, ruleset_t, trace_t
+from fastpath.dataplane.match.program cimport match_scratch_t, op_t, pattern_set_t, rule_t, ruleset_t, trace_t
 from fastpath.dataplane.types cimport burst_t, flow_t, packet_meta_t
 
 cdef void trace_entry(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, const flow_t *flow,
@@ -10,7 +10,7 @@ cdef void trace_entry(const ruleset_t *rules, match_scratch_t *scratch, const bu
 cdef void trace_tx(match_scratch_t *scratch, const tx_t *tx, uint32_t direction) noexcept nogil
 cdef void trace_scan(match_scratch_t *scratch, uint32_t buffer, const uint8_t *data, uint32_t length,
                      uint64_t offset) noexcept nogil
-cdef void trace_patterns(const ruleset_t *rules, match_scratch_t *scratch, uint32_t patterns, const uint8_t *data,
+cdef void trace_patterns(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
                          uint32_t length) noexcept nogil
 cdef void trace_candidates(const ruleset_t *rules, match_scratch_t *scratch) noexcept nogil
 cdef void trace_condition(const ruleset_t *rules, match_scratch_t *scratch, const op_t *op, bint holds) noexcept nogil

@@ -137,20 +137,29 @@ cdef int note_pattern(unsigned int pattern, unsigned long long start, unsigned l
     return 0
 
 
-cdef void trace_patterns(const ruleset_t *rules, match_scratch_t *scratch, uint32_t patterns, const uint8_t *data,
+cdef void trace_patterns(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
                          uint32_t length) noexcept nogil:
     """Scans once more, for the places."""
     cdef trace_t *trace = scratch.trace
     cdef trace_row_t *row
     cdef span_t behind
-    cdef uint32_t i, k, n, first = trace.used
+    cdef const shapes_t *shapes
+    cdef uint32_t ends[SHAPES_TOGETHER]
+    cdef uint32_t i, k, n, found, first = trace.used
     cdef bint ours
-    hs_scan(<hs_database_t *> rules.databases[scratch.scanning[(scratch.scans - 1) & 1]], <const char *> data, length, 0,
-            <hs_scratch_t *> scratch.hyperscan, note_pattern, scratch)
+    if patterns.database != NOTHING:
+        hs_scan(<hs_database_t *> rules.databases[patterns.database], <const char *> data, length, 0,
+                <hs_scratch_t *> scratch.hyperscan, note_pattern, scratch)
+    for i in range(patterns.shapes.count):
+        shapes = &rules.shapes[patterns.shapes.first + i]
+        found = shapes_in(shapes, data, length, ends)
+        for k in range(shapes.count):
+            if found >> k & 1:
+                note_pattern(shapes.pattern[k], 0, ends[k], 0, scratch)
     n = first
     for i in range(first, trace.used):      # what is behind other rules is not kept
         row = &trace.rows[i]
-        behind = rules.patterns[patterns + row.value]
+        behind = rules.patterns[patterns.patterns.first + row.value]
         ours = False
         for k in range(behind.count):
             ours = ours or follows(rules, scratch, rules.lists[behind.first + k])

@@ -275,7 +275,7 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
     cdef uint32_t i = 0, k = 0, compiled
     cdef uint64_t started
     cdef bint holds
-    prefilter_tx(rules, scratch, tx, direction)
+    prefilter_tx(rules, scratch, meta, tx, direction)
     renew_files(scratch, rules, tx, direction)
     while True:
         # rules that are remembered while this runs stand at or below the one at work

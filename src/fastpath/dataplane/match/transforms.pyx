@@ -239,7 +239,8 @@ cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t
     cdef const room_t *room = scratch.inspection.room
     if (scratch.view_known and scratch.view_tx == tx and scratch.view_buffer == buffer and scratch.view_index == index
             and scratch.view_chain == chain):
-        view[0] = scratch.view
+        if scratch.view_state == VIEW_READY:
+            view[0] = scratch.view
         return scratch.view_state
     view.data = NULL
     view.length = view.flags = 0
@@ -258,7 +259,9 @@ cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t
         if view.data == NULL:
             view.data = scratch.transformed[0]
             view.length = 0
-    scratch.view = view[0]
+        # one after the other, as they were written: a processor waits where it reads several at once
+        scratch.view.data, scratch.view.length = view.data, view.length
+        scratch.view.offset, scratch.view.flags = view.offset, view.flags
     scratch.view_tx, scratch.view_buffer, scratch.view_index, scratch.view_chain = tx, buffer, index, chain
     scratch.view_known = True
     return scratch.view_state

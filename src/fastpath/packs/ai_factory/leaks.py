@@ -12,7 +12,10 @@ FIRST_SID = 9_300_000       # + 10 for each id, + the place
 #: Where it is seen: protocol, flow, buffer, how the message calls it.
 PLACES = (("http", "established,to_server", "http.request_body", "an HTTP request"), ("http", "established,to_server", "http.uri", "a URI"),
           ("http", "established,to_client", "file.data", "an HTTP answer"), ("smtp", "established,to_server", "file.data", "mail"),
-          ("ftp-data", "established", "file.data", "an FTP transfer"))
+          ("ftp-data", "established", "file.data", "an FTP transfer"),
+          ("http", "established,to_server", "http.header", "a header"))
+#: Where credentials are told of as well, unless they go to the services that they are of.
+HEADER = 5
 
 #: Each rule tells of a flow once.
 ONCE = "threshold:type limit, track by_flow, count 1, seconds 86400; "
@@ -21,7 +24,12 @@ ONCE = "threshold:type limit, track by_flow, count 1, seconds 86400; "
 def rules() -> str:
     """The text of all of them, a line each."""
     every = entries()
-    return "\n".join(_rule(completed(leak, every), place) for leak in every for place in range(len(PLACES))) + "\n"
+    return "\n".join(_rule(completed(leak, every), place) for leak in every for place in places(leak)) + "\n"
+
+
+def places(leak: dict[str, object]) -> range:
+    """Those of PLACES for an entry. What is told by what stands before it, and numbers, are in no headers."""
+    return range(HEADER + (leak["class"] == "credential" and "literal" in leak) if "of" not in leak else HEADER)
 
 
 def entries() -> list[dict[str, object]]:
@@ -39,7 +47,9 @@ def _rule(leak: dict[str, object], place: int) -> str:
     steps = ""
     if "literal" in leak:
         literal = "".join(f"|{ord(one):02x}|" if one in ';:"|\\' else one for one in str(leak["literal"]))
-        steps += f'content:"{literal}"; fast_pattern; '
+        steps += f'content:"{literal}"; '
+    if "first" in leak:
+        steps += f'pcre:"{_quoted(leak["first"])}"; '
     if "near" in leak:
         steps += f'pcre:"{_quoted(leak["near"])}"; pcre:"{_quoted(chr(92) + "A" + str(leak["expression"]))}R"; '
     else:
@@ -47,6 +57,9 @@ def _rule(leak: dict[str, object], place: int) -> str:
     if "validate" in leak:
         steps += f"validate:{leak['validate']}" + (f",{leak['count']}; " if "count" in leak else "; ")
     checked = "no checksum" if leak.get("checksum") is False else "checksum holds"
+    if place == HEADER and "services" in leak:
+        steps += "http.host; dotprefix; " + "".join(f'content:!".{one}"; endswith; ' for one in leak["services"])    # type: ignore[attr-defined]
+        where += " to another service"
     return (f'alert {protocol} $HOME_NET any -> $EXTERNAL_NET any (msg:"AI factory leak: {leak["name"]} in {where} ({checked})"; flow:{flow}; '
             f"{buffer}; {steps}{ONCE}classtype:policy-violation; "
             f"metadata:data_class {leak['class']}{_shown(leak)}, mitre_atlas AML.T0057, owasp_llm LLM02; sid:{FIRST_SID + 10 * int(str(leak['id'])) + place}; rev:1;)")
