@@ -1,4 +1,5 @@
-# What fastpath uses of libmagic (magic.h). libmagic takes memory of its own for every buffer that it is asked about, from malloc, and
+# What fastpath uses of libmagic (magic.h). libmagic takes memory of its own for every buffer that it is asked about, from
+# malloc, and
 # gives it back with the next one: a cookie belongs to one worker, so no lock stands between them.
 from libc.stddef cimport size_t
 

@@ -5,7 +5,8 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_STORE_TO_SERVER, FILE_CLOSED, FILE_HAS_GAPS, FILE_HELD, FILE_MD5, FILE_NO_INSPECTION, FILE_OPEN, FILE_SHA1, FILE_SHA256, FILE_STORE,
+    APP_STORE_TO_SERVER, FILE_CLOSED, FILE_HAS_GAPS, FILE_HELD, FILE_MD5, FILE_NO_INSPECTION, FILE_OPEN, FILE_SHA1, FILE_SHA256,
+    FILE_STORE,
     FILE_TRUNCATED, TX_NEW, TX_STORE_TO_SERVER,
     VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, file_t, tx_t, view_t,
 )

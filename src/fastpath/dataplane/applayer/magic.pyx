@@ -1,7 +1,7 @@
 """What libmagic says of files, by their first bytes, as `file -b` says it. User guide, "File Keywords", filemagic.
 
-A database is named as libmagic names it: one path or several with a colon between, each compiled (with `.mgc` behind it) or not; ""
-for the one that libmagic was built to look for.
+A database is named as libmagic names it: one path or several with a colon between, each compiled (with `.mgc` behind it) or
+not; "" for the one that libmagic was built to look for.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t

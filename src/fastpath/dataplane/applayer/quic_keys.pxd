@@ -1,8 +1,8 @@
 # The keys of Initial packets, which follow from the connection id that the client chose for the server: RFC 9001 section 5,
 # RFC 9369 section 3.3; what drafts and others took for a salt.
 #
-# Errors: a packet that does not open. The two cipher contexts of a worker are made with its first Initial packet and kept: a
-# context costs memory when it is made and when its cipher changes, none when its key does.
+# Errors: a packet that does not open. Its two cipher contexts are made with a worker's first Initial packet and kept: a context
+# costs memory when it is made and when its cipher changes, none when its key does.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy

@@ -6,7 +6,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_UNKNOWN, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, tx_t,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
-from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
+from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, proto_holds, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.steps cimport begin_rule, block_holds
 from fastpath.dataplane.match.trace cimport trace_condition, trace_match
@@ -125,22 +125,6 @@ cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t 
     while op.code != OP_MATCH:
         variable_run(rules, op, scratch, scratch.meta, flow)
         op += 1
-
-
-cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection) noexcept nogil:
-    """Is the flow of the protocol that the rule is about, or what was decrypted of it?"""
-    cdef uint8_t proto
-    if rule.app == ALPROTO_UNKNOWN:
-        return True
-    if inspection == NULL or inspection.context == NULL:
-        return False
-    proto = inspection.context.app.proto
-    if proto == rule.app or proto == rule.app2:
-        return True
-    if inspection.context.app.inner == NULL:
-        return False
-    proto = inspection.context.app.inner.proto
-    return proto == rule.app or proto == rule.app2
 
 
 cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, tx_t *tx, uint64_t tx_id,

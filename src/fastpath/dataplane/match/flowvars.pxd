@@ -1,5 +1,6 @@
 # Texts that expressions capture: flowvar, pktvar, versions for the inventory. User guide, "Payload Keywords" (pcre), "Flow
-# Keywords" (flowvar).
+# Keywords"
+# (flowvar).
 #
 # What an expression captures is the rule's at work until the rule matches; then it is the flow's, or the packet's. The texts of a
 # flow lie in its bucket's pool, in a list that begins in the word before its flowbits.

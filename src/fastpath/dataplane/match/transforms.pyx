@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcpy, strlen
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_FILE_FACTS, BUFFER_FILE_MAGIC, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, MODEL_NONE, VIEW_NONE, VIEW_READY, app_context_t, file_t,
+    BUFFER_FILE_FACTS, BUFFER_FILE_MAGIC, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, MODEL_NONE, VIEW_NONE, VIEW_READY,
+    app_context_t, file_t,
     model_facts_t, model_format_names, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.program cimport *

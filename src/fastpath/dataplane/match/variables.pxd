@@ -94,7 +94,8 @@ cdef inline void store_files(const filestore_op_t *op, match_scratch_t *scratch,
 
 
 cdef inline void unlog(match_scratch_t *scratch) noexcept nogil:
-    """config: no event is written of the transaction; of a rule that matched on the entry, as in Suricata, of the flow's first."""
+    """config: no event is written of the transaction. Of a rule that matched on the entry it is, as in Suricata, the flow's
+    first."""
     cdef tx_t *tx = scratch.tx if scratch.of_tx else NULL
     if tx == NULL and scratch.inspection != NULL and scratch.inspection.context != NULL:
         tx = scratch.inspection.context.app.first

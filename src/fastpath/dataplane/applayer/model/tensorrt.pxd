@@ -1,5 +1,6 @@
 # A TensorRT engine behind a header of JSON: its length in four bytes, little-endian, the JSON, the engine. So Ultralytics'
-# exporter writes them (engine/exporter.py).
+# exporter
+# writes them (engine/exporter.py).
 from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.applayer.model.facts cimport MODEL_TENSORRT, model_facts_t
