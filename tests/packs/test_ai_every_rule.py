@@ -18,6 +18,7 @@ from packs import (
     test_ai_facility,
     test_ai_flooding,
     test_ai_inventory,
+    test_ai_leaks,
     test_ai_models,
     test_ai_prompts,
     test_ai_versions,
@@ -119,14 +120,24 @@ def in_transfer(text: str, port: int) -> list[bytes]:
     return [*control[:-3], *conversation([(text.encode(), b"")], sport=port, dst=OUTSIDE, dport=port), *control[-3:]]
 
 
-PLACED = (in_body, in_uri, in_answer, in_mail, in_transfer)
+def in_header(text: str, port: int) -> list[bytes]:
+    request = f"GET /x HTTP/1.1\r\nHost: llm.test\r\nX-Api-Key: {' '.join(text.split())}\r\n\r\n"
+    return conversation([(request.encode(), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")], sport=port, dst=OUTSIDE)
+
+
+PLACED = (in_body, in_uri, in_answer, in_mail, in_transfer, in_header)
+
+
+def numbers_in(place: int) -> list[int]:
+    """Of leaks.toml: those that are looked for there."""
+    return sorted(test_ai_leaks.HEADERS if place == leaks.HEADER else IDS)
 
 
 @pytest.mark.parametrize("place", range(len(leaks.PLACES)), ids=[place.__name__ for place in PLACED])
 def test_leaks_in_every_place(tmp_path, place):
     rules = loud("\n".join(line for line in leaks.rules().splitlines() if int(line.rpartition("sid:")[2].split(";")[0]) % 10 == place))
     sids = dict(zip(count(2000), sorted(plan.sid for plan in rules.plans), strict=False))
-    assert [sid for sid in sids.values()] == sorted(leaks.FIRST_SID + 10 * number + place for number in IDS)
+    assert [sid for sid in sids.values()] == [leaks.FIRST_SID + 10 * number + place for number in numbers_in(place)]
     ids = {port: (sid - leaks.FIRST_SID) // 10 for port, sid in sids.items()}
     good = fired(rules, tmp_path / "good.pcap", {port: PLACED[place](f"see {secrets(number, 1)[0]} ", port) for port, number in ids.items()})
     assert {ids[port] for port, found in good.items() if sids[port] not in found} == set()
@@ -160,7 +171,7 @@ def with_cases() -> Iterator[Iterable[int]]:
     yield (9_403_000 + 2 * number + (side == "response") for number in test_ai_prompts.CASES
            for side in test_ai_prompts.ENTRIES[number].get("in", ["prompt"]))
     yield (versions.FIRST_SID + number for number in (*test_ai_versions.SERVERS, *test_ai_versions.CLIENTS))
-    yield (leaks.FIRST_SID + 10 * number + place for number in IDS for place in range(len(PLACED)))
+    yield (leaks.FIRST_SID + 10 * number + place for place in range(len(PLACED)) for number in numbers_in(place))
     yield (plan.sid for plan in fp.RuleSet.parse(hosted.rules()).plans)
 
 
