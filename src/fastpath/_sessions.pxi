@@ -426,7 +426,7 @@ cdef bint has_more(const app_t *app, uint32_t direction) noexcept nogil:
 
 
 cdef inline bint dropped_by_rule(const engine_t *engine, const flow_t *flow) noexcept nogil:
-    """Nothing of such a flow arrives any more: its stream is not followed, and nothing is written of what it did not end."""
+    """Nothing of such a flow arrives any more: its stream is not followed, and what it did not bring to an end is not written."""
     return engine.inline_mode and flow.flags & FLOW_DROP and flow.reason == REASON_RULE and flow.key.proto == TCP
 
 
