@@ -28,7 +28,7 @@ CAPITALS = ("applayer", "http", "smtp", "tls")
 #: Number of a protocol -> its name in `app_proto`.
 APP_PROTOS = {number: name for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["bittorrent-dht"]: "bittorrent-dht"}
 #: Number of a protocol -> the type of its events.
-EVENT_TYPES = {number: name.replace("-", "_") for name, number in PROTOCOL_NUMBERS.items()}
+EVENT_TYPES = {number: name.replace("-", "_") for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["http2"]: "http"}
 _EVENT_NAMES = {number: (proto, name) for (proto, name), number in APP_EVENTS.items()}
 _NUMBER = "flowint "     # what the name of a number begins with (rules/state.py)
 _decode = msgspec.msgpack.Decoder().decode
