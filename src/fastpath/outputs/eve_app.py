@@ -198,7 +198,7 @@ class AppRows:
                 info = record.pop("fileinfo")
                 upload = is_upload(int(row["direction"]), record)
                 yield head(row, "model", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "model": {
-                    "direction": "upload" if upload else "download", "filename": info["filename"], "state": info["state"], "size": info["size"],
+                    "direction": "upload" if upload else "download", "filename": info.get("filename", ""), "state": info["state"], "size": info["size"],
                     "tx_id": tx} | ({"sha256": info["sha256"]} if info["state"] == "CLOSED" and "sha256" in info else {}) | info["model"]}
             elif kind == ANOMALY and "anomaly" in kinds:
                 of, name = _EVENT_NAMES[int(row["code"])]

@@ -157,9 +157,11 @@ cdef inline bint find_entry(const hpack_t *hpack, uint64_t index, const uint8_t 
 # ---- numbers and strings ----
 
 cdef inline uint32_t read_number(cursor_t *cursor, uint32_t first, uint32_t mask, uint64_t *value) noexcept nogil:
-    """Section 5.1. first: the byte that it begins in, mask: its bits there."""
+    """Section 5.1. first: the byte that it begins in, mask: its bits there. One that goes on beyond 64 bits is 0, as in Suricata; one
+    that is but too large by its sum overflows."""
     cdef uint32_t shift = 0
     cdef uint8_t byte
+    cdef bint beyond = False
     value[0] = first & mask
     if value[0] < mask:
         return FIELD_OK
@@ -167,8 +169,12 @@ cdef inline uint32_t read_number(cursor_t *cursor, uint32_t first, uint32_t mask
         byte = read_u8(cursor)
         if cursor.failed:
             return FIELD_CUT
-        if shift > 63 or <uint64_t> (byte & 0x7f) << shift >> shift != byte & 0x7f:
-            return FIELD_OVERFLOW
+        if beyond or shift > 63 or shift == 63 and byte > 1:
+            beyond = True
+            if not byte & 0x80:
+                value[0] = 0
+                return FIELD_OK
+            continue
         if value[0] + (<uint64_t> (byte & 0x7f) << shift) < value[0]:
             return FIELD_OVERFLOW
         value[0] += <uint64_t> (byte & 0x7f) << shift

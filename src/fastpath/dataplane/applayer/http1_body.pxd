@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
     APP_RAW_TO_SERVER, FILE_CLOSED, FILE_NO_INSPECTION, FILE_OPEN, FILE_TRUNCATED, HTTP1_FILE_NAME_TOO_LONG,
-    HTTP1_RANGE_INVALID, TX_NEW, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, file_t, http1_config_t,
+    HTTP1_RANGE_INVALID, HTTP2_INVALID_RANGE, TX_NEW, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, file_t, http1_config_t,
     view_t,
 )
 from fastpath.dataplane.applayer.files cimport (
@@ -167,21 +167,34 @@ cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t dire
     return file != NULL and not tx.flags & HTTP1_MULTIPART and file_pass(context, &tx.head, file, data, length)
 
 
+cdef inline file_t *stream_file(app_context_t *context, http1_tx_t *tx, uint32_t direction) noexcept nogil:
+    """That of a stream's direction, opened with its first DATA; NULL where memory is refused. Suricata's have no name."""
+    cdef header_t *header
+    cdef range_t range
+    if tx.flags & file_flag(direction):
+        return last_file(&tx.head, direction)
+    if direction == TO_CLIENT:
+        header = find_header(&tx.side[TO_CLIENT], b"content-range", 13)
+        if header != NULL and not read_range(bytes_of(&tx.side[TO_CLIENT].text, header.value), header.value.length, &range):
+            tx_event(&tx.head, HTTP2_INVALID_RANGE)
+    if file_open(context, &tx.head, direction, tx.path.data, tx.path.length if context.config.beyond else 0) == NULL:
+        return NULL
+    tx.flags |= file_flag(direction)
+    return last_file(&tx.head, direction)
+
+
 cdef inline void add_stream_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
                                  uint32_t length) noexcept nogil:
-    """Decoded bytes of a body of HTTP/2: a file, in either direction, and nothing else. Suricata's have no name."""
+    """Decoded bytes of a body of HTTP/2: a file, in either direction, and nothing else."""
     cdef uint64_t most = max(context.config.http1.inspect_min[direction], context.config.http1.inspect_window[direction])
-    cdef uint32_t name_length = tx.path.length if context.config.beyond else 0
     cdef file_t *file
     tx.head.flags |= TX_NEW
     if context.work.llm:
         llm_bytes(context, tx, direction, data, length)
     tx.side[direction].seen += length
-    if not tx.flags & file_flag(direction):
-        if file_open(context, &tx.head, direction, tx.path.data, name_length) == NULL:
-            return
-        tx.flags |= file_flag(direction)
-    file = last_file(&tx.head, direction)
+    file = stream_file(context, tx, direction)
+    if file == NULL:
+        return
     if file.data.length > 4 * most:
         file_forget(file, file.size - most)
     file_append(context, &tx.head, file, data, length)

@@ -58,12 +58,12 @@ cdef bint parse_frames(app_context_t *context, http2_t *http, uint32_t direction
                 return False
             at += FRAME_HEADER + frame.length
             continue
+        if left < FRAME_HEADER + FRAME_HELD_MIN:
+            parsed.need = FRAME_HEADER + FRAME_HELD_MIN
+            break
         header = FRAME_HEADER
         if frame.kind == FRAME_DATA and frame.flags & PADDED:
             header += 1
-            if left < header:
-                parsed.need = header
-                break
             frame.length -= 1
         if not begin_long(context, http, direction, &frame, data[at + FRAME_HEADER] if header > FRAME_HEADER else 0):
             return False

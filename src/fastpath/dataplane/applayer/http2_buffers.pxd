@@ -11,7 +11,7 @@ from fastpath.dataplane.applayer.http1_headers cimport header_at
 from fastpath.dataplane.applayer.http1_state cimport body_is_over, bytes_of, header_t, is_blank, lower, message_t, same
 from fastpath.dataplane.applayer.http2_headers cimport is_exactly
 from fastpath.dataplane.applayer.http2_state cimport (
-    FACT_ERROR, FACT_PRIORITY, FACT_SETTING, FACT_SIZE, FACT_WINDOW, FRAME_TYPES, fact_at, facts_of, http2_t, http2_tx_t,
+    FACT_LEAVE, FACT_PRIORITY, FACT_RESET, FACT_SETTING, FACT_SIZE, FACT_WINDOW, FRAME_TYPES, fact_at, facts_of, http2_t, http2_tx_t,
 )
 from fastpath.dataplane.applayer.llm cimport llm_view
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER
@@ -42,7 +42,7 @@ cdef inline uint32_t show_fact(app_context_t *context, const http2_tx_t *tx, uin
                                view_t *view) noexcept nogil:
     cdef uint32_t i
     for i in range(facts_of(tx, direction)):
-        if fact_at(tx, direction, i).kind == kind:
+        if fact_at(tx, direction, i).kind == kind or kind == FACT_RESET and fact_at(tx, direction, i).kind == FACT_LEAVE:
             if index == 0:
                 return show_number(context, fact_at(tx, direction, i).value, view)
             index -= 1
@@ -76,21 +76,28 @@ cdef inline uint32_t joined(room_writer_t *out, const message_t *message, const 
 
 
 cdef inline uint32_t show_host(room_writer_t *out, const message_t *request, bint normal, view_t *view) noexcept nogil:
-    """http.host: of :authority, else of Host, in lower case and without port; http.host.raw: as it came."""
-    cdef const uint8_t *colon
-    cdef uint32_t i, length
-    if joined(out, request, b":authority", 10, False, view) == VIEW_NONE and joined(out, request, b"host", 4, False, view) == VIEW_NONE:
+    """http.host: of :authority, in lower case, without user and port; http.host.raw: as it came."""
+    cdef const uint8_t *data
+    cdef const uint8_t *mark
+    cdef uint32_t i, length, start
+    if joined(out, request, b":authority", 10, False, view) == VIEW_NONE:
         return VIEW_NONE
     if not normal:
         return VIEW_READY
-    colon = <const uint8_t *> memchr(view.data, 58, view.length) if view.length else NULL
-    length = view.length if colon == NULL else <uint32_t> (colon - view.data)
-    if out.length == 0:
-        put(out, view.data, length)
-    length = min(length, out.length)
-    for i in range(length):
+    data = view.data
+    length = view.length
+    mark = <const uint8_t *> memchr(data, 64, length) if length else NULL
+    if mark != NULL:
+        length -= <uint32_t> (mark - data) + 1
+        data = mark + 1
+    mark = <const uint8_t *> memchr(data, 58, length) if length else NULL
+    if mark != NULL:
+        length = <uint32_t> (mark - data)
+    start = out.length
+    put(out, data, length)
+    for i in range(start, out.length):
         out.data[i] = <uint8_t> lower(out.data[i])
-    return show(view, out.data, length)
+    return show(view, out.data + start, out.length - start)
 
 
 cdef inline uint32_t show_fields(room_writer_t *out, const message_t *message, uint32_t direction, bint raw,
@@ -146,12 +153,17 @@ cdef inline uint32_t show_response_line(room_writer_t *out, const message_t *res
 cdef inline uint32_t one_field(room_writer_t *out, const message_t *message, uint32_t index, bint named, view_t *view) noexcept nogil:
     """http2.header_name; http.request_header and http.response_header: "name: value"."""
     cdef header_t *header
+    cdef uint32_t i
+    if named:
+        for i in range(message.header_count):
+            header = header_at(message, i)
+            if header.name.length and index == 0:
+                return show(view, bytes_of(&message.text, header.name), header.name.length)
+            index -= header.name.length > 0
+        return VIEW_NONE
     if index >= message.header_count:
         return VIEW_NONE
-    header = header_at(message, index)
-    if named:
-        return show(view, bytes_of(&message.text, header.name), header.name.length)
-    put_header(out, message, header)
+    put_header(out, message, header_at(message, index))
     return show(view, out.data, out.length)
 
 
@@ -232,7 +244,7 @@ cdef inline uint32_t http2_view(app_context_t *context, http2_tx_t *tx, uint32_t
     if buffer == BUFFER_HTTP2_FRAMETYPE:
         return show_frame(context, tx, direction, index, view)
     if BUFFER_HTTP2_ERRORCODE <= buffer <= BUFFER_HTTP2_SETTINGS:
-        return show_fact(context, tx, direction, FACT_ERROR if buffer == BUFFER_HTTP2_ERRORCODE
+        return show_fact(context, tx, direction, FACT_RESET if buffer == BUFFER_HTTP2_ERRORCODE
                          else FACT_PRIORITY if buffer == BUFFER_HTTP2_PRIORITY
                          else FACT_WINDOW if buffer == BUFFER_HTTP2_WINDOW
                          else FACT_SIZE if buffer == BUFFER_HTTP2_SIZE_UPDATE else FACT_SETTING, index, view)

@@ -10,7 +10,7 @@ from fastpath.dataplane.applayer.applayer cimport (
 )
 from fastpath.dataplane.applayer.grpc cimport grpc_bytes
 from fastpath.dataplane.applayer.hpack cimport forget_table
-from fastpath.dataplane.applayer.http1_body cimport add_body, end_body_file
+from fastpath.dataplane.applayer.http1_body cimport add_body, end_body_file, stream_file
 from fastpath.dataplane.applayer.http1_inflate cimport finish_inflaters, flush_inflaters, inflate_bytes
 from fastpath.dataplane.applayer.http2_headers cimport read_block
 from fastpath.dataplane.applayer.http2_state cimport *
@@ -160,6 +160,8 @@ cdef inline void take_data(app_context_t *context, http2_tx_t *tx, uint32_t dire
     elif length:
         tx.http.side[direction].entity += length
         add_body(context, &tx.http, direction, data, length)
+    else:
+        stream_file(context, &tx.http, direction)
 
 
 # ---- frames with numbers ----
@@ -184,12 +186,12 @@ cdef inline uint16_t take_number(app_context_t *context, http2_tx_t *tx, uint32_
     elif frame.kind == FRAME_RST_STREAM:
         if frame.length != 4:
             return HTTP2_INVALID_FRAME_LENGTH
-        add_fact(context, tx, direction, FACT_ERROR, be32(data))
+        add_fact(context, tx, direction, FACT_RESET, be32(data))
     elif frame.kind == FRAME_GOAWAY:
-        # the last stream that was taken up, then why; Suricata reads the first of the two
-        if frame.length < 4:
+        # the last stream that was taken up, then the error; Suricata 7.0.10 takes the first of the two for it
+        if frame.length < (8 if context.config.beyond else 4):
             return HTTP2_INVALID_FRAME_LENGTH
-        add_fact(context, tx, direction, FACT_ERROR, be32(data))
+        add_fact(context, tx, direction, FACT_LEAVE, be32(data + 4 if context.config.beyond else data))
     else:
         if frame.length != 4:
             return HTTP2_INVALID_FRAME_LENGTH

@@ -8,7 +8,7 @@ from fastpath.dataplane.applayer.hpack cimport FIELD_OK, FIELD_OVERFLOW, FIELD_S
 from fastpath.dataplane.applayer.http1_headers cimport header_at
 from fastpath.dataplane.applayer.http1_state cimport bytes_of, header_t, message_t, same
 from fastpath.dataplane.applayer.http2_state cimport (
-    FACT_ERROR, FACT_PRIORITY, FACT_SETTING, FACT_SIZE, fact_at, fact_t, facts_of, http2_tx_t,
+    FACT_PRIORITY, FACT_RESET, FACT_SETTING, FACT_SIZE, FRAME_SETTINGS, fact_at, fact_t, facts_of, http2_tx_t,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_key, say_bytes, say_text, say_uint, writer_t,
@@ -21,11 +21,15 @@ cdef extern from *:
     static const char *const http2_errors[] = {"NOERROR", "PROTOCOLERROR", "INTERNALERROR", "FLOWCONTROLERROR", "SETTINGSTIMEOUT",
         "STREAMCLOSED", "FRAMESIZEERROR", "REFUSEDSTREAM", "CANCEL", "COMPRESSIONERROR", "CONNECTERROR", "ENHANCEYOURCALM",
         "INADEQUATESECURITY", "HTTP11REQUIRED"};
+    static const char *const http2_resets[] = {"NoError", "ProtocolError", "InternalError", "FlowControlError", "SettingsTimeout",
+        "StreamClosed", "FrameSizeError", "RefusedStream", "Cancel", "CompressionError", "ConnectError", "EnhanceYourCalm",
+        "InadequateSecurity", "Http11Required"};
     static const char *const http2_settings[] = {"", "SETTINGSHEADERTABLESIZE", "SETTINGSENABLEPUSH",
         "SETTINGSMAXCONCURRENTSTREAMS", "SETTINGSINITIALWINDOWSIZE", "SETTINGSMAXFRAMESIZE", "SETTINGSMAXHEADERLISTSIZE"};
     #define HTTP2_ERRORS (sizeof(http2_errors) / sizeof(http2_errors[0]))
     """
     const char *const http2_errors[]
+    const char *const http2_resets[]
     const char *const http2_settings[]
     uint32_t HTTP2_ERRORS
 
@@ -113,30 +117,28 @@ cdef inline bint say_authority(writer_t *writer, const message_t *request) noexc
 
 cdef inline void say_settings(writer_t *writer, const http2_tx_t *tx, uint32_t direction) noexcept nogil:
     cdef uint32_t i
-    cdef bint begun = False
     cdef const fact_t *fact
+    if not tx.frames[direction] >> FRAME_SETTINGS & 1:
+        return
+    put_key(writer, b"settings")
+    open_array(writer)
     for i in range(facts_of(tx, direction)):
         fact = fact_at(tx, direction, i)
         if fact.kind != FACT_SETTING:
             continue
-        if not begun:
-            put_key(writer, b"settings")
-            open_array(writer)
-            begun = True
         open_map(writer)
         say_text(writer, b"settings_id", http2_settings[fact.value >> 32])
         say_uint(writer, b"settings_value", fact.value & 0xffffffffU)
         close_nested(writer)
-    if begun:
-        close_nested(writer)
+    close_nested(writer)
 
 
-cdef inline void say_error(writer_t *writer, uint64_t error) noexcept nogil:
+cdef inline void say_error(writer_t *writer, uint64_t error, bint reset) noexcept nogil:
     """Its name, or its number as text."""
     cdef uint8_t digits[20]
     cdef uint32_t at = 20
     if error < HTTP2_ERRORS:
-        say_text(writer, b"error_code", http2_errors[error])
+        say_text(writer, b"error_code", http2_resets[error] if reset else http2_errors[error])
         return
     while error:
         at -= 1
@@ -155,14 +157,14 @@ cdef inline void say_frames(writer_t *writer, const char *key, const http2_tx_t 
     say_settings(writer, tx, direction)
     for i in range(facts_of(tx, direction)):
         fact = fact_at(tx, direction, i)
-        if fact.kind == FACT_ERROR and not error:
-            say_error(writer, fact.value)
+        if fact.kind <= FACT_RESET and not error:
+            say_error(writer, fact.value, fact.kind == FACT_RESET)
             error = True
         elif fact.kind == FACT_PRIORITY and not priority:
             say_uint(writer, b"priority", fact.value)
             priority = True
-        elif (fact.kind == FACT_ERROR or fact.kind == FACT_PRIORITY) and not multiple:
-            say_text(writer, b"has_multiple", b"error_code" if fact.kind == FACT_ERROR else b"priority")
+        elif fact.kind <= FACT_PRIORITY and not multiple:
+            say_text(writer, b"has_multiple", b"priority" if fact.kind == FACT_PRIORITY else b"error_code")
             multiple = True
     close_nested(writer)
 
@@ -171,9 +173,9 @@ cdef inline bint has_news(const http2_tx_t *tx, uint32_t direction) noexcept nog
     """Headers, or frames that are told of."""
     cdef uint32_t i
     for i in range(facts_of(tx, direction)):
-        if fact_at(tx, direction, i).kind <= FACT_PRIORITY or fact_at(tx, direction, i).kind == FACT_SETTING:
+        if fact_at(tx, direction, i).kind <= FACT_PRIORITY:
             return True
-    return tx.http.side[direction].header_count > 0
+    return tx.frames[direction] >> FRAME_SETTINGS & 1 or tx.http.side[direction].header_count > 0
 
 
 cdef inline bint http2_record(app_context_t *context, writer_t *writer, const http2_tx_t *tx) noexcept nogil:

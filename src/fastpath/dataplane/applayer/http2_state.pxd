@@ -14,7 +14,8 @@ from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, by
 
 cdef enum:
     FRAME_HEADER = 9            # RFC 9113 section 4.1
-    FRAME_HELD_MAX = 1 << 16    # a frame below this is waited for
+    FRAME_HELD_MAX = 1 << 16    # a frame below this is waited for; of a longer one, this much is
+    FRAME_HELD_MIN = 256
     FACTS_MAX = 256             # of the frames of one direction of a transaction
     FIELDS_MAX = 1024           # headers of a message that are kept, of that many bytes
     FIELDS_TEXT_MAX = 1 << 18
@@ -28,7 +29,9 @@ cdef enum frame_flag:
     END_STREAM = 1, END_HEADERS = 4, PADDED = 8, HAS_PRIORITY = 32
 
 cdef enum fact_kind:
-    FACT_ERROR, FACT_PRIORITY, FACT_WINDOW, FACT_SETTING, FACT_SIZE     # in this order those of the buffers; the last of headers
+    FACT_LEAVE, FACT_RESET      # the errors of GOAWAY and RST_STREAM
+    FACT_PRIORITY, FACT_WINDOW, FACT_SETTING
+    FACT_SIZE                   # of a header block, not a frame
 
 cdef struct fact_t:             # a number that a frame says
     uint64_t value
