@@ -8,7 +8,8 @@ from fastpath.dataplane.applayer.hpack cimport free_hpack
 from fastpath.dataplane.applayer.http1_state cimport body_is_over, free_messages
 from fastpath.dataplane.applayer.http1_inflate cimport free_inflaters
 from fastpath.dataplane.applayer.http2_buffers cimport INSPECT_MIN, http2_view
-from fastpath.dataplane.applayer.http2_frames cimport begin_long, drop_block, frame_of, note, read_long, take_frame
+from fastpath.dataplane.applayer.http2_frames cimport begin_long, drop_block, frame_of, read_long, take_frame
+from fastpath.dataplane.applayer.http2_headers cimport note
 from fastpath.dataplane.applayer.http2_log cimport http2_record
 from fastpath.dataplane.applayer.http2_state cimport *
 from fastpath.dataplane.applayer.http2_upgrade cimport take_carried

@@ -4,15 +4,14 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_RAW_TO_SERVER, FILE_CLOSED, HTTP2_CLOSED, HTTP2_DATA_CLIENT, HTTP2_DATA_SERVER, HTTP2_EXTRA_HEADER_DATA,
-    HTTP2_HALF_CLOSED_CLIENT, HTTP2_HALF_CLOSED_SERVER, HTTP2_INVALID_FRAME_DATA, HTTP2_INVALID_FRAME_LENGTH,
-    HTTP2_LONG_FRAME_DATA, HTTP2_REASSEMBLY_LIMIT_REACHED, HTTP2_RESERVED, HTTP2_STREAM_ID_REUSE, TX_NEW, app_context_t, tx_t,
+    APP_RAW_TO_SERVER, FILE_CLOSED, HTTP2_CLOSED, HTTP2_DATA_CLIENT, HTTP2_DATA_SERVER, HTTP2_HALF_CLOSED_CLIENT, HTTP2_HALF_CLOSED_SERVER,
+    HTTP2_INVALID_FRAME_DATA, HTTP2_INVALID_FRAME_LENGTH, HTTP2_LONG_FRAME_DATA, HTTP2_REASSEMBLY_LIMIT_REACHED, HTTP2_RESERVED, HTTP2_STREAM_ID_REUSE, TX_NEW, app_context_t, tx_t,
 )
 from fastpath.dataplane.applayer.grpc cimport grpc_bytes
 from fastpath.dataplane.applayer.hpack cimport forget_table
 from fastpath.dataplane.applayer.http1_body cimport add_body, end_body_file, stream_file
 from fastpath.dataplane.applayer.http1_inflate cimport finish_inflaters, flush_inflaters, inflate_bytes
-from fastpath.dataplane.applayer.http2_headers cimport read_block
+from fastpath.dataplane.applayer.http2_headers cimport note, read_block
 from fastpath.dataplane.applayer.http2_state cimport *
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport bytes_append, bytes_free
@@ -32,12 +31,6 @@ cdef inline frame_t frame_of(const uint8_t *data) noexcept nogil:
     frame.reserved = data[5] >> 7
     frame.stream = be32(data + 5) & 0x7fffffff
     return frame
-
-
-cdef inline void note(tx_t *teller, uint16_t event) noexcept nogil:
-    """Of the session: it stands with the transaction that was the latest before the frame, as in Suricata."""
-    if teller != NULL and event:
-        tx_event(teller, event)
 
 
 # ---- the states of a stream (section 5.1) ----
@@ -70,7 +63,7 @@ cdef inline void stream_ends(app_context_t *context, http2_tx_t *tx, uint32_t di
 
 cdef inline void end_block(app_context_t *context, http2_t *http, http2_tx_t *tx, tx_t *teller, uint32_t direction,
                            const uint8_t *data, uint32_t length, bint ends) noexcept nogil:
-    note(teller, read_block(context, &http.table[direction], tx, direction, data, length))
+    read_block(context, &http.table[direction], tx, teller, direction, data, length)
     if ends:
         stream_ends(context, tx, direction)
 
@@ -176,27 +169,27 @@ cdef inline void take_settings(app_context_t *context, http2_tx_t *tx, uint32_t 
         at += SETTING_SIZE
 
 
-cdef inline uint16_t take_number(app_context_t *context, http2_tx_t *tx, uint32_t direction, const frame_t *frame,
-                                 const uint8_t *data) noexcept nogil:
-    """PRIORITY, RST_STREAM, GOAWAY, WINDOW_UPDATE: the event where their length is wrong, else 0."""
+cdef inline bint take_number(app_context_t *context, http2_tx_t *tx, uint32_t direction, const frame_t *frame,
+                             const uint8_t *data) noexcept nogil:
+    """PRIORITY, RST_STREAM, GOAWAY, WINDOW_UPDATE; False where their length is wrong."""
     if frame.kind == FRAME_PRIORITY:
         if frame.length != 5:
-            return HTTP2_INVALID_FRAME_LENGTH
+            return False
         add_fact(context, tx, direction, FACT_PRIORITY, data[4])
     elif frame.kind == FRAME_RST_STREAM:
         if frame.length != 4:
-            return HTTP2_INVALID_FRAME_LENGTH
+            return False
         add_fact(context, tx, direction, FACT_RESET, be32(data))
     elif frame.kind == FRAME_GOAWAY:
         # the last stream that was taken up, then the error; Suricata 7.0.10 takes the first of the two for it
         if frame.length < (8 if context.config.beyond else 4):
-            return HTTP2_INVALID_FRAME_LENGTH
+            return False
         add_fact(context, tx, direction, FACT_LEAVE, be32(data + 4 if context.config.beyond else data))
     else:
         if frame.length != 4:
-            return HTTP2_INVALID_FRAME_LENGTH
+            return False
         add_fact(context, tx, direction, FACT_WINDOW, be32(data) & 0x7fffffff)
-    return 0
+    return True
 
 
 # ---- any frame ----
@@ -264,7 +257,8 @@ cdef inline bint take_frame(app_context_t *context, http2_t *http, uint32_t dire
     elif frame.kind == FRAME_SETTINGS:
         take_settings(context, tx, direction, data, length)
     elif frame.kind < FRAME_TYPES and frame.kind != FRAME_PING:
-        note(teller, take_number(context, tx, direction, frame, data))
+        if not take_number(context, tx, direction, frame, data):
+            note(teller, HTTP2_INVALID_FRAME_LENGTH)
     return True
 
 

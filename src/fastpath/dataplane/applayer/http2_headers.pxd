@@ -4,7 +4,7 @@ from libc.string cimport memchr, memcmp
 
 from fastpath.dataplane.applayer.applayer cimport (
     HTTP2_AUTHORITY_HOST_MISMATCH, HTTP2_EXTRA_HEADER_DATA, HTTP2_HEADER_INTEGER_OVERFLOW, HTTP2_HEADER_LIST_LIMIT,
-    HTTP2_INVALID_FRAME_DATA, HTTP2_INVALID_HEADER, HTTP2_USERINFO_IN_URI, TX_NEW, app_context_t,
+    HTTP2_INVALID_FRAME_DATA, HTTP2_INVALID_HEADER, HTTP2_USERINFO_IN_URI, TX_NEW, app_context_t, tx_t,
 )
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t
 from fastpath.dataplane.applayer.grpc cimport is_grpc
@@ -22,6 +22,12 @@ from fastpath.dataplane.applayer.http2_state cimport (
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport bytes_append
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
+
+
+cdef inline void note(tx_t *teller, uint16_t event) noexcept nogil:
+    """Of the session: it stands with the transaction that was the latest before the frame, as in Suricata."""
+    if teller != NULL:
+        tx_event(teller, event)
 
 
 cdef inline bint is_exactly(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
@@ -132,19 +138,18 @@ cdef inline bint is_same(const uint8_t *one, uint32_t length, const uint8_t *oth
     return True
 
 
-cdef inline uint16_t read_block(app_context_t *context, hpack_t *hpack, http2_tx_t *tx, uint32_t direction, const uint8_t *data,
-                                uint32_t length) noexcept nogil:
-    """A whole header block. Returns the event that the session has of it, 0 for none. Fields beyond the limits of a message are
-    read all the same, for the table."""
+cdef inline void read_block(app_context_t *context, hpack_t *hpack, http2_tx_t *tx, tx_t *teller, uint32_t direction,
+                            const uint8_t *data, uint32_t length) noexcept nogil:
+    """A whole header block. Fields beyond the limits of a message are read all the same, for the table."""
     cdef cursor_t cursor = cursor_over(data, length)
     cdef uint32_t said, first = tx.http.side[direction].header_count
-    cdef uint16_t event = 0
     cdef field_t field
     cdef const uint8_t *value
     while cursor_left(&cursor):
         said = read_field(context, hpack, &cursor, &field)
+        if said == FIELD_CUT:
+            note(teller, HTTP2_INVALID_FRAME_DATA)
         if said == FIELD_CUT or said == FIELD_REFUSED:
-            event = HTTP2_INVALID_FRAME_DATA if said == FIELD_CUT else event
             break
         value = hpack.scratch.data + field.name_length
         keep_field(context, tx, direction, hpack.scratch.data, field.name_length, value, field.value_length, said)
@@ -152,13 +157,14 @@ cdef inline uint16_t read_block(app_context_t *context, hpack_t *hpack, http2_tx
             mark_field(context, tx, direction, hpack.scratch.data, field.name_length, value, field.value_length)
         elif said == FIELD_SIZE:
             add_fact(context, tx, direction, FACT_SIZE, field.size)
-        elif said == FIELD_OVERFLOW:
-            event = HTTP2_HEADER_INTEGER_OVERFLOW
-            break
         else:
-            event = HTTP2_INVALID_HEADER
+            note(teller, HTTP2_INVALID_HEADER)
+        if said == FIELD_OVERFLOW:
+            note(teller, HTTP2_EXTRA_HEADER_DATA)
+            if context.config.beyond:       # an event that Suricata 7.0.10 has a name for, and does not raise here
+                note(teller, HTTP2_HEADER_INTEGER_OVERFLOW)
+            break
     if direction == TO_SERVER:
         compare_hosts(tx, first)
     block_done(context, hpack)
     tx.http.head.flags |= TX_NEW
-    return event

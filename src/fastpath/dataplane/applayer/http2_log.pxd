@@ -48,8 +48,21 @@ cdef inline void mark_common(common_t *common, const message_t *message, const h
             common.message[i] = message
 
 
-cdef inline void say_fields(writer_t *writer, const char *key, const http2_tx_t *tx, uint32_t direction,
+cdef inline bint is_credential(const message_t *message, const header_t *header) noexcept nogil:
+    """Whose value lets in whoever has it."""
+    cdef const char **names = [b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"api-key",
+                               b"x-goog-api-key"]
+    cdef uint32_t *lengths = [13, 19, 6, 10, 9, 7, 14]
+    cdef uint32_t i
+    for i in range(7):
+        if same(bytes_of(&message.text, header.name), header.name.length, names[i], lengths[i]):
+            return True
+    return False
+
+
+cdef inline void say_fields(writer_t *writer, const char *key, const http2_tx_t *tx, uint32_t direction, bint hide,
                             common_t *common) noexcept nogil:
+    """All headers, credentials starred out with `hide`."""
     cdef const message_t *message = &tx.http.side[direction]
     cdef uint32_t i, fact = 0
     cdef const header_t *header
@@ -60,7 +73,10 @@ cdef inline void say_fields(writer_t *writer, const char *key, const http2_tx_t 
         open_map(writer)
         if header.repeated == FIELD_OK:
             say_bytes(writer, b"name", bytes_of(&message.text, header.name), header.name.length)
-            say_bytes(writer, b"value", bytes_of(&message.text, header.value), header.value.length)
+            if hide and is_credential(message, header):
+                say_text(writer, b"value", b"***")
+            else:
+                say_bytes(writer, b"value", bytes_of(&message.text, header.value), header.value.length)
             mark_common(common, message, header)
         elif header.repeated == FIELD_SIZE:
             # the sizes are among the facts, in the same order
@@ -192,9 +208,9 @@ cdef inline bint http2_record(app_context_t *context, writer_t *writer, const ht
     open_map(writer)
     say_text(writer, b"version", b"2")
     if tx.http.side[TO_SERVER].header_count:
-        say_fields(writer, b"request_headers", tx, TO_SERVER, &common)
+        say_fields(writer, b"request_headers", tx, TO_SERVER, context.config.beyond, &common)
     if tx.http.side[TO_CLIENT].header_count:
-        say_fields(writer, b"response_headers", tx, TO_CLIENT, &common)
+        say_fields(writer, b"response_headers", tx, TO_CLIENT, context.config.beyond, &common)
     if context.config.beyond:
         named = say_authority(writer, &tx.http.side[TO_SERVER])
     say_common(writer, &common, named)

@@ -4,8 +4,8 @@ from libc.string cimport memcpy
 
 from fastpath.dataplane.applayer.applayer cimport HTTP2_HALF_CLOSED_CLIENT, HTTP2_INVALID_HTTP1_SETTINGS, app_context_t
 from fastpath.dataplane.applayer.hpack cimport FIELD_OK
-from fastpath.dataplane.applayer.http2_frames cimport note, take_settings
-from fastpath.dataplane.applayer.http2_headers cimport is_exactly, keep_field, mark_field
+from fastpath.dataplane.applayer.http2_frames cimport take_settings
+from fastpath.dataplane.applayer.http2_headers cimport is_exactly, keep_field, mark_field, note
 from fastpath.dataplane.applayer.http2_state cimport *
 from fastpath.dataplane.pool cimport bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
