@@ -14,8 +14,30 @@ import pytest
 from captures import conversation, write_pcap
 from differential.test_stream_events import is_installed
 from made_http2 import (
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, GOAWAY, HAS_PRIORITY, HEADERS, OK, PADDED, PING, POST, PRIORITY, PUSH_PROMISE, RST_STREAM,
-    WINDOW_UPDATE, block, data, frame, headers, hello, literal, number, settings,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GET,
+    GOAWAY,
+    HAS_PRIORITY,
+    HEADERS,
+    OK,
+    PADDED,
+    PING,
+    POST,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    WINDOW_UPDATE,
+    block,
+    data,
+    frame,
+    headers,
+    hello,
+    literal,
+    number,
+    settings,
 )
 
 import fastpath as fp

@@ -8,8 +8,27 @@ import sys
 from fuzz import harness
 from fuzz.fuzz_tls import turns, written
 from made_http2 import (
-    CONTINUATION, END_HEADERS, END_STREAM, GET, GOAWAY, HAS_PRIORITY, HEADERS, OK, PADDED, POST, PUSH_PROMISE, WINDOW_UPDATE, block, data, frame,
-    headers, hello, literal, message, number, settings,
+    CONTINUATION,
+    END_HEADERS,
+    END_STREAM,
+    GET,
+    GOAWAY,
+    HAS_PRIORITY,
+    HEADERS,
+    OK,
+    PADDED,
+    POST,
+    PUSH_PROMISE,
+    WINDOW_UPDATE,
+    block,
+    data,
+    frame,
+    headers,
+    hello,
+    literal,
+    message,
+    number,
+    settings,
 )
 
 from fastpath.dataplane.applayer.room_trial import RoomTrial
@@ -43,8 +62,8 @@ def target(data: bytes) -> None:
         return
     trial = RoomTrial("http2", memory=1 << 20, beyond=bool(data[0] & 1), **{"llm.always": True, "http2.max-streams": 50})
     held = [b"", b""]
-    for number, (direction, piece) in enumerate(turns(data)):
-        if number == data[0] & 7:
+    for at, (direction, piece) in enumerate(turns(data)):
+        if at == data[0] & 7:
             trial.feed(direction, gap=5)
         held[direction] += piece
         held[direction] = held[direction][trial.feed(direction, held[direction]):]

@@ -8,8 +8,33 @@ import zlib
 
 import pytest
 from made_http2 import (
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, GOAWAY, HAS_PRIORITY, HEADERS, OK, PADDED, PING, POST, PREFACE, PRIORITY,
-    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, data, frame, headers, hello, literal, message, number, settings,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GET,
+    GOAWAY,
+    HAS_PRIORITY,
+    HEADERS,
+    OK,
+    PADDED,
+    PING,
+    POST,
+    PREFACE,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    block,
+    data,
+    frame,
+    headers,
+    hello,
+    literal,
+    message,
+    number,
+    settings,
 )
 
 from fastpath.dataplane.applayer.room_trial import RoomTrial

@@ -1,7 +1,7 @@
 # gRPC over HTTP/2: its messages within DATA, and service and method out of :path.
 #
-# Source: grpc/doc/PROTOCOL-HTTP2.md: a message is a byte that says whether it is compressed, its length (uint32_t, big-endian), its
-# bytes, wherever DATA frames part them; a call's path is /Service-Name/method, its content-type application/grpc.
+# Source: grpc/doc/PROTOCOL-HTTP2.md: a message is a byte that says whether it is compressed, its length (uint32_t, big-endian),
+# its bytes, wherever DATA frames part them; a call's path is /Service-Name/method, its content-type application/grpc.
 from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.applayer.http1_headers cimport find_header

@@ -1,7 +1,7 @@
 # HPACK (RFC 7541): header fields out of a header block, and the dynamic table that they leave behind.
 #
-# A table holds what its owner says may be kept: beyond that the oldest fields are forgotten, as when they were evicted, and an index
-# that means one of them means none. What a field says stands in hpack_t.scratch until the next one is read.
+# A table holds what its owner says may be kept: beyond that the oldest fields are forgotten, as when they were evicted, and an
+# index that means one of them means none. What a field says stands in hpack_t.scratch until the next one is read.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t
@@ -157,8 +157,8 @@ cdef inline bint find_entry(const hpack_t *hpack, uint64_t index, const uint8_t 
 # ---- numbers and strings ----
 
 cdef inline uint32_t read_number(cursor_t *cursor, uint32_t first, uint32_t mask, uint64_t *value) noexcept nogil:
-    """Section 5.1. first: the byte that it begins in, mask: its bits there. One that goes on beyond 64 bits is 0, as in Suricata; one
-    that is but too large by its sum overflows."""
+    """Section 5.1. first: the byte that it begins in, mask: its bits there. One that goes on beyond 64 bits is 0, as in Suricata;
+    one that is but too large by its sum overflows."""
     cdef uint32_t shift = 0
     cdef uint8_t byte
     cdef bint beyond = False
@@ -240,7 +240,8 @@ cdef inline uint32_t read_string(app_context_t *context, hpack_t *hpack, cursor_
 
 # ---- fields ----
 
-cdef inline uint32_t take_entry(app_context_t *context, hpack_t *hpack, uint64_t index, bint whole, field_t *field) noexcept nogil:
+cdef inline uint32_t take_entry(app_context_t *context, hpack_t *hpack, uint64_t index, bint whole,
+                                field_t *field) noexcept nogil:
     """Name, and with `whole` value, of an entry into scratch."""
     cdef const uint8_t *name = NULL
     cdef const uint8_t *value = NULL

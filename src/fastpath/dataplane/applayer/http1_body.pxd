@@ -3,8 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
     APP_RAW_TO_SERVER, FILE_CLOSED, FILE_NO_INSPECTION, FILE_OPEN, FILE_TRUNCATED, HTTP1_FILE_NAME_TOO_LONG,
-    HTTP1_RANGE_INVALID, HTTP2_INVALID_RANGE, TX_NEW, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, file_t, http1_config_t,
-    view_t,
+    HTTP1_RANGE_INVALID, HTTP2_INVALID_RANGE, TX_NEW, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t,
+    file_t, http1_config_t, view_t,
 )
 from fastpath.dataplane.applayer.files cimport (
     FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_pass, file_span, last_file,

@@ -1,5 +1,5 @@
-# The inspect buffers of HTTP/2 (guide: rules/http2-keywords, rules/http-keywords). Headers are looked for under their names as they
-# came, and pseudo-headers stand among them; values of one name are joined.
+# The inspect buffers of HTTP/2 (guide: rules/http2-keywords, rules/http-keywords). Headers are looked for under their names as
+# they came, and pseudo-headers stand among them; values of one name are joined.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
@@ -11,7 +11,8 @@ from fastpath.dataplane.applayer.http1_headers cimport header_at
 from fastpath.dataplane.applayer.http1_state cimport body_is_over, bytes_of, header_t, is_blank, lower, message_t, same
 from fastpath.dataplane.applayer.http2_headers cimport is_exactly
 from fastpath.dataplane.applayer.http2_state cimport (
-    FACT_LEAVE, FACT_PRIORITY, FACT_RESET, FACT_SETTING, FACT_SIZE, FACT_WINDOW, FRAME_TYPES, fact_at, facts_of, http2_t, http2_tx_t,
+    FACT_LEAVE, FACT_PRIORITY, FACT_RESET, FACT_SETTING, FACT_SIZE, FACT_WINDOW, FRAME_TYPES, fact_at, facts_of, http2_t,
+    http2_tx_t,
 )
 from fastpath.dataplane.applayer.llm cimport llm_view
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER
@@ -150,7 +151,8 @@ cdef inline uint32_t show_response_line(room_writer_t *out, const message_t *res
     return show(view, out.data, out.length)
 
 
-cdef inline uint32_t one_field(room_writer_t *out, const message_t *message, uint32_t index, bint named, view_t *view) noexcept nogil:
+cdef inline uint32_t one_field(room_writer_t *out, const message_t *message, uint32_t index, bint named,
+                               view_t *view) noexcept nogil:
     """http2.header_name; http.request_header and http.response_header: "name: value"."""
     cdef header_t *header
     cdef uint32_t i

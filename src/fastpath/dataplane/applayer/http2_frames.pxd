@@ -4,8 +4,9 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_RAW_TO_SERVER, FILE_CLOSED, HTTP2_CLOSED, HTTP2_DATA_CLIENT, HTTP2_DATA_SERVER, HTTP2_HALF_CLOSED_CLIENT, HTTP2_HALF_CLOSED_SERVER,
-    HTTP2_INVALID_FRAME_DATA, HTTP2_INVALID_FRAME_LENGTH, HTTP2_LONG_FRAME_DATA, HTTP2_REASSEMBLY_LIMIT_REACHED, HTTP2_RESERVED, HTTP2_STREAM_ID_REUSE, TX_NEW, app_context_t, tx_t,
+    APP_RAW_TO_SERVER, FILE_CLOSED, HTTP2_CLOSED, HTTP2_DATA_CLIENT, HTTP2_DATA_SERVER, HTTP2_HALF_CLOSED_CLIENT,
+    HTTP2_HALF_CLOSED_SERVER, HTTP2_INVALID_FRAME_DATA, HTTP2_INVALID_FRAME_LENGTH, HTTP2_LONG_FRAME_DATA,
+    HTTP2_REASSEMBLY_LIMIT_REACHED, HTTP2_RESERVED, HTTP2_STREAM_ID_REUSE, TX_NEW, app_context_t, tx_t,
 )
 from fastpath.dataplane.applayer.grpc cimport grpc_bytes
 from fastpath.dataplane.applayer.hpack cimport forget_table
@@ -194,7 +195,8 @@ cdef inline bint take_number(app_context_t *context, http2_tx_t *tx, uint32_t di
 
 # ---- any frame ----
 
-cdef inline uint32_t subject_of(const http2_t *http, uint32_t direction, const frame_t *frame, const uint8_t *data) noexcept nogil:
+cdef inline uint32_t subject_of(const http2_t *http, uint32_t direction, const frame_t *frame,
+                                const uint8_t *data) noexcept nogil:
     """The stream whose transaction a frame belongs to: of a push, the one that is promised."""
     cdef uint32_t padded = 1 if frame.flags & PADDED else 0
     if frame.kind == FRAME_PUSH_PROMISE and frame.length >= 4 + padded:
@@ -266,8 +268,8 @@ cdef inline bint take_frame(app_context_t *context, http2_t *http, uint32_t dire
 
 cdef inline bint begin_long(app_context_t *context, http2_t *http, uint32_t direction, const frame_t *frame,
                             uint32_t padding) noexcept nogil:
-    """The header of a frame that is too long to be held; `frame.length` without the byte that says how much of it is padding. False
-    where there is no room for its stream."""
+    """The header of a frame that is too long to be held; `frame.length` without the byte that says how much of it is padding.
+    False where there is no room for its stream."""
     cdef tx_t *teller = context.app.last
     cdef http2_tx_t *tx = tx_of(context, http, frame.stream, frame)
     if tx == NULL:

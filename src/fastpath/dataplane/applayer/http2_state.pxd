@@ -90,7 +90,8 @@ cdef inline uint32_t facts_of(const http2_tx_t *tx, uint32_t direction) noexcept
     return tx.facts[direction].length // <uint32_t> sizeof(fact_t)
 
 
-cdef inline void add_fact(app_context_t *context, http2_tx_t *tx, uint32_t direction, uint64_t kind, uint64_t value) noexcept nogil:
+cdef inline void add_fact(app_context_t *context, http2_tx_t *tx, uint32_t direction, uint64_t kind,
+                          uint64_t value) noexcept nogil:
     """What is beyond FACTS_MAX, or refused by the memory, is not looked at."""
     cdef fact_t fact
     fact.value = value

@@ -46,7 +46,8 @@ cdef inline int32_t from_base64url(const uint8_t *text, uint32_t length, uint8_t
     return <int32_t> size
 
 
-cdef inline bint take_carried_settings(app_context_t *context, http2_t *http, const uint8_t *value, uint32_t length) noexcept nogil:
+cdef inline bint take_carried_settings(app_context_t *context, http2_t *http, const uint8_t *value,
+                                       uint32_t length) noexcept nogil:
     """HTTP2-Settings (RFC 7540 section 3.2.1): the client's SETTINGS, in base64url."""
     cdef uint8_t settings[512]
     cdef int32_t size = from_base64url(value, length, settings, SETTINGS_MAX)

@@ -2,9 +2,8 @@
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_DCERPC, ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_HTTP2, ALPROTO_QUIC, ALPROTO_SMB, ALPROTO_SMTP,
-    ALPROTO_SSH, ALPROTO_TLS,
-    SSH_FINISHED, app_config_t, room_t,
+    ALPROTO_DCERPC, ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_HTTP2, ALPROTO_QUIC, ALPROTO_SMB,
+    ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, SSH_FINISHED, app_config_t, room_t,
 )
 from fastpath.dataplane.applayer.dcerpc cimport describe_dcerpc
 from fastpath.dataplane.applayer.dns cimport describe_dns
