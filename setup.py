@@ -24,6 +24,7 @@ PACKAGES = {
     "zlib": "apt install zlib1g-dev | dnf install zlib-devel | brew install zlib",
     "liblzma": "apt install liblzma-dev | dnf install xz-devel | brew install xz",
     "libbrotlidec": "apt install libbrotli-dev | dnf install brotli-devel | brew install brotli",
+    "libmagic": "apt install libmagic-dev | dnf install file-devel | brew install libmagic",
     "libpcre2-8": "apt install libpcre2-dev | dnf install pcre2-devel | brew install pcre2",
 }
 # what a module links against; every other module links nothing
@@ -41,6 +42,7 @@ LINKS = {
     "fastpath.dataplane.match.trace": ["libhs"],
     "fastpath.dataplane.trial": ["libhs"],
     "fastpath.dataplane.applayer.dispatch": ["libcrypto"],
+    "fastpath.dataplane.applayer.magic": ["libmagic"],
     "fastpath.dataplane.applayer.models": ["libcrypto", "zlib"],
     "fastpath.dataplane.applayer.quic": ["libcrypto"],
     "fastpath.dataplane.applayer.smb": ["libcrypto"],

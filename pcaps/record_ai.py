@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Records a day of an AI factory in small: real programs talking over the veth pair of record.py.
 
-    sudo pcaps/record_ai.py [chat flood registry exfiltration cluster]
+    sudo pcaps/record_ai.py [chat flood registry exfiltration cluster versions]
 
 Run it with a Python that has these packages: litellm[proxy], openai, mlflow, ray[default], chromadb, jupyter_server, mcp, safetensors,
-numpy. Each conversation becomes one capture in src/fastpath/demo/ai/; `chat` also leaves the secrets of its TLS sessions
+numpy. Each conversation becomes one capture in src/fastpath/demo/ai/, `versions` in pcaps/services/; `chat` also leaves the secrets of its TLS sessions
 (chat.keylog), which belong to certificates and keys made for the recording. Models answer with fixed sentences; the pickle that plays
 the poisoned model would print a line, and nobody opens it.
 """
@@ -145,11 +145,7 @@ def registry(work, stack):
 
     (work / "model.pkl").write_bytes(pickle.dumps({"weights": [0.0] * 64, "hook": Poison()}))
     (work / "clean.pkl").write_bytes(pickle.dumps({"weights": [0.5] * 64}))
-    (work / "without").mkdir()
-    (work / "without/litellm.py").write_text("raise ImportError('MLflow waits for ever where it finds this one')")
-    stack.enter_context(server(work, PYTHON.parent / "mlflow", "server", "--host", REGISTRY, "--port", 5000, "--workers", 1,
-                               "--backend-store-uri", f"sqlite:///{work}/mlflow.db", "--artifacts-destination", work / "artifacts",
-                               "--allowed-hosts", "*", port=5000, PYTHONPATH=str(work / "without")))
+    tracking(work, stack)
     with recording("registry"):
         client(work, """
 import mlflow
@@ -164,6 +160,15 @@ with mlflow.start_run(): mlflow.log_metric("loss", 0.25)
         put(LAPTOP, work / "model.pkl", f"{base}/tokenizer.pkl")
         get(AGENT, f"{base}/tokenizer.pkl")
         get(LAPTOP, f"{base}/model.safetensors")
+
+
+def tracking(work, stack):
+    """MLflow's server."""
+    (work / "without").mkdir()
+    (work / "without/litellm.py").write_text("raise ImportError('MLflow waits for ever where it finds this one')")
+    stack.enter_context(server(work, PYTHON.parent / "mlflow", "server", "--host", REGISTRY, "--port", 5000, "--workers", 1,
+                               "--backend-store-uri", f"sqlite:///{work}/mlflow.db", "--artifacts-destination", work / "artifacts",
+                               "--allowed-hosts", "*", port=5000, PYTHONPATH=str(work / "without")))
 
 
 def put(source, path, url):
@@ -199,22 +204,7 @@ HTTPServer(("{OUTSIDE}", 80), Takes).serve_forever()
 
 def cluster(work, stack):
     """What else runs there: Ray's dashboard and job API, a vector database, a notebook server, a tool server."""
-    (work / "tools.py").write_text(f"""
-from mcp.server import MCPServer
-server = MCPServer("factory-tools")
-@server.tool()
-def machine_state(name: str) -> str:
-    "The state of a machine."
-    return name + " is running"
-server.run(transport="streamable-http", host="{CLUSTER}", port=8765)
-""")
-    stack.enter_context(server(work, PYTHON.parent / "ray", "start", "--head", "--block", "--node-ip-address", CLUSTER, "--port", 6379,
-                               "--dashboard-host", CLUSTER, "--dashboard-port", 8265, "--num-cpus", 1, "--object-store-memory", 100000000,
-                               port=8265, RAY_USAGE_STATS_ENABLED="0", RAY_TMPDIR="/tmp"))
-    stack.enter_context(server(work, PYTHON.parent / "chroma", "run", "--host", CLUSTER, "--port", 8000, "--path", work / "chroma", port=8000))
-    stack.enter_context(server(work, PYTHON.parent / "jupyter", "server", "--allow-root", "--no-browser", f"--ip={CLUSTER}", "--port=8888",
-                               "--IdentityProvider.token=made-for-this-recording", port=8888))
-    stack.enter_context(server(work, PYTHON, work / "tools.py", port=8765))
+    services(work, stack)
     with recording("cluster"):
         inside(CLIENT, "curl", "--silent", "--show-error", "--interface", AGENT, "-o", "/dev/null", "--json",
                '{"entrypoint": "echo night shift"}', "http://cluster.factory.test:8265/api/jobs/")
@@ -233,12 +223,56 @@ asyncio.run(main())
 """)
 
 
-def recording(name):
-    record.HERE, record.PACKAGE_DATA = Path(tempfile.gettempdir()), PACKAGE_DATA        # one copy of these is enough
+def services(work, stack):
+    """Ray, Chroma, Jupyter's server, an MCP server."""
+    (work / "tools.py").write_text(f"""
+from mcp.server import MCPServer
+server = MCPServer("factory-tools", version="7.4.1")
+@server.tool()
+def machine_state(name: str) -> str:
+    "The state of a machine."
+    return name + " is running"
+server.run(transport="streamable-http", host="{CLUSTER}", port=8765)
+""")
+    stack.enter_context(server(work, PYTHON.parent / "ray", "start", "--head", "--block", "--node-ip-address", CLUSTER, "--port", 6379,
+                               "--dashboard-host", CLUSTER, "--dashboard-port", 8265, "--num-cpus", 1, "--object-store-memory", 100000000,
+                               port=8265, RAY_USAGE_STATS_ENABLED="0", RAY_TMPDIR="/tmp"))
+    stack.enter_context(server(work, PYTHON.parent / "chroma", "run", "--host", CLUSTER, "--port", 8000, "--path", work / "chroma", port=8000))
+    stack.enter_context(server(work, PYTHON.parent / "jupyter", "server", "--allow-root", "--no-browser", f"--ip={CLUSTER}", "--port=8888",
+                               "--IdentityProvider.token=made-for-this-recording", port=8888))
+    stack.enter_context(server(work, PYTHON, work / "tools.py", port=8765))
+
+
+def versions(work, stack):
+    """How servers say which version they are: LiteLLM, MLflow, Ray, Chroma, Jupyter, an MCP server; and what their clients say."""
+    proxy(work, stack, port=4000)
+    tracking(work, stack)
+    services(work, stack)
+    with recording("versions", HERE / "services"):
+        client(work, "VERIFY = True\n" + ASK + f"""
+ask({TRAINER!r}, "Which machine is free?", "http://chat.factory.test:4000/v1")
+import mlflow
+mlflow.set_tracking_uri("http://models.factory.test:5000")
+mlflow.set_experiment("night-shift")
+import chromadb
+chromadb.HttpClient(host="cluster.factory.test", port=8000).heartbeat()
+""", ANONYMIZED_TELEMETRY="False")
+        for url in ("http://models.factory.test:5000/version", "http://models.factory.test:5000/", "http://cluster.factory.test:8265/api/version",
+                    "http://cluster.factory.test:8000/api/v2/heartbeat", "http://cluster.factory.test:8000/api/v2/version",
+                    "http://cluster.factory.test:8888/api/kernels?token=made-for-this-recording", "http://cluster.factory.test:8888/api"):
+            get(AGENT, url)
+        inside(CLIENT, "curl", "--silent", "--show-error", "--interface", AGENT, "-o", "/dev/null", "--json", """
+            {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-03-26", "capabilities": {},
+             "clientInfo": {"name": "factory-agent", "version": "0.9.2"}}}""", "-H", "Accept: application/json, text/event-stream",
+               "http://cluster.factory.test:8765/mcp")
+
+
+def recording(name, folder=PACKAGE_DATA):
+    record.HERE, record.PACKAGE_DATA = Path(tempfile.gettempdir()), folder      # one copy of these is enough
     return record.recording(name)
 
 
-CONVERSATIONS = {"chat": chat, "flood": flood, "registry": registry, "exfiltration": exfiltration, "cluster": cluster}
+CONVERSATIONS = {"chat": chat, "flood": flood, "registry": registry, "exfiltration": exfiltration, "cluster": cluster, "versions": versions}
 
 
 def main(names):

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 from captures import write_pcap
+from hypothesis import settings
+
+settings.register_profile("fastpath", deadline=None)       # how long an example takes decides no test
+settings.load_profile("fastpath")
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = Path(os.environ.get("FASTPATH_CORPUS") or ROOT.parent / "shared" / "corpus")

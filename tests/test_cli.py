@@ -87,7 +87,7 @@ def test_filter_is_told_from_captures(captures, read, expected):
 def test_rules_check(rules, tmp_path):
     assert "2 rules: 2 exact, 0 refused" in run("rules", "check", rules).output
     (tmp_path / "bad.rules").write_text('alert tcp any any -> any any (msg:"x"; sid:1;)\nalert tcp any any -> any (sid:2;)\n'
-                                        'alert tcp any any -> any any (file.magic; content:"x"; sid:3;)\n')
+                                        'alert tcp any any -> any any (lua:a.lua; sid:3;)\n')
     result = run("rules", "check", tmp_path / "bad.rules", "--json", code=1)
     counts = json.loads(result.output)
     assert (counts["rules"], counts["exact"], counts["refused"]) == (3, 1, 2)
@@ -146,7 +146,7 @@ def test_malformed_and_refused_rules(core, traffic, tmp_path):
     result = run("replay", traffic, "-S", bad, code=1)
     assert "bad.rules:2:" in result.stderr and "good" in result.stdout
     refused = tmp_path / "refused.rules"
-    refused.write_text('alert tcp any any -> any any (file.magic; content:"x"; sid:3;)\n')
+    refused.write_text('alert tcp any any -> any any (lua:a.lua; sid:3;)\n')
     assert "1 are not supported yet" in run("replay", traffic, "-S", refused).stderr
     result = run("replay", traffic, "-S", refused, "--strict", code=1)
     assert "digest" not in result.stdout

@@ -1,6 +1,6 @@
 # See _core.pxd. The worker's and the ingest's loops are parts of this module, in files of their own; this is the Python door.
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
@@ -15,14 +15,15 @@ from fastpath.dataplane.policy import COUNT
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, log_due, open_session,
-    open_table, room_of,
+    EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, free_work, log_due,
+    open_session, open_table, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
 )
 from fastpath.dataplane.applayer.fileinfo cimport is_model, say_file, say_files
-from fastpath.dataplane.applayer.files cimport file_cut
+from fastpath.dataplane.applayer.files cimport file_cut, name_magic
+from fastpath.dataplane.applayer.magic cimport close_magic, open_magic, tell_magic
 from fastpath.dataplane.applayer.sight cimport SERVICES_FIRST, SERVICES_MAX, SERVICE_NAME_MAX, service_t, sight_t
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_bytes, put_key, put_uint, say_uint, writer_t,
@@ -56,8 +57,8 @@ from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
     CAPTURE_KEY, FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
     INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW,
-    MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NO_TX, captured_t, dataset_entry_t, datasets_t, inspection_t,
-    match_scratch_t, match_t, ruleset_t, texts_t, window_t,
+    MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NOTE_CLIENT, NOTE_VERSION, NO_TX, captured_t, captures_t,
+    dataset_entry_t, datasets_t, inspection_t, match_scratch_t, match_t, noted_t, ruleset_t, texts_t, window_t,
 )
 from fastpath.dataplane.match.trace cimport Trace, trace_fate
 from fastpath.dataplane.match.xbits cimport clear_xbits, close_xbits, open_xbits
@@ -79,7 +80,7 @@ from fastpath.dataplane.steer cimport steer_burst
 from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
-    APP_ROW_CHUNK, APP_ROW_VARS, KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t,
+    APP_ROW_CHUNK, APP_ROW_NOTED, APP_ROW_VARS, KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t,
     close_buffer, close_kept, close_rows,
     end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t,
     policy_row_t, tick_order,
@@ -104,9 +105,6 @@ EXCEPTION_CAUSES = ("defrag.memcap", "flow.memcap", "tcp.ssn_memcap", "tcp.reass
 ASK_REASONS = ("rule", "drop", "pass", "encrypted", "depth", "elephant", "outside")
 CLOSE_CODES = ("not_closed", "finack", "rst", "timeout", "deleted")
 DECODE_SETTINGS = ("compat", "vlan_tracking", "vni_in_key", "max_depth", "max_layers")
-
-cdef extern from "<stdint.h>":
-    const uint64_t UINT64_MAX
 
 cdef extern from "<stdlib.h>":
     void *aligned_alloc(size_t alignment, size_t size) noexcept nogil
@@ -174,6 +172,7 @@ cdef class DataPlane:
     cdef dict limits
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef dict changes           # of data sets, of the run that ended with the latest flush; or None
+    cdef object magic_files     # where libmagic has its database, "" for where it looks by itself
     cdef object traced          # the Trace that is filled, or None
     cdef KeyRing keys           # that were given, or None
     cdef isolation_t isolation
@@ -297,11 +296,15 @@ cdef class DataPlane:
             engine.worker[i].work.announced = calloc(1, sizeof(announced_t))
             engine.worker[i].work.plain = <uint8_t *>calloc(1, PLAIN_ROOM)
             engine.worker[i].work.deliver = deliver_plain
+            engine.worker[i].work.tell_magic = tell_magic
             engine.worker[i].flush = <burst_t *>aligned_alloc(CACHE_LINE, sizeof(burst_t))
             if engine.worker[i].work.room == NULL or engine.worker[i].flush == NULL \
                     or engine.worker[i].work.announced == NULL or engine.worker[i].work.plain == NULL:
                 raise MemoryError("no memory for a worker")
             memset(engine.worker[i].flush, 0, sizeof(burst_t))
+        self.magic_files = settings.get("magic_file", "")
+        if engine.apps.config.files.force_magic:
+            ask_magic(engine, self.magic_files)
         if settings.get("device"):
             engine.offloads = True
             configure_offload(engine, settings["device"]["offload"])
@@ -379,9 +382,11 @@ cdef class DataPlane:
         if engine.worker != NULL:
             for i in range(engine.workers):
                 free(engine.worker[i].policy_counts)
+                free_work(&engine.worker[i].work)
                 free(engine.worker[i].work.room)
                 free(engine.worker[i].work.announced)
                 free(engine.worker[i].work.plain)
+                close_magic(engine.worker[i].work.magic)
                 free(engine.worker[i].flush)
         free(engine.worker)
         free(engine.bucket)
@@ -461,6 +466,8 @@ cdef class DataPlane:
         rooms, self.prepared = self.prepared, None
         if not is_for(rooms, database):
             rooms = [Scratch(database, **self.limits) for _ in range(self.engine.workers)]
+        if database.magic:
+            ask_magic(&self.engine, self.magic_files)
         if not name_datasets(self.engine.shared.datasets, database.rules.header.flowbits):
             raise MemoryError("no memory for the sets that rules change")
         self.engine.rules_store = database.stores

@@ -4,7 +4,7 @@ cdef dict row_of_session(engine_t *engine, uint32_t bucket, uint32_t session):
     """A session as those who ask are told of it."""
     cdef device_t *device = &engine.device[bucket]
     cdef session_t *it = &device.sessions[session - 1]
-    cdef report_t told
+    cdef counters_t told
     cdef keyed_t *row
     cdef flow_t *flow
     cdef flow_key_t key
@@ -15,13 +15,9 @@ cdef dict row_of_session(engine_t *engine, uint32_t bucket, uint32_t session):
     else:
         flow = &engine.bucket[bucket].flows[it.owner - 1]
         key, reversed = flow_key_of(flow), flow.flags & FLOW_REVERSED
-    if device.reports != NULL:
-        report_session(device, session, engine.time)
-        told = device.reports[session - 1]
-    else:
-        told.bytes[0], told.bytes[1], told.pkts[0], told.pkts[1] = it.bytes[0], it.bytes[1], it.pkts[0], it.pkts[1]
+    told = told_counters(device, it, engine.time)
     return {"id": session_id(engine, bucket, session), "key": (<const uint8_t *>&key)[:sizeof(flow_key_t)], "reversed": reversed,
-            "action": action_of(it), "reason": reason_of(it), "state": it.state & STATE_MASK, "code": CLOSE_NOT,
+            "action": it.action, "reason": it.reason, "state": it.state & STATE_MASK, "code": CLOSE_NOT,
             "packets": (told.pkts[0], told.pkts[1]), "bytes": (told.bytes[0], told.bytes[1]),
             "start": it.start * <uint64_t>SECOND, "end": 0, "timeout": it.timeout}
 
@@ -37,7 +33,7 @@ cdef tuple place_of(engine_t *engine, dict outside, object number):
         if bucket >= engine.buckets or not 1 <= session <= engine.device[bucket].fresh:
             return None
         it = &engine.device[bucket].sessions[session - 1]
-        if it.owner == 0 or it.owner & OWNER_KEYED or (it.serial & 0xffffff) != (name >> 32 & 0xffffff):
+        if it.owner == 0 or it.owner & OWNER_KEYED or it.serial != (name >> 32 & 0xffffff):
             return None
         return bucket, session
     if number not in outside:
@@ -159,7 +155,7 @@ cdef list take_closed(engine_t *engine):
         while device.closed_count:
             it = &device.closed[device.closed_first]
             rows.append({"id": it.id, "action": it.action, "reason": it.reason, "state": it.state, "code": it.code,
-                         "packets": (it.pkts[0], it.pkts[1]), "bytes": (it.bytes[0], it.bytes[1]),
+                         "packets": tuple(it.counters.pkts), "bytes": tuple(it.counters.bytes),
                          "start": it.start, "end": it.end})
             device.closed_first = (device.closed_first + 1) % device.config.closed_room
             device.closed_count -= 1

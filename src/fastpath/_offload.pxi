@@ -2,8 +2,6 @@
 # number; a session names its owner: the flow, by its number in the bucket, or the row of `keyed` of one added from outside.
 
 cdef enum:
-    SESSION_ASKED = 0xffffffff  # flow_more_t.session: the request waits in the batch
-    SESSION_DUE = 1 << 31       # flow_more_t.session: encrypted; the low bits say from how many packets or KiB on to ask
     OWNER_KEYED = 1 << 31       # session_t.owner: a row of `keyed`
 
 
@@ -13,7 +11,7 @@ cdef inline uint32_t flow_number(const engine_t *engine, uint32_t bucket, const 
 
 cdef inline uint32_t session_of_flow(const flow_t *flow) noexcept nogil:
     """Its session in the device, in force or soon; 0 for none."""
-    return flow.more.session if flow.more != NULL and not flow.more.session & SESSION_DUE else 0
+    return session_number(flow.more.session) if flow.more != NULL else 0
 
 
 cdef inline void fetch_ahead(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t i,
@@ -38,7 +36,7 @@ cdef inline uint64_t session_id(const engine_t *engine, uint32_t bucket, uint32_
     cdef const session_t *it = &engine.device[bucket].sessions[session - 1]
     if it.owner & OWNER_KEYED:
         return engine.keyed[bucket].rows[(it.owner & ~<uint32_t>OWNER_KEYED) - 1].id
-    return <uint64_t>1 << 63 | <uint64_t>bucket << 56 | <uint64_t>(it.serial & 0xffffff) << 32 | session
+    return <uint64_t>1 << 63 | <uint64_t>bucket << 56 | <uint64_t>it.serial << 32 | session
 
 
 cdef void lose_session(device_t *device, uint32_t session, uint8_t code, uint64_t now) noexcept nogil:
@@ -58,13 +56,8 @@ cdef void lose_session(device_t *device, uint32_t session, uint8_t code, uint64_
 
 cdef void end_session(engine_t *engine, uint32_t bucket, flow_t *flow, uint8_t code, uint64_t now) noexcept nogil:
     """What has become of a flow ends its session, or its request for one."""
-    if flow.more == NULL or flow.more.session == 0:
-        return
-    if flow.more.session == SESSION_ASKED:
-        withdraw_request(&engine.device[bucket], flow_number(engine, bucket, flow))
-    elif not flow.more.session & SESSION_DUE:
-        end_device_session(&engine.device[bucket], flow.more.session, code, now)
-    flow.more.session = 0
+    if flow.more != NULL and flow.more.session:
+        leave_device(&engine.device[bucket], &flow.more.session, flow_number(engine, bucket, flow), code, now)
 
 
 cdef void leave_session(engine_t *engine, uint32_t bucket, flow_t *flow, uint8_t code, uint64_t now) noexcept nogil:
@@ -132,57 +125,36 @@ cdef void empty_device(engine_t *engine, uint32_t bucket) noexcept nogil:
     clear_device(device)
 
 
-cdef bint encrypted_enough(const engine_t *engine, const flow_t *flow, flow_more_t *more) noexcept nogil:
-    """Payload has been encrypted for so many packets, or KiB, of the flow."""
-    cdef uint64_t so_far
-    if engine.offload_encrypted_bytes:
-        so_far = (flow.bytes[0] + flow.bytes[1]) >> 10
-    else:
-        so_far = <uint64_t>flow.pkts[0] + flow.pkts[1]
-    if more.session == 0:
-        more.session = SESSION_DUE | <uint32_t>min(so_far + engine.offload[ASK_ENCRYPTED], <uint64_t>0x7ffffffe)
-    return so_far >= more.session & ~<uint32_t>SESSION_DUE
-
-
-cdef uint8_t reason_to_ask(const engine_t *engine, flow_t *flow, const packet_meta_t *meta) noexcept nogil:
+cdef uint8_t reason_of_flow(const engine_t *engine, flow_t *flow, const packet_meta_t *meta) noexcept nogil:
     """Why the rest of a flow may be punted to the device; ASK_MAX for no reason."""
-    cdef uint64_t pkts = <uint64_t>flow.pkts[0] + flow.pkts[1]
-    cdef uint32_t direction = (meta.flags & PM_TO_CLIENT) != 0
-    if flow.flags & FLOW_DROP:
-        return ASK_DROP if pkts >= engine.offload[ASK_DROP] else ASK_MAX
-    if flow.flags & FLOW_BYPASS and pkts >= engine.offload[ASK_RULE]:
-        return ASK_RULE
-    if flow.flags & FLOW_PASS and pkts >= engine.offload[ASK_PASS]:
-        return ASK_PASS
-    if engine.offload[ASK_DEPTH] != UINT64_MAX \
-            and past_depth(&engine.stream, flow, direction) >= <int64_t>engine.offload[ASK_DEPTH]:
-        return ASK_DEPTH
-    if flow.bytes[0] + flow.bytes[1] >= engine.offload[ASK_ELEPHANT]:
-        return ASK_ELEPHANT
-    if engine.offload[ASK_ENCRYPTED] != UINT64_MAX and flow.more != NULL and flow.more.app != NULL \
-            and (<app_t *>flow.more.app).flags & (APP_NO_PAYLOAD | APP_OPENED) == APP_NO_PAYLOAD \
-            and encrypted_enough(engine, flow, flow.more):
-        return ASK_ENCRYPTED
-    return ASK_MAX
+    cdef asker_t asker
+    cdef uint32_t none = 0
+    asker.pkts = <uint64_t>flow.pkts[0] + flow.pkts[1]
+    asker.bytes = flow.bytes[0] + flow.bytes[1]
+    asker.so_far = asker.bytes >> 10 if engine.offload_encrypted_bytes else asker.pkts
+    asker.past_depth = -1
+    if engine.offload[ASK_DEPTH] != UINT64_MAX:
+        asker.past_depth = past_depth(&engine.stream, flow, (meta.flags & PM_TO_CLIENT) != 0)
+    asker.dropped = flow.flags & FLOW_DROP != 0
+    asker.bypassed = flow.flags & FLOW_BYPASS != 0
+    asker.passed = flow.flags & FLOW_PASS != 0
+    asker.encrypted = flow.more != NULL and flow.more.app != NULL \
+        and (<app_t *>flow.more.app).flags & (APP_NO_PAYLOAD | APP_OPENED) == APP_NO_PAYLOAD
+    return reason_to_ask(engine.offload, &asker, &flow.more.session if flow.more != NULL else &none)
 
 
 cdef void ask_for_offload(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint64_t now) noexcept nogil:
-    """Punts the rest of a flow to the device where there is a reason: dropped there if it is to be dropped, else forwarded."""
+    """Punts the rest of a flow to the device where there is a reason."""
     cdef device_t *device = &engine.device[meta.bucket]
     cdef flow_more_t *more
     cdef uint8_t reason
-    if not may_ask(device, now) or flow.state == FLOW_CLOSED or session_of_flow(flow) \
-            or (flow.more != NULL and flow.more.session == SESSION_ASKED):
+    if not may_ask(device, now) or flow.state == FLOW_CLOSED or (flow.more != NULL and has_asked(flow.more.session)):
         return
-    reason = reason_to_ask(engine, flow, meta)
+    reason = reason_of_flow(engine, flow, meta)
     if reason == ASK_MAX:
         return
     more = ensure_more(flow, &engine.bucket[meta.bucket].pool)
-    if more == NULL:
-        return
-    more.session = SESSION_ASKED
-    if ask_session(device, flow_number(engine, meta.bucket, flow), OFFLOAD_DROP if reason == ASK_DROP else OFFLOAD_FORWARD,
-                   reason, 0, now):
+    if more != NULL and punt_flow(device, &more.session, flow_number(engine, meta.bucket, flow), reason, now):
         settle_requests(engine, meta.bucket, now)
 
 

@@ -233,6 +233,8 @@ cdef void write_files(engine_t *engine, worker_t *worker, const room_t *room, co
                 if file.flags & FILE_STORE and engine.keep_files:
                     file.flags |= FILE_STORED
                 file_cut(&worker.context, tx, file)
+                if engine.apps.config.files.force_magic:
+                    name_magic(&worker.context, file)
                 if engine.keep_apps:
                     write_file(worker, room, meta, tx, file, APP_ROW_FILE)
                 if is_model(file):
@@ -279,7 +281,7 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
                 write_llm(worker, meta, room, tx)
             if due and engine.keep_apps \
                     and begin_row(worker, meta, APP_ROW_EVENT, tx.id, direction) != NULL:
-                said = room.log(context, tx, direction, &worker.rows.bytes)
+                said = not tx.flags & TX_UNLOGGED and room.log(context, tx, direction, &worker.rows.bytes)
                 say_vars_of(worker)
                 end_app_row(worker.rows, said)
         tx = tx.next

@@ -1,4 +1,5 @@
-# What rules keep beyond a packet, on its way out: variables of flows and packets, files that are stored, sets that have changed.
+# What rules keep beyond a packet, on its way out: variables of flows and packets, what is told to the inventory, files that are
+# stored, sets that have changed.
 # Part of _core.pyx.
 
 cdef bint has_vars(const match_scratch_t *scratch, const flow_t *flow) noexcept nogil:
@@ -67,6 +68,27 @@ cdef void write_vars(worker_t *worker, const match_scratch_t *scratch, const flo
         end_app_row(worker.rows, True)
 
 
+cdef void write_noted(worker_t *worker, const packet_meta_t *meta, const flow_t *flow, uint32_t rank) noexcept nogil:
+    """Rows of what rules with `inventory` have captured from this entry."""
+    cdef const captures_t *captures = worker.scratch.captures
+    cdef const noted_t *noted
+    cdef app_row_t *row
+    cdef uint32_t i
+    for i in range(captures.noted_count):
+        row = begin_app_row(worker.rows, worker.order, worker.number, flow, APP_ROW_NOTED)
+        if row == NULL:
+            return
+        noted = &captures.noted[i]
+        row.ordinal = 0 if meta.flags & PM_PSEUDO else worker.ordinal
+        row.ts = meta.ts
+        row.entry = <uint16_t>rank
+        say_uint(&worker.rows.bytes, b"rule", noted.rule)
+        put_key(&worker.rows.bytes, b"version" if noted.what == NOTE_VERSION else b"client" if noted.what == NOTE_CLIENT
+                else b"client_version")
+        put_bytes(&worker.rows.bytes, noted.text, noted.length)
+        end_app_row(worker.rows, True)
+
+
 cdef void store_bytes(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data,
                       uint32_t length) noexcept nogil:
     """app_work_t.store. Whether a file is to be stored is known for certain at its end: until then its bytes are handed on, if
@@ -85,6 +107,14 @@ cdef void store_bytes(app_context_t *context, const tx_t *tx, const file_t *file
         put_key(&worker.rows.bytes, b"data")
         put_bytes(&worker.rows.bytes, data, <uint32_t>min(<uint64_t>length, depth - before) if depth else length)
         end_app_row(worker.rows, True)
+
+
+cdef ask_magic(engine_t *engine, files):
+    """Gives every worker a cookie of libmagic's, unless it has one. ValueError where libmagic has no database."""
+    cdef uint32_t i
+    for i in range(engine.workers):
+        if engine.worker[i].work.magic == NULL:
+            engine.worker[i].work.magic = open_magic(files)
 
 
 cdef object changed_sets(datasets_t *table):

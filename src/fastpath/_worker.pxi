@@ -210,6 +210,8 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
             if match.flags & MATCH_BYPASS and not flow.flags & FLOW_BYPASS:
                 flow.flags |= FLOW_BYPASS
                 flow.rule = match.rule
+    if rarely(worker.scratch.captures != NULL) and worker.scratch.captures.noted_count and flow != NULL:
+        write_noted(worker, meta, flow, rank)
     if n and worker.rows.alerts.used > written:
         match = &worker.scratch.matches[n - 1]
         if verdict.action >= ACTION_DROP:
@@ -265,6 +267,30 @@ cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexc
     now = clock_ns()
     worker.sampled_ns[stage] += now - since
     return now
+
+
+cdef inline bint is_bare(const engine_t *engine, const slot_t *slot) noexcept nogil:
+    """Is there nothing to do with an entry but to count it on its flow?"""
+    return (slot.rules == NULL and slot.policy == NULL and engine.isolation == NULL and not engine.sessions
+            and not engine.offloads and not engine.keep_log and not each_packet(engine))
+
+
+cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry) noexcept nogil:
+    """An entry where that is all; what is out of the ordinary with one goes the whole way (inspect_entry)."""
+    cdef packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef flow_t *flow = slot.likely[entry]
+    cdef uint64_t now = slot.burst.now[meta.packet]
+    if rarely((meta.flags & (PM_KEYED | PM_INVALID | PM_QUOTED)) != PM_KEYED or meta.events != NO_INDEX or flow == NULL
+              or flow.flags & (FLOW_FREE | FLOW_OFFLOADED | FLOW_DROP | FLOW_PASS | FLOW_BYPASS)
+              or not flow_has_key(flow, &slot.burst.key[entry])
+              or is_timed_out(&engine.flow, flow, now) or follows_the_end(flow, meta)):
+        inspect_entry(engine, worker, slot, entry, False)
+        return
+    count_on_flow(&engine.flow, flow, meta, now)
+    if meta.proto == TCP and follow_flags(flow, meta):
+        worker.ordinal = slot.burst.first_ordinal + meta.packet
+        worker.order = entry_order(meta.packet, slot.steering.rank[entry])
+        rearm_flow(&engine.bucket[meta.bucket], flow)
 
 
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
@@ -426,6 +452,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     cdef uint32_t i, tick = 0
     cdef uint16_t entry
     cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
+    cdef bint bare = is_bare(engine, slot)
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     cdef uint64_t started = clock_ns()
     if worker.scratch != NULL:
@@ -436,6 +463,9 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
         while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
             tick_worker(engine, worker, slot, slot.tick_at[tick])
             tick += 1
+        if bare:
+            count_entry(engine, worker, slot, entry)
+            continue
         if cold and i + PAYLOADS_AHEAD < n:
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
         if rarely(engine.offloads):

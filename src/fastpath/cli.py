@@ -13,6 +13,7 @@ import typer
 from fastpath.lineage import WHOLE_STREAMS, bom, read_texts
 from fastpath.offload.command import offload, project
 from fastpath.openoffload.command import device_app
+from fastpath.options import Checksums, Compat, ConfigFile, Continuous, KeyLogs, MoreRules, OnlyRules, Overwrite, Packs, Settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -75,14 +76,14 @@ def replay(
     captures: Annotated[list[str] | None, typer.Argument(
         metavar="CAPTURE... ['BPF filter']", help="pcap or pcapng, .gz or .zst of them, folders, globs; - is standard input.")] = None,
     read: Annotated[list[str] | None, typer.Option("-r", metavar="FILE", help="A capture, as Suricata spells it.")] = None,
-    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
-    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
-    packs: Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="The rules of a pack: ai_factory.")] = None,
-    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml. Without it: Suricata's stock settings.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
+    only_rules: OnlyRules = None,
+    more_rules: MoreRules = None,
+    packs: Packs = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
     simulate: Annotated[list[str] | None, typer.Option("--simulate", metavar="KIND=N", help="Force a fault, such as packet-flow-memcap=7: "
                                                        "Suricata's --simulate-* options, by what follows simulate-.")] = None,
-    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    checksums: Checksums = None,
     test: Annotated[bool, typer.Option("-T", help="Load configuration and rules, and stop.")] = False,
     log: Annotated[str | None, typer.Option("-l", metavar="DIR|-", help="Write DIR/eve.json, or EVE to standard output.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Write on at the end of an eve.json that is there.")] = False,
@@ -90,7 +91,7 @@ def replay(
     events: Annotated[str, typer.Option("--events", metavar="LIST", help="Of alert,policy,anomaly,flow,stats and protocols, or all.")] = "alert,policy",
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Threads; they change no result.")] = 1,
     burst: Annotated[int, typer.Option("--burst", min=1, max=256, help="Packets a burst.")] = 128,
-    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other: flows go on from one to the next.")] = False,
+    continuous: Continuous = False,
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: drop and reject take effect.")] = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", metavar="DIR", help="Alerts, flows and events as Parquet.")] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="A report of the run, one file.")] = None,
@@ -99,8 +100,7 @@ def replay(
                                                     help="Write the packets that alerted, or were dropped.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table to offload to: YAML, or a profile: "
                                                "bf2, bf3, unlimited (`fastpath device profiles`).")] = None,
-    keylog: Annotated[list[str] | None, typer.Option("--keylog", metavar="FILE", help="A TLS key log (SSLKEYLOGFILE): sessions whose "
-                                                     "secrets it has are decrypted and inspected. Repeatable.")] = None,
+    keylog: KeyLogs = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="A zero-trust policy: what no line allows is denied, "
                                                 "before any rule; with --simulate-ips it is dropped.")] = None,
     hardware: Annotated[Path | None, typer.Option("--hardware", metavar="FILE", help="A manifest of hardware: MACs, DHCP clients, LLDP neighbours.")] = None,
@@ -120,7 +120,7 @@ def replay(
     dp_contribution: Annotated[int, typer.Option("--dp-contribution", metavar="N", min=1, help="How often a workload counts in each at most.")] = 20,
     fail_on: Annotated[str | None, typer.Option("--fail-on", metavar="alert|drop", help="Exit with 3 if there was one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 before the first packet if any rule is refused.")] = False,
-    compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks (GTP-U ...).")] = None,
+    compat: Compat = None,
     cache: Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Where compiled rules are kept for the next run, instead of "
                                                "$FASTPATH_CACHE or ~/.cache/fastpath.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and compile the rules anew, and keep nothing.")] = False,
@@ -441,6 +441,13 @@ def serve_metrics(errors: Any, engine: Any, port: int | None) -> AbstractContext
     return server
 
 
+def load_keys(errors: Any, keylog: list[str] | None) -> Any:
+    """The key ring of --keylog, None without; bad lines are said, one that cannot be read raises OSError."""
+    from fastpath.control.keylog import key_ring
+    with spoken_warnings(errors):
+        return key_ring(keylog)
+
+
 def load_device(source: str | None) -> Any:
     """The session table of --device; None without one."""
     from fastpath.control.device import Device, DeviceError, profiles
@@ -562,7 +569,7 @@ def exit_code(result: Result, malformed: bool, fail_on: str | None) -> int:
 @rules_app.command("check", no_args_is_help=True)
 def rules_check(
     paths: Annotated[list[str], typer.Argument(metavar="RULES...", help="Files, folders, globs.")],
-    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml, for its variables.")] = None,
+    config: ConfigFile = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: rules, exact, refused, refusals, groups, cost.")] = False,
     verbose: Annotated[bool, typer.Option("-v", help="List every refusal with its place.")] = False,
@@ -651,15 +658,16 @@ def why(
     sid: Annotated[int, typer.Option("--sid", metavar="N", help="Which rule.")],
     gid: Annotated[int | None, typer.Option("--gid", metavar="N", help="Where several have this sid.")] = None,
     flow: Annotated[str | None, typer.Option("--flow", metavar="COMMUNITY_ID", help="Of this flow alone, even where its header does not fit.")] = None,
-    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
-    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
-    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
-    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
-    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
+    only_rules: OnlyRules = None,
+    more_rules: MoreRules = None,
+    packs: Packs = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    checksums: Checksums = None,
+    continuous: Continuous = False,
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline.")] = False,
-    compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks.")] = None,
-    keylog: Annotated[list[str] | None, typer.Option("--keylog", metavar="FILE", help="A TLS key log, as replay takes it.")] = None,
+    compat: Compat = None,
+    keylog: KeyLogs = None,
     most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Flows that are shown.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="All flows that came near, as one JSON object; bytes are hex.")] = False,
 ) -> None:
@@ -686,12 +694,12 @@ def why(
     errors = terminal.console(stderr=True)
     try:
         settings_read = Config.load(config, settings or [])
-        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False)
-        with spoken_warnings(errors):
-            made = Engine(config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums, compat=compat is not None,
-                          keylog=keylog)
-        with made as engine:
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, packs=packs)
+        with Engine(config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums, compat=compat is not None,
+                    keylog=load_keys(errors, keylog)) as engine:
             answer = engine.why(paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous, rules=rules)
+    except typer.Exit:      # fail has said why
+        raise
     except (ConfigError, OSError, ValueError, RuntimeError) as error:
         fail(str(error))
     except LookupError as error:
@@ -710,17 +718,19 @@ def diff(
     old: Annotated[list[str] | None, typer.Option("--old", metavar="RULES", help="The rules (file, folder, glob) or the policy (.yaml) before.")] = None,
     new: Annotated[list[str] | None, typer.Option("--new", metavar="RULES", help="Those after.")] = None,
     both: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="Rules of both.")] = None,
+    packs: Packs = None,
     old_policy: Annotated[Path | None, typer.Option("--old-policy", metavar="FILE", help="The policy before.")] = None,
     new_policy: Annotated[Path | None, typer.Option("--new-policy", metavar="FILE", help="The policy after.")] = None,
     mode: Annotated[str, typer.Option("--mode", metavar="auto|ids|ips", help="auto: ips where there is a policy or a rule that drops.")] = "auto",
-    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
-    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
-    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
-    compat: Annotated[str | None, typer.Option("--compat", metavar="suricata-7.0", help="Leave out what Suricata lacks.")] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    checksums: Checksums = None,
+    continuous: Continuous = False,
+    compat: Compat = None,
+    keylog: KeyLogs = None,
     as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="All of it as one JSON object.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="A row for each flow of each change.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """What a change of rules or policy newly drops, newly allows, newly alerts on, and no longer alerts on, by rule and flow.
 
@@ -755,13 +765,15 @@ def diff(
             policies = [Path(one) for one in given if Path(one).suffix in (".yaml", ".yml")] + ([policy] if policy else [])
             if len(policies) > 1:
                 fail(f"--{name}: one policy, not {len(policies)}")
-            sides[name] = load_rules(errors, settings_read, config, files, [], False, True) if files else None
+            sides[name] = load_rules(errors, settings_read, config, files, [], False, True, packs) if files or packs else None
             sides[f"{name}_policy"] = load_policy(errors, policies[0]) if policies else None
         with progress_bar() as progress:
             found = compare(paths, **sides, bpf=bpf, mode=None if mode == "auto" else mode, config=settings_read, checksums=checksums,
-                            compat=compat is not None, continuous=continuous, progress=progress)
+                            compat=compat is not None, continuous=continuous, keylog=load_keys(errors, keylog), progress=progress)
         if parquet is not None:
             shown.write_parquet(found, parquet)
+    except typer.Exit:      # fail has said why
+        raise
     except (ConfigError, OSError, ValueError, RuntimeError, ImportError) as error:
         fail(str(error))
     if as_json == "-":

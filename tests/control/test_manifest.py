@@ -85,7 +85,7 @@ def test_in_ips_mode_it_drops(rules, tmp_path):
     ("version: 1\nmodels:\n- {name: x, sha256: zz}", "m.yaml:3:21: expected a SHA-256 of 64 hex digits, found 'zz'"),
     ("version: 1\nmodels:\n- {name: x, writers: [nobody]}", "m.yaml:3:23: expected an address, a network or the name of a segment, found 'nobody'"),
     ("version: 1\nmodels:\n- {name: x, reader: []}", "m.yaml:3:13: a model has no 'reader'"),
-    ("version: 1\n---\nversion: 1", "m.yaml:1:1: expected one YAML document, found 2"),
+    ("version: 1\n---\nversion: 1", "m.yaml:3:1: expected a manifest in one document, found 2"),
     ("version: [", "m.yaml:1:11: not YAML"),
 ])
 def test_what_is_wrong_with_one(text, error):

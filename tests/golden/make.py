@@ -224,7 +224,31 @@ def answer(body: bytes, headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n%sContent-Length: %d\r\n\r\n" % (headers, len(body)) + body
 
 
-CAPTURES = {"lost": lost, "defrag": defrag, "directions": directions, "steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
+def magic() -> list[bytes]:
+    """Files that libmagic knows by their first bytes: small, larger than what it waits for, in pieces, sent and fetched, by mail; DNS
+    beside them."""
+    png = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000100000000808020000007f14e8c0") + bytes(600)
+    text, pdf = b"plain words and nothing else\n" * 40, b"%PDF-1.4\n" + b"1 0 obj << /Length 5 >>\n" * 300
+    get = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
+    attached = (b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\n"
+                b"Content-Disposition: attachment; filename=\"a.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+    lines = b"".join(b64encode(pdf[at:at + 57]) + b"\r\n" for at in range(0, len(pdf), 57))
+    letter: list[tuple[str, bytes | int]] = [("s", b"220 a\r\n"), ("c", b"EHLO b\r\n"), ("s", b"250 a\r\n"), ("c", b"MAIL FROM:<a@b>\r\n"), ("s", b"250 ok\r\n"),
+                                             ("c", b"RCPT TO:<c@d>\r\n"), ("s", b"250 ok\r\n"), ("c", b"DATA\r\n"), ("s", b"354 go\r\n"),
+                                             ("c", attached + lines + b"--x--\r\n.\r\n"), ("s", b"250 ok\r\n"), ("c", b"QUIT\r\n"), ("s", b"221 bye\r\n")]
+    page = answer(pdf)
+    question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01"
+    reply = b"\x12\x34\x81\x80\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01"
+    return [
+        *conversation([(get % b"a.png", answer(png)), (get % b"b.txt", answer(text)), (get % b"c", answer(b"%PDF-1.4\n")), (get % b"d", answer(b"x"))],
+                      sport=40001),
+        *spoken([("c", get % b"e.pdf"), ("s", page[:200]), ("s", page[200:400]), ("s", page[400:700]), ("s", page[700:])], 40002, 80),
+        *conversation([(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(png) + png, answer(text))], sport=40003),
+        *spoken(letter, 40004, 25),
+        udp(question, "10.0.0.1", 40005, "10.0.0.2", 53), udp(reply, "10.0.0.2", 53, "10.0.0.1", 40005)]
+
+
+CAPTURES = {"magic": magic, "lost": lost, "defrag": defrag, "directions": directions, "steps": steps, "random": random, "iponly": iponly, "order": order, "content": content, "bytes": bytes_, "flow": flow, "closed": closed, "flowbits": flowbits, "headers": headers, "threshold": threshold,
             "verdicts": verdicts, "tunnels": tunnels, "events": events}
 
 

@@ -17,7 +17,8 @@ from fastpath.outputs.projection import as_json
 
 def made(**over) -> Projection:
     rng = np.random.default_rng(1)
-    fields = {"packets": 1000, "bytes": 500_000, "flows": 200, "setting": None, "stages": dict.fromkeys(INGEST, 10.0) | dict.fromkeys(WORKER, 100.0),
+    fields = {"packets": 1000, "bytes": 500_000, "flows": 200, "alerts": 0, "setting": None,
+              "stages": dict.fromkeys(INGEST, 10.0) | dict.fromkeys(WORKER, 100.0),
               "spread": (250.0, 270.0), "packet_share": 0.0, "time_share": 0.0, "calibration": None, "services": np.full(1000, 260, "u4"),
               "hashes": rng.integers(0, 65536, 1000).astype("u2"), "offloaded": np.zeros(1000, bool)}
     return Projection(**fields | over)

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from captures import conversation, tcp, udp, write_pcap
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fastpath as fp
 from fastpath.control import anonymise
@@ -29,13 +31,7 @@ AI = sorted((ROOT / "src/fastpath/demo/ai").glob("*.pcap"))
 #: That of the authors' reference, with what it gives.
 SAMPLE_KEY = bytes((21, 34, 23, 141, 51, 164, 207, 128, 19, 10, 91, 22, 73, 144, 125, 16,
                     216, 152, 143, 131, 121, 121, 101, 39, 98, 87, 76, 45, 42, 132, 34, 2))
-SAMPLES = {"128.11.68.132": "135.242.180.132", "129.118.74.4": "134.136.186.123", "130.132.252.244": "133.68.164.234",
-           "141.223.7.43": "141.167.8.160", "141.233.145.108": "141.129.237.235", "152.163.225.39": "151.140.114.167",
-           "156.29.3.236": "147.225.12.42", "165.247.96.84": "162.9.99.234", "166.107.77.190": "160.132.178.185",
-           "192.102.249.13": "252.138.62.131", "192.215.32.125": "252.43.47.189", "192.233.80.103": "252.25.108.8",
-           "192.41.57.43": "252.222.221.184", "193.150.244.223": "253.169.52.216", "195.205.63.100": "255.186.223.5",
-           "198.200.171.101": "249.199.68.213", "2001:db8::1": "4401:2bc:603f:d91d:27f:ff8e:e6f1:dc1e",
-           "::1": "78ff:f001:9fc0:20df:8380:b1f1:704:ed"}
+SAMPLES = dict(line.split("\t") for line in Path(__file__).with_name("crypto_pan.tsv").read_text().splitlines() if not line.startswith("#"))
 KEY = bytes(range(32))
 RULES = """
 alert ip any any -> any any (msg:"seen from 10.0.0.1"; sid:1; metadata:found_at 10.0.0.2;)
@@ -71,7 +67,24 @@ def leaves(value, path=""):
 
 def test_the_reference_of_the_authors():
     pan = CryptoPan(SAMPLE_KEY)
+    assert len(SAMPLES) == 76
     assert {text: str(ipaddress.ip_address(pan.map(ipaddress.ip_address(text).packed))) for text in SAMPLES} == SAMPLES
+
+
+@given(st.binary(min_size=32, max_size=32), st.lists(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)), min_size=1, max_size=20))
+@settings(max_examples=50, deadline=None)
+def test_another_implementation_says_the_same(key, addresses):
+    """yacryptopan; with the rows of flows, too."""
+    other, pan = pytest.importorskip("yacryptopan").CryptoPAn(key), CryptoPan(key)
+    expected = [ipaddress.ip_address(other.anonymize(str(address))) for address in addresses]
+    assert [ipaddress.ip_address(pan.map(address.packed)) for address in addresses] == expected
+    rows = np.zeros((len(addresses), 16), "u1")
+    for row, address in zip(rows, addresses, strict=True):
+        row[:len(address.packed)] = np.frombuffer(address.packed, "u1")
+    pan.map_rows(rows, np.array([address.version for address in addresses], "u1"))
+    rest = [row.tobytes()[len(address.packed):] for row, address in zip(rows, addresses, strict=True)]
+    assert [ipaddress.ip_address(row.tobytes()[:len(address.packed)]) for row, address in zip(rows, addresses, strict=True)] == expected
+    assert not any(map(any, rest)), "what is behind an IPv4 address stays zero"
 
 
 def test_prefixes_are_kept_bit_by_bit():

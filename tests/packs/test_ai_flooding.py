@@ -92,6 +92,10 @@ def test_in_ips_mode_what_is_above_does_not_pass(tmp_path):
 
 # ---- one that is too much, and slow ones ----
 
+#: Rules on shapes rather than rates; the tests below have what each catches, and what it leaves alone.
+SHAPES = (9404021, 9404022, 9404023, 9404031, 9404032, 9404033, 9404034)
+
+
 def test_a_prompt_beyond_the_limit(tmp_path):
     assert found(tmp_path / "a.pcap", pieces(chat("a" * 70000), reply("x"), 1400)) == [9404021]
     assert found(tmp_path / "b.pcap", pieces(chat("a" * 60000), reply("x"), 1400)) == []
@@ -136,6 +140,13 @@ def test_a_reader_that_keeps_its_window_shut(tmp_path):
         assert sids("c.pcap", shut_window(frames, 25, b"\x20\0")) == []
         other = pieces(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"x" * (len(chat("a")) - 27), reply("b"), 4000)
         assert sids("d.pcap", shut_window(other, 25)) == []
+
+
+def test_what_is_followed_is_a_request_to_a_model(tmp_path):
+    """9404033 raises no alert: it marks the flows that 9404034 looks at."""
+    rule = next(line for line in RULES.splitlines() if "sid:9404033;" in line).replace("noalert; ", "")
+    assert found(tmp_path / "a.pcap", pieces(chat("a"), reply("b"), 4000), rule) == [9404033]
+    assert found(tmp_path / "b.pcap", pieces(post(b'{"other":"x"}'), reply("b"), 4000), rule) == []
 
 
 # ---- who asked most ----

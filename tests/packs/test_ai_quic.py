@@ -50,6 +50,19 @@ def test_a_hosted_service(rules, tmp_path, name, service, port, version):
     assert (row["service"], row["protocol"], row["hosted"]) == (name.lower(), "quic", service)
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_connections_side_by_side(rules, tmp_path, workers):
+    """Each has keys of its own, by a connection id and a version of its own; their packets come in turn."""
+    flights = []
+    for number in range(60):
+        name = ("api.openai.com", "api.anthropic.com", "example.com")[number % 3]
+        whole, keys = hello(name), {"version": (V1, V2)[number % 2], "connection": number.to_bytes(8, "big")}
+        flights.append([udp(initial(frames, number=at, **keys), sport=40000 + number, dport=443)
+                        for at, frames in enumerate((crypto(40, whole[40:]), crypto(0, whole[:40])))])
+    result = run(rules, write_pcap(tmp_path / "a.pcap", [flight[at] for at in range(2) for flight in flights]), workers=workers)
+    assert {item.service: item.flows for item in result.inventory} == {"OpenAI": 20, "Anthropic": 20}
+
+
 def test_every_name_has_a_rule_by_quic(rules):
     """A rule is written as for TLS, beside it."""
     from fastpath.packs.ai_factory import hosted

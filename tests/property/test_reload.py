@@ -261,6 +261,71 @@ def test_rules_by_path_are_read_and_compiled_apart(tmp_path):
         assert engine.inspect([udp(b"x")]).alerts["sid"].tolist() == [1, 2]
 
 
+@pytest.fixture
+def jobs(monkeypatch):
+    """What other processes have been asked for; rules are never few."""
+    from fastpath.rules import apart
+    monkeypatch.setattr(apart, "FEW", 0)
+    asked, there = [], apart._there
+    monkeypatch.setattr(apart, "_there", lambda what, *job: (asked.append(what.__name__), there(what, *job))[1])
+    return asked
+
+
+def test_a_rule_set_is_compiled_apart_and_once(tmp_path, jobs):
+    """As it was read: with its variables and limits, of texts that are nowhere but in it; flowbits keep their numbers."""
+    limits = tmp_path / "threshold.config"
+    limits.write_text("suppress gen_id 1, sig_id 3, track by_src, ip 10.0.0.1\n")
+    text = ('alert udp $HERE any -> any any (msg:"b"; dsize:>0; flowbits:set,late; sid:2;)\nalert udp any any -> any any (dsize:>0; sid:3;)\n'
+            'alert udp any any -> any any (nonsense; sid:4;)\nalert udp any any -> any any (flowbits:isset,early; dsize:>0; sid:5;)\n')
+    second = fp.RuleSet.parse(text, variables={"HERE": "10.0.0.1"})
+    second.limit(limits)
+    limits.unlink()
+    with fp.Engine(rules_of('alert udp any any -> any any (flowbits:set,early; dsize:>0; sid:1;)')) as engine:
+        assert engine.inspect([udp(b"x")]).alerts["sid"].tolist() == [1]
+        engine.reload(second)
+        assert jobs == ["_compile_there"]
+        assert engine.inspect([udp(b"x"), udp(b"x", src="10.0.0.9")]).alerts["sid"].tolist() == [2, 5, 3]
+        engine.reload(second)       # the same, but flowbits that have numbers now
+        assert engine.inspect([udp(b"x")]).alerts["sid"].tolist() == [2, 5]
+        engine.reload(second)
+        assert jobs == ["_compile_there"] * 2 and engine.inspect([udp(b"x")]).alerts["sid"].tolist() == [2, 5]
+    assert len(second) == 3
+
+
+def test_a_rule_set_of_a_cache_is_compiled_apart_for_all(tmp_path, jobs):
+    path = tmp_path / "a.rules"
+    path.write_text('alert udp any any -> any any (dsize:>0; sid:7;)\n')
+    with fp.Engine(pair(1)) as engine:
+        for _ in range(2):
+            engine.reload(fp.RuleSet.load(path, cache=tmp_path / "cache"))
+            assert engine.inspect([udp(b"x")]).alerts["sid"].tolist() == [7]
+    assert jobs == ["_compile_there"]
+
+
+def test_a_rule_set_whose_lists_have_changed_is_compiled_here(tmp_path, jobs):
+    """It judges by what it has read."""
+    listed = tmp_path / "names.lst"
+    listed.write_text("10.0.0.1\n")
+    rules = tmp_path / "a.rules"
+    rules.write_text('alert udp any any -> any any (dsize:>0; ip.src; dataset:isset,names,type ipv4,load names.lst; sid:8;)\n')
+    read = fp.RuleSet.load(rules)
+    assert read.exact == 1, read.refusals
+    listed.write_text("10.0.0.9\n")
+    with fp.Engine(pair(1)) as engine:
+        engine.reload(read)
+        assert jobs == ["_compile_there"]
+        assert engine.inspect([udp(b"x"), udp(b"y", src="10.0.0.9")]).alerts["ordinal"].tolist() == [1]
+
+
+def test_rules_that_do_not_compile_apart_leave_the_old_in_force(jobs):
+    with fp.Engine(pair(1)) as engine:
+        wrong = pair(2)
+        wrong.told = lambda: ([(b"", "gone")], {"nothing": "known"}, [])
+        with pytest.raises(RuntimeError, match="nothing"):
+            engine.reload(wrong)
+        assert engine.inspect([udp(b"x")]).alerts["sid"].tolist() == [1, 11]
+
+
 def test_costs_of_all_sets_are_counted(tmp_path):
     path = write_pcap(tmp_path / "a.pcap", [udp(b"x", sport=1024 + i) for i in range(30)])
     with fp.Engine(pair(1)) as engine:

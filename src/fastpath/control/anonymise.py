@@ -27,10 +27,12 @@ from fastpath.dataplane.cryptopan import KEY_BYTES, CryptoPan
 #: `env` instead of a file: the key is in this variable.
 VARIABLE = "FASTPATH_ANONYMISE_KEY"
 FLOW_BITS, TUNNEL_BITS = (1 << 53) - 1, (1 << 32) - 1      # of the numbers that name flows and tunnels
-TREATMENTS = ("keep", "digits", "text", "mapped", "map", "drop")
+TREATMENTS = ("keep", "digits", "version", "text", "mapped", "map", "drop")
 
 _ADDRESS = re.compile(r"(?<![\w.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)"
                       r"(?![\w:])|(?<![\w])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![\w])")
+_VERSION = re.compile(r"v?[0-9]{1,8}(\.[0-9]{1,8}){0,2}([.+_-]?(a|b|rc|dev|post|pre|alpha|beta)?[.-]?[0-9]{1,3}){0,2}")
+_DOTTED = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
 
 
@@ -166,6 +168,10 @@ class Anonymiser:
         except ValueError:
             return text
 
+    def version(self, text: str) -> str:
+        """A program's version as it is; what could be an address or a name is mapped."""
+        return text if _VERSION.fullmatch(text) and not _DOTTED.search(text) else self.mapped(text)
+
     # ---- events ----
 
     def event(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +182,8 @@ class Anonymiser:
     def told(self, text: str, path: str) -> str:
         """A text of the statistics, treated as treatment.toml says; where it is not declared there it is mapped."""
         treatment = statistics().of(path)
-        return text if treatment in ("keep", "mapped") else self.text(text) if treatment == "text" else self.mapped(text)
+        made = {"keep": str, "mapped": str, "text": self.text, "version": self.version}
+        return made.get(treatment if isinstance(treatment, str) else "", self.mapped)(text)
 
     def _treated(self, value: Any, path: str, table: Treatments) -> Any:
         """None for what is dropped."""
@@ -198,6 +205,8 @@ class Anonymiser:
             return value
         if treatment == "text":
             return self.text(value) if isinstance(value, str) else value
+        if treatment == "version":
+            return self.version(value) if isinstance(value, str) else None
         if treatment == "digits":
             return value if not isinstance(value, str) or re.fullmatch("[0-9]{1,12}", value) else self.mapped(value)
         if treatment == "map":

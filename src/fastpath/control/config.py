@@ -201,6 +201,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "file-store.force-filestore": boolean,
     "file-store.write-fileinfo": boolean,
     "file-store.stream-depth": size,
+    "magic-file": text_of,
     "reputation-categories-file": text_of,
     "reputation-files": text_of,
     "packet-alert-max": integer(1, 255),
@@ -270,6 +271,7 @@ HONOURED: dict[str, Callable[[str], Any]] = {
     "outputs.*.eve-log.types.*.alert.payload-buffer-size": size,
     "outputs.*.eve-log.types.*.alert.packet": boolean,
     "outputs.*.eve-log.types.*.alert.verdict": boolean,
+    "outputs.*.eve-log.types.*.files.force-magic": boolean,
 } | {key: read for key, (_, read) in ROOM_SETTINGS.items()} | {
     f"simulate.{kind}": boolean if meaning is None else size for kind, meaning in FAULTS.items()}
 LISTS = ("rule-files", "reputation-files")
@@ -278,7 +280,7 @@ LISTS = ("rule-files", "reputation-files")
 INERT = (
     "suricata-version", "default-log-dir", "stats", "plugins", "outputs", "logging", "af-packet", "af-xdp", "dpdk", "pcap", "netmap",
     "pfring", "ipfw", "napatech", "nfq", "nflog", "capture", "runmode", "autofp-scheduler", "run-as", "security", "coredump",
-    "unix-command", "magic-file", "pid-file", "daemon-directory", "umask", "max-pending-packets", "default-packet-size",
+    "unix-command", "pid-file", "daemon-directory", "umask", "max-pending-packets", "default-packet-size",
     "engine-analysis", "mpm-algo", "spm-algo", "threading", "luajit", "profiling", "livedev", "sensor-name", "legacy", "cuda",
     "windivert", "device", "flow.hash-size", "flow.prealloc", "defrag.hash-size", "defrag.prealloc", "host.hash-size", "host.prealloc",
     "ippair.hash-size", "ippair.prealloc", "detect.sgh-mpm-context", "detect.profile", "detect.custom-values", "detect.prefilter",
@@ -476,7 +478,7 @@ class Config:
                 declared.setdefault(name, {})[what] = str(value)
         return DataFiles(self.get("default-data-dir", ""), self.get("datasets.rules.allow-absolute-filenames", False),
                          self.get("datasets.rules.allow-write", True),
-                         tuple((name, tuple(said.items())) for name, said in declared.items()))
+                         tuple((name, tuple(said.items())) for name, said in declared.items()), self.get("magic-file", ""))
 
     def file_store(self) -> dict[str, Any]:
         """What file-store is told, by its own words; {} where it is not enabled. `--set file-store.enabled=yes` does as well as an entry
@@ -532,6 +534,7 @@ class Config:
         store = self.file_store()
         depth = self["stream.reassembly.depth"]
         found |= {"files.stores": bool(store), "files.force-store": store.get("force-filestore", False),
+                  "files.force-magic": any(value for key, value in self.values.items() if key.endswith(".files.force-magic")),
                   "files.store-depth": store.get("stream-depth", depth)}
         return found | {name: self[key] for key, (name, _) in ROOM_SETTINGS.items() if key in self.values}
 
@@ -539,7 +542,7 @@ class Config:
         """What eve-log is told of alerts, by its own words; where several say so, the first."""
         found: dict[str, Any] = {}
         for key, value in self.values.items():
-            if key.startswith("outputs.") and ".eve-log." in key:
+            if key.startswith("outputs.") and ".eve-log." in key and ".files." not in key:
                 found.setdefault(key.rpartition(".")[2], value)
         return found
 
@@ -558,6 +561,7 @@ class Config:
             "defrag": {name.replace("-", "_"): self[f"defrag.{name}"] for name in ("memcap", "trackers", "max-frags", "timeout")},
             "hosts": self.hosts,
             "app_layer": self.app_layer(),
+            "magic_file": self.get("magic-file", ""),
             "flow_timeouts": timeouts,
             "checksums": self["pcap-file.checksum-checks"],
             "vlan_tracking": self["vlan.use-for-tracking"],

@@ -10,7 +10,6 @@ on a flow where new has more alerts of it there than old, *no longer* where it h
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,11 +21,11 @@ from fastpath.control import stats as stats_of
 from fastpath.control.captures import open_captures
 from fastpath.control.columns import address_text
 from fastpath.control.community_id import WITH_PORTS, identify
-from fastpath.control.engine import Engine, Progress, _Interrupts, _opened
+from fastpath.control.engine import Engine, Progress, _Interrupts
+from fastpath.control.keylog import key_ring
 from fastpath.control.result import Damage
-from fastpath.control.side import Side
+from fastpath.control.side import Clock, Side, walk
 from fastpath.dataplane import rows
-from fastpath.dataplane.rx import Status
 
 if TYPE_CHECKING:
     from fastpath.control.config import Config
@@ -288,7 +287,7 @@ def _cuts(rules: Any, policy: Any) -> bool:
 
 def diff(paths: Any, *, old: Any = None, new: Any = None, old_policy: Any = None, new_policy: Any = None, bpf: str | None = None,
          mode: str | None = None, config: Config | None = None, workers: int = 1, checksums: str | None = None, compat: bool = False,
-         continuous: bool = False, progress: Callable[[Progress], None] | None = None) -> Diff:
+         keylog: Any = None, continuous: bool = False, progress: Callable[[Progress], None] | None = None) -> Diff:
     """What `new` does otherwise than `old`: RuleSets, or None for none, and Policies likewise.
 
     paths, bpf, continuous, progress: as in Engine.replay. mode: "ids" or "ips"; None: ips where there is a policy or a rule that drops.
@@ -297,7 +296,8 @@ def diff(paths: Any, *, old: Any = None, new: Any = None, old_policy: Any = None
     if mode is None:
         mode = "ips" if _cuts(old, old_policy) or _cuts(new, new_policy) else "ids"
     arguments = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    options: dict[str, Any] = {"config": config, "mode": mode, "workers": workers, "checksums": checksums, "compat": compat}
+    options: dict[str, Any] = {"config": config, "mode": mode, "workers": workers, "checksums": checksums, "compat": compat,
+                               "keylog": key_ring(keylog)}
     with Engine(old, policy=old_policy, **options) as before, Engine(new, policy=new_policy, **options) as after:
         sides = Side(before, ("packets",), 0), Side(after, ("packets",), 0)
         try:
@@ -313,8 +313,7 @@ def _run(sides: tuple[Side, Side], sets: Sets, captures: Any, mode: str, continu
     damages: list[Damage] = []
     names: list[str] = []
     partial = False
-    started = time.perf_counter()
-    done = 0
+    clock = Clock(captures, progress)
     with ThreadPoolExecutor(1, "old rules") as beside, _Interrupts() as interrupts:
         def both(act: Callable[[Side, Any], tuple[bool, dict[str, np.ndarray]]], sources: Sequence[Any]) -> bool:
             """One step of each, at the same time."""
@@ -329,32 +328,22 @@ def _run(sides: tuple[Side, Side], sets: Sets, captures: Any, mode: str, continu
                 raise stats_of.InternalError("the two runs do not step alike")
             return more
 
+        def begin(capture: Any) -> Callable[[], bool]:
+            names.append(capture.path)
+            for side in sides:
+                side.begin(capture.path)
+            sources = capture.source, capture.twin()
+            return lambda: both(Side.step, sources)
+
         def flush() -> None:
             while both(lambda side, _: side.flush(), (None, None)):
                 pass
             found.end_capture()
 
         try:
-            for capture in _opened(captures, damages):
-                if names and not continuous:
-                    flush()
-                names.append(capture.path)
-                sources = capture.source, capture.twin()
-                for side in sides:
-                    side.begin(capture.path)
-                more = True
-                while more:
-                    more = both(Side.step, sources)
-                    if progress is not None:
-                        counted = sides[1].plane.stats()
-                        progress(Progress(capture.path, counted["packets"], counted["bytes"], sides[1].run.counts["alerts"],
-                                          time.perf_counter() - started,
-                                          (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
-                    if not more and capture.source.status == Status.NEED:
-                        more = capture.more()
-                if capture.damage is not None:
-                    damages.append(Damage(capture.path, *capture.damage))
-                done += capture.bytes_total or 0
+            for capture, done in walk(captures, damages, begin, None if continuous else flush):
+                counted = sides[1].plane.stats()
+                clock.tell(capture, done, counted["packets"], counted["bytes"], sides[1].run.counts["alerts"])
         except KeyboardInterrupt:
             partial = True
         flush()

@@ -260,7 +260,7 @@ class Engine:
             what: dict[str, Any] = {}
             for one in given if isinstance(given, (tuple, list)) else [given]:
                 what["policy" if isinstance(one, Policy) else "device" if isinstance(one, Device) else "rules"] = one
-            made.append((ordinal, self._compiled(made[-1][1] if made else self._staged.now, **what)))
+            made.append((ordinal, self._compiled(made[-1][1] if made else self._staged.now, self._compile, **what)))
         return made
 
     def _replay(self, paths: Any, bpf: str | None, run: Run, continuous: bool,
@@ -355,6 +355,7 @@ class Engine:
         """What answers questions about a run over these captures."""
         rules = self._staged.now.rules if rules is None else rules
         settings, step_limit = self._settings, self.config["detect.inspection-recursion-limit"]
+        beyond = self._beyond(rules)
 
         def ask(sid: int, *, gid: int | None = None, flow: str | None = None) -> Why:
             from fastpath.control.why import explain
@@ -362,7 +363,8 @@ class Engine:
                 raise LookupError("there are no rules")
             if self.anonymiser is not None:
                 raise ValueError("why shows packets as they are, which this engine anonymises: ask one that does not")
-            return explain(rules, settings, step_limit, paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous)
+            return explain(rules, settings, step_limit, paths, sid, gid=gid, flow=flow, bpf=bpf, continuous=continuous,
+                           beyond=beyond)
         return ask
 
     def _new_plane(self, run: Run) -> Any:
@@ -389,17 +391,24 @@ class Engine:
 
     def _look_beyond(self, plane: Any, run: Run) -> None:
         """What is beyond Suricata is looked at where a pack, the policy or a manifest of hardware asks for it."""
-        judge, rules = self._staged.now.policy, self._staged.now.rules
-        policy = judge.policy if judge is not None else None
-        packs = rules is not None and rules.reading.get("packs")
-        if self._settings["compat"] or not (packs or self._hardware is not None or policy is not None and policy.looks_beyond):
+        beyond = self._beyond(self._staged.now.rules)
+        if beyond is None:
             return
-        facts, neighbours = (self._hardware.facts, self._hardware.neighbours) if self._hardware is not None else (None, False)
-        plane.look_beyond(policy.tags if policy is not None else np.zeros(0, TAG), facts, neighbours)
+        plane.look_beyond(*beyond)
+        policy = self._staged.now.of("policy")
         run.inventory.follow_protocols()
         run.bindings.tenants = tuple(policy.tenants) if policy is not None else ()
         run.bindings.anonymiser = self.anonymiser
         run.bindings.names = self._hardware.names if self._hardware is not None else {}
+
+    def _beyond(self, rules: Any) -> tuple[Any, ...] | None:
+        """What a data plane that runs these rules is to look at there; None for nothing."""
+        policy = self._staged.now.of("policy")
+        packs = rules is not None and rules.reading.get("packs")
+        if self._settings["compat"] or not (packs or self._hardware is not None or policy is not None and policy.looks_beyond):
+            return None
+        facts, neighbours = (self._hardware.facts, self._hardware.neighbours) if self._hardware is not None else (None, False)
+        return policy.tags if policy is not None else np.zeros(0, TAG), facts, neighbours
 
     def _publish_as(self, run: Run) -> None:
         """The verdicts that come are of this run."""
@@ -442,7 +451,7 @@ class Engine:
                                       time.perf_counter() - started,
                                       (done + capture.bytes_done) / captures.bytes_total if captures.bytes_total else None))
                 if not more and capture.source.status == Status.NEED:
-                    more = _fed(capture, run, damages)
+                    more = _fed(capture, len(run.captures.all) == 1, damages)
             if capture.damage is not None:
                 damages.append(Damage(capture.path, *capture.damage))
             done += capture.bytes_total or 0
@@ -649,9 +658,9 @@ class Engine:
         What is not given stays; on any error all of it does. No packet is lost, flows and sessions go on; a new policy judges them
         anew, and a table that has become smaller takes no session until enough have ended.
 
-        rules: paths, as RuleSet.load takes them, read as the rules in force were and compiled in a process of their own, so that packets
-        need not wait for it; or a RuleSet, compiled here, in this thread, which costs other threads their turns. Of several threads that reload one waits for the other, and for a replay that was
-        given `reload_at`.
+        rules: paths, as RuleSet.load takes them, read as the rules in force were; or a RuleSet. Either is compiled in a process of its own,
+        so that packets need not wait for it; one that has been compiled before is not compiled again. Of several threads that reload one
+        waits for the other, and for a replay that was given `reload_at`.
 
         Raises TypeError for what is none of these, OSError for what cannot be read, ValueError (PolicyError, with its place) for what
         does not compile, MemoryError.
@@ -659,11 +668,11 @@ class Engine:
         self._check_open()
         with self._reloading, prompt():
             started = time.perf_counter()
-            new = self._compiled(self._staged.now, rules, policy, device)
+            new = self._compiled(self._staged.now, self._compile_apart, rules, policy, device)
             self._staged.put(new)
             self.load_seconds = time.perf_counter() - started
 
-    def _compiled(self, now: InForce, rules: Any = None, policy: Any = None, device: Any = None) -> InForce:
+    def _compiled(self, now: InForce, compile: Callable[[Any, Sequence[str]], Any], rules: Any = None, policy: Any = None, device: Any = None) -> InForce:
         """What is in force next, after `now`."""
         if rules is None and policy is None and device is None:
             raise TypeError("reload takes rules, a policy or a device")
@@ -679,7 +688,7 @@ class Engine:
                 reading = now.rules.reading if now.rules is not None else {}
                 rules, database = load_apart(rules, _event_codes(), self._compile_options(flowbits), **reading)
             else:
-                database = self._compile(rules, flowbits)
+                database = compile(rules, flowbits)
             now = replace(now, rules=rules, database=database)
         if rules is not None and now.policy is not None or policy is not None:
             now = replace(now, policy=self._judge(policy if policy is not None else now.policy.policy, now.rules))
@@ -753,6 +762,10 @@ class Engine:
         """The compiled form of a rule set; flowbits that have numbers keep them."""
         return rules.compile(_event_codes(), **self._compile_options(flowbits))
 
+    def _compile_apart(self, rules: Any, flowbits: Sequence[str]) -> Any:
+        from fastpath.rules.apart import compile_apart
+        return compile_apart(rules, _event_codes(), self._compile_options(flowbits))
+
     def _compile_options(self, flowbits: Sequence[str]) -> dict[str, Any]:
         return {"flowbits": flowbits, "action_order": self.config["action-order"],
                 "step_limit": self.config["detect.inspection-recursion-limit"]}
@@ -824,13 +837,13 @@ def _opened(captures: Any, damages: list[Damage]) -> Iterator[Any]:
             yield capture
 
 
-def _fed(capture: Any, run: Run, damages: list[Damage]) -> bool:
+def _fed(capture: Any, first: bool, damages: list[Damage]) -> bool:
     """Gives a capture what it waits for. A filter that does not fit its link type ends it, and the run if it is the first."""
     from fastpath.control.bpf import FilterError
     try:
         capture.more()
     except FilterError as error:
-        if len(run.captures.all) == 1:
+        if first:
             raise
         damages.append(Damage(capture.path, None, f"{capture.path}: {error}"))
         return False

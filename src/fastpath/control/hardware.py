@@ -15,8 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastpath.control.policy.compile import fnv1a
-from fastpath.control.policy.model import PolicyError
-from fastpath.control.policy.yaml import Node, documents
+from fastpath.control.policy.yaml import Node, document
 from fastpath.rules.plan import Place
 
 KNOWN_ADDRESS, KNOWN_NEIGHBOUR, KNOWN_DHCP = 1, 2, 3    # dataplane/bind/hardware.pxd
@@ -52,10 +51,7 @@ class Hardware:
 
     @classmethod
     def parse(cls, text: str | bytes, name: str = "<text>") -> Self:
-        found = documents(text, name)
-        if len(found) != 1:
-            raise PolicyError(Place(name, 1, 1), f"expected one manifest of hardware, found {len(found)} documents")
-        return cls(found[0])
+        return cls(document(text, name, "a manifest of hardware"))
 
     def _machine(self, found: dict[str, Node], facts: dict[Any, Any]) -> None:
         mac = self._mac(found)

@@ -4,6 +4,10 @@ flows were recognised as.
 Such a rule says in its metadata what it has found: `service NAME` (blanks as underscores), `service_kind KIND`, `service_by EVIDENCE`,
 with `service_side client` that the service runs at the flow's client end; otherwise it is the server's; and with `service_domain
 NAME` by which server name it goes, `.NAME` for that and all below it.
+
+What such a rule's expressions capture is told too: `pcre:"/.../, inventory:version"` the version of the server, of each service that
+`version_of SERVICE` names (a rule may do that alone, and find nothing by itself: an answer such as {"version":"1.2"} is a version of
+whatever was recognised there), `inventory:client` and `inventory:client_version` what the client says that it is. The latest holds.
 """
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from fastpath.control.columns import address_text
@@ -20,8 +25,11 @@ from fastpath.dataplane import rows
 if TYPE_CHECKING:
     from fastpath.control.policy import Policy
 
-ITEMS_MAX = 100_000         # of one inventory
+ITEMS_MAX = 100_000         # of one inventory; of versions and of clients likewise
 FLOWS_MAX = 1_000_000       # whose bytes are still to come
+APP_ROW_NOTED = 34          # app_row_t.kind of what rules captured
+
+_decode = msgspec.msgpack.Decoder().decode
 
 #: What devices and the cluster's fabric speak: protocol -> service, kind.
 SPOKEN = {
@@ -37,7 +45,8 @@ SPOKEN = {
 @dataclass(slots=True)
 class Item:
     """One service as one workload uses it. workload: the address of who uses it, peer: of who offers it (of a name that was looked
-    up: the resolver). first, last: ns since 1970. bytes_out: from the workload, once its flows have ended."""
+    up: the resolver). first, last: ns since 1970. bytes_out: from the workload, once its flows have ended. version: as the server has
+    told it; client, client_version: what the workload says that it asks with; "" where that was not said."""
     service: str
     kind: str
     by: str                     # what gave it away: tls, http, dns ...
@@ -50,6 +59,9 @@ class Item:
     bytes_out: int = 0
     bytes_in: int = 0
     status: str = ""            # sanctioned, tolerated, forbidden, as the policy lists it; "" where it does not
+    version: str = ""
+    client: str = ""
+    client_version: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,6 +71,12 @@ def service_of(metadata: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
     """(name, kind) of the service that a rule with this metadata finds."""
     said = dict(metadata)
     return (said["service"].replace("_", " "), said.get("service_kind", "")) if "service" in said else None
+
+
+def tells_alone(metadata: Iterable[tuple[str, str]]) -> bool:
+    """Does a rule with this metadata find nothing by itself, and only tell a version?"""
+    names = {name for name, _ in metadata}
+    return "version_of" in names and "service" not in names
 
 
 class Services:
@@ -84,6 +102,8 @@ class Inventory:
     def __init__(self) -> None:
         self._items: dict[tuple[str, str, str, str, int], Item] = {}
         self._flows: dict[int, list[Item]] = {}
+        self._versions: dict[tuple[str, int], dict[tuple[str, ...], str]] = {}     # by peer and port: of which services, the latest last
+        self._clients: dict[tuple[str, str, int], dict[str, str]] = {}      # by workload, peer and port
         self._spoken: dict[int, tuple[str, str]] = {}       # by number of the protocol; empty: nobody asks
         self.left_out = 0
 
@@ -96,6 +116,8 @@ class Inventory:
         """Rows of rows.ALERT whose rules are marked `inventory`."""
         for row in notes:
             said = dict(signatures[int(row["rule"])].metadata)
+            if tells_alone(said.items()):
+                continue
             server_end = int(row["reversed"]) ^ int(row["to_client"]) ^ 1
             if said.get("service_side") == "client":
                 server_end ^= 1
@@ -108,6 +130,33 @@ class Inventory:
             item = self._item(key, kind, ts, ts)
             if item is not None:
                 self._follow(int(row["flow"]), item)
+
+    def take(self, apps: np.ndarray, held: bytes, signatures: Signatures, base: int) -> None:
+        """Rows of rows.APP, the bytes that they point into, and where the rules of the present set begin in `signatures`: what rules with
+        `inventory` have captured."""
+        for row in apps[apps["kind"] == APP_ROW_NOTED]:
+            start = int(row["offset"])
+            told = _decode(held[start:start + int(row["length"])])
+            client = int(row["reversed"])
+            net, addr, port = int(row["key"]["net"]), row["key"]["addr"], int(row["key"]["port"][1 - client])
+            peer = address_text(net, addr[1 - client].tobytes())
+            if "version" in told:
+                metadata = signatures[told["rule"] + base].metadata
+                services = tuple(value.replace("_", " ") for name, value in metadata if name in ("service", "version_of"))
+                if (versions := self._room(self._versions, (peer, port))) is not None:
+                    versions.pop(services, None)
+                    versions[services] = _text(told["version"])
+                continue
+            ends = address_text(net, addr[client].tobytes()), peer, port
+            if (said := self._room(self._clients, ends)) is not None:
+                said |= {name: _text(told[name]) for name in ("client", "client_version") if name in told}
+
+    def _room(self, kept: dict[Any, dict[Any, str]], key: Any) -> dict[Any, str] | None:
+        """What is kept under a key; None where there is no room for it."""
+        if key not in kept and len(kept) == ITEMS_MAX:
+            self.left_out += 1
+            return None
+        return kept.setdefault(key, {})
 
     def _item(self, key: tuple[str, str, str, str, int], kind: str, first: int, last: int) -> Item | None:
         """The item of a key, seen in between; None where there is no room."""
@@ -161,8 +210,16 @@ class Inventory:
                 item.bytes_in += int(row["bytes"][1])
 
     def items(self, policy: Policy | None = None) -> list[Item]:
-        """Most bytes first; each with the status that this policy gives it."""
+        """Most bytes first; each with the status that this policy gives it, and what was told of versions."""
         for item in self._items.values():
             listing = policy.listing_of(item.service, item.kind) if policy is not None else None
             item.status = listing.status if listing is not None else ""
+            versions = self._versions.get((item.peer, item.port), {})
+            item.version = next((version for services, version in reversed(versions.items()) if item.service in services), "")
+            said = self._clients.get((item.workload, item.peer, item.port), {})
+            item.client, item.client_version = said.get("client", ""), said.get("client_version", "")
         return sorted(self._items.values(), key=lambda item: (-item.bytes_out - item.bytes_in, item.service, item.workload, item.peer))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from fastpath.control.policy.yaml import Node, documents
+from fastpath.control.policy.yaml import Node, document
 from fastpath.rules.plan import Place
 
 FIRST_SID = 9_410_000       # + 20 for each entry, + which rule
@@ -48,11 +48,7 @@ class Manifest:
 
     @classmethod
     def parse(cls, text: str | bytes, file: str = "<manifest>") -> Self:
-        found = documents(text, file)
-        if len(found) != 1:
-            from fastpath.control.policy.model import PolicyError
-            raise PolicyError(Place(file, 1, 1), f"expected one YAML document, found {len(found)}")
-        top = found[0].mapping("a manifest", TOP, ("version",))
+        top = document(text, file, "a manifest").mapping("a manifest", TOP, ("version",))
         if top["version"].text("a version") != "1":
             raise top["version"].fail("expected version 1")
         segments: dict[str, tuple[str, ...]] = {}

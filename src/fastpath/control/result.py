@@ -228,6 +228,7 @@ class Run:
                 rule[of_rules] += self.base
         taken["alerts"] = self._noted(taken["alerts"])
         self.inventory.count(taken["flows"])
+        self.inventory.take(taken["apps"], taken.get("app_bytes", b""), self.signatures, self.base)    # type: ignore[arg-type]
         self.talkers.take(taken["apps"], taken.get("app_bytes", b""))
         if len(taken["apps"]):
             self.models.take(taken["apps"], taken["app_bytes"])    # type: ignore[arg-type]

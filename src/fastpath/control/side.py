@@ -1,12 +1,13 @@
-"""One engine among several that go through the same captures together, each with a data plane and a run of its own."""
+"""One engine among several that go through the same captures together, each with a data plane and a run of its own; and how they go."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastpath.control.engine import STEP, Engine
+from fastpath.control.engine import STEP, Engine, Progress, _fed, _opened
 from fastpath.control.result import KEPT, Damage, Result, Run, Sink, check_keep
 
 
@@ -51,3 +52,40 @@ class Side:
     def close(self) -> None:
         self.engine._staged.detach(self.plane)
         self.plane.close()
+
+
+def walk(captures: Any, damages: list[Damage], begin: Callable[[Any], Callable[[], bool]],
+         between: Callable[[], None] | None) -> Iterator[tuple[Any, int]]:
+    """Goes through captures (captures.open_captures) step by step; yields, after each, the capture and the bytes of those before it.
+
+    begin: begins with a capture, and gives what takes a step of it and says whether there may be more now. between: is called before each
+    capture but the first; None: they are one stream. Damages are noted. FilterError where the filter does not fit the first capture.
+    """
+    from fastpath.dataplane.rx import Status
+    done = number = 0
+    for number, capture in enumerate(_opened(captures, damages), 1):
+        if number > 1 and between is not None:
+            between()
+        step = begin(capture)
+        more = True
+        while more:
+            more = step()
+            yield capture, done
+            if not more and capture.source.status == Status.NEED:
+                more = _fed(capture, number == 1, damages)
+        if capture.damage is not None:
+            damages.append(Damage(capture.path, *capture.damage))
+        done += capture.bytes_total or 0
+
+
+class Clock:
+    """Says how far a walk is. progress: as in Engine.replay, or None."""
+
+    def __init__(self, captures: Any, progress: Callable[[Progress], None] | None):
+        self._total, self._progress, self._started = captures.bytes_total, progress, time.perf_counter()
+
+    def tell(self, capture: Any, done: int, packets: int, size: int, alerts: int) -> None:
+        """done: bytes of the captures before this one. packets, size: read so far."""
+        if self._progress is not None:
+            self._progress(Progress(capture.path, packets, size, alerts, time.perf_counter() - self._started,
+                                    (done + capture.bytes_done) / self._total if self._total else None))

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fastpath.control.config import Config
-from fastpath.control.engine import STEP, Engine, Progress, _Interrupts, _listed, _opened
+from fastpath.control.engine import STEP, Engine, Progress, _Interrupts, _listed
 from fastpath.control.keylog import key_ring
 from fastpath.control.packets import ETHERNET, PacketBatch, as_batch
 from fastpath.control.policy.model import PolicyError
-from fastpath.control.policy.yaml import Node, documents
+from fastpath.control.policy.yaml import Node, document
 from fastpath.control.result import KEPT, Action, Damage, Reason, Result, Sink, Verdicts
-from fastpath.control.side import Side
+from fastpath.control.side import Clock, Side, walk
 from fastpath.control.stats import InternalError
 from fastpath.dataplane import rows
 from fastpath.rules.plan import Place
@@ -180,7 +180,6 @@ class Tenants:
                progress: Callable[[Progress], None] | None = None) -> TenantsResult:
         """Inspects captures: as Engine.replay, for each tenant its own packets, which count from 1. sinks: by tenant."""
         from fastpath.control.captures import open_captures
-        from fastpath.dataplane.rx import Status
         from fastpath.dataplane.tenants import Picked
         selector = self._select()
         picks = [Picked() for _ in self.names]
@@ -196,27 +195,24 @@ class Tenants:
                     while side.flush()[0]:
                         pass
 
-            clock = _Clock(captures, progress)
+            clock = Clock(captures, progress)
             with _Interrupts() as interrupts:
+                def begin(capture: Any) -> Callable[[], bool]:
+                    for side in sides:
+                        side.begin(capture.path)
+                    return lambda: step(capture.source)
+
+                def step(source: Any) -> bool:
+                    with interrupts.held():
+                        more: bool = selector.split(source, picks, STEP)
+                        for side, pick in zip(sides, picks, strict=True):
+                            while side.step(pick)[0]:
+                                pass
+                    return more
+
                 try:
-                    for at, capture in enumerate(_opened(captures, damages)):
-                        if at and not continuous:
-                            flush()
-                        for side in sides:
-                            side.begin(capture.path)
-                        more = True
-                        while more:
-                            with interrupts.held():
-                                more = selector.split(capture.source, picks, STEP)
-                                for side, pick in zip(sides, picks, strict=True):
-                                    while side.step(pick)[0]:
-                                        pass
-                            clock.tell(capture, selector, sides)
-                            if not more and capture.source.status == Status.NEED:
-                                more = capture.more()
-                        if capture.damage is not None:
-                            damages.append(Damage(capture.path, *capture.damage))
-                        clock.done += capture.bytes_total or 0
+                    for capture, done in walk(captures, damages, begin, None if continuous else flush):
+                        clock.tell(capture, done, selector.packets, selector.bytes, sum(side.run.counts["alerts"] for side in sides))
                 except KeyboardInterrupt:
                     partial = True
             flush()
@@ -312,21 +308,6 @@ class TenantsVerdicts:
         return [reply._replace(packet=int(where[reply.packet])) for verdicts, where in self._told.values() for reply in verdicts.replies]
 
 
-class _Clock:
-    """Says how far a replay is."""
-
-    def __init__(self, captures: Any, progress: Callable[[Progress], None] | None):
-        import time
-        self._now, self._started, self._captures, self._progress = time.perf_counter, time.perf_counter(), captures, progress
-        self.done = 0
-
-    def tell(self, capture: Any, selector: Any, sides: Sequence[Side]) -> None:
-        if self._progress is not None:
-            total = self._captures.bytes_total
-            self._progress(Progress(capture.path, selector.packets, selector.bytes, sum(side.run.counts["alerts"] for side in sides),
-                                    self._now() - self._started, (self.done + capture.bytes_done) / total if total else None))
-
-
 def _own(config: Config, share: float, sets: Sequence[str]) -> Config:
     """The settings of one tenant: its share of every memory cap, and what it says itself."""
     own = Config(dict(config.values), dict(config.places), list(config.honoured), list(config.inert), list(config.unsupported))
@@ -357,10 +338,7 @@ def read_tenants(path: str | Path, rules: Any = None, load_rules: Callable[[list
     """The tenants of a file by name, and what it says of all: arguments of Tenants. Files that it names are below its own folder."""
     path = Path(path)
     try:
-        found = documents(path.read_bytes(), str(path))
-        if len(found) != 1:
-            raise TenantError(f"{Place(str(path), 1, 1)}: expected one YAML document, found {len(found)}")
-        top = found[0].mapping("a file of tenants", ("tenants", "default", "choose"), ("tenants",))
+        top = document(path.read_bytes(), str(path), "a file of tenants").mapping("a file of tenants", ("tenants", "default", "choose"), ("tenants",))
         tenants = {}
         claims: list[tuple[str, Claim]] = []
         for key, name, node in top["tenants"].pairs("tenants by name"):

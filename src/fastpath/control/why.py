@@ -6,7 +6,7 @@ packet, or on one transaction over all packets that it took. Of each flow the at
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -551,8 +551,8 @@ def _got(look: Look) -> tuple[bool, int]:
 # ---- the run ----
 
 def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequence[Any], sid: int, *, gid: int | None = None,
-            flow: str | None = None, bpf: str | None = None, continuous: bool = False) -> Why:
-    """Runs the captures through the rule. settings: of a DataPlane. flow: the community ID of the only flow that is asked for; it is
+            flow: str | None = None, bpf: str | None = None, continuous: bool = False, beyond: tuple[Any, ...] | None = None) -> Why:
+    """Runs the captures through the rule. settings: of a DataPlane. beyond: what it looks at beyond Suricata. flow: the community ID of the only flow that is asked for; it is
     told of even where the header of the rule does not hold. Raises LookupError for a rule that is not loaded, OSError for a capture
     that cannot be opened, and ValueError for standard input, which is read only once."""
     from fastpath._core import DataPlane
@@ -585,6 +585,8 @@ def explain(rules: Any, settings: dict[str, Any], step_limit: int, paths: Sequen
             taken()
     try:
         plane.load(database)
+        if beyond is not None:
+            plane.look_beyond(*beyond)
         plane.trace(trace)
         opened = open_captures(paths, bpf)
         _run(plane, opened, captures, taken, flushed, continuous)
@@ -615,26 +617,14 @@ def _mask(why: Why, plan: RulePlan, masker: Masker | None) -> None:
 
 def _run(plane: Any, opened: Any, captures: Captures, taken: Any, flushed: Any, continuous: bool) -> None:
     """The captures, burst by burst: a trace has room for so much."""
-    from fastpath.control.engine import _fed, _opened
-    from fastpath.dataplane.rx import Status
+    from fastpath.control.side import walk
 
-    class Here:
-        """What _fed asks of a run."""
-        def __init__(self) -> None:
-            self.captures = captures
-    here: Any = Here()
-    damages: list[Any] = []
-    for capture in _opened(opened, damages):
-        if not continuous and captures.all:
-            flushed()
+    def begin(capture: Any) -> Callable[[], bool]:
         plane.begin_capture()
         captures.begin(capture.path, plane.next_ordinal)
-        more = True
-        while more:
-            more = plane.step(capture.source, 1)
-            taken()
-            if not more and capture.source.status == Status.NEED:
-                more = _fed(capture, here, damages)
+        return lambda: bool(plane.step(capture.source, 1))
+    for _ in walk(opened, [], begin, None if continuous else flushed):
+        taken()
     flushed()
 
 

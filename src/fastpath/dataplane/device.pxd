@@ -16,11 +16,15 @@
 # inspected as if there were no session. SNOOP ("apply policy and send copy of packet to a collector"): the inspectors get the
 # first `snoop` bytes of each direction, what comes after is forwarded. Segments with SYN, FIN or RST, and all those after the
 # second FIN, go to the inspectors whatever the action.
+#
+# A session is one cache line (session.h), whatever the settings: with a counter lag, what has not been reported is counted beside
+# the whole. What outgrows its counters there, 4 GiB of a direction or 65,535 packets of one between two reports, goes on in a row
+# of its own (grown_t), which is given back with the session.
 # Source: opiproject/sessionOffload, openoffload.proto v2; Implementation Guide SmartNIC; Integration FAQ 8 and 12.
 #
 # Errors: none. What a full table refuses is counted.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memmove
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove, memset
 
 from fastpath.dataplane.threads cimport prefetch
 
@@ -51,27 +55,31 @@ cdef enum:
     RST = 0x04
     ACK = 0x10
 
-cdef struct session_t:
-    uint64_t last               # of the latest packet; before it is in force, when it will be
-    uint64_t bytes[2]           # to server, to client
-    uint64_t pkts[2]
-    uint32_t owner              # as whoever asked named it
-    uint32_t next, prev         # in the wheel; of a free one, the next free one
-    uint32_t start              # second at which it comes into force
-    uint32_t serial             # of all that were ever inserted
-    uint16_t timeout            # idle, s; 0: the device's
-    uint8_t state               # enum session_state, SIDE_CLOSED_FIRST
-    uint8_t kind                # enum offload_action, and enum ask_reason << 4
+cdef extern from "session.h" nogil:
+    ctypedef struct session_t:
+        uint64_t last, told
+        uint32_t bytes[2]
+        uint32_t pkts[2]
+        uint32_t fresh_bytes[2]
+        uint16_t fresh_pkts[2]
+        uint32_t owner, start, next, prev, serial
+        uint16_t timeout
+        uint8_t outgrown, state, action, reason
 
 cdef enum:
-    SIDE_CLOSED_FIRST = 1 << 2  # the first FIN was to the client
+    SIDE_CLOSED_FIRST = 1 << 2  # session_t.state: the first FIN was to the client
     STATE_MASK = 3
+    TOLD_BITS = 48              # of session_t.told
+    FRESH_MAX = 0xffff          # of session_t.fresh_pkts
 
-# What those who ask have been told of a session: its counters as they stood at the latest report.
-cdef struct report_t:
-    uint64_t last
-    uint64_t bytes[2]
+cdef struct counters_t:
+    uint64_t bytes[2]           # to server, to client
     uint64_t pkts[2]
+
+cdef struct grown_t:
+    counters_t all, fresh       # of these, what has not been reported
+    uint64_t told               # of the latest packet that was reported
+    uint32_t next               # of a free row, the next free one
 
 cdef struct request_t:
     uint64_t asked
@@ -83,8 +91,7 @@ cdef struct request_t:
 cdef struct closed_t:
     uint64_t id
     uint64_t start, end         # ns
-    uint64_t bytes[2]
-    uint64_t pkts[2]
+    counters_t counters
     uint8_t action, reason, code, state
 
 cdef struct device_config_t:
@@ -104,11 +111,12 @@ ctypedef void (*session_sink_t)(device_t *device, uint32_t session, uint8_t code
 cdef struct device_t:
     void *region                # of the sessions, reserved
     session_t *sessions
-    report_t *reports           # NULL without lag
+    grown_t *grown              # as many rows as there are sessions
     device_config_t config
     uint32_t on                 # there is a device, be its share of the capacity 0
     uint32_t timeless           # sessions were added before the first packet: their time begins with it
     uint32_t used, fresh, free
+    uint32_t grown_used, grown_free     # rows that were ever in use; the first free one of them
     uint32_t room               # sessions that the memory holds: the capacity, or a greater one of before
     uint32_t number             # of the slice
     uint32_t serial
@@ -158,6 +166,12 @@ cdef void tick_device(device_t *device, uint64_t second) noexcept nogil
 # Keeps a session that ends, under its id, until it is fetched.
 cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t code, uint64_t now) noexcept nogil
 
+# A packet of a session that is outgrown, or is with this packet.
+cdef void count_beside(device_t *device, session_t *it, uint32_t length, uint32_t to_client) noexcept nogil
+
+# From here on the counters of a session, and the time that was reported, stand in a row of its own.
+cdef void outgrow(device_t *device, session_t *it) noexcept nogil
+
 # Ends every session without telling anyone, and forgets the batch and the time; counters and closed sessions stay.
 cdef void clear_device(device_t *device) noexcept nogil
 
@@ -205,48 +219,160 @@ cdef inline uint64_t batch_closed_at(const device_t *device) noexcept nogil:
     return (device.batch_second + 1) * SECOND_NS
 
 
+# ---- who asks ----
+
+# What a flow holds of its session: 0 for nothing, the session's number, or one of these.
+cdef enum:
+    SESSION_ASKED = 0xffffffff  # the request waits in the batch
+    SESSION_DUE = 1 << 31       # its payload is encrypted; the low bits say from how many packets or KiB on to ask
+    DUE_MAX = 0x7ffffffe
+
+# A flow that the inspectors have, as far as it is a reason to offload the rest of it.
+cdef struct asker_t:
+    uint64_t pkts, bytes
+    uint64_t so_far             # packets, or KiB where least[ASK_ENCRYPTED] is of KiB
+    int64_t past_depth          # bytes of this direction beyond the reassembly depth, negative before
+    bint dropped, bypassed, passed
+    bint encrypted              # its payload is, and nobody has the key
+
+
+cdef inline uint32_t session_number(uint32_t held) noexcept nogil:
+    return 0 if held & SESSION_DUE else held
+
+
+# Has it a session, or does it wait for one?
+cdef inline bint has_asked(uint32_t held) noexcept nogil:
+    return session_number(held) != 0 or held == SESSION_ASKED
+
+
+# Why the rest of a flow may be punted to the device: an ask_reason, ASK_MAX for no reason. least: by ask_reason, from which
+# number on; UINT64_MAX for never. held: of a flow that has_asked() says no of.
+cdef inline uint8_t reason_to_ask(const uint64_t *least, const asker_t *flow, uint32_t *held) noexcept nogil:
+    if flow.dropped:
+        return ASK_DROP if flow.pkts >= least[ASK_DROP] else ASK_MAX
+    if flow.bypassed and flow.pkts >= least[ASK_RULE]:
+        return ASK_RULE
+    if flow.passed and flow.pkts >= least[ASK_PASS]:
+        return ASK_PASS
+    if flow.past_depth >= 0 and <uint64_t>flow.past_depth >= least[ASK_DEPTH]:
+        return ASK_DEPTH
+    if flow.bytes >= least[ASK_ELEPHANT]:
+        return ASK_ELEPHANT
+    if flow.encrypted and least[ASK_ENCRYPTED] != UINT64_MAX:
+        if held[0] == 0:
+            held[0] = SESSION_DUE | <uint32_t>min(flow.so_far + least[ASK_ENCRYPTED], <uint64_t>DUE_MAX)
+        if flow.so_far >= held[0] & ~<uint32_t>SESSION_DUE:
+            return ASK_ENCRYPTED
+    return ASK_MAX
+
+
+# Punts: dropped there if it is to be dropped, else forwarded. True when the batch is full: settle_batch is due.
+cdef inline bint punt_flow(device_t *device, uint32_t *held, uint32_t owner, uint8_t reason, uint64_t now) noexcept nogil:
+    held[0] = SESSION_ASKED
+    return ask_session(device, owner, OFFLOAD_DROP if reason == ASK_DROP else OFFLOAD_FORWARD, reason, 0, now)
+
+
+# What has become of a flow ends its session, or its request for one.
+cdef inline void leave_device(device_t *device, uint32_t *held, uint32_t owner, uint8_t code, uint64_t now) noexcept nogil:
+    if held[0] == SESSION_ASKED:
+        withdraw_request(device, owner)
+    elif session_number(held[0]):
+        end_device_session(device, held[0], code, now)
+    held[0] = 0
+
+
 # ---- packets ----
 
 cdef inline void fetch_session(const device_t *device, uint32_t session) noexcept nogil:
     prefetch(&device.sessions[session - 1])
-    if device.reports != NULL:
-        prefetch(&device.reports[session - 1])
-
-
-cdef inline uint8_t action_of(const session_t *session) noexcept nogil:
-    return session.kind & 15
-
-
-cdef inline uint8_t reason_of(const session_t *session) noexcept nogil:
-    return session.kind >> 4
 
 
 cdef inline uint64_t idle_timeout(const device_t *device, const session_t *session) noexcept nogil:
     return session.timeout * <uint64_t>SECOND_NS if session.timeout else device.config.timeout
 
 
+cdef inline grown_t *grown_of(const device_t *device, const session_t *it) noexcept nogil:
+    return &device.grown[it.bytes[0] - 1]
+
+
+# What a session has counted.
+cdef inline counters_t counters_of(const device_t *device, const session_t *it) noexcept nogil:
+    cdef counters_t all
+    if it.outgrown:
+        return grown_of(device, it).all
+    all.bytes[0], all.bytes[1] = it.bytes[0], it.bytes[1]
+    all.pkts[0], all.pkts[1] = it.pkts[0], it.pkts[1]
+    return all
+
+
+# What has been reported of it by now; without a lag, everything.
+cdef inline counters_t told_counters(device_t *device, session_t *it, uint64_t now) noexcept nogil:
+    cdef counters_t told = counters_of(device, it), fresh
+    cdef uint32_t i
+    if device.config.lag == 0:
+        return told
+    report_session(device, it, now)
+    if it.outgrown:
+        fresh = grown_of(device, it).fresh
+    else:
+        fresh.bytes[0], fresh.bytes[1] = it.fresh_bytes[0], it.fresh_bytes[1]
+        fresh.pkts[0], fresh.pkts[1] = it.fresh_pkts[0], it.fresh_pkts[1]
+    for i in range(2):
+        told.bytes[i] -= fresh.bytes[i]
+        told.pkts[i] -= fresh.pkts[i]
+    return told
+
+
+# With a lag: when the latest packet was that has been reported.
+cdef inline uint64_t told_last(const device_t *device, const session_t *it) noexcept nogil:
+    if it.outgrown:
+        return grown_of(device, it).told
+    return it.last - ((it.last - it.told) & (<uint64_t>1 << TOLD_BITS) - 1)
+
+
+# Everything is reported, where that is due. Which packets find it due no branch predictor can know: there is none.
+cdef inline void tell_session(device_t *device, session_t *it, bint due) noexcept nogil:
+    cdef uint32_t keep = <uint32_t>due - 1
+    it.told = it.last if due else it.told
+    it.fresh_bytes[0] &= keep
+    it.fresh_bytes[1] &= keep
+    it.fresh_pkts[0] &= <uint16_t>keep
+    it.fresh_pkts[1] &= <uint16_t>keep
+    if it.outgrown and due:
+        grown_of(device, it).told = it.last
+        memset(&grown_of(device, it).fresh, 0, sizeof(counters_t))
+
+
 # Counters are reported at every multiple of the lag: what came before the latest one is told now.
-cdef inline void report_session(device_t *device, uint32_t session, uint64_t now) noexcept nogil:
-    cdef session_t *it = &device.sessions[session - 1]
-    cdef report_t *report = &device.reports[session - 1]
+cdef inline void report_session(device_t *device, session_t *it, uint64_t now) noexcept nogil:
     if now - device.reported >= device.config.lag:
         device.reported = now - now % device.config.lag
-    if it.last < device.reported:
-        report.last = it.last
-        report.bytes[0], report.bytes[1] = it.bytes[0], it.bytes[1]
-        report.pkts[0], report.pkts[1] = it.pkts[0], it.pkts[1]
+    tell_session(device, it, it.last < device.reported)
 
 
-# The idle timer goes by what has been reported: with a lag, a session whose packets are not told of in time ends too early.
-cdef inline bint is_idle(device_t *device, uint32_t session, uint64_t now) noexcept nogil:
-    cdef session_t *it = &device.sessions[session - 1]
-    cdef uint64_t timeout = idle_timeout(device, it)
-    if now <= it.last + timeout and device.reports == NULL:
-        return False
-    if device.reports == NULL or now < it.last:
-        return now > it.last + timeout
-    report_session(device, session, now)
-    return now > device.reports[session - 1].last + timeout
+# The latest packet as the idle timer knows it. The timer goes by what has been reported: with a lag, a session whose packets are
+# not told of in time ends too early.
+cdef inline uint64_t last_known(device_t *device, session_t *it, uint64_t now) noexcept nogil:
+    if device.config.lag == 0 or now < it.last:
+        return it.last
+    report_session(device, it, now)
+    return told_last(device, it)
+
+
+cdef inline bint is_idle(device_t *device, session_t *it, uint64_t now) noexcept nogil:
+    return now > last_known(device, it, now) + idle_timeout(device, it)
+
+
+# A packet has bytes: before the number of packets, that of bytes is too large for its place.
+cdef inline void count_packet(device_t *device, session_t *it, uint32_t length, uint32_t to_client) noexcept nogil:
+    if it.outgrown or <uint32_t>~it.bytes[to_client] < length or it.fresh_pkts[to_client] == FRESH_MAX:
+        count_beside(device, it, length, to_client)
+        return
+    it.bytes[to_client] += length
+    it.pkts[to_client] += 1
+    if device.config.lag:
+        it.fresh_bytes[to_client] += length
+        it.fresh_pkts[to_client] += 1
 
 
 # Whether a TCP segment goes to the inspectors whatever the session says.
@@ -258,19 +384,21 @@ cdef inline bint is_control(const device_t *device, uint32_t session, uint8_t tc
 cdef inline uint8_t hit_session(device_t *device, uint32_t session, uint32_t length, uint32_t to_client,
                                 uint64_t now) noexcept nogil:
     cdef session_t *it = &device.sessions[session - 1]
-    cdef uint8_t action = action_of(it)
+    cdef uint8_t action = it.action
+    cdef uint64_t known
     if now < it.last:
         device.early_pkts += 1
         device.early_bytes += length
         return HIT_EARLY
-    if is_idle(device, session, now):
+    known = last_known(device, it, now)
+    if now > known + idle_timeout(device, it):
         return HIT_IDLE
-    if device.reports != NULL:
-        report_session(device, session, now)
+    if device.config.lag and (now - known) >> TOLD_BITS and not it.outgrown:
+        outgrow(device, it)
     it.last = now
-    it.pkts[to_client] += 1
-    it.bytes[to_client] += length
-    if action == OFFLOAD_MIRROR or (action == OFFLOAD_SNOOP and it.bytes[to_client] - length < device.config.snoop):
+    count_packet(device, it, length, to_client)
+    if action == OFFLOAD_MIRROR \
+            or (action == OFFLOAD_SNOOP and counters_of(device, it).bytes[to_client] - length < device.config.snoop):
         device.copied_pkts += 1
         device.copied_bytes += length
         return HIT_COPY

@@ -37,6 +37,7 @@ cdef extern from *:
 cdef enum:
     LARGE_PAGE = 1 << 21
     MANY_SESSIONS = 4096        # from which on large pages are worth their clearing
+    SERIALS = (1 << 24) - 1     # of session_t.serial, but 0
     AGE_HEAD = 1 << 31          # in session_t.prev: the first of a second's list; the low bits name the second
 
 
@@ -70,9 +71,8 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
     if device.region != NULL:
         device.sessions = rows_in(device.region)
     device.closed = <closed_t *>map_rows(config.closed_room, sizeof(closed_t))
-    if config.lag:
-        device.reports = <report_t *>map_rows(config.capacity, sizeof(report_t))
-    if config.capacity and (device.sessions == NULL or config.lag and device.reports == NULL) \
+    device.grown = <grown_t *>map_rows(config.capacity, sizeof(grown_t))
+    if config.capacity and (device.sessions == NULL or device.grown == NULL) \
             or config.closed_room and device.closed == NULL:
         close_device(device)
         return -1
@@ -82,39 +82,36 @@ cdef int open_device(device_t *device, const device_config_t *config) noexcept n
 cdef void close_device(device_t *device) noexcept nogil:
     if device.region != NULL:
         munmap(device.region, region_size(device.room))
-    if device.reports != NULL:
-        munmap(device.reports, device.room * sizeof(report_t))
+    if device.grown != NULL:
+        munmap(device.grown, device.room * sizeof(grown_t))
     if device.closed != NULL:
         munmap(device.closed, device.config.closed_room * sizeof(closed_t))
     memset(device, 0, sizeof(device_t))
 
 
 cdef int make_room(device_t *device, const device_config_t *config) noexcept nogil:
-    cdef uint32_t room = max(config.capacity, device.room)
-    cdef void *region = NULL
-    cdef void *reports = NULL
-    if room > device.room:
-        region = map_rows(region_size(room), 1)
-        if region == NULL:
-            return -1
-    if room and (config.lag or device.reports != NULL) and (room > device.room or device.reports == NULL):
-        reports = map_rows(room, sizeof(report_t))
-        if reports == NULL:
-            if region != NULL:
-                munmap(region, region_size(room))
-            return -1
-    if reports != NULL:
-        if device.reports != NULL:
-            move_rows(reports, device.reports, device.fresh * sizeof(report_t), device.reports, device.room * sizeof(report_t))
-        device.reports = <report_t *>reports
-    if region != NULL:
-        if device.region != NULL:
-            move_rows(rows_in(region), device.sessions, device.fresh * sizeof(session_t), device.region, region_size(device.room))
-        device.region = region
-        device.sessions = rows_in(region)
-        device.room = room
-        if device.fresh >= MANY_SESSIONS:
-            use_large_pages(device)
+    cdef uint32_t room = config.capacity
+    cdef void *region
+    cdef void *grown
+    if room <= device.room:
+        return 0
+    region = map_rows(region_size(room), 1)
+    grown = map_rows(room, sizeof(grown_t))
+    if region == NULL or grown == NULL:
+        if region != NULL:
+            munmap(region, region_size(room))
+        if grown != NULL:
+            munmap(grown, room * sizeof(grown_t))
+        return -1
+    if device.region != NULL:
+        move_rows(rows_in(region), device.sessions, device.fresh * sizeof(session_t), device.region, region_size(device.room))
+        move_rows(grown, device.grown, device.grown_used * sizeof(grown_t), device.grown, device.room * sizeof(grown_t))
+    device.region = region
+    device.sessions = rows_in(region)
+    device.grown = <grown_t *>grown
+    device.room = room
+    if device.fresh >= MANY_SESSIONS:
+        use_large_pages(device)
     return 0
 
 
@@ -124,22 +121,17 @@ cdef void apply_config(device_t *device, const device_config_t *config) noexcept
     device.config = config[0]
     device.config.closed_room = room
     device.back_off = 0
-    if not config.lag and device.reports != NULL:
-        munmap(device.reports, device.room * sizeof(report_t))
-        device.reports = NULL
     memset(device.wheel, 0, sizeof(device.wheel))
     for i in range(device.fresh):
         if device.sessions[i].serial:
-            if config.lag and not reported:
-                device.reports[i].last = device.sessions[i].last
+            if not (config.lag and reported):
+                tell_session(device, &device.sessions[i], True)
             age(device, i + 1)
 
 
 cdef void use_large_pages(device_t *device) noexcept nogil:
     """A hint."""
     madvise(device.sessions, device.room * sizeof(session_t), MADV_HUGEPAGE)
-    if device.reports != NULL:
-        madvise(device.reports, device.room * sizeof(report_t), MADV_HUGEPAGE)
 
 
 # ---- the wheel ----
@@ -147,7 +139,7 @@ cdef void use_large_pages(device_t *device) noexcept nogil:
 cdef void age(device_t *device, uint32_t session) noexcept nogil:
     """Into the wheel, at the first second at which it may have timed out."""
     cdef session_t *it = &device.sessions[session - 1]
-    cdef uint64_t seen = device.reports[session - 1].last if device.reports != NULL else it.last
+    cdef uint64_t seen = told_last(device, it) if device.config.lag else it.last
     cdef uint64_t due = (seen + idle_timeout(device, it)) // SECOND_NS + 1
     cdef uint32_t at, following
     if due <= device.second:
@@ -174,8 +166,7 @@ cdef void begin_time(device_t *device, uint64_t second) noexcept nogil:
         if device.sessions[i].serial:
             device.sessions[i].last += second * SECOND_NS
             device.sessions[i].start += <uint32_t>second
-            if device.reports != NULL:
-                device.reports[i].last = device.sessions[i].last
+            tell_session(device, &device.sessions[i], True)
             age(device, i + 1)
 
 
@@ -199,7 +190,7 @@ cdef void tick_device(device_t *device, uint64_t second) noexcept nogil:
         while session:
             following = device.sessions[session - 1].next
             age(device, session)        # whatever it is, it has to stand somewhere
-            if is_idle(device, session, second * SECOND_NS):
+            if is_idle(device, &device.sessions[session - 1], second * SECOND_NS):
                 end_device_session(device, session, CLOSE_TIMEOUT, second * SECOND_NS)
             session = following
 
@@ -209,7 +200,6 @@ cdef void tick_device(device_t *device, uint64_t second) noexcept nogil:
 cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_t now) noexcept nogil:
     cdef uint32_t session = device.free
     cdef session_t *it
-    cdef report_t *report
     if session:
         device.free = device.sessions[session - 1].next
     else:
@@ -220,25 +210,54 @@ cdef uint32_t insert_session(device_t *device, const request_t *request, uint64_
     if device.busy < now:
         device.busy = now
     device.busy += device.config.interval
-    device.serial += 1
+    device.serial = device.serial % SERIALS + 1
     it = &device.sessions[session - 1]
     memset(it, 0, sizeof(session_t))
-    it.last = device.busy + device.config.latency
+    it.last = it.told = device.busy + device.config.latency
     it.owner = request.owner
     it.start = <uint32_t>(it.last // SECOND_NS)
     it.serial = device.serial
     it.timeout = request.timeout
-    it.kind = request.action | request.reason << 4
-    if device.reports != NULL:
-        report = &device.reports[session - 1]
-        memset(report, 0, sizeof(report_t))
-        report.last = it.last
+    it.action = request.action
+    it.reason = request.reason
     age(device, session)
     device.used += 1
     device.inserted += 1
     device.waited += it.last - request.asked
     device.waited_most = max(device.waited_most, it.last - request.asked)
     return session
+
+
+cdef void outgrow(device_t *device, session_t *it) noexcept nogil:
+    cdef uint32_t number = device.grown_free
+    cdef grown_t *row
+    cdef uint32_t i
+    if number:
+        device.grown_free = device.grown[number - 1].next
+    else:
+        device.grown_used += 1
+        number = device.grown_used
+    row = &device.grown[number - 1]
+    row.all = counters_of(device, it)
+    row.told = told_last(device, it)
+    for i in range(2):
+        row.fresh.bytes[i] = it.fresh_bytes[i]
+        row.fresh.pkts[i] = it.fresh_pkts[i]
+        it.fresh_pkts[i] = 0
+    it.bytes[0] = number
+    it.outgrown = 1
+
+
+cdef void count_beside(device_t *device, session_t *it, uint32_t length, uint32_t to_client) noexcept nogil:
+    cdef grown_t *row
+    if not it.outgrown:
+        outgrow(device, it)
+    row = grown_of(device, it)
+    row.all.bytes[to_client] += length
+    row.all.pkts[to_client] += 1
+    if device.config.lag:
+        row.fresh.bytes[to_client] += length
+        row.fresh.pkts[to_client] += 1
 
 
 cdef bint settle_batch(device_t *device, uint64_t now) noexcept nogil:
@@ -266,6 +285,10 @@ cdef void end_device_session(device_t *device, uint32_t session, uint8_t code, u
         device.wheel[it.prev & (AGES - 1)] = it.next
     else:
         device.sessions[it.prev - 1].next = it.next
+    if it.outgrown:
+        grown_of(device, it).next = device.grown_free
+        device.grown_free = it.bytes[0]
+        it.outgrown = 0
     it.owner = it.serial = 0
     it.next = device.free
     device.free = session
@@ -286,17 +309,16 @@ cdef void keep_closed(device_t *device, uint32_t session, uint64_t id, uint8_t c
     closed.id = id
     closed.start = it.start * <uint64_t>SECOND_NS
     closed.end = now
-    closed.bytes[0], closed.bytes[1] = it.bytes[0], it.bytes[1]
-    closed.pkts[0], closed.pkts[1] = it.pkts[0], it.pkts[1]
-    closed.action = action_of(it)
-    closed.reason = reason_of(it)
+    closed.counters = counters_of(device, it)
+    closed.action = it.action
+    closed.reason = it.reason
     closed.code = code
     closed.state = SESSION_CLOSED
     device.closed_count += 1
 
 
 cdef void clear_device(device_t *device) noexcept nogil:
-    device.used = device.fresh = device.free = 0
+    device.used = device.fresh = device.free = device.grown_used = device.grown_free = 0
     device.batch_count = device.settled = device.timeless = 0
     device.second = device.busy = device.back_off = device.reported = 0
     memset(device.wheel, 0, sizeof(device.wheel))

@@ -73,12 +73,17 @@ cdef class Table:
     def state(self, uint32_t session):
         return self.device.sessions[session - 1].state & STATE_MASK
 
+    def told(self, uint32_t session, uint64_t now):
+        """(packets, bytes) by direction, as they have been reported by now."""
+        cdef counters_t told = told_counters(&self.device, &self.device.sessions[session - 1], now)
+        return tuple(told.pkts), tuple(told.bytes)
+
     def closed(self):
         """(owner, close code, packets by direction) of what has ended since the last call, in order."""
         rows = []
         while self.device.closed_count:
             it = &self.device.closed[self.device.closed_first]
-            rows.append((it.id, it.code, (it.pkts[0], it.pkts[1])))
+            rows.append((it.id, it.code, tuple(it.counters.pkts)))
             self.device.closed_first = (self.device.closed_first + 1) % self.device.config.closed_room
             self.device.closed_count -= 1
         return rows
@@ -86,7 +91,8 @@ cdef class Table:
     @property
     def counters(self):
         return {"used": self.device.used, "inserted": self.device.inserted, "full": self.device.full,
-                "batches": self.device.batches, "closed_lost": self.device.closed_lost}
+                "batches": self.device.batches, "closed_lost": self.device.closed_lost,
+                "outgrown": self.device.grown_used}
 
     def fill(self, uint64_t now):
         """Inserts sessions until the table is full."""
@@ -114,4 +120,4 @@ cdef class Table:
 
     @property
     def bytes_a_session(self):
-        return sizeof(session_t) + (sizeof(report_t) if self.device.reports != NULL else 0)
+        return sizeof(session_t)

@@ -41,8 +41,8 @@ cdef inline bint new_chunk(pool_t *pool) noexcept nogil:
     return True
 
 
-cdef inline void *pool_take(pool_t *pool, uint32_t account, uint64_t size) noexcept nogil:
-    """Zeroed memory, or NULL."""
+cdef inline void *pool_take_raw(pool_t *pool, uint32_t account, uint64_t size) noexcept nogil:
+    """Memory as its last owner left it, for what is written before it is read; or NULL."""
     cdef uint64_t taken = size_taken(size)
     cdef uint32_t number
     cdef void *piece = NULL
@@ -64,7 +64,14 @@ cdef inline void *pool_take(pool_t *pool, uint32_t account, uint64_t size) noexc
         pool.refused[account] += 1
         return NULL
     pool.used[account] += taken
-    memset(piece, 0, size)
+    return piece
+
+
+cdef inline void *pool_take(pool_t *pool, uint32_t account, uint64_t size) noexcept nogil:
+    """Zeroed memory, or NULL."""
+    cdef void *piece = pool_take_raw(pool, account, size)
+    if piece != NULL:
+        memset(piece, 0, size)
     return piece
 
 
@@ -116,9 +123,12 @@ cdef inline bint bytes_append(pool_t *pool, uint32_t account, bytes_t *bytes, co
         if <uint64_t> bytes.length + length > 0x7fffffff:
             return False
         room = size_taken(max(<uint64_t> bytes.length + length, <uint64_t> bytes.room + bytes.room // 2))
-        grown = pool_resize(pool, account, bytes.data, bytes.room, room)
+        grown = pool_take_raw(pool, account, room)
         if grown == NULL:
             return False
+        if bytes.length:
+            memcpy(grown, bytes.data, bytes.length)
+        pool_give(pool, account, bytes.data, bytes.room)
         bytes.data = <uint8_t *> grown
         bytes.room = <uint32_t> room
     if length:

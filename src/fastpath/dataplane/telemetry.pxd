@@ -14,6 +14,7 @@ from fastpath.dataplane.types cimport (
 cdef enum:                      # app_row_t.kind, beside enum app_row_kind
     APP_ROW_VARS = 32           # variables of a flow and its packet: of the alerts of an entry, or (ordinal 0) of a flow's end
     APP_ROW_CHUNK = 33          # bytes of a file that is, or may yet be, stored
+    APP_ROW_NOTED = 34          # what a rule with `inventory` has captured: its rule, and version, client or client_version
 
 cdef struct row_buffer_t:
     char *rows

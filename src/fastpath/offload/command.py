@@ -7,15 +7,19 @@ from typing import Annotated
 
 import typer
 
+from fastpath.options import Checksums, ConfigFile, Continuous, KeyLogs, MoreRules, OnlyRules, Overwrite, Packs, Settings
+
 
 def offload(
     captures: Annotated[list[str], typer.Argument(metavar="CAPTURE... ['BPF filter']", help="As replay takes them.")],
-    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
-    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
-    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
-    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
-    continuous: Annotated[bool, typer.Option("--continuous", help="Captures follow each other.")] = False,
+    only_rules: OnlyRules = None,
+    more_rules: MoreRules = None,
+    packs: Packs = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    checksums: Checksums = None,
+    keylog: KeyLogs = None,
+    continuous: Continuous = False,
     simulate_ips: Annotated[bool, typer.Option("--simulate-ips", help="Act as inline: what is dropped is offloaded as dropped.")] = False,
     sizes: Annotated[str, typer.Option("--sizes", metavar="LIST|auto", help="Sessions that the table holds: 1k,16k,1m. "
                                        "auto: as many as show the whole curve.")] = "auto",
@@ -27,7 +31,7 @@ def offload(
     as_json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="All settings and all missed alerts, as one JSON object.")] = None,
     picture: Annotated[Path | None, typer.Option("--picture", metavar="FILE.svg", help="The curves, one file that needs nothing else.")] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Picture, tables and missed alerts as one page.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """What session tables would take off the inspectors, and which alerts they would miss because they did.
 
@@ -48,7 +52,7 @@ def offload(
 
     Exit: 0 done; 1 damaged captures; 2 usage; 130 Ctrl-C.
     """
-    from fastpath.cli import DONE, FAILED, INTERRUPTED, fail, load_rules, split_filter, stage_bar
+    from fastpath.cli import DONE, FAILED, INTERRUPTED, fail, load_keys, load_rules, split_filter, stage_bar
     from fastpath.control.config import Config, ConfigError
     from fastpath.control.engine import Engine
     from fastpath.offload import settings as tables
@@ -63,10 +67,13 @@ def offload(
     try:
         tried = tables.read_grid(None if sizes == "auto" else sizes, rates, latencies, timeouts, policies or tables.POLICIES)
         settings_read = Config.load(config, settings or [])
-        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True)
-        with Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums) as engine, \
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True, packs)
+        with Engine(rules, config=settings_read, mode="ips" if simulate_ips else "ids", checksums=checksums,
+                    keylog=load_keys(errors, keylog)) as engine, \
                 stage_bar() as progress:
             study = engine.offload(paths, tried, confirm=confirm, bpf=bpf, continuous=continuous, progress=progress)
+    except typer.Exit:      # fail has said why
+        raise
     except (ConfigError, OSError, ValueError, RuntimeError) as error:
         fail(str(error))
     if as_json == "-":
@@ -79,11 +86,13 @@ def offload(
 
 def project(
     captures: Annotated[list[str], typer.Argument(metavar="CAPTURE...", help="As replay takes them, but not standard input.")],
-    only_rules: Annotated[list[str] | None, typer.Option("-S", metavar="RULES", help="These rules and no others.")] = None,
-    more_rules: Annotated[list[str] | None, typer.Option("-s", metavar="RULES", help="These rules beside those of the configuration.")] = None,
-    config: Annotated[Path | None, typer.Option("-c", metavar="FILE", help="A suricata.yaml.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting of suricata.yaml.")] = None,
-    checksums: Annotated[str | None, typer.Option("-k", metavar="all|none|auto", help="Whether checksums are verified.")] = None,
+    only_rules: OnlyRules = None,
+    more_rules: MoreRules = None,
+    packs: Packs = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    checksums: Checksums = None,
+    keylog: KeyLogs = None,
     device: Annotated[str | None, typer.Option("--device", metavar="FILE|PROFILE", help="A session table that takes packets off the cores, simulated.")] = None,
     calibration: Annotated[str | None, typer.Option("--calibration", metavar="NAME=FACTOR", help="Another processor, and how many times as long a "
                                                     "packet takes there. Without it there is no figure for another.")] = None,
@@ -106,7 +115,7 @@ def project(
 
     Exit: 0 done; 2 usage; 130 Ctrl-C.
     """
-    from fastpath.cli import INTERRUPTED, fail, load_device, load_rules, stage_bar
+    from fastpath.cli import INTERRUPTED, fail, load_device, load_keys, load_rules, stage_bar
     from fastpath.control.config import Config, ConfigError
     from fastpath.control.engine import Engine
     from fastpath.offload.projection import read_calibration
@@ -118,10 +127,11 @@ def project(
     try:
         factor = read_calibration(calibration) if calibration is not None else None
         settings_read = Config.load(config, settings or [])
-        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True)
+        rules = load_rules(errors, settings_read, config, only_rules or [], more_rules or [], False, True, packs)
+        keys = load_keys(errors, keylog)
 
         def make() -> Engine:
-            return Engine(rules, config=settings_read, checksums=checksums)
+            return Engine(rules, config=settings_read, checksums=checksums, keylog=keys)
         checked = None
         with make() as engine, stage_bar() as progress:
             made = engine.project(captures, device=table, calibration=factor, rounds=rounds, progress=progress)
@@ -130,6 +140,8 @@ def project(
             if len(made.captures) != 1:
                 fail("--check takes one capture")
             checked = check_live(make, made, made.captures[0])
+    except typer.Exit:      # fail has said why
+        raise
     except (ConfigError, OSError, ValueError, RuntimeError) as error:
         fail(str(error))
     except KeyboardInterrupt:

@@ -56,6 +56,7 @@ class Projection:
     packets: int
     bytes: int
     flows: int
+    alerts: int             # that the rules raised in it
     setting: Setting | None
     stages: dict[str, float]
     spread: tuple[float, float]
@@ -143,7 +144,8 @@ class Projection:
         return {
             "format": FORMAT, "machine": machine(), "captures": self.captures,
             "calibration": {"name": self.calibration[0], "factor": self.calibration[1]} if self.calibration else None,
-            "capture": {"how": "measured", "packets": self.packets, "bytes": self.bytes, "flows": self.flows, "mean_bytes": self.mean_bytes},
+            "capture": {"how": "measured", "packets": self.packets, "bytes": self.bytes, "flows": self.flows, "alerts": self.alerts,
+                        "mean_bytes": self.mean_bytes},
             "stages_ns": {"how": "measured", "passes": ROUNDS, "median": self.stages, "sum": sum(self.stages.values()), "sum_least": self.spread[0],
                           "sum_most": self.spread[1]},
             "offload": {"how": "simulated", "setting": self.setting.as_dict() if self.setting else None, "packet_share": self.packet_share,
@@ -203,8 +205,8 @@ def project(engine: Engine, paths: list[Any], device: Device | None, calibration
         # what the entries of a wire packet took together; where a flow ends nothing is measured
         spent = np.add.reduceat(np.minimum(log["ns"], longest(log["ns"])), np.r_[0, last[:-1] + 1]) if len(last) else np.empty(0)
         sums = [sum(one.values()) for one in passes]
-        return Projection(result.stats["packets"], result.stats["bytes"], result.stats["flows"]["rows"], setting, stages, (min(sums), max(sums)),
-                          packet_share, time_share, calibration, (spent + sum(stages[name] for name in INGEST)).astype("u4"),
+        return Projection(result.stats["packets"], result.stats["bytes"], result.stats["flows"]["rows"], result.stats["alerts"], setting, stages,
+                          (min(sums), max(sums)), packet_share, time_share, calibration, (spent + sum(stages[name] for name in INGEST)).astype("u4"),
                           np.array(log["rss"][last]), offloaded, result.captures)
     finally:
         sink.drop()

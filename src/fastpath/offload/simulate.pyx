@@ -1,6 +1,7 @@
 """One setting of the session table, simulated over a log in global packet order. The table is the data plane's own
-(dataplane/device.pxd); what stands here is what the engine does around it, without packets."""
-from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
+(dataplane/device.pxd), and so is why a flow asks for a session; what stands here is what the engine does around it, without
+packets."""
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -10,10 +11,10 @@ from fastpath.dataplane import rows as row_types
 from fastpath.offload.settings import REQUESTS
 
 from fastpath.dataplane.device cimport (
-    ASK_DEPTH, ASK_DROP, ASK_ELEPHANT, ASK_ENCRYPTED, ASK_MAX, ASK_PASS, ASK_RULE, CLOSE_FINACK, CLOSE_NOT, CLOSE_RST,
-    CLOSE_TIMEOUT, CLOSE_UNKNOWN, HIT_DROP, HIT_FORWARD, HIT_IDLE, OFFLOAD_DROP, OFFLOAD_FORWARD, ask_session, batch_closed_at,
-    batch_is_due, clear_device, close_device, device_config_t, device_t, end_device_session, follow_control, hit_session,
-    is_control, may_ask, open_device, settle_batch, tick_device, withdraw_request,
+    ASK_MAX, CLOSE_FINACK, CLOSE_NOT, CLOSE_RST, CLOSE_TIMEOUT, CLOSE_UNKNOWN, HIT_DROP, HIT_FORWARD, HIT_IDLE, asker_t,
+    batch_closed_at, batch_is_due, clear_device, close_device, device_config_t, device_t, end_device_session, follow_control,
+    has_asked, hit_session, is_control, leave_device, may_ask, open_device, punt_flow, reason_to_ask, session_number,
+    settle_batch, tick_device,
 )
 from fastpath.dataplane.log cimport (
     LOG_BEGIN, LOG_BYPASS, LOG_CLOSED, LOG_CUT, LOG_DATA, LOG_DEPTH, LOG_DROP, LOG_EMPTY, LOG_ENCRYPTED, LOG_END, LOG_FLOW,
@@ -30,17 +31,13 @@ cdef enum:
     ALERT_LATE = 2
 
     RST = 0x04
-    DUE_MAX = 0x7ffffffe        # place_t.due: as the engine holds it
 
 cdef enum flow_mark:            # place_t.marks
-    WAITING = 1 << 0            # a request of it is in the batch
-    BYPASSED = 1 << 1           # a rule has asked for it
-    ENCRYPTED = 1 << 2          # place_t.due is set
-    BLIND = 1 << 3              # bytes of it were not seen by the inspectors
+    BYPASSED = 1 << 0           # a rule has asked for it
+    BLIND = 1 << 1              # bytes of it were not seen by the inspectors
 
 cdef struct place_t:            # of the flow table
-    uint32_t session
-    uint32_t due                # from so many packets on its encrypted payload is to be offloaded
+    uint32_t session            # or SESSION_ASKED, SESSION_DUE and what goes with it
     uint32_t marks
 
 cdef struct requests_t:
@@ -64,35 +61,23 @@ cdef void forget_session(device_t *device, uint32_t session, uint8_t code, uint6
 cdef void settle(device_t *device, place_t *places, outcome_t *outcome, uint64_t now) noexcept nogil:
     """The batch closes: whoever asked is told, a number or none."""
     cdef uint32_t i
-    cdef place_t *place
     settle_batch(device, now)
     for i in range(device.settled):
-        place = &places[device.batch[i].owner]
-        place.session = device.batch[i].session
-        place.marks &= ~<uint32_t>WAITING
+        places[device.batch[i].owner].session = device.batch[i].session
     outcome.peak = max(outcome.peak, device.used)
 
 
-cdef inline uint8_t reason_to_ask(const requests_t *requests, place_t *place, const log_row_t *row) noexcept nogil:
-    """enum ask_reason, in the engine's order (_offload.pxi); ASK_MAX for none."""
-    if row.flags & LOG_DROP:
-        return ASK_DROP if row.flow_pkts >= requests.least[ASK_DROP] else ASK_MAX
-    if place.marks & BYPASSED and row.flow_pkts >= requests.least[ASK_RULE]:
-        return ASK_RULE
-    if row.flags & LOG_PASS and row.flow_pkts >= requests.least[ASK_PASS]:
-        return ASK_PASS
-    if row.flags & LOG_DEPTH and requests.least[ASK_DEPTH] != UINT64_MAX \
-            and row.stream >= requests.depth + requests.least[ASK_DEPTH]:
-        return ASK_DEPTH
-    if row.flow_bytes >= requests.least[ASK_ELEPHANT]:
-        return ASK_ELEPHANT
-    if row.flags & LOG_ENCRYPTED and requests.least[ASK_ENCRYPTED] != UINT64_MAX:
-        if not place.marks & ENCRYPTED:
-            place.marks |= ENCRYPTED
-            place.due = <uint32_t>min(row.flow_pkts + requests.least[ASK_ENCRYPTED], <uint64_t>DUE_MAX)
-        if row.flow_pkts >= place.due:
-            return ASK_ENCRYPTED
-    return ASK_MAX
+cdef inline uint8_t reason_of_flow(const requests_t *requests, place_t *place, const log_row_t *row) noexcept nogil:
+    """enum ask_reason; ASK_MAX for none."""
+    cdef asker_t asker
+    asker.pkts = asker.so_far = row.flow_pkts
+    asker.bytes = row.flow_bytes
+    asker.past_depth = <int64_t>(row.stream - requests.depth) if row.flags & LOG_DEPTH else -1
+    asker.dropped = row.flags & LOG_DROP != 0
+    asker.bypassed = place.marks & BYPASSED != 0
+    asker.passed = row.flags & LOG_PASS != 0
+    asker.encrypted = row.flags & LOG_ENCRYPTED != 0
+    return reason_to_ask(requests.least, &asker, &place.session)
 
 
 cdef inline bint takes(device_t *device, const place_t *place, const log_row_t *row, uint8_t *hit) noexcept nogil:
@@ -106,35 +91,23 @@ cdef inline bint takes(device_t *device, const place_t *place, const log_row_t *
     return hit[0] == HIT_DROP or hit[0] == HIT_FORWARD
 
 
-cdef inline void leave(device_t *device, place_t *place, uint32_t owner, uint8_t code, uint64_t now) noexcept nogil:
-    """What has become of a flow ends its session, or its request for one."""
-    if place.session:
-        end_device_session(device, place.session, code, now)
-    elif place.marks & WAITING:
-        withdraw_request(device, owner)
-    place.marks &= ~<uint32_t>(WAITING | ENCRYPTED)
-
-
 cdef inline void inspect(device_t *device, place_t *places, const requests_t *requests, outcome_t *outcome,
                          const log_row_t *row) noexcept nogil:
     """An entry that the inspectors get: what it does to its flow's session, and whether it asks for one."""
     cdef place_t *place = &places[row.flow]
     cdef uint8_t code, reason
-    if place.session and row.flags & LOG_TCP and not row.flags & LOG_REJECTED:
+    if session_number(place.session) and row.flags & LOG_TCP and not row.flags & LOG_REJECTED:
         code = follow_control(device, place.session, row.tcp_flags, (row.flags & LOG_TO_CLIENT) != 0)
         if code != CLOSE_NOT:
             end_device_session(device, place.session, code, row.now)
-    if row.flags & LOG_CLOSED and not (place.session and row.flags & LOG_LAST_ACK):
-        leave(device, place, row.flow, CLOSE_RST if row.tcp_flags & RST else CLOSE_FINACK, row.now)
+    if row.flags & LOG_CLOSED and not (session_number(place.session) and row.flags & LOG_LAST_ACK):
+        leave_device(device, &place.session, row.flow, CLOSE_RST if row.tcp_flags & RST else CLOSE_FINACK, row.now)
     if row.flags & LOG_BYPASS:
         place.marks |= BYPASSED
-    if place.session or place.marks & WAITING or row.flags & LOG_OVER or not may_ask(device, row.now):
+    if has_asked(place.session) or row.flags & LOG_OVER or not may_ask(device, row.now):
         return
-    reason = reason_to_ask(requests, place, row)
-    if reason == ASK_MAX:
-        return
-    place.marks = (place.marks | WAITING) & ~<uint32_t>ENCRYPTED
-    if ask_session(device, row.flow, OFFLOAD_DROP if reason == ASK_DROP else OFFLOAD_FORWARD, reason, 0, row.now):
+    reason = reason_of_flow(requests, place, row)
+    if reason != ASK_MAX and punt_flow(device, &place.session, row.flow, reason, row.now):
         settle(device, places, outcome, row.now)
 
 
@@ -180,11 +153,11 @@ cdef void pass_log(const log_row_t *rows, uint64_t count, device_t *device, plac
             if row.flags & LOG_END:
                 judge_alerts(row, False, place.marks & BLIND != 0, fates)
                 fates += row.alerts
-                leave(device, place, row.flow, CLOSE_UNKNOWN, row.now)
+                leave_device(device, &place.session, row.flow, CLOSE_UNKNOWN, row.now)
                 continue
             if row.flags & LOG_BEGIN:
                 memset(place, 0, sizeof(place_t))
-            if place.session:
+            if session_number(place.session):
                 taken = takes(device, place, row, &hit)
             if taken:
                 outcome.entries += 1

@@ -508,7 +508,7 @@ def _item(item: dict[str, Any]) -> dict[str, Any]:
     return {"timestamp": timestamp(item["last"]), "event_type": "inventory", "src_ip": item["workload"], "dest_ip": item["peer"],
             "dest_port": item["port"], "inventory": {
                 "service": item["service"], "kind": item["kind"], "by": item["by"],
-                **({"status": item["status"]} if item["status"] else {}), "flows": item["flows"],
+                **{name: item[name] for name in ("status", "version", "client", "client_version") if item[name]}, "flows": item["flows"],
                 "bytes_toserver": item["bytes_out"], "bytes_toclient": item["bytes_in"],
                 "first_seen": timestamp(item["first"]), "last_seen": timestamp(item["last"])}}
 

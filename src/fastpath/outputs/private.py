@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fastpath.control.inventory import ITEMS_MAX
+from fastpath.control.inventory import ITEMS_MAX, tells_alone
 from fastpath.control.result import Batch
 from fastpath.control.signatures import Signatures
 from fastpath.dataplane import rows
@@ -117,7 +117,8 @@ class PrivateCounts:
             "neighbours": "two runs that differ by all that one workload did", "budget": self.budget, "counts": made})) + b"\n")
 
     def _notes(self) -> Iterable[dict[str, str]]:
-        return (dict(self._signatures[rule].metadata) for rule in np.flatnonzero(self._signatures.note[:-1]).tolist())
+        return (dict(metadata) for rule in np.flatnonzero(self._signatures.note[:-1]).tolist()
+                if not tells_alone(metadata := self._signatures[rule].metadata))
 
     def _query(self, name: str, keys: Iterable[Any], counts: Counter[Any], spelled: Any, sparse: bool) -> dict[str, int]:
         """One query over these keys. sparse: of many keys those are told that stand out of the noise, which costs nothing more."""

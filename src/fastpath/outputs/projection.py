@@ -14,7 +14,7 @@ from fastpath.outputs.visible import scaled
 
 def print_projection(out: Console, made: Projection, checked: list[dict[str, float]] | None = None) -> None:
     names = ", ".join(plain(Path(name).name, 60) for name in made.captures[:3]) + (" …" if len(made.captures) > 3 else "")
-    out.print(f"[bold]{names}[/]  {made.packets:,} packets of {made.mean_bytes:,.0f} bytes, {made.flows:,} flows", soft_wrap=True)
+    out.print(f"[bold]{names}[/]  {made.packets:,} packets of {made.mean_bytes:,.0f} bytes, {made.flows:,} flows, {made.alerts:,} alerts", soft_wrap=True)
     if made.calibration:
         out.print(f"projected on [bold]{plain(made.calibration[0])}[/]: a packet takes {made.calibration[1]:g} times as long as here", soft_wrap=True)
     if made.setting is not None:

@@ -18,7 +18,7 @@ from fastpath.control.result import Result
 from fastpath.control.stats import EXCEPTIONS
 from fastpath.outputs.visible import scaled, visible
 
-RULES, EVENTS, CAPTURES, TALKERS = 20, 20, 12, 20        # lines that a table shows
+RULES, EVENTS, CAPTURES, TALKERS, SERVICES = 20, 20, 12, 20, 40         # lines that a table shows
 WIDTH, HEIGHT = 1000, 220                   # of the chart, SVG units
 LEFT, BOTTOM = 70, 26                       # room for its labels
 COLUMNS = 170                               # of the chart at most
@@ -82,10 +82,25 @@ def render(result: Result, *, captures: Sequence[str] = (), rules: Any = None, m
                  "source": model.client if model.upload else model.server, "target": model.server if model.upload else model.client,
                  "sha256": model.sha256[:16], "unsafe": visible(", ".join(model.unsafe), 200)}
                 for model in sorted(result.models, key=lambda one: not one.unsafe)[:RULES]],
+        inventory=inventory_section(stats.get("inventory", [])),
         sealed=sealed_section(stats["uninspected"]), decryption=stats["decryption"],
         chart=chart(stats["throughput"]), damages=[visible(damage, 400) for damage in result.damages],
         exceptions={EXCEPTIONS[name]: value for name, value in stats["exceptions"].items()},
     )
+
+
+def inventory_section(items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """What was found, those with most bytes first; None where nothing was."""
+    if not items:
+        return None
+    return {
+        "services": len({(item["kind"], item["service"]) for item in items}), "more": max(0, len(items) - SERVICES),
+        "statuses": any(item["status"] for item in items),
+        "items": [item | {name: visible(item[name]) for name in ("service", "version", "kind", "by")} | {
+            "client": visible(f"{item['client']} {item['client_version']}".strip()),
+            "peer": f"[{item['peer']}]:{item['port']}" if ":" in item["peer"] else f"{item['peer']}:{item['port']}",
+            "first": clock(item["first"] // 10 ** 9, True), "last": clock(item["last"] // 10 ** 9, True)} for item in items[:SERVICES]],
+    }
 
 
 def queue_pairs(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -61,6 +61,7 @@ SavedSet = tuple[str, int, str, str, list[bytes]]
 #: Suricata's priority of a rule that names none and whose class is not known.
 DEFAULT_PRIORITY = 3
 ACTION_ORDER = ("pass", "drop", "reject", "alert")
+_RANKED_AS = {"config": "alert", "rejectsrc": "reject", "rejectdst": "reject", "rejectboth": "reject"}
 STEP_LIMIT = 3000
 
 
@@ -199,7 +200,7 @@ def state_rank(plan: RulePlan) -> tuple[int, ...]:
 def ordered(plans: Sequence[RulePlan], priorities: Mapping[str, int],
             action_order: Sequence[str] = ACTION_ORDER) -> list[int]:
     """Indices of the plans in the order of inspection: of those that nothing else tells apart the lower sid first."""
-    rank = {action: action_order.index("reject" if action.startswith("reject") else action) for action in p.KINDS}
+    rank = {action: action_order.index(_RANKED_AS.get(action, action)) for action in p.KINDS}
     def key(index: int) -> tuple[int, tuple[int, ...], int, int, int, int]:
         plan = plans[index]
         priority = plan.priority if plan.priority is not None else priorities.get(plan.classtype, DEFAULT_PRIORITY)

@@ -36,11 +36,12 @@ class Dataset:
 class DataFiles:
     """Where files of sets are, and what rules may do with them: default-data-dir and datasets.rules of a suricata.yaml. folder: where
     those that are saved lie; "" where none are. declared: (name, {"type", "load", "save", "state", "memcap"}) of sets that the
-    configuration names."""
+    configuration names. magic: where libmagic has its database, "" for where it looks by itself."""
     folder: str = ""
     absolute: bool = False
     write: bool = True
     declared: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    magic: str = ""
 
 
 class BadList(ValueError):
@@ -54,8 +55,17 @@ class Datasets:
         self.files = files or DataFiles()
         self.known: dict[str, Dataset] = {}
         self.lists: dict[str, bytes] = {}       # every file that was asked for -> its digest, b"" where it could not be read
+        self._magic: str | None = None
         for name, said in self.files.declared:
             self.find(name, dict(said), self.files.folder or ".")
+
+    def magic_problem(self) -> str:
+        """Why libmagic cannot be asked; "" if it can. What it reads is then one of the lists."""
+        if self._magic is None:
+            from fastpath.dataplane.applayer import magic
+            self._magic = magic.problem(self.files.magic)
+            self.lists |= {path: digest_of(path) for path in magic.databases(self.files.magic)}
+        return self._magic
 
     def find(self, name: str, said: dict[str, str], folder: str) -> Dataset:
         """The set of this name. said: "type", "load", "save", "state", "memcap", those that the rule says. ValueError where they

@@ -275,6 +275,7 @@ class Draft:
         plan.blocks, plan.after = self.blocks(), self.after
         plan.threshold, plan.detection_filter, plan.tag = self.threshold, self.detection_filter or self.rate, self.tag
         plan.noalert = plan.action == "pass" if self.noalert is None else self.noalert     # who passes says so only when asked
+        plan.noalert |= plan.action == "config"
         plan.note, plan.bypass, plan.app_proto = self.note, self.bypass, self.app_proto
         plan.isolate = self.isolate
 

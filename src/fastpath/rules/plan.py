@@ -14,7 +14,7 @@ from .datasets import Dataset
 Value = int | str
 
 
-Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth"]
+Action = Literal["alert", "pass", "drop", "reject", "rejectsrc", "rejectdst", "rejectboth", "config"]
 
 
 ISOLATE_DST = 1 << 31
@@ -200,8 +200,8 @@ Condition = (Number | Bits | Presence | HasEvent | FlowState | Flowbits | AppEve
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A text that an expression of the rule captured under this name is kept: what: "flow", "packet", or "key" (without a name) for
-    all that is left."""
+    """A text that an expression of the rule captured under this name is kept: what: "flow", "packet", "note" (the inventory), or "key"
+    (without a name) for all that is left."""
     what: str
     name: str
 
@@ -214,8 +214,13 @@ class StoreFiles:
     direction: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unlog:
+    """config: no event is written of the transaction at which the rule matched; of a rule on packets, of the flow's first one."""
+
+
 #: What a rule does when it matches.
-After = Flowbits | Flowint | Xbits | Keep | StoreFiles
+After = Flowbits | Flowint | Xbits | Keep | StoreFiles | Unlog
 
 
 # ---- steps over a buffer: run in order, with backtracking over relative ones ----
@@ -244,7 +249,7 @@ class Pcre:
     expression: bytes
     options: str                # of i m s x A E G and R (relative); buffer letters are resolved into the buffer
     negated: bool = False
-    captures: tuple[tuple[str, str], ...] = ()  # of its groups from the first on: "flow", "packet" or "key", and a name
+    captures: tuple[tuple[str, str], ...] = ()  # of its groups from the first on: "flow", "packet", "note" or "key", and a name
     named_only: bool = False    # groups without a name are none
 
     @property

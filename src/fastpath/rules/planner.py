@@ -10,7 +10,7 @@ from .draft import Draft, Pattern, Room
 from .keywords import TABLE, Keyword, settle
 from .lexer import BLANK, Option, RuleError, RuleText, readable, unquote
 from .parser import RuleAst, parse_rule
-from .plan import Action, ByteExtract, ByteMath, Refusal, RulePlan
+from .plan import Action, ByteExtract, ByteMath, Keep, Refusal, RulePlan
 from .program import VALUES_MAX
 from .reputation import Reputations
 from .variables import Groups
@@ -67,8 +67,6 @@ class Planner:
         elif proto not in PACKET_PROTOCOLS:
             raise RuleError(ast.proto.at, f"found {ast.proto.text!r} where a protocol was expected")
         action = ast.action.text.lower()
-        if action == "config":
-            draft.refuse(ast.action.at, "rules do not change settings")
         src = self._groups.addresses(ast.src.text, ast.src.at)
         sport = self._groups.ports(ast.sport.text, ast.sport.at)
         dst = self._groups.addresses(ast.dst.text, ast.dst.at)
@@ -150,6 +148,8 @@ def _check(draft: Draft, ast: RuleAst) -> None:
             _fits(draft.longest, room, "a payload", "dsize")
         if room.longest is not None:
             _fits(room.longest, room, room.buffer, "bsize")
+    if not draft.note and any(isinstance(each, Keep) and each.what == "note" for each in draft.after):
+        raise RuleError(end, "captures for the inventory, and has no inventory", "pcre")
     settle(draft)
 
 

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 
 MAGIC = b"fprules\n"
-VERSION = 5
+VERSION = 6
 NOTHING = 0xFFFFFFFF
 VALUES_MAX = 32
 PORTS = 65536
@@ -19,8 +19,8 @@ RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, RULE_IPONLY, RULE_PACKET, RULE_STREAM = 1,
 RULE_PAYLOAD, RULE_NOALERT, RULE_BYPASS, RULE_EVENT, RULE_FLOW_ACTION = 64, 128, 256, 512, 1024
 RULE_APP, RULE_PROTO_ONLY, RULE_FILE, RULE_REAL, RULE_NOTE, RULE_STREAM_ALONE = 2048, 4096, 8192, 16384, 32768, 65536
 
-KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3}
-ACTIONS = {"alert": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}
+KINDS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2, "alert": 3, "config": 3}
+ACTIONS = {"alert": 0, "config": 0, "pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 3, "rejectboth": 4}
 
 EXPRESSION_NAMED_ONLY = 128
 EXPRESSION_OPTIONS = {"i": 1, "m": 2, "s": 4, "x": 8, "A": 16, "E": 32, "G": 64, "R": 0}
@@ -36,7 +36,7 @@ TRACKS = {"by_src": 0, "by_dst": 1, "by_both": 2, "by_rule": 3, "by_flow": 4, "b
 (OP_MATCH, OP_NUMBER, OP_BITS, OP_SAMEIP, OP_IPOPT, OP_EVENT, OP_FLOW, OP_FLOWBITS, OP_BLOCK, OP_END, OP_CONTENT, OP_PCRE,
  OP_BYTE_TEST, OP_BYTE_JUMP, OP_BYTE_EXTRACT, OP_BYTE_MATH, OP_ISDATAAT, OP_BASE64, OP_APP_PROTO, OP_APP_EVENT,
  OP_STREAM_SIZE, OP_FLOW_AGE, OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE, OP_FLOWINT, OP_XBITS, OP_FLOWVAR, OP_REPUTATION, OP_ASN1,
- OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CAPTURE, OP_FILESTORE) = range(36)
+ OP_CLOCK, OP_DATASET, OP_VALIDATE, OP_CAPTURE, OP_FILESTORE, OP_UNLOG) = range(37)
 
 ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT = range(3)
 ENGINE_FAST, ENGINE_FILE = 1, 2
@@ -71,7 +71,9 @@ DATASET_OPS = {"": 0, "<": 1, ">": 2, "==": 3, "set": 4, "unset": 5}
 DATASET_KINDS = {"string": 0, "md5": 1, "sha256": 2, "ipv4": 3, "ip": 4}
 DATASET_CHANGES = 4
 #: What an expression captures a text for; the texts of "key" have their name beside them.
-CAPTURES = {"flow": 0, "packet": 1, "key": 2}
+CAPTURES = {"flow": 0, "packet": 1, "key": 2, "note": 3}
+#: enum note_what: what a text for the inventory is.
+NOTES = {"version": 0, "client": 1, "client_version": 2}
 CAPTURES_MAX = 8
 STORE_SCOPES = {"file": 0, "tx": 1, "flow": 2}
 XBITS_TRACKS = {"ip_src": 0, "ip_dst": 1, "ip_pair": 2}

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import glob
+import mmap
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +27,7 @@ from .variables import Groups
 if TYPE_CHECKING:
     import numpy as np
 
-    from fastpath.dataplane.match.prefilter import Database
+    from fastpath.dataplane.match.database import Database
 
 Paths = str | Path | Iterable[str | Path]
 
@@ -43,6 +45,7 @@ class RuleSet:
         int]] | None = None,
                  references: Mapping[str, str] | None = None, event_names: Iterable[str] | None = None,
                  reputations: Reputations | None = None, data_files: DataFiles | None = None):
+        event_names = None if event_names is None else frozenset(event_names)
         self._plans: list[RulePlan] = []
         self.refusals: list[Refusal] = []
         self.disabled = 0
@@ -51,12 +54,14 @@ class RuleSet:
         self.references = dict(STOCK_REFERENCES if references is None else references)
         self.variables = {**STOCK_VARIABLES, **{name.removeprefix("$"): str(value) for name, value in (variables or {}).items()}}
         self._groups = Groups(self.variables)
-        self._planner = Planner(self._groups, None if event_names is None else frozenset(event_names), reputations, data_files)
+        self._planner = Planner(self._groups, event_names, reputations, data_files)
         self._index: dict[tuple[int, int], int] = {}
         self._cache: Cache | None = None
         self._facts: list[object] = []          # all that plans follow from, where there is a cache
         self._texts: Texts | None = None        # what the cache knows of rules that are not read yet
-        self._unread: list[tuple[bytes, str]] = []  # their text and file
+        self._unread = False
+        self._sources: list[tuple[bytes, str]] = []     # what all was read from: text and the name of its file
+        self._compiled: tuple[object, _Compiled] | None = None  # the latest compiled form, behind what it was asked with
         self._numbers: np.ndarray | None = None
         self._include_disabled = False
         self._lines: list[Line] = []            # of threshold.config, to be applied to them
@@ -100,10 +105,9 @@ class RuleSet:
                             sorted(rules.references.items()), events, reputations and reputations.facts(), include_disabled, repr(data_files)]
             if rules._from_cache(rules._cache, texts):
                 return rules
-        for text, file in texts:
-            rules._add(text.decode("latin-1"), file)
+        rules._read(texts)
         if rules._cache is not None:
-            lists = rules._planner.lists
+            lists = rules.lists
             rules._cache.put("rules", key_of(rules._facts), Texts.parts(rules._plans, rules.refusals, rules.disabled, lists))
             rules._facts.append(sorted(lists.items()))
         return rules
@@ -123,16 +127,15 @@ class RuleSet:
                     reputations=reputations, data_files=data_files)
         rules._include_disabled = include_disabled
         raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-        rules._add(raw.decode("latin-1"), file)
+        rules._read([(raw, file)])
         return rules
 
     @property
     def plans(self) -> list[RulePlan]:
         if self._unread:
-            unread, self._unread = self._unread, []
-            self.refusals, self.files, self.disabled = [], [], 0
-            for text, file in unread:
-                self._add(text.decode("latin-1"), file)
+            self._unread = False
+            self.refusals, self.disabled = [], 0
+            self._read(self._sources)
             apply_thresholds(self._plans, self._lines)
         return self._plans
 
@@ -143,7 +146,7 @@ class RuleSet:
             return [plan for plan in self._plans if finds_data(plan.metadata)]
         reader = Planner(self._groups, None, None)
         found = []
-        for text, file in self._unread:
+        for text, file in self._sources:
             if DATA_CLASS.encode() in text:
                 sources = (source for source in rule_texts(text.decode("latin-1"), file, self._include_disabled) if DATA_CLASS in source.text)
                 found += [plan for plan in map(reader.plan, sources) if isinstance(plan, RulePlan)]
@@ -161,6 +164,11 @@ class RuleSet:
     def text(self, rule: int) -> RulePlan | Text:
         """What alerts say of the rule with this index."""
         return self._plans[rule] if self._texts is None else self._texts[rule]
+
+    @property
+    def lists(self) -> Mapping[str, bytes]:
+        """The files of data sets that rules named, each with the digest of what was read there; b"" for none."""
+        return self._texts.lists if self._texts is not None else self._planner.lists
 
     @property
     def exact(self) -> int:
@@ -197,6 +205,9 @@ class RuleSet:
         honoured."""
         lines = load_thresholds(path, self._groups)
         self.reading["limits"].append(path)
+        self._limit(lines)
+
+    def _limit(self, lines: list[Line]) -> None:
         self._facts.append(lines)
         self._lines += lines
         if not self._unread:
@@ -216,13 +227,67 @@ class RuleSet:
         return self.classifications.get(plan.classtype, ("", 3))[1]
 
     def compile(self, event_codes: Mapping[str, int] | None = None, **options: Any) -> Database:
-        """The compiled form for the data plane. event_codes: number of each event by full name."""
-        priorities = {name: priority for name, (_, priority) in self.classifications.items()}
-        options = {"priorities": priorities} | options
+        """The compiled form for the data plane; of rules that were compiled alike before, what was made then. event_codes: number of
+        each event by full name."""
+        made = self.compiled(event_codes, **options)
+        if made is not None:
+            return made
+        asked, key = self._asked(event_codes or {}, options)
+        self._compiled = asked, _compile(self, *asked[2:])
+        if self._cache is not None:
+            self._compiled[1].keep(self._cache, key)
+        return self._compiled[1].open()
+
+    def compiled(self, event_codes: Mapping[str, int] | None = None, **options: Any) -> Database | None:
+        """As compile(), of rules that need not be compiled for it; None for others."""
+        asked, key = self._asked(event_codes or {}, options)
+        if self._compiled is not None and self._compiled[0] == asked:
+            return self._compiled[1].open()
         if self._cache is None:
-            return _database(self.plans, event_codes or {}, options)
-        key = key_of(self._facts, sorted((event_codes or {}).items()), sorted(options.items()))
-        return _cached_database(self._cache, key, self, event_codes or {}, options)
+            return None
+        try:
+            found = _Compiled.kept(self._cache, key)
+            if found is None:
+                return None
+            made = found.open()
+        except ValueError as error:
+            warnings.warn(f"{self._cache.folder}: a compiled form is not used and made anew: {error}", CacheWarning, stacklevel=3)
+            return None
+        self._compiled = asked, found
+        return made
+
+    def _asked(self, event_codes: Mapping[str, int], options: Mapping[str, Any]) -> tuple[tuple[Any, ...], bytes]:
+        """All that a compiled form follows from, for this rule set and, as a key, for a cache (b"" where there is none)."""
+        priorities = {name: priority for name, (_, priority) in self.classifications.items()}
+        options = {"priorities": priorities} | dict(options)
+        key = key_of(self._facts, sorted(event_codes.items()), sorted(options.items())) if self._cache is not None else b""
+        return (len(self._sources), len(self._lines), dict(event_codes), options), key
+
+    def told(self) -> tuple[list[tuple[bytes, str]], dict[str, Any], list[Line]]:
+        """What `retold` makes the same rules of: texts with their names, how they were read, and limits; all but the first are small."""
+        reading = {name: self.reading[name] for name in ("event_names", "reputations", "data_files")}
+        return self._sources, reading | {"variables": self.variables, "classifications": self.classifications,
+                                         "references": self.references, "include_disabled": self._include_disabled}, self._lines
+
+    @classmethod
+    def retold(cls, texts: list[tuple[bytes, str]], reading: dict[str, Any], lines: list[Line]) -> Self:
+        rules = cls.load((), **reading, texts=texts)
+        rules._limit(lines)
+        return rules
+
+    def compile_into(self, cache: Cache, key: bytes, event_codes: Mapping[str, int], options: Mapping[str, Any]) -> None:
+        """Leaves the compiled form in a cache, under a key, for `adopt` of another rule set of the same rules."""
+        _compile(self, event_codes, self._asked(event_codes, options)[0][3]).keep(cache, key)
+
+    def adopt(self, cache: Cache, key: bytes, event_codes: Mapping[str, int], options: Mapping[str, Any]) -> None:
+        """Takes the compiled form that is there for its own. ValueError where there is none."""
+        found = _Compiled.kept(cache, key)
+        if found is None:
+            raise ValueError("the compiled form is gone")
+        asked, own = self._asked(event_codes, options)
+        self._compiled = asked, found
+        if self._cache is not None:
+            found.keep(self._cache, own)
 
     def forget_cache(self) -> None:
         """The cache is no more; what is mapped of it stays."""
@@ -243,13 +308,17 @@ class RuleSet:
         if any(digest_of(path) != digest for path, digest in known.lists.items()):
             return False
         self._facts.append(sorted(known.lists.items()))
-        self._texts, self._unread = known, texts
+        self._texts, self._unread, self._sources = known, True, texts
         self.refusals, self.disabled, self.files = known.refusals, known.disabled, [file for _, file in texts]
         return True
 
-    def _add(self, text: str, file: str) -> None:
-        self.files.append(file)
-        for source in rule_texts(text, file):
+    def _read(self, texts: list[tuple[bytes, str]]) -> None:
+        self._sources, self.files = texts, [file for _, file in texts]
+        for text, file in texts:
+            self._add(text, file)
+
+    def _add(self, text: bytes, file: str) -> None:
+        for source in rule_texts(text.decode("latin-1"), file):
             if source.disabled and not self._include_disabled:
                 self.disabled += 1
                 continue
@@ -275,25 +344,36 @@ class RuleSet:
                                      + (" and a higher rev" if kept is plan else ""), malformed=kept is other))
 
 
-def _database(plans: list[RulePlan], event_codes: Mapping[str, int], options: Mapping[str, Any]) -> Database:
-    from .compile import compile_rules
-    return compile_rules(plans, event_codes, options)
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A compiled form, in memory that databases borrow: several of them take it once."""
+    names: Sequence[str]
+    sets: Sequence[Any]
+    blob: memoryview
+
+    def open(self) -> Database:
+        from fastpath.dataplane.match.database import Database
+        return Database(self.blob, names=self.names, sets=self.sets)
+
+    def keep(self, cache: Cache, key: bytes) -> None:
+        cache.put("blob", key, [msgspec.msgpack.encode((self.names, self.sets)), self.blob])
+
+    @classmethod
+    def kept(cls, cache: Cache, key: bytes) -> Self | None:
+        """What a cache has; ValueError where that is no such thing."""
+        found = cache.get("blob", key)
+        if found is None:
+            return None
+        names, saved = msgspec.msgpack.decode(found[0])
+        return cls(names, saved, found[1])
 
 
-def _cached_database(cache: Cache, key: bytes, rules: RuleSet, event_codes: Mapping[str, int], options: Mapping[str, Any]) -> Database:
-    """The compiled form that a cache has, or has from now on."""
-    from fastpath.dataplane.match.database import Database
-    found = cache.get("blob", key)
-    if found is not None:
-        try:
-            names, saved = msgspec.msgpack.decode(found[0])
-            return Database(found[1], names=names, sets=saved)
-        except ValueError as error:
-            warnings.warn(f"{cache.folder}: a compiled form is not used and made anew: {error}", CacheWarning, stacklevel=3)
+def _compile(rules: RuleSet, event_codes: Mapping[str, int], options: Mapping[str, Any]) -> _Compiled:
     from .compile import compile_blob
     blob, names, saved = compile_blob(rules.plans, event_codes, options)
-    cache.put("blob", key, [msgspec.msgpack.encode((names, saved)), blob])
-    return Database(blob, names=names, sets=saved)
+    lent = mmap.mmap(-1, len(blob))         # aligned, as a database wants what it borrows
+    lent.write(blob)
+    return _Compiled(names, saved, memoryview(lent).toreadonly())
 
 
 def _files(paths: Paths) -> list[Path]:

@@ -33,6 +33,7 @@ from .plan import (
     StoreFiles,
     StreamSize,
     Threshold,
+    Unlog,
     Validate,
     Xbits,
 )
@@ -98,6 +99,8 @@ def spelled(part: object) -> str:
         return f"keep:{part.what}" + (f",{part.name}" if part.name else "")
     if isinstance(part, StoreFiles):
         return "filestore:" + ",".join(filter(None, (part.direction, part.scope)))
+    if isinstance(part, Unlog):
+        return "config:logging disable"
     if isinstance(part, Xbits):
         return f"{'hostbits' if part.by_host else 'xbits'}:{part.op},{part.name},track {part.track}"
     if isinstance(part, Number):

@@ -3,7 +3,7 @@ one: a flowbit's name has no blank."""
 from __future__ import annotations
 
 from fastpath.rules import program as p
-from fastpath.rules.plan import Asn1, Flowint, FlowvarIs, Keep, StoreFiles, Xbits
+from fastpath.rules.plan import Asn1, Flowint, FlowvarIs, Keep, StoreFiles, Unlog, Xbits
 
 _WORD = 64      # bits of a flow's word
 
@@ -11,10 +11,12 @@ _WORD = 64      # bits of a flow's word
 _DIRECTIONS = {"": 0, "to_server": 1, "to_client": 2, "both": 3}
 
 
-def variable_op(said: Flowint | Xbits | Asn1 | Keep | StoreFiles, names: dict[str, int]) -> bytes:
+def variable_op(said: Flowint | Xbits | Asn1 | Keep | StoreFiles | Unlog, names: dict[str, int]) -> bytes:
     """The op of a condition or an action; names that are new are numbered in `names`."""
     if isinstance(said, Keep):
         return p.CAPTURE_OP.pack(p.OP_CAPTURE, 0, p.CAPTURES[said.what], text_name(said.what, said.name, names))
+    if isinstance(said, Unlog):
+        return p.PLAIN_OP.pack(p.OP_UNLOG, 0, 0)
     if isinstance(said, StoreFiles):
         return p.FILESTORE_OP.pack(p.OP_FILESTORE, 0, p.STORE_SCOPES[said.scope], _DIRECTIONS[said.direction])
     if isinstance(said, Xbits):
@@ -39,9 +41,11 @@ def flowvar_op(said: FlowvarIs, names: dict[str, int], at: int) -> bytes:
 
 
 def text_name(what: str, name: str, names: dict[str, int]) -> int:
-    """The number of a text's name; a key has none."""
+    """The number of a text's name; a key has none, and those of the inventory are fixed."""
     if what == "key":
         return 0
+    if what == "note":
+        return p.NOTES[name]
     return names.setdefault(f"{'flowvar' if what == 'flow' else 'pktvar'} {name}", len(names))
 
 

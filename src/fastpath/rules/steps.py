@@ -44,6 +44,7 @@ from fastpath.rules.plan import (
     StoreFiles,
     StreamSize,
     Transform,
+    Unlog,
     Validate,
     Value,
     Xbits,
@@ -193,7 +194,7 @@ class Assembler:
             return p.NUMBER_OP.pack(p.OP_STREAM_SIZE, 0, p.SIDES[condition.side], *self.ranges(compared(condition.op, condition.size)))
         if isinstance(condition, FlowAge):
             return p.NUMBER_OP.pack(p.OP_FLOW_AGE, 0, 0, *self.ranges(condition.ranges))
-        if isinstance(condition, Flowint | Keep | StoreFiles):
+        if isinstance(condition, Flowint | Keep | StoreFiles | Unlog):
             return variable_op(condition, self.names)
         if isinstance(condition, FlowvarIs):
             return flowvar_op(condition, self.names, self.text(condition.pattern))

@@ -190,6 +190,26 @@ def test_a_pushed_stream_is_that_of_the_promise():
     assert trial.buffer(tx["id"], TO_CLIENT, "http.response_header")[0] == b":path: /pushed"
 
 
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_stream_that_is_reset(beyond):
+    """For Suricata it stays to the end of the session."""
+    trial = play((TO_SERVER, hello() + headers(1, *POST) + data(1, b"half")), (TO_CLIENT, headers(1, *OK) + frame(RST_STREAM, 1, b"\0\0\0\2")), beyond=beyond)
+    tx = trial.transactions()[0]
+    assert tx["progress"] == ((CLOSED, CLOSED) if beyond else (DATA_CLIENT, DATA_CLIENT))
+    assert tx["files"][0][0]["state"] == ("truncated" if beyond else "open")
+
+
+def test_streams_that_are_reset_or_pushed_do_not_fill_the_session():
+    trial = RoomTrial("http2", beyond=True, **{"http2.max-streams": 20})
+    trial.feed(TO_SERVER, PREFACE)
+    for stream in range(1, 400, 4):
+        trial.feed(TO_SERVER, headers(stream, *POST))
+        trial.feed(TO_CLIENT, frame(RST_STREAM, stream, b"\0\0\0\x08"))
+        trial.feed(TO_CLIENT, frame(PUSH_PROMISE, stream, struct.pack(">I", stream + 1) + block(*GET), END_HEADERS) + headers(stream + 1, *OK, end=True))
+        trial.free_done()
+    assert trial.transactions() == [] and trial.stopped == (False, False)
+
+
 def test_a_closed_stream_is_no_more():
     trial = play((TO_SERVER, hello() + headers(1, *GET, end=True)), (TO_CLIENT, headers(1, *OK, end=True) + frame(WINDOW_UPDATE, 1, b"\0\0\0\1")))
     assert not events(trial)

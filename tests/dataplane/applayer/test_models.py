@@ -56,12 +56,15 @@ FILES = {
     "npy of objects": (made.npy("'|O'", pickle.dumps(made.Runs())), "npy", ["pickle_import posix.system"]),
     "npz": (made.streamed_zip([("a.npy", made.npy()), ("b.npy", made.npy("[('x', '|O')]", pickle.dumps(made.Runs())))]), "npz", ["pickle_import posix.system"]),
     "tensorrt": (b"ftrt" + bytes(60), "tensorrt", []),
+    "tensorrt behind a header": (b"\x11\0\0\0" + b'{"task":"detect"}' + b"ftrt" + bytes(60), "tensorrt", []),
+    "tensorrt behind a long one": ((4000).to_bytes(4, "little") + b'{"names":"' + b"n" * 3988 + b'"}' + b"ftrt" + bytes(60), "tensorrt", []),
     "archive": (made.streamed_zip([("x.pkl", pickle.dumps(made.Runs()))]), "archive", ["pickle_import posix.system"]),
 }
 #: What is no model.
 OTHERS = [b"", b"P", b"PK\x03\x04", made.streamed_zip([("a.txt", b"text"), ("config.json", b'{"class_name": "Lambda"}')]), b"(function () { return 1; })();" * 3,
           b"const x = 3;\nlet y = 4;\n" * 3, b"cat\ndog\npig\n(cow\n" * 9, b'{"class_name": "Lambda"}', b"<!doctype html>", b"\x80\x02" + b"\xff" * 40,
-          b"\x08\x01\x12\x03abc\x3a\x01a", b"\x80\x05hello, I am a text", bytes(100), b"\x89PNG\r\n\x1a\n" + bytes(50), b"GGU", b"(c) 2024 Somebody\n" * 3]
+          b"\x08\x01\x12\x03abc\x3a\x01a", b"\x80\x05hello, I am a text", bytes(100), b"\x11\0\0\0" + b'{"task":"detect"}' + b"ftrs" + bytes(60), b"\x11\0\0\0" + b'{"task":"detect"}' + b"ftr",
+          b"\0\0\x20\0" + b'{"task":"detect"}' + bytes(60), b"\x89PNG\r\n\x1a\n" + bytes(50), b"GGU", b"(c) 2024 Somebody\n" * 3]
 
 
 def pieces(data: bytes, rng: random.Random) -> list[bytes]:

@@ -120,13 +120,39 @@ def test_frames_that_cannot_be(frames):
     assert names(trial) == [None]
 
 
+@pytest.mark.parametrize("size", [2000, 20_000, 60_000])
+def test_a_long_hello(size):
+    """As post-quantum key shares and padding make it; Suricata 7.0.10 reads hellos of less than 65,535 bytes too."""
+    whole = hello(more=b"\0\x15" + size.to_bytes(2, "big") + bytes(size))
+    packets = [initial(crypto(at, whole[at:at + 1000]), number=n) for n, at in enumerate(range(0, len(whole), 1000))]
+    for order in (packets, packets[::-1]):
+        trial = room(*order)
+        assert names(trial) == [None] * (len(packets) - 1) + [b"example.com"] and events(trial) == []
+        assert trial.close() == {"flow": 0, "applayer": 0}
+
+
+@pytest.mark.parametrize(("end", "too_long"), [(65_534, False), (65_535, True), (65_536, True), (1 << 32, True), ((1 << 62) - 1, True)])
+def test_where_a_stream_is_too_long(end, too_long):
+    """The oracle's bound, by its event."""
+    first, second = hello()[:50], hello()[50:]
+    trial = room(initial(crypto(0, first)), initial(crypto(end - 1, b"x"), number=1), initial(crypto(50, second), number=2))
+    assert ("quic.crypto_frag_too_long" in events(trial)) is too_long and names(trial)[-1] == b"example.com"
+
+
 def test_a_stream_that_is_too_long():
-    trial = room(*(initial(crypto(offset, bytes([1]) * 1000), number=n) for n, offset in enumerate(range(500, 60_000, 1000))))
+    trial = room(*(initial(crypto(offset, bytes([1]) * 1000), number=n) for n, offset in enumerate(range(500, 70_000, 1000))))
     assert "quic.crypto_frag_too_long" in events(trial)
     packets = len(trial.transactions())
     trial.free_done()
-    assert trial.memory < 64 << 10 and packets == 60
+    assert trial.memory < 128 << 10 and packets == 70
     assert trial.close() == {"flow": 0, "applayer": 0}
+
+
+def test_a_piece_far_off_takes_memory_within_the_cap():
+    for memory in (30_000, 100_000, 200_000):
+        trial = room(*(initial(crypto(65_000, b"x"), number=n) for n in range(3)), initial(crypto(0, hello()), number=3), memory=memory)
+        assert trial.memory <= memory and names(trial)[-1] == b"example.com"
+        assert trial.close() == {"flow": 0, "applayer": 0}
 
 
 def test_without_memory():

@@ -97,6 +97,46 @@ def test_base64(data, decoded):
     assert body_of(b"BASE64", data) == decoded
 
 
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+@given(st.binary(max_size=600), st.lists(st.integers(1, 300), min_size=1, max_size=12),
+       st.lists(st.tuples(st.integers(0, 800), st.sampled_from([9, 33, 42, 46, 58, 64, 91, 96, 123, 127, 128, 175, 200, 255])), max_size=4))
+def test_base64_of_any_line_length_with_bytes_that_are_skipped(data, lengths, dirt):
+    text = bytearray(base64.b64encode(data))
+    for at, byte in dirt:
+        text.insert(min(at, len(text)), byte)
+    lines, at = [], 0
+    while at < len(text):
+        lines.append(bytes(text[at:at + lengths[len(lines) % len(lengths)]]))
+        at += len(lines[-1])
+    assert body_of(b"base64", b"\r\n".join(lines)) == data
+
+
+def links(line: bytes) -> list[bytes]:
+    """Naively: what stands behind each http:// up to what ends it. Where an end stands at once, the word behind it is passed over."""
+    found, at = [], 0
+    while (at := line.lower().find(b"http://", at)) >= 0:
+        at += 7
+        start = at
+        while start < len(line) and line[start] in b" \"'<>]\t":
+            start += 1
+        end = start
+        while end < len(line) and line[end] not in b" \"'<>]\t":
+            end += 1
+        if start == at < end and line[at:end].lower() not in found:
+            found.append(line[at:end].lower())
+        at = end + 1 if end > start else at
+    return found
+
+
+@given(st.lists(st.sampled_from([b"http://", b"HTTP://", b"http:/", b"http:", b":", b"//", b"h", b"ttp://", b"a.b", b" ", b"<", b"/"]), max_size=20))
+def test_links_are_found_where_a_naive_search_finds_them(pieces):
+    line = b"x" + b"".join(pieces)
+    trial = play(dialogue(b"From: a\r\n\r\n" + line + b"\r\n.\r\n"))
+    assert trial.log(0, 0)["email"].get("url", []) == links(line)[::-1]       # the latest first, as Suricata
+
+
 def test_base64_broken_at_any_place():
     """Quanta that a line's end, or what does not count, breaks in two: the same bytes."""
     plain = bytes(range(256))
@@ -174,6 +214,32 @@ def test_bdat_chunks_are_passed_over():
     trial = play([(TO_CLIENT, BANNER), (TO_SERVER, HELO), (TO_CLIENT, HELO_REPLY), (TO_SERVER, MAIL), (TO_CLIENT, OK),
                   (TO_SERVER, b"BDAT 10 LAST\r\n12345678\r\n"), (TO_CLIENT, OK), (TO_SERVER, b"RSET\r\n"), (TO_CLIENT, OK)])
     assert [(tx["progress"], tx["events"]) for tx in trial.transactions()] == [((1, 1), [])]
+
+
+@pytest.mark.parametrize(("pieces", "exceeded"), [
+    ((b"", b"abc\r\ndef"), False), ((b"", b"abc", b"def"), False), ((b"", b"-def"), False), ((b"abc\r\nd", b"ef"), False),
+    ((b"abcdef",), True), ((b"abc\r\ndef",), True), ((b"", b"abc\r\n--def"), True), ((b"", b"abc\r\n-"), True),
+    ((b"", b"abc\r\n--x\r\ndef"), True), ((b"", b"abc\r\n--x\r\n", b"def"), False), ((b"", b"abc\r\n--x", b"y\r\ndef"), True),
+    ((b"", b"--x\r\nfoo\r\nb", b"ar"), False), ((b"", b"abc\r\n--\r\n"), False),
+])
+def test_a_chunk_without_an_end_of_line(pieces, exceeded):
+    """As the oracle has it: where a chunk ends so in what came with its command, or behind a line like a boundary's, the next command is
+    taken for its own."""
+    head = b"BDAT %d LAST\r\n" % sum(map(len, pieces)) + pieces[0]
+    trial = play([(TO_CLIENT, BANNER), (TO_SERVER, HELO), (TO_CLIENT, HELO_REPLY), (TO_SERVER, MAIL), (TO_CLIENT, OK), (TO_SERVER, head),
+                  *((TO_SERVER, piece) for piece in pieces[1:]), (TO_CLIENT, OK), (TO_SERVER, b"QUIT\r\n"), (TO_CLIENT, OK)])
+    assert ("smtp.bdat_chunk_len_exceeded" in trial.transactions()[0]["events"]) is exceeded and trial.stopped == (exceeded, exceeded)
+
+
+def test_what_waits_is_no_news():
+    """Shown again, as packets of the other direction do it, the end of a chunk still waits for its line."""
+    trial = play([(TO_CLIENT, BANNER), (TO_SERVER, HELO), (TO_CLIENT, HELO_REPLY), (TO_SERVER, MAIL), (TO_CLIENT, OK)])
+    said = b"BDAT 9 LAST\r\nabc\r\ndefg"
+    said = said[trial.feed(TO_SERVER, said):]
+    for _ in range(3):
+        assert trial.feed(TO_SERVER, said) == 0
+    trial.feed(TO_SERVER, said + b"QUIT\r\n")
+    assert "smtp.bdat_chunk_len_exceeded" in trial.transactions()[0]["events"]
 
 
 def test_two_mails_are_two_transactions():

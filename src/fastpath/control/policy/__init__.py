@@ -18,7 +18,6 @@ import numpy as np
 
 from fastpath.control.policy.model import Line, Listing, Parts, PolicyError, Segment, Warn
 from fastpath.rules.leaks import DATA_CLASS
-from fastpath.rules.plan import Place
 
 __all__ = ["DATA_CLASS", "Line", "Policy", "PolicyError", "Segment", "Warn"]
 
@@ -62,25 +61,20 @@ class Policy:
     def parse(cls, text: str | bytes, name: str = "<text>") -> Self:
         """From a text; `name` stands in places."""
         from fastpath.control.policy.reader import read
-        from fastpath.control.policy.yaml import documents
-        found = documents(text, name)
-        if len(found) != 1:
-            raise found[1].fail("a policy is one document") if found else PolicyError(Place(name, 1, 1), "expected a policy, found nothing")
-        return cls(read(found[0], frozenset(alprotos())))
+        from fastpath.control.policy.yaml import document
+        return cls(read(document(text, name, "a policy"), frozenset(alprotos())))
 
     @classmethod
     def load_kubernetes(cls, paths: str | Path | Iterable[str | Path], labels: str | Path) -> Self:
         """From files of NetworkPolicies, or folders of them (*.yaml, *.yml), for the pods and namespaces of a file of labels
         (kubernetes.py says what stands in it)."""
         from fastpath.control.policy.kubernetes import read, read_cluster
-        from fastpath.control.policy.yaml import documents
+        from fastpath.control.policy.yaml import document, documents
         named = [Path(one) for one in ([paths] if isinstance(paths, (str, Path)) else paths)]
         found = [one for path in named for one in (sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml")) if path.is_dir() else [path])]
         nodes = [node for path in found for node in documents(path.read_bytes(), str(path))]
-        cluster = documents(Path(labels).read_bytes(), str(labels))
-        if len(cluster) != 1:
-            raise PolicyError(Place(str(labels), 1, 1), f"expected one document of pods, found {len(cluster)}")
-        return cls(read(nodes, read_cluster(cluster[0])))
+        cluster = document(Path(labels).read_bytes(), str(labels), "a file of labels")
+        return cls(read(nodes, read_cluster(cluster)))
 
     @property
     def looks_beyond(self) -> bool:

@@ -91,6 +91,17 @@ class Node:
         return found
 
 
+def document(text: str | bytes, file: str, what: str) -> Node:
+    """The one document of a YAML text, which is `what` ("a policy"). Raises PolicyError for none, for a second at its place, and as
+    `documents`."""
+    found = documents(text, file)
+    if not found:
+        raise PolicyError(Place(file, 1, 1), f"expected {what}, found nothing")
+    if len(found) > 1:
+        raise found[1].fail(f"expected {what} in one document, found {len(found)} documents")
+    return found[0]
+
+
 def documents(text: str | bytes, file: str) -> list[Node]:
     """The documents of a YAML text, without the empty ones. Raises PolicyError for what is no YAML, at its place."""
     from ruamel.yaml import YAML

@@ -18,6 +18,7 @@ enum tx_flag {
     TX_NEW = 1 << 6,            /* changed since it was inspected last: set by rooms and dispatch, cleared after detection */
     TX_DECRYPTED = 1 << 7,      /* of the session inside an encrypted one: app_t.inner */
     TX_STORE_TO_SERVER = 1 << 8, TX_STORE_TO_CLIENT = 1 << 9,       /* a rule wants its files of this direction stored */
+    TX_UNLOGGED = 1 << 10,      /* a rule wants no event of it (config) */
 };
 enum { TX_EVENTS_MAX = 12 };
 
@@ -42,7 +43,8 @@ typedef struct tx {             /* the head of every room's own transaction stru
 enum file_state { FILE_OPEN, FILE_CLOSED, FILE_TRUNCATED, FILE_ERROR };
 enum file_flag { FILE_HAS_GAPS = 1 << 0, FILE_STORED = 1 << 1, FILE_LOGGED = 1 << 2, FILE_MD5 = 1 << 3, FILE_SHA1 = 1 << 4,
                  FILE_SHA256 = 1 << 5, FILE_NO_INSPECTION = 1 << 6,
-                 FILE_STORE = 1 << 7 };     /* a rule wants it stored; FILE_STORED: and it is */
+                 FILE_STORE = 1 << 7,       /* a rule wants it stored; FILE_STORED: and it is */
+                 FILE_HELD = 1 << 8 };      /* its beginning is kept until libmagic has seen it */
 
 typedef struct file {
     struct file *next;
@@ -57,9 +59,10 @@ typedef struct file {
     void *hashes;               /* running digests; belongs to files */
     struct model *model;        /* what it is told to be, where models are looked for (model/model.h); NULL for none */
     uint8_t md5[16], sha1[20], sha256[32];
-    uint8_t magic_known, reserved[3];
+    uint8_t reserved[4];
     uint64_t closed_ordinal;
     bytes_t sids;               /* of the rules that want it stored, uint32_t each */
+    bytes_t magic;              /* what libmagic makes of its beginning; empty until it is asked, and has something to look at */
 } file_t;
 
 /* ---- talk with a language model: the record llm.facts, which rates are counted by ---- */

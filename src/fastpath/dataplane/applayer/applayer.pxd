@@ -109,13 +109,13 @@ cdef extern from "applayer/config.h" nogil:
         HTTP2_HEADER_LIST_LIMIT
     enum:
         TX_LOGGED_TO_SERVER, TX_LOGGED_TO_CLIENT, TX_DETECTED_TO_SERVER, TX_DETECTED_TO_CLIENT, TX_DONE, TX_NO_INSPECTION
-        TX_NEW, TX_DECRYPTED, TX_STORE_TO_SERVER, TX_STORE_TO_CLIENT
+        TX_NEW, TX_DECRYPTED, TX_STORE_TO_SERVER, TX_STORE_TO_CLIENT, TX_UNLOGGED
     enum:
         TX_EVENTS_MAX, APP_EVENTS_MAX, WORK_ROOM, PLAIN_ROOM
     enum:
         FILE_OPEN, FILE_CLOSED, FILE_TRUNCATED, FILE_ERROR
     enum:
-        FILE_HAS_GAPS, FILE_STORED, FILE_LOGGED, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_NO_INSPECTION, FILE_STORE
+        FILE_HELD, FILE_HAS_GAPS, FILE_STORED, FILE_LOGGED, FILE_MD5, FILE_SHA1, FILE_SHA256, FILE_NO_INSPECTION, FILE_STORE
     enum:
         APP_SOUGHT_TO_SERVER, APP_SOUGHT_TO_CLIENT, APP_STOPPED_TO_SERVER, APP_STOPPED_TO_CLIENT, APP_RAW_TO_SERVER
         APP_TOLD_TO_SERVER, APP_TOLD_TO_CLIENT, APP_STORE_TO_SERVER, APP_STORE_TO_CLIENT
@@ -156,9 +156,8 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t md5[16]
         uint8_t sha1[20]
         uint8_t sha256[32]
-        uint8_t magic_known
         uint64_t closed_ordinal
-        bytes_t sids
+        bytes_t sids, magic
 
     ctypedef struct tx_t:
         tx_t *next
@@ -230,7 +229,7 @@ cdef extern from "applayer/config.h" nogil:
         uint32_t max_tx, max_stub
 
     ctypedef struct files_config_t:
-        uint8_t hashes, force_store, stores, models
+        uint8_t hashes, force_store, stores, models, force_magic
         uint32_t store_depth
         void (*feed_model)(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil
         void (*end_model)(app_context_t *context, tx_t *tx, file_t *file, uint32_t whole) noexcept nogil
@@ -267,6 +266,8 @@ cdef extern from "applayer/config.h" nogil:
         uint8_t llm
         void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data,
                       uint32_t length) noexcept nogil
+        void *magic
+        void (*tell_magic)(app_context_t *context, file_t *file) noexcept nogil
 
     ctypedef struct app_context_t:
         flow_t *flow

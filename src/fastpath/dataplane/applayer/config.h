@@ -40,6 +40,7 @@ typedef struct files_config {
     uint8_t stores;             /* files are stored at all */
     uint32_t store_depth;       /* bytes of a file that is to be stored; 0 for all */
     uint8_t models;             /* are models looked for? */
+    uint8_t force_magic;        /* libmagic is asked about every file, whatever rules say */
     /* of the module models: the next bytes of a file; its end, the whole of it seen or not; its memory given back */
     void (*feed_model)(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length);
     void (*end_model)(app_context_t *context, tx_t *tx, file_t *file, uint32_t whole);
@@ -83,6 +84,9 @@ typedef struct app_work {       /* one a worker */
     uint8_t llm;                /* bodies of HTTP are read for what they say to models: rules ask for it, or llm_config_t.always */
     /* Takes bytes of a file that is, or may yet be, stored. NULL: none are stored. */
     void (*store)(app_context_t *context, const tx_t *tx, const file_t *file, const uint8_t *data, uint32_t length);
+    void *magic;                /* libmagic's cookie; NULL while neither a rule nor a setting asks for it */
+    /* Fills in file_t.magic, once there is enough of the file to ask libmagic about (magic.pxd). */
+    void (*tell_magic)(app_context_t *context, file_t *file);
 } app_work_t;
 
 #endif

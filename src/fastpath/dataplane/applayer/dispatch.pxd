@@ -8,7 +8,9 @@
 # Errors: none. Hostile bytes end in events of the session or of a transaction; refused memory stops the session.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.applayer cimport app_config_t, app_context_t, app_t, room_t, tx_t
+from fastpath.dataplane.applayer.applayer cimport (
+    app_config_t, app_context_t, app_t, app_work_t, room_t, tx_t,
+)
 from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, recogniser_t    # the first for those who cimport from here
 from fastpath.dataplane.types cimport bytes_t
 
@@ -58,3 +60,6 @@ cdef void free_done(const app_table_t *table, app_context_t *context, bint rules
 
 # Frees the session.
 cdef void close_session(const app_table_t *table, app_context_t *context) noexcept nogil
+
+# The end of a worker: what rooms kept in its memory.
+cdef void free_work(app_work_t *work) noexcept nogil

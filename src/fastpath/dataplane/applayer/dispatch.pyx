@@ -11,7 +11,7 @@ from fastpath.dataplane.applayer.recognition cimport (
     EITHER_WAY, TRIED_ALL, TRIED_PROBES, gave_up, open_recogniser, recognise_protocol,
 )
 from fastpath.dataplane.applayer.quic_wire cimport is_strictly_quic
-from fastpath.dataplane.applayer.rooms cimport describe_rooms, settle_rooms
+from fastpath.dataplane.applayer.rooms cimport describe_rooms, free_kept, settle_rooms
 from fastpath.dataplane.applayer.settings cimport default_settings, read_settings
 from fastpath.dataplane.applayer.transaction cimport app_event
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free, pool_give, pool_take
@@ -514,3 +514,7 @@ cdef void close_session(const app_table_t *table, app_context_t *context) noexce
     pool_give(context.pool, ACCOUNT_APPLAYER, app, sizeof(app_t))
     context.app = NULL
     context.flow.more.app = NULL
+
+
+cdef void free_work(app_work_t *work) noexcept nogil:
+    free_kept(work)

@@ -1,7 +1,7 @@
 """DNS over UDP and TCP: every message is a transaction of its own, in one direction (RFC 1035; Suricata 7 guide, "DNS")."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memset
+from libc.string cimport memmove, memset
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.msgpack cimport (
@@ -50,6 +50,7 @@ cdef enum:
     UDP = 17
     OPCODE_MAX = 6
     STREAM_PROBE = 2 + DNS_HEADER       # bytes of a stream that tell
+    UNLOGGED_MAX = 64
 
 ctypedef struct dns_tx_t:
     tx_t head
@@ -58,8 +59,10 @@ ctypedef struct dns_tx_t:
     uint32_t response           # in the direction of responses, whatever its header says
     uint32_t walked, walked_at  # a question, and its offset: rules go through them in order
 
-ctypedef struct dns_state_t:    # made at the first gap
+ctypedef struct dns_state_t:    # made when it is needed
     uint32_t gap                # bytes are missing: the next ones may be no message
+    uint32_t unlogged           # queries of which no event was written, as many as are known
+    uint16_t ids[UNLOGGED_MAX]  # and theirs: their answers are not written either
 
 
 # ---- recognition ----
@@ -95,11 +98,43 @@ cdef uint32_t recognise_dns(uint32_t direction, const uint8_t *data, uint32_t le
 
 # ---- parsing ----
 
+cdef dns_state_t *state_of(app_context_t *context) noexcept nogil:
+    """NULL where memory is refused."""
+    if context.app.state == NULL:
+        context.app.state = pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(dns_state_t))
+    return <dns_state_t *> context.app.state
+
+
+cdef void keep_unlogged(app_context_t *context, const dns_tx_t *tx) noexcept nogil:
+    """A query goes of which a rule wants no event. Where there are many without an answer, the oldest are forgotten."""
+    cdef dns_state_t *state = state_of(context)
+    if state != NULL:
+        if state.unlogged == UNLOGGED_MAX:
+            state.unlogged -= 1
+            memmove(state.ids, state.ids + 1, state.unlogged * sizeof(uint16_t))
+        state.ids[state.unlogged] = be16(tx.message.data)
+        state.unlogged += 1
+
+
+cdef bint is_unlogged(app_context_t *context, uint16_t id) noexcept nogil:
+    """Is an answer to a query of which no event is written? Only the first one is."""
+    cdef dns_state_t *state = <dns_state_t *> context.app.state
+    cdef uint32_t i
+    if state != NULL:
+        for i in range(state.unlogged):
+            if state.ids[i] == id:
+                state.unlogged -= 1
+                memmove(state.ids + i, state.ids + i + 1, (state.unlogged - i) * sizeof(uint16_t))
+                return True
+    return False
+
+
 cdef bint parse_message(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length) noexcept nogil:
     """Makes a transaction of a message; False for what is none."""
     cdef message_t message
     cdef dns_tx_t *tx
     cdef uint32_t odd, bits
+    cdef bint unlogged
     message.data = data
     message.length = length
     if not header_fits(&message, length):
@@ -113,9 +148,12 @@ cdef bint parse_message(app_context_t *context, uint32_t direction, const uint8_
         tx_event(context.app.last, DNS_NOT_RESPONSE if direction == TO_CLIENT else DNS_NOT_REQUEST)
     if bits & DNS_QR and direction == TO_SERVER:
         return False
+    unlogged = direction == TO_CLIENT and is_unlogged(context, be16(data))
     tx = <dns_tx_t *> new_tx(context, sizeof(dns_tx_t))
     if tx == NULL:
         return False
+    if unlogged:
+        tx.head.flags |= TX_UNLOGGED
     # the other direction has no part in it
     tx.head.flags |= (TX_LOGGED_TO_CLIENT | TX_DETECTED_TO_CLIENT if direction == TO_SERVER
                       else TX_LOGGED_TO_SERVER | TX_DETECTED_TO_SERVER)
@@ -177,16 +215,17 @@ cdef parsed_t parse_dns(app_context_t *context, uint32_t direction, const uint8_
         return parsed
     if not flags & PARSE_GAP:
         return parse_stream(context, direction, data, length)
-    if context.app.state == NULL:
-        context.app.state = pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(dns_state_t))
-        if context.app.state == NULL:
-            parsed.status = PARSE_ERROR
-            return parsed
-    (<dns_state_t *> context.app.state).gap = True
+    if state_of(context) == NULL:
+        parsed.status = PARSE_ERROR
+        return parsed
+    state_of(context).gap = True
     return parsed
 
 
 cdef void free_dns_tx(app_context_t *context, tx_t *tx) noexcept nogil:
+    cdef const dns_tx_t *dns = <const dns_tx_t *> tx
+    if tx.flags & TX_UNLOGGED and not dns.response and dns.message.length >= DNS_HEADER:
+        keep_unlogged(context, dns)
     bytes_free(context.pool, ACCOUNT_APPLAYER, &(<dns_tx_t *> tx).message)
 
 

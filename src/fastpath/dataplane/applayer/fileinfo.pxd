@@ -48,6 +48,8 @@ cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
             put_uint(writer, sid)
             at += sizeof(sid)
         close_nested(writer)
+    if file.magic.length:
+        say_bytes(writer, b"magic", file.magic.data, file.magic.length)
     say_bool(writer, b"gaps", file.flags & FILE_HAS_GAPS)
     say_text(writer, b"state", b"CLOSED" if file.state == FILE_CLOSED else b"ERROR" if file.state == FILE_ERROR
              else b"UNKNOWN" if file.state == FILE_OPEN else b"TRUNCATED")

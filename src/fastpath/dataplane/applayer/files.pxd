@@ -2,10 +2,11 @@
 #
 # A module that cimports from here links with libcrypto (setup.py: LINKS).
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_STORE_TO_SERVER, FILE_CLOSED, FILE_HAS_GAPS, FILE_MD5, FILE_NO_INSPECTION, FILE_OPEN, FILE_SHA1, FILE_SHA256, FILE_STORE,
+    APP_STORE_TO_SERVER, FILE_CLOSED, FILE_HAS_GAPS, FILE_HELD, FILE_MD5, FILE_NO_INSPECTION, FILE_OPEN, FILE_SHA1, FILE_SHA256,
+    FILE_STORE,
     FILE_TRUNCATED, TX_NEW, TX_STORE_TO_SERVER,
     VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, file_t, tx_t, view_t,
 )
@@ -37,6 +38,7 @@ cdef extern from *:
 
 cdef enum:
     FILE_NAME_MAX = 4096
+    FILE_HELD_MAX = 1 << 20         # what of a file waits for libmagic, where nothing else asks for it any more
     FILE_HASHES = FILE_MD5 | FILE_SHA1 | FILE_SHA256
 
 cdef struct hashes_t:           # file_t.hashes, while it is open
@@ -107,6 +109,8 @@ cdef inline file_t *file_open(app_context_t *context, tx_t *tx, uint32_t directi
     file.id = context.app.files
     file.direction = <uint8_t> direction
     hashes_start(context, file, context.config.files.hashes)
+    if context.config.files.force_magic:
+        file.flags |= FILE_HELD
     if (context.config.files.force_store or context.app.flags & APP_STORE_TO_SERVER << direction
             or tx.flags & TX_STORE_TO_SERVER << direction):
         file.flags |= FILE_STORE
@@ -146,6 +150,13 @@ cdef inline void file_count(app_context_t *context, tx_t *tx, file_t *file, cons
         context.work.store(context, tx, file, data, length)
 
 
+cdef inline void name_magic(app_context_t *context, file_t *file) noexcept nogil:
+    """What libmagic says of the file, once: file_t.magic. What was kept for it may go."""
+    if context.work.magic != NULL and file.magic.length == 0:
+        context.work.tell_magic(context, file)
+    file.flags &= <uint16_t> ~FILE_HELD
+
+
 cdef inline bint file_pass(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *data, uint32_t length) noexcept nogil:
     """More of a file than is inspected: where models are looked for, a model is followed to its end, and a file whose digest is
     asked for. False: nobody asks for it."""
@@ -170,6 +181,8 @@ cdef inline void file_append(app_context_t *context, tx_t *tx, file_t *file, con
         file.flags |= FILE_NO_INSPECTION
         bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
         file.base = file.size
+    if file.flags & FILE_HELD and file.data.length >= FILE_HELD_MAX:
+        name_magic(context, file)
     tx.flags |= TX_NEW
 
 
@@ -177,6 +190,8 @@ cdef inline void file_gap(app_context_t *context, file_t *file, uint64_t length)
     """Bytes that were never seen. What follows is inspected for itself."""
     if file.state != FILE_OPEN:
         return
+    if file.flags & FILE_HELD:
+        name_magic(context, file)
     file.flags |= FILE_HAS_GAPS
     if file.model != NULL:
         file.model.stopped = True
@@ -209,7 +224,7 @@ cdef inline void file_cut(app_context_t *context, tx_t *tx, file_t *file) noexce
 cdef inline void file_forget(file_t *file, uint64_t upto) noexcept nogil:
     """Data below this offset has been inspected and may go."""
     cdef uint64_t drop
-    if upto > file.base:
+    if upto > file.base and not file.flags & FILE_HELD:
         drop = min(upto - file.base, <uint64_t> file.data.length)
         bytes_drop(&file.data, <uint32_t> drop)
         file.base += drop
@@ -257,4 +272,5 @@ cdef inline void free_files(app_context_t *context, tx_t *tx) noexcept nogil:
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.name)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.data)
             bytes_free(context.pool, ACCOUNT_APPLAYER, &file.sids)
+            bytes_free(context.pool, ACCOUNT_APPLAYER, &file.magic)
             pool_give(context.pool, ACCOUNT_APPLAYER, file, sizeof(file_t))

@@ -4,7 +4,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_RAW_TO_SERVER, FILE_CLOSED, HTTP2_CLOSED, HTTP2_DATA_CLIENT, HTTP2_DATA_SERVER, HTTP2_HALF_CLOSED_CLIENT,
+    APP_RAW_TO_SERVER, FILE_CLOSED, FILE_TRUNCATED, HTTP2_CLOSED, HTTP2_DATA_CLIENT, HTTP2_DATA_SERVER, HTTP2_HALF_CLOSED_CLIENT,
     HTTP2_HALF_CLOSED_SERVER, HTTP2_INVALID_FRAME_DATA, HTTP2_INVALID_FRAME_LENGTH, HTTP2_LONG_FRAME_DATA,
     HTTP2_REASSEMBLY_LIMIT_REACHED, HTTP2_RESERVED, HTTP2_STREAM_ID_REUSE, TX_NEW, app_context_t, tx_t,
 )
@@ -57,7 +57,21 @@ cdef inline void stream_ends(app_context_t *context, http2_tx_t *tx, uint32_t di
         state = HTTP2_CLOSED if direction == TO_CLIENT else tx.state
     elif tx.state == HTTP2_HALF_CLOSED_SERVER and direction == TO_SERVER:
         state = HTTP2_CLOSED
+    elif context.config.beyond and tx.http.side[1 - direction].over:
+        state = HTTP2_CLOSED        # a stream that was pushed
     advance(context, tx, state)
+
+
+cdef inline void stream_reset(app_context_t *context, http2_tx_t *tx) noexcept nogil:
+    """RST_STREAM. For Suricata such a stream stays as it is to the end of the session, which has room for so many of them."""
+    cdef uint32_t direction
+    if tx.stream == 0 or tx.state >= HTTP2_CLOSED or not context.config.beyond:
+        return
+    for direction in range(2):
+        finish_inflaters(context, &tx.http, direction, &tx.inflater[direction])
+        tx.http.side[direction].over = True
+        end_body_file(context, &tx.http, direction, FILE_TRUNCATED)
+    advance(context, tx, HTTP2_CLOSED)
 
 
 # ---- header blocks ----
@@ -181,6 +195,7 @@ cdef inline bint take_number(app_context_t *context, http2_tx_t *tx, uint32_t di
         if frame.length != 4:
             return False
         add_fact(context, tx, direction, FACT_RESET, be32(data))
+        stream_reset(context, tx)
     elif frame.kind == FRAME_GOAWAY:
         # the last stream that was taken up, then the error; Suricata 7.0.10 takes the first of the two for it
         if frame.length < (8 if context.config.beyond else 4):
@@ -250,6 +265,7 @@ cdef inline bint take_frame(app_context_t *context, http2_t *http, uint32_t dire
         if frame.kind == FRAME_PUSH_PROMISE:
             data += 4
             length -= 4
+            tx.http.side[TO_SERVER].over |= context.config.beyond      # nobody asks for it
             if direction == TO_CLIENT and tx.state < HTTP2_RESERVED:
                 advance(context, tx, HTTP2_RESERVED)
         take_headers(context, http, tx, teller, direction, frame, data, length,

@@ -1,7 +1,7 @@
 # Talk with language models in bodies of HTTP: llm.prompt, llm.response and what is known beside them.
 #
 # A body is read if it begins as JSON or is an event stream, whatever the path says, and is believed once its keys show what it is
-# (llm_shape.pxd). Only where a rule asks, or events are wanted (app_work_t.llm). llm_bytes is the one way in.
+# (llm_shape.h). Only where a rule asks, or events are wanted (app_work_t.llm). llm_bytes is the one way in.
 #
 # A module that cimports from here links with libcrypto (setup.py: LINKS).
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t

@@ -20,15 +20,11 @@ cdef enum json_state:
     JSON_STRING, JSON_ESCAPE, JSON_HEX, JSON_BARE
     JSON_BROKEN, JSON_DEEP
 
-cdef enum place:                # what a value is, by the keys that lead to it
-    PLACE_SKIP                  # nothing in it is looked for
-    PLACE_ROOT
-    PLACE_PROSE                 # a string is text; so are the strings of an object that messages keep theirs in
-    PLACE_ALL                   # every string in it is text
-    PLACE_MODEL
-    PLACE_CHOICES, PLACE_PARAMS, PLACE_RESULT, PLACE_TOOLS, PLACE_NESTED
-    PLACE_MASK = 0x7f
-    PLACE_OBJECT = 0x80         # of a container that is open
+cdef extern from "llm_shape.h" nogil:
+    enum:
+        PLACE_SKIP, PLACE_ROOT, PLACE_PROSE, PLACE_ALL, PLACE_MODEL, PLACE_CHOICES, PLACE_PARAMS, PLACE_RESULT, PLACE_TOOLS
+        PLACE_NESTED, PLACE_MASK, PLACE_OBJECT
+        SAYS_MODEL, SAYS_OPTION, SAYS_TURNS, SAYS_ROLE, SAYS_PARTS, SAYS_CONTENTS, SAYS_PLAIN, SAYS_SURE, SAYS_RPC, SAYS_CALL
 
 cdef enum sink:
     SINK_NONE, SINK_KEY, SINK_TEXT, SINK_MODEL
@@ -44,14 +40,6 @@ cdef struct json_t:
     uint8_t key[24]
     uint8_t open[64]            # containers: place | PLACE_OBJECT
 
-cdef enum evidence:
-    SAYS_MODEL = 1 << 0, SAYS_OPTION = 1 << 1   # temperature, stream and the like
-    SAYS_TURNS = 1 << 2, SAYS_ROLE = 1 << 3     # messages; of which one has a role
-    SAYS_PARTS = 1 << 4, SAYS_CONTENTS = 1 << 5
-    SAYS_PLAIN = 1 << 6         # a key under which other services keep text too
-    SAYS_SURE = 1 << 7          # one that by itself says enough
-    SAYS_RPC = 1 << 8, SAYS_CALL = 1 << 9       # JSON-RPC; with what MCP has in it
-
 cdef enum form:
     FORM_NONE, FORM_JSON, FORM_EVENTS           # text/event-stream
 
@@ -64,7 +52,7 @@ cdef struct llm_side_t:
     uint8_t ended               # nothing more is read of it
     uint8_t fetched             # its text was shown since the rules were done with it last
     uint8_t whole               # and shown to its end
-    uint16_t evidence           # SAYS_*
+    uint16_t evidence           # enum llm_evidence: SAYS_*
     uint32_t values             # at the root that have come to their end
     uint32_t inspected          # bytes of text
     uint64_t walked             # bytes of the body

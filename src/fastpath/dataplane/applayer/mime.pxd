@@ -361,17 +361,20 @@ cdef inline bint ends_url(uint8_t c) noexcept nogil:
 cdef inline void search_line(app_context_t *context, mime_t *mime) noexcept nogil:
     """Looks for http:// in the line at work, which is empty thereafter."""
     cdef uint8_t *line = mime.url_line.data
-    cdef uint32_t at = 0, start, end, length = mime.url_line.length
+    cdef uint32_t at = 0, colon, start, end, length = mime.url_line.length
     cdef int32_t found = find_byte(line, length, 0)
     mime.url_line.length = 0
     if found >= 0:
         length = <uint32_t> found
     while at < length:
-        found = find_text(line + at, length - at, b"http://", 7)
+        found = find_byte(line + at, length - at, 58)
         if found < 0:
             return
-        at += <uint32_t> found + 7
-        start = at
+        colon = at + <uint32_t> found               # the rarest byte of it
+        if found < 4 or length - colon < 3 or not same_text(line + colon - 4, b"http://", 7):
+            at = colon + 1
+            continue
+        start = at = colon + 3
         while start < length and ends_url(line[start]):
             start += 1
         end = start
@@ -382,20 +385,31 @@ cdef inline void search_line(app_context_t *context, mime_t *mime) noexcept nogi
         at = min(end + 1, length) if end > start else at
 
 
+cdef inline uint32_t line_length(const uint8_t *data, uint32_t length) noexcept nogil:
+    """Bytes before the first line feed or carriage return; all of them where there is none."""
+    cdef int32_t feed = find_byte(data, length, 10), found
+    if feed >= 0:
+        length = <uint32_t> feed
+    found = find_byte(data, length, 13)
+    return length if found < 0 else <uint32_t> found
+
+
 cdef inline void feed_urls(app_context_t *context, mime_t *mime, const uint8_t *data, uint32_t length) noexcept nogil:
-    cdef uint32_t i, start = 0, part
+    cdef uint32_t part, whole
     if mime.top.flags & (ENTITY_TEXT | ENTITY_ATTACHMENT) != ENTITY_TEXT:
         return
-    for i in range(length + 1):
-        if i < length and data[i] != 10 and data[i] != 13 and i - start + mime.url_line.length < MIME_URL_LINE_MAX:
-            continue
-        part = i - start
-        if not bytes_append(context.pool, ACCOUNT_APPLAYER, &mime.url_line, data + start, part):
+    while True:
+        whole = line_length(data, length)
+        part = min(whole, MIME_URL_LINE_MAX - min(mime.url_line.length, <uint32_t> MIME_URL_LINE_MAX))
+        if not bytes_append(context.pool, ACCOUNT_APPLAYER, &mime.url_line, data, part):
             mime.url_line.length = 0
-        start = i
-        if i < length:
-            search_line(context, mime)
-            start += data[i] == 10 or data[i] == 13
+        if part == length:
+            return
+        search_line(context, mime)
+        if part == whole:                   # else the line is searched in pieces
+            part += 1
+        data += part
+        length -= part
 
 
 # ---- bodies ----
@@ -431,28 +445,13 @@ cdef inline void put_body(app_context_t *context, tx_t *tx, mime_t *mime, const 
             send_chunk(context, tx, mime, False)
 
 
-cdef extern from * nogil:
-    """
-    /* Of each byte its six bits, 64 for padding, 255 for what is skipped (RFC 2045 section 6.8). */
-    static const uint8_t fastpath_base64[256] = {
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 62, 255, 255, 255, 63,
-        52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 255, 255, 255, 64, 255, 255,
-        255, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-        15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 255, 255, 255, 255, 255,
-        255, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-        41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    """
+# Of each byte its six bits, 64 for padding, 255 for what is skipped (RFC 2045 section 6.8); below, four
+# characters at once, and blocks of 32 as long as they hold nothing else.
+cdef extern from "applayer/base64.h" nogil:
     const uint8_t *BASE64 "fastpath_base64"
+    uint32_t NO_QUANTUM "FASTPATH_BASE64_BAD"
+    uint32_t base64_quantum "fastpath_base64_quantum"(const uint8_t *text)
+    uint32_t base64_wide "fastpath_base64_wide"(const uint8_t *text, uint32_t length, uint8_t *out)
 
 
 cdef inline uint32_t decode_quantum(const uint8_t *quantum, uint8_t *out) noexcept nogil:
@@ -468,16 +467,20 @@ cdef inline uint32_t decode_quantum(const uint8_t *quantum, uint8_t *out) noexce
 
 
 cdef inline void put_base64(app_context_t *context, tx_t *tx, mime_t *mime, const uint8_t *line, uint32_t length) noexcept nogil:
-    cdef uint8_t out[192]
-    cdef uint32_t i = 0, used = 0, bits
+    cdef uint8_t out[224]
+    cdef uint32_t i = 0, used = 0, bits, wide
     cdef uint8_t value
     if length > MIME_ENCODED_LINE_MAX:
         mime.odd |= MIME_LONG_ENC_LINE
     while i < length:
-        if mime.quantum_length == 0 and length - i >= 4 and (
-                BASE64[line[i]] | BASE64[line[i + 1]] | BASE64[line[i + 2]] | BASE64[line[i + 3]]) < 64:
-            bits = (<uint32_t> BASE64[line[i]] << 18 | <uint32_t> BASE64[line[i + 1]] << 12 | <uint32_t> BASE64[line[i + 2]] << 6
-                    | BASE64[line[i + 3]])
+        if mime.quantum_length == 0 and used == 0:
+            wide = base64_wide(line + i, min(length - i, <uint32_t> 224), out)
+            if wide:
+                i += wide
+                used = wide // 4 * 3
+                continue
+        bits = base64_quantum(line + i) if mime.quantum_length == 0 and length - i >= 4 else NO_QUANTUM
+        if bits < NO_QUANTUM:
             out[used] = <uint8_t> (bits >> 16)
             out[used + 1] = <uint8_t> (bits >> 8)
             out[used + 2] = <uint8_t> bits

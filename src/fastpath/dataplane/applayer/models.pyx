@@ -18,9 +18,10 @@ from fastpath.dataplane.applayer.model.pickle cimport PHASE_BROKEN, pickle_end, 
 from fastpath.dataplane.applayer.model.protobuf cimport PROTO_BROKEN, proto_end, proto_feed, proto_open, proto_t
 from fastpath.dataplane.applayer.model.recognise cimport (
     WALK_BARE_PICKLE, WALK_GGUF, WALK_HDF5, WALK_MORE, WALK_NONE, WALK_NPY, WALK_ONNX, WALK_PICKLE, WALK_SAFETENSORS,
-    WALK_SAVEDMODEL, WALK_TENSORRT, WALK_ZIP, recognise_walk,
+    WALK_SAVEDMODEL, WALK_TENSORRT, WALK_TENSORRT_LED, WALK_ZIP, recognise_walk,
 )
 from fastpath.dataplane.applayer.model.safetensors cimport safetensors_end, safetensors_feed, safetensors_open, safetensors_t
+from fastpath.dataplane.applayer.model.tensorrt cimport tensorrt_feed, tensorrt_t
 from fastpath.dataplane.applayer.model.zip cimport zip_close, zip_end, zip_feed, zip_open, zip_t
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport close_pool, pool_give, pool_take
@@ -41,6 +42,7 @@ cdef union walker_t:
     proto_t proto
     hdf5_t hdf5
     array_t array
+    tensorrt_t tensorrt
 
 cdef struct walk_t:
     model_facts_t facts
@@ -113,6 +115,8 @@ cdef void feed_walk(walk_t *walk, pool_t *pool, const uint8_t *data, uint32_t le
         hdf5_feed(&walker.hdf5, facts, data, length)
     elif walk.kind == WALK_NPY:
         npy_feed(&walker.array.npy, &walker.array.pickle, facts, data, length)
+    elif walk.kind == WALK_TENSORRT_LED:
+        tensorrt_feed(&walker.tensorrt, facts, data, length)
 
 
 cdef bint is_hopeless(const walk_t *walk) noexcept nogil:
@@ -121,6 +125,8 @@ cdef bint is_hopeless(const walk_t *walk) noexcept nogil:
         return False
     if walk.kind == WALK_PICKLE or walk.kind == WALK_BARE_PICKLE:
         return walk.walker.pickle.phase == PHASE_BROKEN or walk.walker.pickle.pickles > 0
+    if walk.kind == WALK_TENSORRT_LED:
+        return walk.walker.tensorrt.broken != 0
     return walk.kind in (WALK_ONNX, WALK_SAVEDMODEL) and walk.walker.proto.state == PROTO_BROKEN
 
 

@@ -3,3 +3,6 @@
 from fastpath.dataplane.applayer.applayer cimport room_t
 
 cdef void describe_quic(room_t *room) noexcept nogil
+
+# What the room keeps in app_work_t.of_room, NULL for nothing.
+cdef void free_quic_work(void *kept) noexcept nogil

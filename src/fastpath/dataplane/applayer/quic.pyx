@@ -15,7 +15,9 @@ from fastpath.dataplane.applayer.quic_hello cimport (
     ALGORITHMS_EXTENSION, ALPN_EXTENSION, NAME_EXTENSION, QUIC_HELLO_READ, QUIC_HELLO_SHORT, VERSIONS_EXTENSION,
     extension_t, next_extension, next_text, quic_hello_t, read_quic_hello,
 )
-from fastpath.dataplane.applayer.quic_keys cimport NOT_OPENED, make_quic_keys, open_initial
+from fastpath.dataplane.applayer.quic_keys cimport (
+    NOT_OPENED, free_quic_ciphers, make_quic_ciphers, make_quic_keys, open_initial, quic_ciphers_t,
+)
 from fastpath.dataplane.applayer.quic_state cimport (
     CRYPTO_MAX, SERVICE_MAX, add_crypto, empty_tx, free_crypto, keep_text, quic_state_t, quic_tx_t,
 )
@@ -198,14 +200,29 @@ cdef quic_tx_t *new_packet(app_context_t *context, uint32_t direction, const qui
     return tx
 
 
+cdef quic_ciphers_t *ciphers_of(app_context_t *context) noexcept nogil:
+    """Those of the worker; NULL where there is no memory for them."""
+    cdef void **kept = &context.work.of_room[<uint32_t> ALPROTO_QUIC]
+    if kept[0] == NULL:
+        kept[0] = make_quic_ciphers()
+    return <quic_ciphers_t *> kept[0]
+
+
+cdef void free_quic_work(void *kept) noexcept nogil:
+    free_quic_ciphers(<quic_ciphers_t *> kept)
+
+
 cdef bint take_initial(app_context_t *context, quic_state_t *state, quic_tx_t *tx, uint32_t direction, const uint8_t *data,
                        const quic_header_t *header) noexcept nogil:
     cdef uint8_t *packet = context.work.room
     cdef const uint8_t *plain = data + header.size
+    cdef quic_ciphers_t *ciphers
     cdef uint32_t length = header.length, before = state.crypto[direction].whole
     if state.has_keys and length:
+        ciphers = ciphers_of(context)
         memcpy(packet, data, header.size + length)
-        length = open_initial(&state.keys[direction], packet, header.size, length, packet + PLAIN_AT)
+        length = (open_initial(ciphers, &state.keys[direction], packet, header.size, length, packet + PLAIN_AT) if ciphers != NULL
+                  else NOT_OPENED)
         plain = packet + PLAIN_AT
     if length == NOT_OPENED:
         tx_event(&tx.head, QUIC_FAILED_DECRYPT)

@@ -1,8 +1,10 @@
 # The keys of Initial packets, which follow from the connection id that the client chose for the server: RFC 9001 section 5,
 # RFC 9369 section 3.3; what drafts and others took for a salt.
 #
-# Errors: a packet that does not open. A cipher context lives for one packet: only the few Initial packets of a flow need it.
+# Errors: a packet that does not open. The two cipher contexts of a worker are made with its first Initial packet and kept: a
+# context costs memory when it is made and when its cipher changes, none when its key does.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastpath.dataplane.applayer.quic_wire cimport GQUIC_Q050, QUIC_V1, QUIC_V2
@@ -43,6 +45,10 @@ cdef struct quic_key_t:         # of one direction
     uint8_t mask[16]            # of header protection
     uint8_t key[16]
     uint8_t iv[12]
+
+cdef struct quic_ciphers_t:     # of a worker
+    EVP_CIPHER_CTX *mask        # of headers: AES-128-ECB
+    EVP_CIPHER_CTX *seal        # AES-128-GCM
 
 
 cdef inline const uint8_t *salt_of(uint32_t version) noexcept nogil:
@@ -87,14 +93,41 @@ cdef inline bint make_quic_keys(uint32_t version, const uint8_t *connection, uin
             and make_key(initial, b"server in", version == QUIC_V2, &keys[TO_CLIENT]))
 
 
-cdef inline uint32_t open_sealed(EVP_CIPHER_CTX *cipher, const quic_key_t *key, uint8_t *packet, uint32_t header, uint32_t length,
-                                 uint8_t *plain) noexcept nogil:
+cdef inline void free_quic_ciphers(quic_ciphers_t *ciphers) noexcept nogil:
+    """NULL for none."""
+    if ciphers != NULL:
+        EVP_CIPHER_CTX_free(ciphers.mask)
+        EVP_CIPHER_CTX_free(ciphers.seal)
+        free(ciphers)
+
+
+cdef inline quic_ciphers_t *make_quic_ciphers() noexcept nogil:
+    """NULL where libcrypto has no memory, or not these ciphers."""
+    cdef quic_ciphers_t *ciphers = <quic_ciphers_t *> calloc(1, sizeof(quic_ciphers_t))
+    if ciphers == NULL:
+        return NULL
+    ciphers.mask = EVP_CIPHER_CTX_new()
+    ciphers.seal = EVP_CIPHER_CTX_new()
+    if (ciphers.mask == NULL or EVP_EncryptInit_ex(ciphers.mask, EVP_aes_128_ecb(), NULL, NULL, NULL) != 1
+            or ciphers.seal == NULL or EVP_DecryptInit_ex(ciphers.seal, EVP_aes_128_gcm(), NULL, NULL, NULL) != 1):
+        free_quic_ciphers(ciphers)
+        return NULL
+    return ciphers
+
+
+cdef inline uint32_t open_initial(quic_ciphers_t *ciphers, const quic_key_t *key, uint8_t *packet, uint32_t header,
+                                  uint32_t length, uint8_t *plain) noexcept nogil:
+    """`packet`: its header and `length` bytes behind it, of which the header is unmasked where it stands. Returns how many bytes
+    of frames there are, NOT_OPENED where the key does not fit. Numbers are taken for those of the first packets (RFC 9000
+    A.3)."""
     cdef uint8_t mask[SAMPLE]
     cdef uint8_t nonce[NONCE_LENGTH]
     cdef uint32_t size, i
     cdef int written = 0
-    if (EVP_EncryptInit_ex(cipher, EVP_aes_128_ecb(), NULL, key.mask, NULL) != 1
-            or EVP_EncryptUpdate(cipher, mask, &written, packet + header + NUMBER_MAX, SAMPLE) != 1):
+    if length < NUMBER_MAX + SAMPLE:
+        return NOT_OPENED
+    if (EVP_EncryptInit_ex(ciphers.mask, NULL, NULL, key.mask, NULL) != 1
+            or EVP_EncryptUpdate(ciphers.mask, mask, &written, packet + header + NUMBER_MAX, SAMPLE) != 1):
         return NOT_OPENED
     packet[0] ^= mask[0] & 0x0f
     size = 1 + (packet[0] & 3)
@@ -102,25 +135,8 @@ cdef inline uint32_t open_sealed(EVP_CIPHER_CTX *cipher, const quic_key_t *key, 
     for i in range(size):
         packet[header + i] ^= mask[1 + i]
         nonce[NONCE_LENGTH - size + i] ^= packet[header + i]
-    if EVP_DecryptInit_ex(cipher, EVP_aes_128_gcm(), NULL, key.key, NULL) != 1:
+    if EVP_DecryptInit_ex(ciphers.seal, NULL, NULL, key.key, NULL) != 1:
         return NOT_OPENED
-    if not open_aead(cipher, nonce, packet, header + size, packet + header + size, length - size, plain):
+    if not open_aead(ciphers.seal, nonce, packet, header + size, packet + header + size, length - size, plain):
         return NOT_OPENED
     return length - size - TAG_LENGTH
-
-
-cdef inline uint32_t open_initial(const quic_key_t *key, uint8_t *packet, uint32_t header, uint32_t length,
-                                  uint8_t *plain) noexcept nogil:
-    """`packet`: its header and `length` bytes behind it, of which the header is unmasked where it stands. Returns how many bytes
-    of frames there are, NOT_OPENED where the key does not fit. Numbers are taken for those of the first packets (RFC 9000
-    A.3)."""
-    cdef EVP_CIPHER_CTX *cipher
-    cdef uint32_t opened
-    if length < NUMBER_MAX + SAMPLE:
-        return NOT_OPENED
-    cipher = EVP_CIPHER_CTX_new()
-    if cipher == NULL:
-        return NOT_OPENED
-    opened = open_sealed(cipher, key, packet, header, length, plain)
-    EVP_CIPHER_CTX_free(cipher)
-    return opened

@@ -8,7 +8,7 @@ from fastpath.dataplane.pool cimport bytes_append, bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t, pool_t
 
 cdef enum:
-    CRYPTO_MAX = 1 << 14        # bytes of a direction's handshake that are kept, until its hello is whole
+    CRYPTO_MAX = 65534          # bytes of a direction's handshake that are kept, until its hello is whole
     SERVICE_MAX = 255
 
 cdef struct crypto_t:           # the stream of CRYPTO frames of a direction (RFC 9000 section 19.6)

@@ -7,7 +7,8 @@ import msgspec
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
-    app_table_t, close_session, feed_bytes, feed_datagram, feed_inner, free_done, open_session, open_table, room_of,
+    app_table_t, close_session, feed_bytes, feed_datagram, feed_inner, free_done, free_work, open_session, open_table,
+    room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport EXPECTED_NAME_MAX, announced_t, expectation_t
 from fastpath.dataplane.applayer.msgpack cimport close_nested, open_map, writer_t
@@ -114,6 +115,7 @@ cdef class RoomTrial:
             bytes_free(&self.delivered.pool, ACCOUNT_APPLAYER, &self.delivered.plain[direction])
         close_pool(&self.delivered.pool)
         free(self.work.plain)
+        free_work(&self.work)
         free(self.work.room)
 
     def close(self):

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_DCERPC, ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_HTTP2, ALPROTO_QUIC, ALPROTO_SMB,
-    ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, SSH_FINISHED, app_config_t, room_t,
+    ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, SSH_FINISHED, app_config_t, app_work_t, room_t,
 )
 from fastpath.dataplane.applayer.dcerpc cimport describe_dcerpc
 from fastpath.dataplane.applayer.dns cimport describe_dns
@@ -11,7 +11,7 @@ from fastpath.dataplane.applayer.ftp cimport describe_ftp
 from fastpath.dataplane.applayer.ftp_data cimport describe_ftp_data
 from fastpath.dataplane.applayer.http1 cimport describe_http1
 from fastpath.dataplane.applayer.http2 cimport describe_http2
-from fastpath.dataplane.applayer.quic cimport describe_quic
+from fastpath.dataplane.applayer.quic cimport describe_quic, free_quic_work
 from fastpath.dataplane.applayer.recognition cimport describe_probes
 from fastpath.dataplane.applayer.smb cimport describe_smb
 from fastpath.dataplane.applayer.smtp cimport describe_smtp
@@ -40,3 +40,9 @@ cdef inline void settle_rooms(room_t *rooms, const app_config_t *config) noexcep
     # with fingerprints there is something to say until the key exchanges are over
     if config.ssh.hassh:
         rooms[<uint32_t> ALPROTO_SSH].log_at[0] = rooms[<uint32_t> ALPROTO_SSH].log_at[1] = SSH_FINISHED
+
+
+cdef inline void free_kept(app_work_t *work) noexcept nogil:
+    """What rooms keep in the memory of a worker."""
+    free_quic_work(work.of_room[<uint32_t> ALPROTO_QUIC])
+    work.of_room[<uint32_t> ALPROTO_QUIC] = NULL

@@ -33,7 +33,7 @@ cdef void read_settings(app_config_t *config, settings) except *:
     "http2.max-table-size", "http2.max-reassembly-size" (bytes), "smtp.content-limit",
     "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "tls.ja4", "tls.log-ja4", "tls.encryption-handling" ("default",
     "bypass", "full"), "files.hashes" (FILE_* bits), "files.models" (bool), "llm.text-limit" (bytes),
-    "llm.always", "files.stores", "files.force-store", "files.store-depth" (bytes; 0: all)."""
+    "llm.always", "files.stores", "files.force-store", "files.force-magic", "files.store-depth" (bytes; 0: all)."""
     for direction, side in enumerate(("request", "response")):
         config.http1.body_limit[direction] = settings.get(f"http.{side}-body-limit", config.http1.body_limit[direction])
         config.http1.inspect_min[direction] = settings.get(f"http.{side}-body-minimal-inspect-size",
@@ -62,6 +62,7 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.files.hashes = settings.get("files.hashes", config.files.hashes)
     config.files.stores = settings.get("files.stores", False)
     config.files.force_store = settings.get("files.force-store", False)
+    config.files.force_magic = settings.get("files.force-magic", False)
     config.files.store_depth = settings.get("files.store-depth", 1 << 20)
     config.llm.text_limit = settings.get("llm.text-limit", config.llm.text_limit)
     config.llm.always = settings.get("llm.always", config.llm.always)

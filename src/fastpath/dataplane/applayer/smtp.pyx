@@ -51,6 +51,7 @@ ctypedef struct smtp_state_t:
     uint32_t flags
     uint32_t command            # the latest one
     uint64_t bdat_length, bdat_seen
+    uint32_t bdat_waits         # bytes of a chunk that a line is still to end
 
 ctypedef struct line_t:
     const uint8_t *data
@@ -329,13 +330,18 @@ cdef bint take_request(app_context_t *context, smtp_state_t *state, const line_t
     return True
 
 
-cdef uint32_t next_request(smtp_state_t *state, const uint8_t *data, uint32_t length, uint32_t *at, bint end,
+cdef uint32_t next_request(smtp_state_t *state, const uint8_t *data, uint32_t length, uint32_t *at, bint end, bint *in_chunk,
                            line_t *line) noexcept nogil:
+    """in_chunk: what is at hand began within a BDAT chunk and brings more of it, and no line so far begins like the boundary of
+    a part. Then the chunk may end without an end of line; else Suricata 7.0.10 waits for one, and counts what follows as the
+    chunk's too."""
     cdef uint32_t left = length - at[0]
     cdef const uint8_t *next = data + at[0]
     if left and state.flags & DATA_MODE and not state.flags & DISCARD_TO_SERVER:
         if state.command == COMMAND_BDAT:
-            if find_byte(next, left, 10) < 0 and state.bdat_seen + left == state.bdat_length:
+            if next[0] == 45 and (left == 1 or next[1] == 45):
+                in_chunk[0] = False
+            if in_chunk[0] and find_byte(next, left, 10) < 0 and state.bdat_seen + left == state.bdat_length:
                 end = True
             return loose_line(data, length, at, end, line)
         if (state.command == COMMAND_DATA and state.tx != NULL and state.tx.mime != NULL
@@ -423,7 +429,7 @@ cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8
     cdef parsed_t parsed
     cdef line_t line
     cdef uint32_t at = 0, found
-    cdef bint good, first, end = flags & PARSE_EOF != 0
+    cdef bint good, first, in_chunk, end = flags & PARSE_EOF != 0
     parsed.consumed = length
     parsed.need = 0
     parsed.status = PARSE_OK
@@ -433,10 +439,11 @@ cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8
             parsed.status = PARSE_ERROR
             return parsed
         context.app.state = state
+    in_chunk = state.flags & DATA_MODE and state.command == COMMAND_BDAT and length > state.bdat_waits
     while True:
         first = at == 0
         if direction == TO_SERVER:
-            found = next_request(state, data, length, &at, end, &line)
+            found = next_request(state, data, length, &at, end, &in_chunk, &line)
         else:
             found = strict_line(state, TO_CLIENT, data, length, &at, &line)
         if found == LINE_NONE or found == LINE_NEED:
@@ -451,6 +458,8 @@ cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8
             break
     if end and direction == TO_SERVER and state.tx != NULL and state.tx.mime != NULL:
         mime_cut(context, &state.tx.head, state.tx.mime)
+    if direction == TO_SERVER:
+        state.bdat_waits = length - at
     parsed.consumed = at
     if found == LINE_NEED:
         parsed.need = length - at + 1

@@ -3,7 +3,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastpath.dataplane.applayer.cursor cimport (
-    cursor_left, cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
+    cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
+)
+from fastpath.dataplane.bind.elements cimport (
+    ELEMENT_READ, ELEMENTS_OVER, element_t, elements_of, elements_t, enter_group, next_element,
 )
 from fastpath.dataplane.bind.subscribers cimport (
     BOUND_BY_GTPC, ENDPOINT_CONTROL, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_addresses, bind_endpoint,
@@ -17,7 +20,7 @@ cdef enum:
     GTPC_CREATE_SESSION = 32
     GTPC_DELETE_SESSION = 36
     GTPC_ELEMENTS_MAX = 128     # of one message
-    GTPC_DEPTH_MAX = 3          # of groups
+    GTPC_DEPTH_MAX = 3          # the message, and groups in it
     GTPC_MESSAGES_MAX = 2       # of one datagram
     GTPC_PIGGYBACKED = 0x10, GTPC_HAS_TEID = 0x08
     IE_IMSI = 1, IE_CAUSE = 2, IE_APN = 71, IE_MEI = 75, IE_PAA = 79, IE_FTEID = 87, IE_BEARER_CONTEXT = 93
@@ -28,7 +31,6 @@ cdef struct gtpc_t:
     message_t message
     uint8_t type
     uint8_t cause
-    uint32_t elements
 
 
 cdef inline uint8_t side_of_interface(uint8_t interface, uint8_t *kind) noexcept nogil:
@@ -65,47 +67,30 @@ cdef inline void take_paa(message_t *message, cursor_t *data) noexcept nogil:
             take_v4(message, address)
 
 
-cdef inline bint walk_elements(subscribers_t *all, gtpc_t *found, cursor_t cursor) noexcept nogil:
-    """The elements of a message; groups are gone into, not deeper than GTPC_DEPTH_MAX. False where one does not fit."""
-    cdef cursor_t level[3]
-    cdef cursor_t data
-    cdef uint32_t depth = 0, length
-    cdef uint8_t kind
-    level[0] = cursor
-    while True:
-        if cursor_left(&level[depth]) == 0:
-            if level[depth].failed:
-                return False
-            if depth == 0:
-                return True
-            depth -= 1
-            continue
-        found.elements += 1
-        if found.elements > GTPC_ELEMENTS_MAX:
+cdef inline bint take_elements(subscribers_t *all, gtpc_t *found, cursor_t message) noexcept nogil:
+    """False where one does not fit."""
+    cdef elements_t walk = elements_of(message, GTPC_ELEMENTS_MAX, GTPC_DEPTH_MAX)
+    cdef element_t one
+    cdef uint32_t told = next_element(&walk, False, &one)
+    while told == ELEMENT_READ:
+        if one.kind == IE_BEARER_CONTEXT:
+            enter_group(&walk, &one)
+        elif one.kind == IE_FTEID:
+            take_fteid(all, &found.message, &one.data)
+        elif one.kind == IE_IMSI:
+            take_imsi(&found.message, one.data.at, one.length)
+        elif one.kind == IE_MEI:
+            take_imei(&found.message, one.data.at, one.length)
+        elif one.kind == IE_APN:
+            take_name(&found.message, one.data.at, one.length)
+        elif one.kind == IE_PAA:
+            take_paa(&found.message, &one.data)
+        elif one.kind == IE_CAUSE and walk.depth == 0:
+            found.cause = read_u8(&one.data)
+        if one.data.failed:
             return False
-        kind = read_u8(&level[depth])
-        length = read_be16(&level[depth])
-        read_u8(&level[depth])
-        data = read_within(&level[depth], length)
-        if data.failed:
-            return False
-        if kind == IE_BEARER_CONTEXT and depth + 1 < GTPC_DEPTH_MAX:
-            depth += 1
-            level[depth] = data
-        elif kind == IE_FTEID:
-            take_fteid(all, &found.message, &data)
-        elif kind == IE_IMSI:
-            take_imsi(&found.message, data.at, length)
-        elif kind == IE_MEI:
-            take_imei(&found.message, data.at, length)
-        elif kind == IE_APN:
-            take_name(&found.message, data.at, length)
-        elif kind == IE_PAA:
-            take_paa(&found.message, &data)
-        elif kind == IE_CAUSE and depth == 0:
-            found.cause = read_u8(&data)
-        if data.failed:
-            return False
+        told = next_element(&walk, False, &one)
+    return told == ELEMENTS_OVER
 
 
 cdef inline bint bind_gtpc_message(subscribers_t *all, binding_rows_t *rows, const uint8_t *source, const uint8_t *target,
@@ -136,7 +121,7 @@ cdef inline bint bind_gtpc_message(subscribers_t *all, binding_rows_t *rows, con
             found.message.session = session_asked(all, &key, &found.message.index, rows.ts)
         if found.message.session == NULL:
             found.message.session = session_at(all, &here, &found.message.index)
-    fits = walk_elements(all, &found, body)
+    fits = take_elements(all, &found, body)
     if found.message.session != NULL and kind in (GTPC_CREATE_SESSION + 1, GTPC_DELETE_SESSION + 1):
         if (CAUSE_ACCEPTED <= found.cause <= CAUSE_ACCEPTED_LAST) != (kind == GTPC_CREATE_SESSION + 1):
             found.message.session.in_use = 0    # refused, or over

@@ -4,7 +4,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastpath.dataplane.applayer.cursor cimport (
-    cursor_left, cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
+    cursor_over, cursor_t, read_be16, read_be24, read_be32, read_bytes, read_u8, read_within,
+)
+from fastpath.dataplane.bind.elements cimport (
+    ELEMENT_READ, ELEMENTS_DEPTH_MAX, ELEMENTS_OVER, element_t, elements_of, elements_t, enter_group, next_element,
 )
 from fastpath.dataplane.bind.subscribers cimport (
     BOUND_BY_PFCP, ENDPOINT_SESSION, ENDPOINT_USER, SIDE_DOWNLINK, SIDE_EITHER, SIDE_UPLINK, bind_addresses, bind_endpoint,
@@ -18,7 +21,6 @@ cdef enum:
     PFCP_ESTABLISHMENT = 50
     PFCP_DELETION = 54
     PFCP_ELEMENTS_MAX = 512     # of one message
-    PFCP_DEPTH = 4              # of groups
     PFCP_CREATE_PDR = 1, PFCP_PDI = 2, PFCP_CREATE_FAR = 3, PFCP_FORWARDING = 4, PFCP_CREATED_PDR = 8, PFCP_UPDATE_PDR = 9
     PFCP_UPDATE_FAR = 10, PFCP_UPDATE_FORWARDING = 11, PFCP_CREATE_ENDPOINT = 127, PFCP_CREATED_ENDPOINT = 128
     PFCP_CAUSE = 19, PFCP_SOURCE_INTERFACE = 20, PFCP_FTEID = 21, PFCP_FSEID = 57, PFCP_OUTER_HEADER = 84, PFCP_UE_ADDRESS = 93
@@ -30,7 +32,6 @@ cdef struct pfcp_t:
     message_t message
     uint8_t type
     uint8_t cause
-    uint32_t elements
 
 
 cdef inline void take_local_endpoint(subscribers_t *all, message_t *message, cursor_t *data, uint8_t side) noexcept nogil:
@@ -104,14 +105,11 @@ cdef inline void take_own_session(subscribers_t *all, message_t *message, cursor
 
 cdef inline uint8_t side_of_group(cursor_t group) noexcept nogil:
     """What source interface a group names: from the access comes what the subscriber sends."""
-    cdef uint32_t kind, length
-    cdef cursor_t data
-    while cursor_left(&group):
-        kind = read_be16(&group)
-        length = read_be16(&group)
-        data = read_within(&group, length)
-        if kind == PFCP_SOURCE_INTERFACE and not data.failed:
-            return SIDE_UPLINK if read_u8(&data) & 15 == PFCP_ACCESS else SIDE_DOWNLINK
+    cdef elements_t walk = elements_of(group, PFCP_ELEMENTS_MAX, 1)
+    cdef element_t one
+    while next_element(&walk, True, &one) == ELEMENT_READ:
+        if one.kind == PFCP_SOURCE_INTERFACE:
+            return SIDE_UPLINK if read_u8(&one.data) & 15 == PFCP_ACCESS else SIDE_DOWNLINK
     return SIDE_EITHER
 
 
@@ -120,52 +118,37 @@ cdef inline bint is_group(uint32_t kind) noexcept nogil:
                     PFCP_UPDATE_FAR, PFCP_UPDATE_FORWARDING, PFCP_CREATE_ENDPOINT, PFCP_CREATED_ENDPOINT)
 
 
-cdef inline bint walk_pfcp(subscribers_t *all, pfcp_t *found, cursor_t cursor) noexcept nogil:
-    """The elements of a message; groups are gone into. False where one does not fit."""
-    cdef cursor_t level[4]
-    cdef uint8_t side[4]
-    cdef cursor_t data
-    cdef uint32_t depth = 0, kind, length
-    level[0] = cursor
+cdef inline bint take_elements(subscribers_t *all, pfcp_t *found, cursor_t message) noexcept nogil:
+    """False where one does not fit."""
+    cdef elements_t walk = elements_of(message, PFCP_ELEMENTS_MAX, ELEMENTS_DEPTH_MAX)
+    cdef uint8_t side[4]        # by depth
+    cdef element_t one
+    cdef uint32_t told = next_element(&walk, True, &one)
     side[0] = SIDE_EITHER
-    while True:
-        if cursor_left(&level[depth]) == 0:
-            if level[depth].failed:
-                return False
-            if depth == 0:
-                return True
-            depth -= 1
-            continue
-        found.elements += 1
-        if found.elements > PFCP_ELEMENTS_MAX:
+    while told == ELEMENT_READ:
+        if is_group(one.kind):
+            if enter_group(&walk, &one):
+                side[walk.depth] = side_of_group(one.data)
+        elif one.kind == PFCP_FTEID:
+            take_local_endpoint(all, &found.message, &one.data, side[walk.depth])
+        elif one.kind == PFCP_OUTER_HEADER:
+            take_remote_endpoint(all, &found.message, &one.data)
+        elif one.kind == PFCP_UE_ADDRESS:
+            take_user_address(&found.message, &one.data)
+        elif one.kind == PFCP_FSEID and walk.depth == 0:
+            take_own_session(all, &found.message, &one.data)
+        elif one.kind == PFCP_USER_ID:
+            take_user_id(&found.message, &one.data)
+        elif one.kind == PFCP_DNN:
+            take_name(&found.message, one.data.at, one.length)
+        elif one.kind == PFCP_SLICE:
+            take_slice(&found.message, one.data.at, one.length)
+        elif one.kind == PFCP_CAUSE and walk.depth == 0:
+            found.cause = read_u8(&one.data)
+        if one.data.failed:
             return False
-        kind = read_be16(&level[depth])
-        length = read_be16(&level[depth])
-        data = read_within(&level[depth], length)
-        if data.failed:
-            return False
-        if is_group(kind) and depth + 1 < PFCP_DEPTH:
-            depth += 1
-            level[depth] = data
-            side[depth] = side_of_group(data)
-        elif kind == PFCP_FTEID:
-            take_local_endpoint(all, &found.message, &data, side[depth])
-        elif kind == PFCP_OUTER_HEADER:
-            take_remote_endpoint(all, &found.message, &data)
-        elif kind == PFCP_UE_ADDRESS:
-            take_user_address(&found.message, &data)
-        elif kind == PFCP_FSEID and depth == 0:
-            take_own_session(all, &found.message, &data)
-        elif kind == PFCP_USER_ID:
-            take_user_id(&found.message, &data)
-        elif kind == PFCP_DNN:
-            take_name(&found.message, data.at, length)
-        elif kind == PFCP_SLICE:
-            take_slice(&found.message, data.at, length)
-        elif kind == PFCP_CAUSE and depth == 0:
-            found.cause = read_u8(&data)
-        if data.failed:
-            return False
+        told = next_element(&walk, True, &one)
+    return told == ELEMENTS_OVER
 
 
 cdef inline bint bind_pfcp(subscribers_t *all, binding_rows_t *rows, const uint8_t *source, const uint8_t *target, uint32_t size,
@@ -204,7 +187,7 @@ cdef inline bint bind_pfcp(subscribers_t *all, binding_rows_t *rows, const uint8
             remember_asked(all, &key, found.message.index, rows.ts)
     else:
         found.message.session = session_at(all, &here, &found.message.index)
-    fits = walk_pfcp(all, &found, body)
+    fits = take_elements(all, &found, body)
     if found.message.session != NULL and found.type in (PFCP_ESTABLISHMENT + 1, PFCP_DELETION + 1):
         if (found.cause == PFCP_ACCEPTED) != (found.type == PFCP_ESTABLISHMENT + 1):
             found.message.session.in_use = 0    # refused, or over

@@ -6,7 +6,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_UNKNOWN, TX_DETECTED_TO_SERVER, TX_NO_INSPECTION, tx_t,
 )
 from fastpath.dataplane.match.conditions cimport condition_holds, transport
-from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, read_ports
+from fastpath.dataplane.match.header cimport ICMP, ICMPV6, TCP, UDP, bytes_at, header_holds, proto_holds, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.steps cimport begin_rule, block_holds
 from fastpath.dataplane.match.trace cimport trace_condition, trace_match
@@ -127,22 +127,6 @@ cdef void run_after(const ruleset_t *rules, const rule_t *rule, match_scratch_t 
         op += 1
 
 
-cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection) noexcept nogil:
-    """Is the flow of the protocol that the rule is about, or what was decrypted of it?"""
-    cdef uint8_t proto
-    if rule.app == ALPROTO_UNKNOWN:
-        return True
-    if inspection == NULL or inspection.context == NULL:
-        return False
-    proto = inspection.context.app.proto
-    if proto == rule.app or proto == rule.app2:
-        return True
-    if inspection.context.app.inner == NULL:
-        return False
-    proto = inspection.context.app.inner.proto
-    return proto == rule.app or proto == rule.app2
-
-
 cdef void note_match(const ruleset_t *rules, match_scratch_t *scratch, uint32_t compiled, tx_t *tx, uint64_t tx_id,
                      uint16_t flags) noexcept nogil:
     """Enters a match in the order of alerts: by rule, then the latest transaction first, as Suricata 7.0.10 sorts them."""
@@ -208,6 +192,7 @@ cdef void rule_matched(const ruleset_t *rules, match_scratch_t *scratch, uint32_
     if rarely(scratch.trace != NULL):
         trace_match(rules, scratch, compiled)
     scratch.tx = tx
+    scratch.of_tx = flags & MATCH_STATE
     scratch.rule = rule
     run_after(rules, rule, scratch, flow)
     note_match(rules, scratch, compiled, tx, tx_id, flags)

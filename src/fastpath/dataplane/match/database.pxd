@@ -10,6 +10,7 @@ cdef class Database:
     cdef readonly Py_ssize_t size           # bytes of the blob
     cdef readonly unsigned char hashes      # FILE_*: digests that the rules ask of files
     cdef readonly bint models               # a rule asks what files are told to be
+    cdef readonly bint magic                # a rule asks libmagic
     cdef readonly bint overlaps             # a rule asks for stream.reassembly_overlap_different_data
     cdef readonly bint captures             # an expression captures something
     cdef readonly bint stores               # a rule stores files

@@ -10,7 +10,8 @@ from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, BUFFER_LLM_PROMPT,
+    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_FILE_MAGIC, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE,
+    BUFFER_LLM_PROMPT,
     BUFFER_LLM_SECONDS, FILE_MD5, FILE_MODEL_LIMIT, FILE_MODEL_MALFORMED, FILE_SHA1, FILE_SHA256, LLM_INVALID_JSON,
     LLM_TEXT_LIMIT,
 )
@@ -344,6 +345,7 @@ cdef class Database:
         if (not app_buffer(engine.buffer) if engine.kind == ENGINE_BUFFER else engine.buffer != BUFFER_PAYLOAD):
             return False
         self.models |= engine.buffer == BUFFER_FILE_MODEL or engine.buffer == BUFFER_FILE_MODEL_UNSAFE
+        self.magic |= engine.buffer == BUFFER_FILE_MAGIC
         return block.buffer == engine.buffer and self.block_holds(engine.block, True)
 
     cdef check_rules(self):
@@ -400,7 +402,7 @@ cdef class Database:
             return (<const flowint_op_t *> op).what < FLOWINT_LT
         if op.code == OP_FILESTORE:
             self.stores = True
-        return op.code == OP_CAPTURE or op.code == OP_FILESTORE
+        return op.code == OP_CAPTURE or op.code == OP_FILESTORE or op.code == OP_UNLOG
 
     cdef bint condition_holds(self, const op_t *op) noexcept nogil:
         cdef const number_op_t *number = <const number_op_t *> op
@@ -442,12 +444,13 @@ cdef class Database:
             text.first, text.count = flowvar.at, flowvar.length
             return flowvar.what < CAPTURE_KEY and flowvar.length > 0 and within(text, self.count(SECTION_BYTES))
         if op.code == OP_CAPTURE:
-            return (<const capture_op_t *> op).what < CAPTURES
+            return ((<const capture_op_t *> op).what < CAPTURES
+                    and ((<const capture_op_t *> op).what != CAPTURE_NOTE or (<const capture_op_t *> op).name < NOTE_WHATS))
         if op.code == OP_FILESTORE:
             return (<const filestore_op_t *> op).scope < STORE_SCOPES and (<const filestore_op_t *> op).directions < 4
         if op.code == OP_REPUTATION:
             return number.field < REPUTATION_SIDES and number.ranges.first < self.count(SECTION_SETS)
-        return op.code == OP_ASN1
+        return op.code == OP_ASN1 or op.code == OP_UNLOG
 
     cdef bint block_holds(self, uint32_t at, bint nest) noexcept nogil:
         """Is this an OP_BLOCK whose steps are sound and end with OP_END, right before its `next`? A block over what
@@ -533,7 +536,8 @@ cdef class Database:
         if not within(span, self.count(SECTION_LISTS)) or span.count % 2 or span.count > 2 * RULE_CAPTURES:
             return False
         for i in range(0, span.count, 2):
-            if self.rules.lists[span.first + i] >= CAPTURES:
+            if (self.rules.lists[span.first + i] >= CAPTURES
+                    or self.rules.lists[span.first + i] == CAPTURE_NOTE and self.rules.lists[span.first + i + 1] >= NOTE_WHATS):
                 return False
         return True
 

@@ -1,4 +1,5 @@
-# Texts that expressions capture: flowvar, pktvar. User guide, "Payload Keywords" (pcre), "Flow Keywords" (flowvar).
+# Texts that expressions capture: flowvar, pktvar, versions for the inventory. User guide, "Payload Keywords" (pcre), "Flow
+# Keywords" (flowvar).
 #
 # What an expression captures is the rule's at work until the rule matches; then it is the flow's, or the packet's. The texts of a
 # flow lie in its bucket's pool, in a list that begins in the word before its flowbits.
@@ -8,8 +9,9 @@ from libc.string cimport memcpy, memmove
 
 from fastpath.dataplane.match.flowbits cimport ensure_texts, texts_of
 from fastpath.dataplane.match.program cimport (
-    CAPTURED_BYTES, CAPTURED_MAX, CAPTURE_FLOW, CAPTURE_KEY, CAPTURE_PACKET, FLOW_TEXTS, FLOW_TEXT_BYTES, capture_op_t,
-    captured_t, captures_t, flowvar_op_t, match_scratch_t, pcre_op_t, ruleset_t, texts_t,
+    CAPTURED_BYTES, CAPTURED_MAX, CAPTURE_FLOW, CAPTURE_KEY, CAPTURE_NOTE, CAPTURE_PACKET, FLOW_TEXTS, FLOW_TEXT_BYTES,
+    NOTED_BYTES, NOTED_MAX, capture_op_t, captured_t, captures_t, flowvar_op_t, match_scratch_t, noted_t, pcre_op_t, ruleset_t,
+    texts_t,
 )
 from fastpath.dataplane.more cimport flow_text_t, flow_text_size
 from fastpath.dataplane.pcre2 cimport PCRE2_UNSET
@@ -169,6 +171,21 @@ cdef inline void keep_on_packet(match_scratch_t *scratch, const captured_t *entr
     texts.entries[min(at, texts.count - 1)] = last
 
 
+cdef inline void keep_as_note(match_scratch_t *scratch, const captured_t *entry) noexcept nogil:
+    """For the row that tells of it, as soon as the rules of this entry have run."""
+    cdef captures_t *captures = scratch.captures
+    cdef noted_t *noted
+    if captures.noted_count == NOTED_MAX:
+        scratch.limits_hit += 1
+        return
+    noted = &captures.noted[captures.noted_count]
+    noted.rule = scratch.rule.plan
+    noted.what = <uint16_t> entry.name
+    noted.length = min(entry.length, <uint16_t> NOTED_BYTES)
+    memcpy(noted.text, captures.rule.data + entry.at, noted.length)
+    captures.noted_count += 1
+
+
 cdef inline bint flowvar_holds(const ruleset_t *rules, const flowvar_op_t *op, const match_scratch_t *scratch,
                                const flow_t *flow) noexcept nogil:
     cdef const flow_text_t *text
@@ -217,7 +234,9 @@ cdef inline void keep_captured(match_scratch_t *scratch, flow_t *flow, uint32_t 
     cdef texts_t *texts = &scratch.captures.rule
     cdef const captured_t *entry = &texts.entries[at]
     cdef flow_text_t **head
-    if entry.what != CAPTURE_FLOW:
+    if entry.what == CAPTURE_NOTE:
+        keep_as_note(scratch, entry)
+    elif entry.what != CAPTURE_FLOW:
         keep_on_packet(scratch, entry)
     elif flow != NULL:
         head = ensure_texts(flow, scratch.pool)

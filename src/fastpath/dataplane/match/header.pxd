@@ -1,8 +1,10 @@
 # What a rule's header asks of an entry, and where the entry has it. One length check before every load.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath.dataplane.applayer.applayer cimport ALPROTO_UNKNOWN
 from fastpath.dataplane.match.program cimport (
-    NOTHING, RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, address_set_t, port_range_t, range4_t, range6_t, rule_t, ruleset_t, span_t,
+    NOTHING, RULE_ANY_PROTO, RULE_IPV4, RULE_IPV6, address_set_t, inspection_t, port_range_t, range4_t, range6_t, rule_t,
+    ruleset_t, span_t,
 )
 from fastpath.dataplane.types cimport (
     NET_IPV4, NET_IPV6, NO_INDEX, PM_FRAGMENT, packet_meta_t,
@@ -115,3 +117,19 @@ cdef inline bint header_holds(const ruleset_t *rules, const rule_t *rule, const 
         return False
     return ((rule.dst == NOTHING or in_set(rules, rule.dst, meta, True))
             and (rule.src == NOTHING or in_set(rules, rule.src, meta, False)))
+
+
+cdef inline bint proto_holds(const rule_t *rule, const inspection_t *inspection) noexcept nogil:
+    """Is the flow of the application protocol that the rule is about, or what was decrypted of it?"""
+    cdef uint8_t proto
+    if rule.app == ALPROTO_UNKNOWN:
+        return True
+    if inspection == NULL or inspection.context == NULL:
+        return False
+    proto = inspection.context.app.proto
+    if proto == rule.app or proto == rule.app2:
+        return True
+    if inspection.context.app.inner == NULL:
+        return False
+    proto = inspection.context.app.inner.proto
+    return proto == rule.app or proto == rule.app2

@@ -34,7 +34,7 @@ cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const 
     scratch.now = now
     scratch.match_count = 0
     if scratch.captures != NULL:
-        scratch.captures.packet.count = scratch.captures.packet.used = 0
+        scratch.captures.packet.count = scratch.captures.packet.used = scratch.captures.noted_count = 0
     if flow != NULL and flow.epoch != rules.epoch:
         renew_transactions(scratch, flow)
     if prefilter_entry(rules, scratch, burst, entry, flow):

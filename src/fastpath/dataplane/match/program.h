@@ -15,7 +15,7 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 5,
+    PROGRAM_VERSION = 6,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -27,6 +27,8 @@ enum {
     RULE_CAPTURES = 8,          /* groups that one expression keeps */
     CAPTURED_MAX = 64,          /* texts that a rule has captured, or a packet has, at most */
     CAPTURED_BYTES = 1 << 18,   /* and their bytes */
+    NOTED_MAX = 16,              /* texts for the inventory from one entry; the rest is counted with the limits */
+    NOTED_BYTES = 64,            /* of one; what is longer is cut */
     FLOW_TEXTS = 64,            /* that a flow keeps, at most */
     FLOW_TEXT_BYTES = 1 << 16,  /* and their bytes */
 };
@@ -255,7 +257,7 @@ enum op_code {
     OP_SIZE, OP_VALUE, OP_INTERFACE, OP_FILE,                   /* steps */
     OP_FLOWINT, OP_XBITS, OP_FLOWVAR, OP_REPUTATION, OP_ASN1,   /* variables.pxd: state that outlives the packet, what is asked last */
     OP_CLOCK, OP_DATASET, OP_VALIDATE,              /* steps */
-    OP_CAPTURE, OP_FILESTORE,                       /* what a rule that matches does: variables.pxd */
+    OP_CAPTURE, OP_FILESTORE, OP_UNLOG,             /* what a rule that matches does: variables.pxd */
     OP_CODES,
 };
 
@@ -420,12 +422,14 @@ typedef struct asn1_op {
 } asn1_op_t;
 _Static_assert(sizeof(asn1_op_t) == 32, "an op");
 
-/* A text that an expression captures: for the flow, for the packet, or (with the next group) as a key and its value. */
-enum capture { CAPTURE_FLOW, CAPTURE_PACKET, CAPTURE_KEY, CAPTURES };
+/* A text that an expression captures: for the flow, for the packet, (with the next group) as a key and its value, or for the
+   inventory. */
+enum capture { CAPTURE_FLOW, CAPTURE_PACKET, CAPTURE_KEY, CAPTURE_NOTE, CAPTURES };
+enum note_what { NOTE_VERSION, NOTE_CLIENT, NOTE_CLIENT_VERSION, NOTE_WHATS };
 typedef struct capture_op {     /* what was captured is kept, now that the rule has matched */
     uint16_t code, flags;
     uint32_t what;              /* enum capture */
-    uint32_t name;              /* interned; of CAPTURE_KEY none: all that is left is kept */
+    uint32_t name;              /* interned; of CAPTURE_KEY none: all that is left is kept; of CAPTURE_NOTE: enum note_what */
     uint32_t reserved[5];
 } capture_op_t;
 _Static_assert(sizeof(capture_op_t) == 32, "an op");
@@ -524,7 +528,18 @@ typedef struct texts {
     uint32_t count, used;
     uint8_t data[CAPTURED_BYTES];
 } texts_t;
-typedef struct captures { texts_t rule, packet; } captures_t;
+/* What rules with `inventory` have captured from an entry: it is told of, and then forgotten. */
+typedef struct noted {
+    uint32_t rule;              /* as in match_t */
+    uint16_t what;              /* enum note_what */
+    uint16_t length;
+    uint8_t text[NOTED_BYTES];
+} noted_t;
+typedef struct captures {
+    texts_t rule, packet;
+    uint32_t noted_count;
+    noted_t noted[NOTED_MAX];
+} captures_t;
 
 /* ---- at run time ---- */
 
@@ -705,6 +720,7 @@ typedef struct match_scratch {  /* one per worker and rule set */
     captures_t *captures;       /* NULL where no expression of the rule set captures anything */
     file_t *chosen;             /* that filestore is about, of the rule at work; NULL for none */
     tx_t *tx;                   /* and the transaction that it looks at */
+    uint32_t of_tx;             /* it matches on that transaction, not on the entry */
     const rule_t *rule;         /* that has matched just now */
 } match_scratch_t;
 

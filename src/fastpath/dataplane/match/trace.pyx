@@ -3,13 +3,13 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from fastpath.dataplane.applayer.applayer cimport ALPROTO_UNKNOWN, tx_t
+from fastpath.dataplane.applayer.applayer cimport tx_t
 from fastpath.dataplane.hash cimport flow_id_of
 from fastpath.dataplane.hyperscan cimport *
 from fastpath.dataplane.match.bytes cimport number_at, read_number, rest_from
 from fastpath.dataplane.match.conditions cimport read_field
 from fastpath.dataplane.match.database cimport Database
-from fastpath.dataplane.match.header cimport header_holds, in_ports, in_set, read_ports
+from fastpath.dataplane.match.header cimport header_holds, in_ports, in_set, proto_holds, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.types cimport NET_IPV4, NET_IPV6, PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t
 
@@ -66,8 +66,6 @@ cdef uint32_t failing_part(const ruleset_t *rules, const rule_t *rule, const mat
     """header_holds and the application protocol, part by part."""
     cdef uint16_t source, destination
     cdef bint ports = read_ports(meta, &source, &destination)
-    cdef const inspection_t *inspection = scratch.inspection
-    cdef uint8_t proto
     if not header_holds(rules, rule, meta, ports, source, destination):
         if (rule.flags & RULE_IPV4 and meta.net != NET_IPV4 or rule.flags & RULE_IPV6 and meta.net != NET_IPV6
                 or not rule.flags & RULE_ANY_PROTO and (meta.net != NET_IPV4 and meta.net != NET_IPV6
@@ -78,12 +76,8 @@ cdef uint32_t failing_part(const ruleset_t *rules, const rule_t *rule, const mat
         if rule.sport != NOTHING and (not ports or not in_ports(rules, rule.sport, source)):
             return HEADER_SPORT
         return HEADER_DST if rule.dst != NOTHING and not in_set(rules, rule.dst, meta, True) else HEADER_SRC
-    if rule.app != ALPROTO_UNKNOWN:
-        if inspection == NULL or inspection.context == NULL:
-            return HEADER_APP
-        proto = inspection.context.app.proto
-        if proto != rule.app and proto != rule.app2:
-            return HEADER_APP
+    if not proto_holds(rule, scratch.inspection):
+        return HEADER_APP
     return HEADER_MAX
 
 

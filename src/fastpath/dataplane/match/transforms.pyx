@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcpy, strlen
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_FILE_FACTS, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, MODEL_NONE, VIEW_NONE, VIEW_READY, app_context_t, file_t,
+    BUFFER_FILE_FACTS, BUFFER_FILE_MAGIC, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, MODEL_NONE, VIEW_NONE, VIEW_READY,
+    app_context_t, file_t,
     model_facts_t, model_format_names, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.program cimport *
@@ -216,6 +217,22 @@ cdef uint32_t model_view(const tx_t *tx, uint32_t direction, uint32_t buffer, ui
     return VIEW_NONE
 
 
+cdef uint32_t magic_view(app_context_t *context, const tx_t *tx, uint32_t direction, uint32_t index, view_t *view) noexcept nogil:
+    """file.magic: what libmagic says of each file of which there is enough to ask it."""
+    cdef file_t *file = tx.files[direction]
+    while file != NULL:
+        if file.magic.length == 0 and context.work.magic != NULL:
+            context.work.tell_magic(context, file)
+        if file.magic.length:
+            if index == 0:
+                view.data = file.magic.data
+                view.length = file.magic.length
+                return VIEW_READY
+            index -= 1
+        file = file.next
+    return VIEW_NONE
+
+
 cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t *tx, uint32_t direction, uint32_t buffer,
                           uint32_t index, uint32_t chain, view_t *view) noexcept nogil:
     cdef app_context_t *context = scratch.inspection.context
@@ -229,6 +246,8 @@ cdef uint32_t buffer_view(const ruleset_t *rules, match_scratch_t *scratch, tx_t
     view.offset = 0
     if buffer == BUFFER_FILE_MODEL or buffer == BUFFER_FILE_MODEL_UNSAFE:
         scratch.view_state = model_view(tx, direction, buffer, index, view)
+    elif buffer == BUFFER_FILE_MAGIC:
+        scratch.view_state = magic_view(context, tx, direction, index, view)
     elif buffer == BUFFER_FILE_FACTS:
         scratch.view_state = file_facts(tx, direction, index, view)
     else:

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_STORE_TO_SERVER, APP_STORING, FILE_OPEN, FILE_STORE, TX_STORE_TO_SERVER, app_context_t, file_t,
+    APP_STORE_TO_SERVER, APP_STORING, FILE_OPEN, FILE_STORE, TX_STORE_TO_SERVER, TX_UNLOGGED, app_context_t, file_t, tx_t,
 )
 from fastpath.dataplane.match.asn1 cimport asn1_holds
 from fastpath.dataplane.match.flowbits cimport flowbit_read, flowbit_write
@@ -11,8 +11,8 @@ from fastpath.dataplane.match.flowints cimport flowint_holds, flowint_run
 from fastpath.dataplane.match.flowvars cimport flowvar_holds, run_capture
 from fastpath.dataplane.match.header cimport in_set
 from fastpath.dataplane.match.program cimport (
-    FLOWBITS_SET, FLOWBITS_TOGGLE, OP_ASN1, OP_CAPTURE, OP_FILESTORE, OP_FLOWBITS, OP_FLOWINT, OP_FLOWVAR, OP_XBITS,
-    REPUTATION_ANY, REPUTATION_BOTH, REPUTATION_DST, REPUTATION_SRC, STORE_FLOW, STORE_ONE, asn1_op_t, capture_op_t,
+    FLOWBITS_SET, FLOWBITS_TOGGLE, OP_ASN1, OP_CAPTURE, OP_FILESTORE, OP_FLOWBITS, OP_FLOWINT, OP_FLOWVAR, OP_UNLOG,
+    OP_XBITS, REPUTATION_ANY, REPUTATION_BOTH, REPUTATION_DST, REPUTATION_SRC, STORE_FLOW, STORE_ONE, asn1_op_t, capture_op_t,
     filestore_op_t, flowbits_op_t, flowint_op_t, flowvar_op_t, match_scratch_t, number_op_t, op_t, ruleset_t, xbits_op_t,
 )
 from fastpath.dataplane.match.xbits cimport xbits_hold, xbits_run
@@ -93,6 +93,18 @@ cdef inline void store_files(const filestore_op_t *op, match_scratch_t *scratch,
             file = file.next
 
 
+cdef inline void unlog(match_scratch_t *scratch) noexcept nogil:
+    """config: no event is written of the transaction. Of a rule that matched on the entry it is, as in Suricata, the flow's
+    first."""
+    cdef tx_t *tx = scratch.tx if scratch.of_tx else NULL
+    if tx == NULL and scratch.inspection != NULL and scratch.inspection.context != NULL:
+        tx = scratch.inspection.context.app.first
+        if tx != NULL and tx.id:
+            return
+    if tx != NULL:
+        tx.flags |= TX_UNLOGGED
+
+
 cdef inline void variable_run(const ruleset_t *rules, const op_t *op, match_scratch_t *scratch, const packet_meta_t *meta,
                               flow_t *flow) noexcept nogil:
     """What a rule that has matched changes."""
@@ -108,6 +120,8 @@ cdef inline void variable_run(const ruleset_t *rules, const op_t *op, match_scra
         run_capture(<const capture_op_t *> op, scratch, flow)
     elif op.code == OP_FILESTORE:
         store_files(<const filestore_op_t *> op, scratch, meta)
+    elif op.code == OP_UNLOG:
+        unlog(scratch)
     elif op.code == OP_FLOWBITS and flow != NULL:
         bits = <const flowbits_op_t *> op
         for i in range(bits.bits.count):

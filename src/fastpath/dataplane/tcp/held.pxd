@@ -7,7 +7,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from fastpath.dataplane.pool cimport pool_give, pool_take, size_taken
+from fastpath.dataplane.pool cimport pool_give, pool_take, pool_take_raw, size_taken
 from fastpath.dataplane.types cimport ACCOUNT_REASSEMBLY, ACCOUNT_STREAM, pool_t
 
 cdef enum:
@@ -97,7 +97,7 @@ cdef inline bint widen(pool_t *pool, run_t *run, uint32_t front, uint32_t behind
         run.head = 0
         return True
     room = size_taken(max(wanted + wanted // 2, <uint64_t>ROOM_FIRST) if run.length else max(wanted, <uint64_t>ROOM_FIRST))
-    piece = <uint8_t *>pool_take(pool, ACCOUNT_REASSEMBLY, room)
+    piece = <uint8_t *>pool_take_raw(pool, ACCOUNT_REASSEMBLY, room)
     if piece == NULL:
         return False
     if front:                                                               # what grows forwards will do so again
@@ -283,7 +283,7 @@ cdef inline bint insert_mark(pool_t *pool, side_t *side, uint32_t at, uint32_t s
         if side.marks_room >= MARKS_MAX:
             return False
         room = <uint32_t>(size_taken(max(64, side.marks_room * sizeof(mark_t) * 2)) // sizeof(mark_t))
-        grown = <mark_t *>pool_take(pool, ACCOUNT_REASSEMBLY, room * sizeof(mark_t))
+        grown = <mark_t *>pool_take_raw(pool, ACCOUNT_REASSEMBLY, room * sizeof(mark_t))
         if grown == NULL:
             return False
         if side.marks_used:

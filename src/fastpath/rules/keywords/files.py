@@ -9,7 +9,7 @@ from ..draft import Draft, Pattern
 from ..lexer import RuleError, pattern_bytes
 from ..plan import FileIs, StoreFiles
 from .header import unsigned
-from .table import keyword
+from .table import Keyword, add, keyword
 
 _U64 = 2**64 - 1
 _FACTS = "file.facts"
@@ -29,6 +29,28 @@ def _name(draft: Draft, pattern: bytes, at: int, endswith: bool = False) -> None
     if pattern in (b"", b"."):
         raise RuleError(at, "found nothing where a text was expected")
     draft.over("file.name", at, Pattern(pattern, at, draft.negated, nocase=True, endswith=endswith))
+
+
+@keyword("filemagic", "file", quotes="must", negatable=True)
+def filemagic(draft: Draft, text: str, at: int) -> None:
+    pattern = pattern_bytes(text, at, "filemagic")
+    if not pattern:
+        raise RuleError(at, "found nothing where a text was expected")
+    draft.over("file.magic", at, Pattern(pattern, at, draft.negated, nocase=True))
+    _ask_magic(draft, at)
+
+
+def _file_magic(draft: Draft, text: str, at: int) -> None:
+    draft.enter("file.magic", at)
+    _ask_magic(draft, at)
+
+
+def _ask_magic(draft: Draft, at: int) -> None:
+    if reason := draft.datasets.magic_problem():
+        draft.refuse(at, reason)
+
+
+add(Keyword("file.magic", "file", "none", _file_magic, "optional", True, kind="sticky"))
 
 
 @keyword("filesize", "file")

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 from ..draft import Draft, number, words
 from ..lexer import BLANK, RuleError, readable
-from ..plan import ISOLATE_DST, ISOLATE_MAX
+from ..plan import ISOLATE_DST, ISOLATE_MAX, Unlog
 from ..requirements import unmet
 from .table import TABLE, keyword
 
 _U32 = 2**32 - 1
 _ESCAPED = re.compile(r'\\([:;"\\])')
+_CONFIG = re.compile(r"logging\s+disable\s*,\s*type\s+(tx|flow)\s*,\s*scope\s+(tx|flow)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -133,6 +134,13 @@ def isolate(draft: Draft, text: str, at: int) -> None:
 @keyword("bypass", "meta", value="none", note="asks for the flow to be offloaded")
 def bypass(draft: Draft, text: str, at: int) -> None:
     draft.bypass = True
+
+
+@keyword("config", "meta", note="whatever type and scope say, as in Suricata it is the transaction that is not logged")
+def config(draft: Draft, text: str, at: int) -> None:
+    if not _CONFIG.fullmatch(text):
+        raise RuleError(at, f"found {text!r} where 'logging disable, type tx, scope tx' was expected (or flow for tx)")
+    draft.after.append(Unlog())
 
 
 @keyword("prefilter", "meta", value="none", note="which keyword is looked at first changes no result")

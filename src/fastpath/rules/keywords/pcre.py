@@ -25,7 +25,7 @@ BUFFERS = {"U": "http.uri", "I": "http.uri.raw", "P": "http.request_body", "Q": 
            "V": "http.user_agent", "W": "http.host", "Z": "http.host.raw"}
 
 
-@keyword("pcre", "payload", quotes="optional", negatable=True, note="captures into variables of flow and packet, too")
+@keyword("pcre", "payload", quotes="optional", negatable=True, note="captures into variables of flow and packet, and for the inventory")
 def pcre(draft: Draft, text: str, at: int) -> None:
     form = _FORM.match(text)
     if form is None:

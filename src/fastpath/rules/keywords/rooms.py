@@ -78,21 +78,20 @@ _ROOMS = {
         ike.key_exchange_payload_length | ike.nonce_payload_length | ike.nonce_payload sticky
         ike.key_exchange_payload sticky""",
     "file": """
-        file.data file_data sticky | file.name sticky | filemagic | file.magic sticky | file.model sticky
+        file.data file_data sticky | file.name sticky | file.model sticky
         file.model_unsafe sticky""",
     "header": """
         geoip | l3_proto | ipv4-csum | tcpv4-csum | tcpv6-csum | udpv4-csum | udpv6-csum | icmpv4-csum | icmpv6-csum
         template2""",
     "payload": "rpc | replace",
     "scripts": "lua luajit",
-    "actions": "config | nfq_set_mark",
+    "actions": "nfq_set_mark",
 }
 
 _REASONS = {
-    "file": "needs libmagic, which the engine does not use",
     "header": "this look at headers is not built yet",
     "payload": "this look at payload is not built yet", "scripts": "scripts are not run",
-    "actions": "rules do not change settings",
+    "actions": "rules do not set marks of netfilter",
 }
 
 
@@ -173,11 +172,9 @@ def _enter_rows() -> None:
                 setup = _response_body(buffer, proto)
             quoted = kind == "content"
             add(Keyword(names[0], family, value, setup, "must" if quoted else "optional", True,
-                        reason="" if is_buffer(buffer) and buffer not in _WAITING else reason, kind=kind.rstrip("=")), *names[1:])
+                        reason="" if is_buffer(buffer) else reason, kind=kind.rstrip("=")), *names[1:])
 
 
-#: Buffers that nothing fills yet.
-_WAITING = ("file.magic",)
 #: Buffers of its first version alone.
 _FIRST_ALONE = {"http.start": "http1"}
 #: Families whose buffers say nothing of the protocol.

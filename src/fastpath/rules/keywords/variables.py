@@ -1,4 +1,7 @@
-"""Texts that pcre captures, and what asks for them: flowvar, pktvar. User guide, "Payload Keywords" (pcre), "Flow Keywords"."""
+"""Texts that pcre captures, and what asks for them: flowvar, pktvar. User guide, "Payload Keywords" (pcre), "Flow Keywords".
+
+fastpath's own: `inventory:version`, `inventory:client` and `inventory:client_version`, in a rule with `inventory`, are told to the
+inventory."""
 from __future__ import annotations
 
 import re
@@ -6,12 +9,12 @@ import re
 from ..draft import Draft
 from ..lexer import RuleError, pattern_bytes
 from ..plan import FlowvarIs, Keep
-from ..program import CAPTURES_MAX
+from ..program import CAPTURES_MAX, NOTES
 from .table import keyword
 
 _NAMED = re.compile(r"\(\?P<([A-z]+?)_([A-z0-9_]+?)>")
 _WHAT = {"flow": "flow", "pkt": "packet"}
-_LISTED = {"flow:": "flow", "pkt:": "packet"}
+_LISTED = {"flow:": "flow", "pkt:": "packet", "inventory:": "note"}
 _TEXT_MAX = 63      # characters of a name, and of a value as it is written
 
 
@@ -56,6 +59,8 @@ def captures_of(draft: Draft, expression: str, listed: str, groups: int, at: int
             found.append(("key", ""))
         elif (kind := next((kind for kind in _LISTED if name.startswith(kind)), None)) is not None:
             found.append((_LISTED[kind], name[len(kind):]))
+            if _LISTED[kind] == "note" and found[-1][1] not in NOTES:
+                raise RuleError(at, f"found {name!r} where inventory:version, :client or :client_version was expected")
         else:
             raise RuleError(at, f"found {name!r} where flow:NAME or pkt:NAME was expected")
     for kind, name in _NAMED.findall(expression):

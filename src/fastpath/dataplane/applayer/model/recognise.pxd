@@ -2,13 +2,16 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from fastpath.dataplane.wire.load cimport le32
+
 cdef enum walk_kind:
     WALK_NONE, WALK_MORE, WALK_SAFETENSORS, WALK_GGUF, WALK_ZIP, WALK_PICKLE, WALK_BARE_PICKLE, WALK_ONNX, WALK_SAVEDMODEL
-    WALK_HDF5, WALK_TENSORRT, WALK_NPY
+    WALK_HDF5, WALK_TENSORRT, WALK_TENSORRT_LED, WALK_NPY
 
 cdef enum:
     PREFIX_LEAST = 16           # bytes that decide; a shorter file is decided by all it has
     SAFETENSORS_MAX = 100_000_000
+    TENSORRT_LEAD_MAX = 1 << 20
 
 
 cdef inline bint begins(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
@@ -50,6 +53,8 @@ cdef inline uint32_t recognise_walk(const uint8_t *data, uint32_t length, bint e
     if begins(data, length, b"\x93NUMPY", 6):
         return WALK_NPY
     if begins(data, length, b"ftrt", 4) or begins(data, length, b"ptrt", 4):
+        # NVIDIA publishes no format. ftrt is what Torch-TensorRT (pytorch/TensorRT, TRTEngine) and others take an engine by;
+        # ptrt is a guess, with no public source
         return WALK_TENSORRT
     if data[0] == 0x80 and 2 <= data[1] <= 5:
         return WALK_PICKLE
@@ -58,6 +63,8 @@ cdef inline uint32_t recognise_walk(const uint8_t *data, uint32_t length, bint e
             size |= <uint64_t> data[i] << (8 * i)
         if 2 <= size <= SAFETENSORS_MAX:
             return WALK_SAFETENSORS
+    if length >= 6 and data[4] == 123 and data[5] == 34 and 2 <= le32(data) <= TENSORRT_LEAD_MAX:
+        return WALK_TENSORRT_LED
     if data[0] == 8 and 1 <= data[1] <= 31 and length >= 6:
         if data[1] == 1 and data[2] == 0x12:
             i = 3
