@@ -48,6 +48,7 @@ LINKS = {
     "fastpath.dataplane.applayer.smb": ["libcrypto"],
     "fastpath.dataplane.applayer.smtp": ["libcrypto"],
     "fastpath.dataplane.applayer.ftp_data": ["libcrypto"],
+    "fastpath.dataplane.applayer.http2": ["libcrypto", "zlib", "liblzma", "libbrotlidec"],
     "fastpath.dataplane.applayer.http1": ["libcrypto", "zlib", "liblzma", "libbrotlidec"],
 }
 

@@ -151,6 +151,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if context.app.flags & APP_NO_PAYLOAD:      # said by an entry before this one
         inspection.flags |= INSPECT_NO_PAYLOAD
     if flow.key.proto == TCP:
+        if context.app.flags & APP_UPGRADE and context.app.next_proto == ALPROTO_HTTP2:
+            told |= STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT     # what came with the 101 waits until that was inspected
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
             remember_expectations(engine, worker)
@@ -276,7 +278,8 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
             write_files(engine, worker, room, meta, tx, ended, rules)
         for direction in range(2):
             due = log_due(room, tx, direction, ended)
-            if due and direction == TO_CLIENT and worker.work.llm and context.app.proto == ALPROTO_HTTP1:
+            if due and direction == TO_CLIENT and worker.work.llm and (context.app.proto == ALPROTO_HTTP1
+                                                                       or context.app.proto == ALPROTO_HTTP2):
                 write_llm(worker, meta, room, tx)
             if due and engine.keep_apps \
                     and begin_row(worker, meta, APP_ROW_EVENT, tx.id, direction) != NULL:

@@ -53,6 +53,7 @@ CLIENTS = {
     106: ("User-Agent: transformers/4.46.0; hf_hub/0.26.2; python/3.11.7", "", ("hf_hub", "0.26.2")),
     107: ("User-Agent: litellm/1.55.3", "", ("litellm", "1.55.3")),
     108: (JSON, '{"method":"initialize","params":{"clientInfo":{"name":"factory agent","version":"0.9.2"}}}', ("factory agent", "0.9.2")),
+    109: ("User-Agent: grpc-go/1.60.1", "", ("grpc-go", "1.60.1")),
 }
 
 

@@ -104,7 +104,7 @@ def test_classifications_and_references():
 def test_support_lists_every_keyword():
     rows = support.keyword_support()
     names = {row.name for row in rows}
-    assert len(rows) == len(names) == 290
+    assert len(rows) == len(names) == 292
     assert {"content", "flow", "tcp.flags", "http.uri", "icmpv6.mtu", "ja4.hash", "xbits"} <= names
     assert all(row.note for row in rows if not row.exact)
     assert "flags" in next(row for row in rows if row.name == "tcp.flags").aliases

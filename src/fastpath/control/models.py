@@ -80,7 +80,7 @@ def _model(row: np.ndarray, record: dict[str, Any]) -> Model:
     told = next((model[name] for name in ("architecture", "framework", "producer") if name in model), b"")
     return Model(int(row["ts"]), int(row["flow"]), _PROTOCOLS[int(row["proto"])], address_text(net, key["addr"][client].tobytes()),
                  address_text(net, key["addr"][1 - client].tobytes()), int(key["port"][1 - client]), is_upload(int(row["direction"]), record),
-                 _text(info["filename"]), _text(record.get("http", {}).get("hostname", b"")), model["format"], info["size"], whole,
+                 _text(info.get("filename", b"")), _text(record.get("http", {}).get("hostname", b"")), model["format"], info["size"], whole,
                  info.get("sha256", "") if whole else "", model.get("version", 0), model.get("tensors", 0), model.get("parameters", 0),
                  model.get("imports", 0), _text(told), tuple(" ".join(map(_text, one.values())) for one in model.get("unsafe", ())))
 

@@ -70,7 +70,7 @@ class Fetches:
             host = http.get("hostname", "")
             self.items.append(Fetch(
                 int(row["ts"]), address_text(net, key["addr"][1 - giver].tobytes()), address_text(net, key["addr"][giver].tobytes()),
-                int(key["port"][1 - client]), APP_PROTOS[int(row["proto"])], _url(host, int(key["port"][1 - client]), http.get("url", "")) if host else "", info["filename"],
+                int(key["port"][1 - client]), APP_PROTOS[int(row["proto"])], _url(host, int(key["port"][1 - client]), http.get("url", "")) if host else "", info.get("filename", ""),
                 info["size"], info.get("sha256", "") if info["state"] == "CLOSED" else "", upload, info.get("model", {})))
 
     def close(self, stats: dict[str, Any]) -> None:

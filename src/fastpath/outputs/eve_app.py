@@ -28,7 +28,7 @@ CAPITALS = ("applayer", "http", "smtp", "tls")
 #: Number of a protocol -> its name in `app_proto`.
 APP_PROTOS = {number: name for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["bittorrent-dht"]: "bittorrent-dht"}
 #: Number of a protocol -> the type of its events.
-EVENT_TYPES = {number: name.replace("-", "_") for name, number in PROTOCOL_NUMBERS.items()}
+EVENT_TYPES = {number: name.replace("-", "_") for name, number in PROTOCOL_NUMBERS.items()} | {PROTOCOL_NUMBERS["http2"]: "http"}
 _EVENT_NAMES = {number: (proto, name) for (proto, name), number in APP_EVENTS.items()}
 _NUMBER = "flowint "     # what the name of a number begins with (rules/state.py)
 _decode = msgspec.msgpack.Decoder().decode
@@ -198,7 +198,7 @@ class AppRows:
                 info = record.pop("fileinfo")
                 upload = is_upload(int(row["direction"]), record)
                 yield head(row, "model", bool(row["direction"])) | inside | record | {"app_proto": APP_PROTOS[proto], "model": {
-                    "direction": "upload" if upload else "download", "filename": info["filename"], "state": info["state"], "size": info["size"],
+                    "direction": "upload" if upload else "download", "filename": info.get("filename", ""), "state": info["state"], "size": info["size"],
                     "tx_id": tx} | ({"sha256": info["sha256"]} if info["state"] == "CLOSED" and "sha256" in info else {}) | info["model"]}
             elif kind == ANOMALY and "anomaly" in kinds:
                 of, name = _EVENT_NAMES[int(row["code"])]

@@ -41,6 +41,10 @@ def common(said: str, more: str) -> str | None:
     return said if (said, more) == ("smb", "dcerpc") else None
 
 
+#: Protocols of a rule that mean more than the one of their name.
+_CARRIED_BY = {"http": ("http", "http2"), "http1": ("http",), "dcerpc": ("dcerpc", "smb")}
+
+
 def is_buffer(name: str) -> bool:
     return name in APP_BUFFERS
 
@@ -54,7 +58,7 @@ def directions(buffer: str, proto: str) -> set[int]:
     """The directions in which the buffer exists, for a rule that asks for `proto` ("" for any)."""
     found: set[int] = set()
     for each, ways in _WHERE.get(buffer, {}).items():
-        if not proto or proto.replace("http1", "http") == each or (proto, each) == ("dcerpc", "smb"):
+        if not proto or each in _CARRIED_BY.get(proto, (proto,)):
             found |= ways
     return found
 

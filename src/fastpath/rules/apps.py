@@ -22,7 +22,7 @@ CARRIERS: dict[str, tuple[int, ...]] = {
     "http": (6,), "http1": (6,), "http2": (6,), "tls": (6,), "ssl": (6,), "smtp": (6,), "ftp": (6,), "ftp-data": (6,), "ssh": (6,),
     "smb": (6,), "dcerpc": (6, 17), "dns": (6, 17), "imap": (6,), "quic": (17,), "rdp": (6,), "telnet": (6,),
 }
-_HTTP1 = PROTOCOL_NUMBERS["http"]
+_HTTP1, _HTTP2 = PROTOCOL_NUMBERS["http"], PROTOCOL_NUMBERS["http2"]
 #: A row of SECTION_ENGINES.
 Row = tuple[int, ...]
 
@@ -57,9 +57,11 @@ def app_names(plan: RulePlan) -> tuple[int, int]:
             carriers = {proto for proto, _, _ in APP_INSPECTIONS[APP_BUFFERS[block.buffer][0]]}
             if block.buffer.startswith("dcerpc."):
                 return app_numbers("dcerpc")
+            if carriers == {_HTTP1, _HTTP2}:
+                return app_numbers("http")
             if len(carriers) == 1:
                 proto = carriers.pop()
-                return app_numbers("http") if proto == _HTTP1 else (proto, proto)
+                return proto, proto
     return 0, 0
 
 

@@ -74,11 +74,11 @@ def finds_data(metadata: Iterable[tuple[str, str]]) -> bool:
 def sought_by(plans: Iterable[RulePlan]) -> tuple[dict[Sought, set[tuple[int, int]]], frozenset[str]]:
     """Each thing once, with the gid and sid of those that look for it, and the protocols in which they do."""
     found: dict[Sought, set[tuple[int, int]]] = {}
-    protocols = set()
+    protocols: set[str] = set()
     for plan in plans:
         if not finds_data(plan.metadata):
             continue
-        protocols.add(plan.app_proto or plan.proto)
+        protocols |= {"http": {"http", "http2"}}.get(plan.app_proto or plan.proto, {plan.app_proto or plan.proto})
         told = dict(plan.metadata)
         kept = int(told["data_kept"]) if told.get("data_kept", "").isdigit() else 0
         known = told.get("data_known") != "no"

@@ -252,7 +252,7 @@ def test_starttls_ends_the_session_as_smtp():
     trial = play([(TO_CLIENT, BANNER), (TO_SERVER, HELO), (TO_CLIENT, HELO_REPLY), (TO_SERVER, b"STARTTLS\r\n"), (TO_CLIENT, b"220 go\r\n")])
     assert trial.flags & 1 << 9 and trial.transactions()[0]["progress"] == (1, 1)
     trial.feed(TO_SERVER, b"\x16\x03\x01")
-    assert trial.proto == "tls" and trial.transactions()[0]["id"] == 1     # that of TLS alone
+    assert trial.proto == "tls" and trial.transactions()[0]["id"] == 0     # that of TLS alone
 
 
 def test_recognition_is_by_the_clients_first_word():

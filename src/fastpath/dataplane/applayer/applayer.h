@@ -117,6 +117,7 @@ typedef struct app {
     uint8_t looked[2];          /* by direction: how often that was asked */
     void *expected;             /* what made dispatch expect this flow (ftp-data); belongs to dispatch */
     struct app *inner;          /* the session that was decrypted from this one, NULL for none; inner_t of dispatch */
+    bytes_t carried;            /* what a room leaves to the one that follows it on this session (h2c); dispatch frees it */
     uint64_t opened[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
 } app_t;
 

@@ -23,6 +23,11 @@ typedef struct http1_config {
     uint8_t brotli;             /* is it undone? */
     uint32_t lzma_memlimit;     /* bytes of window; 0: lzma is not undone */
 } http1_config_t;
+typedef struct http2_config {
+    uint32_t max_streams;       /* alive in one session */
+    uint32_t max_table;         /* bytes of a dynamic table of headers that are kept */
+    uint32_t max_block;         /* bytes of a header block that are put together from its frames */
+} http2_config_t;
 typedef struct dns_config { uint32_t reserved; } dns_config_t;
 typedef struct smtp_config { uint32_t content_limit, content_inspect_min_size, content_inspect_window; } smtp_config_t;
 typedef struct ftp_config { uint32_t max_txs, max_line; } ftp_config_t;
@@ -51,6 +56,7 @@ typedef struct app_config {
     uint8_t enabled[ALPROTO_MAX];           /* 0 no, 1 yes, 2 recognised but not parsed (detection-only) */
     uint8_t beyond;                         /* what recognition does not know is looked at by beyond.pxd */
     http1_config_t http1;
+    http2_config_t http2;
     tls_config_t tls;
     dns_config_t dns;
     smtp_config_t smtp;

@@ -216,6 +216,7 @@ cdef uint32_t change_protocol(const app_table_t *table, app_context_t *context, 
         return SEEK_HOLD
     app.proto = before
     leave_protocol(table, context)
+    app.next_tx = 0
     app.proto = following
     app.original_proto = before
     app.next_proto = ALPROTO_UNKNOWN
@@ -383,6 +384,7 @@ cdef void close_inner(const app_table_t *table, app_context_t *context) noexcept
     context.app = &inner.app
     leave_protocol(table, context)
     context.app = outer
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &inner.app.carried)
     for direction in range(2):
         bytes_free(context.pool, ACCOUNT_APPLAYER, &inner.held[direction])
     pool_give(context.pool, ACCOUNT_APPLAYER, inner, sizeof(inner_t))
@@ -506,6 +508,7 @@ cdef void close_session(const app_table_t *table, app_context_t *context) noexce
     free_transactions(table, context)
     if table.room[app.proto].free_state != NULL:
         table.room[app.proto].free_state(context)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &app.carried)
     if context.work.meet != NULL:
         pool_give(context.pool, ACCOUNT_APPLAYER, app.expected, sizeof(expectation_t))
     pool_give(context.pool, ACCOUNT_APPLAYER, app, sizeof(app_t))

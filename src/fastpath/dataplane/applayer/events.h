@@ -169,12 +169,30 @@
     X(QUIC_FAILED_DECRYPT, "quic", "failed_decrypt") \
     X(QUIC_ERROR_ON_DATA, "quic", "error_on_data") \
     X(QUIC_CRYPTO_FRAG_TOO_LONG, "quic", "crypto_frag_too_long")
+#define HTTP2_EVENTS(X) \
+    X(HTTP2_INVALID_FRAME_HEADER, "http2", "invalid_frame_header") \
+    X(HTTP2_INVALID_CLIENT_MAGIC, "http2", "invalid_client_magic") \
+    X(HTTP2_INVALID_FRAME_DATA, "http2", "invalid_frame_data") \
+    X(HTTP2_INVALID_HEADER, "http2", "invalid_header") \
+    X(HTTP2_INVALID_FRAME_LENGTH, "http2", "invalid_frame_length") \
+    X(HTTP2_EXTRA_HEADER_DATA, "http2", "extra_header_data") \
+    X(HTTP2_LONG_FRAME_DATA, "http2", "long_frame_data") \
+    X(HTTP2_STREAM_ID_REUSE, "http2", "stream_id_reuse") \
+    X(HTTP2_INVALID_HTTP1_SETTINGS, "http2", "invalid_http1_settings") \
+    X(HTTP2_FAILED_DECOMPRESSION, "http2", "failed_decompression") \
+    X(HTTP2_INVALID_RANGE, "http2", "invalid_range") \
+    X(HTTP2_HEADER_INTEGER_OVERFLOW, "http2", "header_integer_overflow") \
+    X(HTTP2_TOO_MANY_STREAMS, "http2", "too_many_streams") \
+    X(HTTP2_AUTHORITY_HOST_MISMATCH, "http2", "authority_host_mismatch") \
+    X(HTTP2_USERINFO_IN_URI, "http2", "userinfo_in_uri") \
+    X(HTTP2_REASSEMBLY_LIMIT_REACHED, "http2", "reassembly_limit_reached") \
+    X(HTTP2_HEADER_LIST_LIMIT, "http2", "header_list_limit")
 #define FILE_EVENTS(X) \
     X(FILE_MODEL_MALFORMED, "file", "model_malformed") \
     X(FILE_MODEL_LIMIT, "file", "model_limit")
 
 #define FASTPATH_APP_EVENTS(X) APPLAYER_EVENTS(X) HTTP1_EVENTS(X) TLS_EVENTS(X) DNS_EVENTS(X) SMTP_EVENTS(X) FTP_EVENTS(X) \
-    SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X) LLM_EVENTS(X) QUIC_EVENTS(X)
+    SSH_EVENTS(X) SMB_EVENTS(X) DCERPC_EVENTS(X) FILE_EVENTS(X) LLM_EVENTS(X) QUIC_EVENTS(X) HTTP2_EVENTS(X)
 
 #define FASTPATH_APP_EVENT_FIRST(name, ...) name,
 enum app_event { APP_EVENT_NONE, FASTPATH_APP_EVENTS(FASTPATH_APP_EVENT_FIRST) APP_EVENT_MAX };

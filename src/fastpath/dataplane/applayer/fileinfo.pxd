@@ -38,7 +38,8 @@ cdef inline void say_facts(writer_t *writer, const file_t *file) noexcept nogil:
     cdef bint over = file.state != FILE_OPEN
     cdef uint32_t at = 0, sid
     cdef bint whole = file.state == FILE_CLOSED
-    say_bytes(writer, b"filename", file.name.data, file.name.length)
+    if file.name.length:
+        say_bytes(writer, b"filename", file.name.data, file.name.length)
     if file.sids.length:
         put_key(writer, b"sid")
         open_array(writer)

@@ -113,6 +113,8 @@ cdef parsed_t parse(app_context_t *context, uint32_t direction, const uint8_t *d
         said = skip_gap(context, http, direction, length)
     elif length:
         said = run_over(context, http, direction, data, length)
+        parsed.consumed -= http.left
+        http.left = 0
     if flags & PARSE_EOF and said != STEP_ERROR and not http.eof[direction]:
         http.eof[direction] = True
         # a server that closes ends what its client was saying
@@ -166,22 +168,11 @@ cdef void forsake(side_t *side, uint32_t direction) noexcept nogil:
 cdef void free_tx(app_context_t *context, tx_t *head) noexcept nogil:
     cdef http1_tx_t *tx = <http1_tx_t *> head
     cdef http1_t *http = <http1_t *> context.app.state
-    cdef message_t *message
     cdef uint32_t direction
     for direction in range(2):
-        message = &tx.side[direction]
-        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.line)
-        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.raw)
-        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.text)
-        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.headers)
-        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.body)
         if http != NULL and http.side[direction].tx == tx:
             forsake(&http.side[direction], direction)
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri)
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.path)
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri_host)
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.host)
-    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.boundary)
+    free_messages(context, tx)
     llm_free(context, tx)
 
 

@@ -2,9 +2,9 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_RAW_TO_SERVER, FILE_CLOSED, FILE_NO_INSPECTION, FILE_OPEN, FILE_TRUNCATED, HTTP1_BODY, HTTP1_FILE_NAME_TOO_LONG,
-    HTTP1_RANGE_INVALID, TX_NEW, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, file_t, http1_config_t,
-    view_t,
+    APP_RAW_TO_SERVER, FILE_CLOSED, FILE_NO_INSPECTION, FILE_OPEN, FILE_TRUNCATED, HTTP1_FILE_NAME_TOO_LONG,
+    HTTP1_RANGE_INVALID, HTTP2_INVALID_RANGE, TX_NEW, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t,
+    file_t, http1_config_t, view_t,
 )
 from fastpath.dataplane.applayer.files cimport (
     FILE_NAME_MAX, file_append, file_at, file_close, file_forget, file_gap, file_open, file_pass, file_span, last_file,
@@ -14,7 +14,7 @@ from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_multipart cimport find_boundary, find_parameter, read_multipart
 from fastpath.dataplane.applayer.http1_state cimport (
     HTTP1_BODY_SETUP, HTTP1_FILE_TO_CLIENT, HTTP1_FILE_TO_SERVER, HTTP1_MULTIPART, HTTP1_UPLOAD, METHOD_POST, METHOD_PUT,
-    bytes_of, header_t, http1_tx_t, is_blank, lower, message_t, span_t,
+    body_is_over, bytes_of, header_t, http1_tx_t, is_blank, lower, message_t, span_t,
 )
 from fastpath.dataplane.applayer.llm cimport llm_bytes
 from fastpath.dataplane.applayer.transaction cimport tx_event
@@ -167,6 +167,39 @@ cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t dire
     return file != NULL and not tx.flags & HTTP1_MULTIPART and file_pass(context, &tx.head, file, data, length)
 
 
+cdef inline file_t *stream_file(app_context_t *context, http1_tx_t *tx, uint32_t direction) noexcept nogil:
+    """That of a stream's direction, opened with its first DATA; NULL where memory is refused. Suricata's have no name."""
+    cdef header_t *header
+    cdef range_t range
+    if tx.flags & file_flag(direction):
+        return last_file(&tx.head, direction)
+    if direction == TO_CLIENT:
+        header = find_header(&tx.side[TO_CLIENT], b"content-range", 13)
+        if header != NULL and not read_range(bytes_of(&tx.side[TO_CLIENT].text, header.value), header.value.length, &range):
+            tx_event(&tx.head, HTTP2_INVALID_RANGE)
+    if file_open(context, &tx.head, direction, tx.path.data, tx.path.length if context.config.beyond else 0) == NULL:
+        return NULL
+    tx.flags |= file_flag(direction)
+    return last_file(&tx.head, direction)
+
+
+cdef inline void add_stream_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
+                                 uint32_t length) noexcept nogil:
+    """Decoded bytes of a body of HTTP/2: a file, in either direction, and nothing else."""
+    cdef uint64_t most = max(context.config.http1.inspect_min[direction], context.config.http1.inspect_window[direction])
+    cdef file_t *file
+    tx.head.flags |= TX_NEW
+    if context.work.llm:
+        llm_bytes(context, tx, direction, data, length)
+    tx.side[direction].seen += length
+    file = stream_file(context, tx, direction)
+    if file == NULL:
+        return
+    if file.data.length > 4 * most:
+        file_forget(file, file.size - most)
+    file_append(context, &tx.head, file, data, length)
+
+
 cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
                           uint32_t length) noexcept nogil:
     """Decoded bytes of a body. Beyond the limit the body and its file end."""
@@ -175,6 +208,9 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
     cdef uint64_t limit = config.body_limit[direction]
     cdef uint32_t beyond = 0
     if length == 0:
+        return
+    if tx.http2:
+        add_stream_body(context, tx, direction, data, length)
         return
     if to_be_stored(&tx.head, direction):
         limit = context.config.files.store_depth
@@ -221,7 +257,7 @@ cdef inline uint32_t body_view(const http1_config_t *config, http1_tx_t *tx, uin
     """http.request_body, http.response_body: from the start until there is enough, then window by window."""
     cdef message_t *message = &tx.side[direction]
     cdef uint64_t least = config.inspect_min[direction], limit = config.body_limit[direction], offset = 0
-    cdef bint over = tx.head.progress[direction] > HTTP1_BODY
+    cdef bint over = body_is_over(tx, direction)
     if message.seen == message.inspected or message.body.length == 0:
         return VIEW_NONE
     if not config.body_inline and (limit == 0 or message.seen < limit) and message.seen < least and not over and not ended:
@@ -242,7 +278,7 @@ cdef inline uint32_t file_body_view(const http1_config_t *config, http1_tx_t *tx
     """file.data: likewise, of each file for itself."""
     cdef file_t *file = file_at(&tx.head, direction, index)
     cdef uint64_t least = config.inspect_min[direction], limit = config.body_limit[TO_CLIENT]
-    cdef bint over = tx.head.progress[direction] > HTTP1_BODY
+    cdef bint over = body_is_over(tx, direction)
     if file == NULL or file.size == 0 or file.inspected == file.size or file.flags & FILE_NO_INSPECTION:
         return VIEW_NONE
     if not config.body_inline and (limit == 0 or file.size < limit) and file.size < least and not over and not ended:
@@ -256,7 +292,7 @@ cdef inline void forget_inspected(const http1_config_t *config, http1_tx_t *tx, 
     """The rules are done with what is there now: body and files."""
     cdef message_t *message = &tx.side[direction]
     cdef uint64_t window = config.inspect_window[direction]
-    cdef bint over = tx.head.progress[direction] > HTTP1_BODY or ended
+    cdef bint over = body_is_over(tx, direction) or ended
     cdef file_t *file = tx.head.files[direction]
     if message.fetched:
         message.fetched = False

@@ -7,7 +7,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    HTTP1_COMPRESSION_BOMB, HTTP1_GZIP_DECOMPRESSION_FAILED, app_context_t,
+    HTTP1_COMPRESSION_BOMB, HTTP1_GZIP_DECOMPRESSION_FAILED, HTTP2_FAILED_DECOMPRESSION, app_context_t,
 )
 from fastpath.dataplane.applayer.http1_body cimport add_body
 from fastpath.dataplane.applayer.http1_decoders cimport (
@@ -84,7 +84,7 @@ cdef inline bint pass_body(app_context_t *context, http1_tx_t *tx, uint32_t dire
     message.entity += length
     add_body(context, tx, direction, data, length)
     if message.entity > context.config.http1.bomb_limit and message.entity > BOMB_RATIO * message.length:
-        tx_event(&tx.head, HTTP1_COMPRESSION_BOMB)
+        tx_event(&tx.head, HTTP2_FAILED_DECOMPRESSION if tx.http2 else HTTP1_COMPRESSION_BOMB)
         return False
     return True
 
@@ -106,6 +106,10 @@ cdef inline bint pass_down(app_context_t *context, http1_tx_t *tx, uint32_t dire
     return inflate_bytes(context, tx, direction, inflater, data, length)
 
 
+cdef inline void note_failure(http1_tx_t *tx) noexcept nogil:
+    tx_event(&tx.head, HTTP2_FAILED_DECOMPRESSION if tx.http2 else HTTP1_GZIP_DECOMPRESSION_FAILED)
+
+
 cdef inline bint inflate_bytes(app_context_t *context, http1_tx_t *tx, uint32_t direction, inflater_t *inflater,
                                const uint8_t *data, uint32_t length) noexcept nogil:
     """False where no more of the body is wanted."""
@@ -125,7 +129,7 @@ cdef inline bint inflate_bytes(app_context_t *context, http1_tx_t *tx, uint32_t 
         said = decode(context, tx, inflater)
         if said == DECODED_BAD and stream.avail_out < INFLATE_OUT and inflater.tries == 0:
             # what came out is right as far as it goes; of a second try it would be chance
-            tx_event(&tx.head, HTTP1_GZIP_DECOMPRESSION_FAILED)
+            note_failure(tx)
             said = DECODED_END
         if said == DECODED_END:
             if not flush_out(context, tx, direction, inflater):
@@ -136,7 +140,7 @@ cdef inline bint inflate_bytes(app_context_t *context, http1_tx_t *tx, uint32_t 
             stop_stream(inflater)
             return False
         if said != DECODED_ON:
-            tx_event(&tx.head, HTTP1_GZIP_DECOMPRESSION_FAILED)
+            note_failure(tx)
             if not try_again(context, inflater, data, length, &skip):
                 stop_stream(inflater)
                 inflater.passes = True
@@ -146,11 +150,15 @@ cdef inline bint inflate_bytes(app_context_t *context, http1_tx_t *tx, uint32_t 
     return True
 
 
-cdef inline void finish_inflaters(app_context_t *context, http1_tx_t *tx, uint32_t direction, inflater_t **first) noexcept nogil:
-    """The body is over: what the layers still hold, from the top down."""
-    cdef inflater_t *inflater = first[0]
+cdef inline void flush_inflaters(app_context_t *context, http1_tx_t *tx, uint32_t direction, inflater_t *inflater) noexcept nogil:
+    """What the layers hold goes on, from the top down."""
     while inflater != NULL:
         if inflater.working:
             flush_out(context, tx, direction, inflater)
         inflater = inflater.next
+
+
+cdef inline void finish_inflaters(app_context_t *context, http1_tx_t *tx, uint32_t direction, inflater_t **first) noexcept nogil:
+    """The body is over."""
+    flush_inflaters(context, tx, direction, first[0])
     free_inflaters(context, first)

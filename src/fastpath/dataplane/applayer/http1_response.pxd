@@ -8,7 +8,7 @@ from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_RESPONSE_CHUNKED_OLD_PROTO, HTTP1_RESPONSE_MULTIPART_BYTERANGES, HTTP1_TOO_MANY_ENCODING_LAYERS, HTTP1_TRAILER,
     HTTP1_UNABLE_TO_MATCH_RESPONSE_TO_REQUEST, TX_NEW, app_context_t, tx_t,
 )
-from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_header
+from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_header, header_at
 from fastpath.dataplane.applayer.http1_decoders cimport AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA
 from fastpath.dataplane.applayer.http1_inflate cimport add_inflater, free_inflaters
 from fastpath.dataplane.applayer.http1_line cimport looks_like_response, read_response_line
@@ -21,7 +21,7 @@ from fastpath.dataplane.applayer.http1_state cimport *
 from fastpath.dataplane.applayer.http1_uri cimport part
 from fastpath.dataplane.applayer.transaction cimport tx_event, tx_progress
 from fastpath.dataplane.pool cimport bytes_append
-from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_CLIENT, TO_SERVER, bytes_t
 
 cdef extern from *:
     """
@@ -267,6 +267,33 @@ cdef inline void set_inflaters(app_context_t *context, side_t *side) noexcept no
         at += 1
 
 
+cdef inline void carry(app_context_t *context, const char *name, uint32_t name_length, const uint8_t *value,
+                       uint32_t length) noexcept nogil:
+    """A header for the room that follows: both lengths (uint32_t), name, value. What memory refuses is not there."""
+    cdef uint32_t *lengths = [name_length, length]
+    cdef bytes_t *carried = &context.app.carried
+    if (bytes_append(context.pool, ACCOUNT_APPLAYER, carried, <const uint8_t *> lengths, 8)
+            and bytes_append(context.pool, ACCOUNT_APPLAYER, carried, <const uint8_t *> name, name_length)):
+        bytes_append(context.pool, ACCOUNT_APPLAYER, carried, value, length)
+
+
+cdef inline void carry_request(app_context_t *context, const message_t *request) noexcept nogil:
+    """The request with which the client has asked for HTTP/2 is the first one of that: RFC 7540 section 3.2."""
+    cdef uint32_t i
+    cdef header_t *header
+    if not request.has_line or context.app.carried.length:
+        return
+    carry(context, b":method", 7, bytes_of(&request.line, request.first), request.first.length)
+    carry(context, b":path", 5, bytes_of(&request.line, request.second), request.second.length)
+    for i in range(request.header_count):
+        header = header_at(request, i)
+        if same(bytes_of(&request.text, header.name), header.name.length, b"host", 4):
+            carry(context, b":authority", 10, bytes_of(&request.text, header.value), header.value.length)
+        else:
+            carry(context, <const char *> bytes_of(&request.text, header.name), header.name.length,
+                  bytes_of(&request.text, header.value), header.value.length)
+
+
 cdef inline void upgrade(app_context_t *context, http1_t *http) noexcept nogil:
     """101 Switching Protocols: what follows is no HTTP/1, HTTP/2 where that was asked for and is known."""
     cdef http1_tx_t *tx = http.side[TO_CLIENT].tx
@@ -277,6 +304,8 @@ cdef inline void upgrade(app_context_t *context, http1_t *http) noexcept nogil:
         if context.changing:        # from another protocol, and not through with it
             tx_event(&tx.head, HTTP1_FAILED_PROTOCOL_CHANGE)
             return
+        carry_request(context, &tx.side[TO_SERVER])
+        http.left = http.side[TO_CLIENT].length - http.side[TO_CLIENT].at
         context.app.next_proto = ALPROTO_HTTP2
         context.app.flags |= APP_UPGRADE
 

@@ -1,11 +1,13 @@
-# What the files of the HTTP/1 room share: the transaction, the two parsers of a session, small classes of bytes.
+# What the files of the HTTP/1 room share: the transaction, the two parsers of a session, small classes of bytes. HTTP/2 has the
+# same messages in its transactions (http2_state.pxd).
 #
 # A parser takes all that it is shown. A line that is not over waits in side_t.held, at most FIELD_MAX bytes of it.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
-from fastpath.dataplane.applayer.applayer cimport app_context_t, file_t, tx_t
-from fastpath.dataplane.types cimport bytes_t
+from fastpath.dataplane.applayer.applayer cimport HTTP1_BODY, app_context_t, file_t, tx_t
+from fastpath.dataplane.pool cimport bytes_free
+from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t
 from fastpath.dataplane.zlib cimport z_stream
 
 cdef enum:
@@ -82,6 +84,7 @@ cdef struct message_t:          # a request or a response
     uint8_t has_line, has_protocol, has_uri, has_status, has_message
     uint8_t fetched             # its body was shown since the rules were done with it last
     uint8_t trailers
+    uint8_t over                # of HTTP/2: its stream has ended in this direction
 
 cdef struct http1_tx_t:
     tx_t head
@@ -95,6 +98,7 @@ cdef struct http1_tx_t:
     uint8_t has_path, has_host
     uint8_t method              # enum method_number
     uint8_t is_0_9
+    uint8_t http2               # it is the head of an http2_tx_t
     int status                  # -1 for one that is no status
     uint32_t flags              # HTTP1_*
     bytes_t boundary
@@ -129,6 +133,29 @@ cdef struct http1_t:
     uint32_t responses          # complete
     uint8_t yields              # the response side stops at the end of its transaction, for the request side
     uint8_t eof[2]              # no more will come
+    uint32_t left               # bytes behind a 101 that are none of HTTP/1's: the room that follows reads them
+
+
+cdef inline bint body_is_over(const http1_tx_t *tx, uint32_t direction) noexcept nogil:
+    return tx.side[direction].over if tx.http2 else tx.head.progress[direction] > HTTP1_BODY
+
+
+cdef inline void free_messages(app_context_t *context, http1_tx_t *tx) noexcept nogil:
+    """Request and response, and what was made of them."""
+    cdef message_t *message
+    cdef uint32_t direction
+    for direction in range(2):
+        message = &tx.side[direction]
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.line)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.raw)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.text)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.headers)
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.body)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.path)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.uri_host)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.host)
+    bytes_free(context.pool, ACCOUNT_APPLAYER, &tx.boundary)
 
 
 cdef inline bint is_space(int c) noexcept nogil:

@@ -8,13 +8,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy, memset
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_LLM_FACTS, BUFFER_LLM_MODEL, BUFFER_LLM_PROMPT, BUFFER_LLM_SECONDS, HTTP1_BODY, HTTP1_COMPLETE, LLM_INVALID_JSON,
+    BUFFER_LLM_FACTS, BUFFER_LLM_MODEL, BUFFER_LLM_PROMPT, BUFFER_LLM_SECONDS, HTTP1_COMPLETE, LLM_INVALID_JSON,
     LLM_TEXT_LIMIT, LLM_TOO_DEEP, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t, llm_facts_t, view_t,
 )
 from fastpath.dataplane.applayer.files cimport SHA256_CTX, SHA256_Final, SHA256_Init, SHA256_Update
 from fastpath.dataplane.applayer.http1_headers cimport find_header
 from fastpath.dataplane.applayer.http1_state cimport (
-    bytes_of, header_t, http1_tx_t, index_of, index_of_caseless, is_blank, message_t, same,
+    body_is_over, bytes_of, header_t, http1_tx_t, index_of, index_of_caseless, is_blank, message_t, same,
 )
 from fastpath.dataplane.applayer.llm_json cimport restart, walk
 from fastpath.dataplane.applayer.llm_shape cimport is_shown
@@ -243,7 +243,7 @@ cdef inline uint32_t text_view(const app_context_t *context, http1_tx_t *tx, uin
     long as it is short, then what is new and a window before it."""
     cdef llm_side_t *side = &llm_of(tx).side[direction]
     cdef uint32_t limit = context.config.llm.text_limit, at = 0
-    cdef bint over = tx.head.progress[direction] > HTTP1_BODY or ended or side.ended or side.text.length >= limit
+    cdef bint over = body_is_over(tx, direction) or ended or side.ended or side.text.length >= limit
     if side.text.length == 0 or side.text.length == side.inspected and (side.whole or not over):
         return VIEW_NONE
     if not over and not context.config.http1.body_inline:
@@ -261,7 +261,8 @@ cdef inline uint32_t text_view(const app_context_t *context, http1_tx_t *tx, uin
 
 cdef inline uint32_t show_seconds(const app_context_t *context, http1_tx_t *tx, uint32_t direction, view_t *view) noexcept nogil:
     cdef llm_side_t *side = &llm_of(tx).side[direction]
-    cdef uint64_t until = tx.head.ts[direction] if tx.head.progress[direction] == HTTP1_COMPLETE else context.now
+    cdef bint complete = tx.side[direction].over if tx.http2 else tx.head.progress[direction] == HTTP1_COMPLETE
+    cdef uint64_t until = tx.head.ts[direction] if complete else context.now
     if side.form == FORM_NONE or until < side.started:
         return VIEW_NONE
     side.seconds = (until - side.started) // 1000000000

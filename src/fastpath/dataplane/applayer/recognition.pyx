@@ -4,7 +4,7 @@ from libc.string cimport memcmp, memset
 
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.probes cimport (
-    probe_dhcp, probe_dnp3, probe_enip, probe_http2, probe_ike, probe_krb5, probe_modbus, probe_mqtt, probe_nfs,
+    probe_dhcp, probe_dnp3, probe_enip, probe_ike, probe_krb5, probe_modbus, probe_mqtt, probe_nfs,
     probe_ntp, probe_pgsql, probe_rdp, probe_sip, probe_snmp, probe_telnet, probe_tftp,
 )
 from fastpath.dataplane.types cimport FLOW_REVERSED
@@ -116,7 +116,6 @@ cdef void describe_probes(room_t *rooms) noexcept nogil:
     describe_probe(rooms, ALPROTO_PGSQL, probe_pgsql)
     describe_probe(rooms, ALPROTO_TELNET, probe_telnet)
     describe_probe(rooms, ALPROTO_RDP, probe_rdp)
-    describe_probe(rooms, ALPROTO_HTTP2, probe_http2)
 
 
 # ---- patterns ----

@@ -2,15 +2,15 @@
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_DCERPC, ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_QUIC, ALPROTO_SMB, ALPROTO_SMTP,
-    ALPROTO_SSH, ALPROTO_TLS,
-    SSH_FINISHED, app_config_t, app_work_t, room_t,
+    ALPROTO_DCERPC, ALPROTO_DNS, ALPROTO_FTP, ALPROTO_FTP_DATA, ALPROTO_HTTP1, ALPROTO_HTTP2, ALPROTO_QUIC, ALPROTO_SMB,
+    ALPROTO_SMTP, ALPROTO_SSH, ALPROTO_TLS, SSH_FINISHED, app_config_t, app_work_t, room_t,
 )
 from fastpath.dataplane.applayer.dcerpc cimport describe_dcerpc
 from fastpath.dataplane.applayer.dns cimport describe_dns
 from fastpath.dataplane.applayer.ftp cimport describe_ftp
 from fastpath.dataplane.applayer.ftp_data cimport describe_ftp_data
 from fastpath.dataplane.applayer.http1 cimport describe_http1
+from fastpath.dataplane.applayer.http2 cimport describe_http2
 from fastpath.dataplane.applayer.quic cimport describe_quic, free_quic_work
 from fastpath.dataplane.applayer.recognition cimport describe_probes
 from fastpath.dataplane.applayer.smb cimport describe_smb
@@ -24,6 +24,7 @@ cdef inline void describe_rooms(room_t *rooms) noexcept nogil:
     describe_dcerpc(&rooms[<uint32_t> ALPROTO_DCERPC])
     describe_dns(&rooms[<uint32_t> ALPROTO_DNS])
     describe_http1(&rooms[<uint32_t> ALPROTO_HTTP1])
+    describe_http2(&rooms[<uint32_t> ALPROTO_HTTP2])
     describe_quic(&rooms[<uint32_t> ALPROTO_QUIC])
     describe_smb(&rooms[<uint32_t> ALPROTO_SMB])
     describe_smtp(&rooms[<uint32_t> ALPROTO_SMTP])

@@ -14,6 +14,9 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
     config.http1.layers = 2
     config.http1.bomb_limit = 1 << 20
     config.http1.max_txs = 512
+    config.http2.max_streams = 4096
+    config.http2.max_table = 64 << 10
+    config.http2.max_block = 100 << 10
     config.tls.ja3 = config.tls.ja4 = config.ssh.hassh = 1
     config.smtp.content_limit = 100000
     config.smtp.content_inspect_min_size = 32768
@@ -26,7 +29,8 @@ cdef void default_settings(app_config_t *config) noexcept nogil:
 
 
 cdef void read_settings(app_config_t *config, settings) except *:
-    """Keys: "http.request-body-limit" and the others of libhtp's default-config, "smtp.content-limit",
+    """Keys: "http.request-body-limit" and the others of libhtp's default-config, "http2.max-streams",
+    "http2.max-table-size", "http2.max-reassembly-size" (bytes), "smtp.content-limit",
     "smtp.content-inspect-min-size", "ssh.hassh", "tls.ja3", "tls.ja4", "tls.log-ja4", "tls.encryption-handling" ("default",
     "bypass", "full"), "files.hashes" (FILE_* bits), "files.models" (bool), "llm.text-limit" (bytes),
     "llm.always", "files.stores", "files.force-store", "files.force-magic", "files.store-depth" (bytes; 0: all)."""
@@ -44,6 +48,9 @@ cdef void read_settings(app_config_t *config, settings) except *:
     config.http1.body_inline = settings.get("http.http-body-inline", config.http1.body_inline)
     config.http1.double_decode_path = settings.get("http.double-decode-path", config.http1.double_decode_path)
     config.http1.double_decode_query = settings.get("http.double-decode-query", config.http1.double_decode_query)
+    config.http2.max_streams = settings.get("http2.max-streams", config.http2.max_streams)
+    config.http2.max_table = settings.get("http2.max-table-size", config.http2.max_table)
+    config.http2.max_block = settings.get("http2.max-reassembly-size", config.http2.max_block)
     config.smtp.content_limit = settings.get("smtp.content-limit", config.smtp.content_limit)
     config.smtp.content_inspect_min_size = settings.get("smtp.content-inspect-min-size", config.smtp.content_inspect_min_size)
     config.smtp.content_inspect_window = settings.get("smtp.content-inspect-window", config.smtp.content_inspect_window)

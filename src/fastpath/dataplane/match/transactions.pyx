@@ -4,9 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_BODY, BUFFER_MANY, TX_DETECTED_TO_SERVER, TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_LITTLE, VIEW_READY, app_context_t,
-    app_t,
-    app_t, file_t, room_t, tx_t, view_t,
+    BUFFER_BODY, BUFFER_MANY, BUFFER_NUMBER, TX_DETECTED_TO_SERVER, TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_LITTLE,
+    VIEW_READY, app_context_t, app_t, app_t, file_t, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.confirm cimport rule_begins, rule_matched, windows_hold
 from fastpath.dataplane.match.header cimport TCP, UDP
@@ -176,7 +175,8 @@ cdef uint32_t buffer_holds(const ruleset_t *rules, match_scratch_t *scratch, tx_
         index += 1
         if not flags & BUFFER_MANY:
             break
-    return HOLDS_NEVER if over else HOLDS_NOT
+    # numbers that there are several of are those of frames, of which more may come
+    return HOLDS_NEVER if over and flags & (BUFFER_MANY | BUFFER_NUMBER) != BUFFER_MANY | BUFFER_NUMBER else HOLDS_NOT
 
 
 cdef bint rule_on_tx(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, const packet_meta_t *meta,

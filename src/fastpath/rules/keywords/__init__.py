@@ -7,6 +7,7 @@ from . import (  # noqa: F401  (each enters its rows)
     files,
     flow,
     header,
+    http2,
     limits,
     llm,
     meta,

@@ -35,9 +35,7 @@ _ROOMS = {
         http_host modifier>http.host | http.host sticky | http_raw_host modifier>http.host.raw | http.host.raw sticky
         http.request_line http_request_line sticky | http.response_line http_response_line sticky
         uricontent content>http.uri | http.request_header sticky | http.response_header sticky""",
-    "http2": """
-        http2.frametype | http2.errorcode | http2.priority | http2.window | http2.size_update | http2.settings
-        http2.header_name sticky""",
+    "http2": "http2.header_name sticky",
     "tls": """
         tls_store tls.store ! | tls.sni tls_sni sticky | tls.certs sticky | tls.cert_issuer tls_cert_issuer sticky
         tls.cert_subject tls_cert_subject sticky | tls.cert_serial tls_cert_serial sticky
@@ -167,7 +165,7 @@ def _enter_rows() -> None:
             names = row.split()
             kind, _, buffer = names.pop().partition(">") if names[-1].partition(">")[0] in _KINDS else ("", "", "")
             value, make = _KINDS[kind]
-            proto = "" if family in _OF_NONE else family
+            proto = "" if family in _OF_NONE else _FIRST_ALONE.get(names[0], family)
             buffer = buffer or names[0]
             setup = make(buffer, proto) if make else _plain
             if names[0] == "http.response_body":
@@ -177,6 +175,8 @@ def _enter_rows() -> None:
                         reason="" if is_buffer(buffer) else reason, kind=kind.rstrip("=")), *names[1:])
 
 
+#: Buffers of its first version alone.
+_FIRST_ALONE = {"http.start": "http1"}
 #: Families whose buffers say nothing of the protocol.
 _OF_NONE = ("file",)
 
