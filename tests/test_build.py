@@ -19,7 +19,7 @@ def given(*packages: str) -> dict[str, str]:
     (NOTHING, ("libssl-dev", "openssl-devel", "brew install openssl", "FASTPATH_LIBCRYPTO_CFLAGS")),
     (NOTHING | given("LIBCRYPTO"), ("zlib1g-dev", "zlib-devel", "brew install zlib")),
     (NOTHING | given("LIBCRYPTO", "ZLIB", "LIBLZMA", "LIBBROTLIDEC", "LIBHS", "LIBMAGIC"), ("libpcre2-dev", "pcre2-devel", "brew install pcre2")),
-    (NOTHING | given("LIBCRYPTO", "ZLIB"), ("libmagic-dev", "file-devel", "brew install libmagic")),
+    (NOTHING | given("LIBCRYPTO", "ZLIB", "LIBLZMA", "LIBBROTLIDEC"), ("libmagic-dev", "file-devel", "brew install libmagic")),
     (NOTHING | given("LIBCRYPTO", "ZLIB", "LIBLZMA", "LIBBROTLIDEC", "LIBPCRE2_8", "LIBMAGIC"),
      ("libhyperscan-dev", "hyperscan-devel", "brew install vectorscan", "FASTPATH_LIBHS_CFLAGS")),
     ({"PATH": "/nowhere"}, ("apt install pkg-config", "dnf install pkgconf", "brew install pkgconf")),
