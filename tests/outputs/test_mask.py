@@ -352,5 +352,5 @@ def test_the_text_that_must_be_there(expression, literal):
 
 def test_every_expression_of_the_pack_is_sought(rules):
     sought, protocols = sought_by(rules.finding)
-    assert len(sought) == len(TEMPLATES) + len(NUMBERS) + 1 and protocols == {"http", "smtp", "ftp-data"}
+    assert len(sought) == len(TEMPLATES) + len(NUMBERS) + 1 and protocols == {"http", "http2", "smtp", "ftp-data"}
     assert LEARNT_MAX > 4096 and tcp()
