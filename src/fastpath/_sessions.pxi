@@ -257,6 +257,25 @@ cdef void write_llm(worker_t *worker, const packet_meta_t *meta, const room_t *r
         end_app_row(worker.rows, room.log(&worker.context, tx, LOG_LLM, &worker.rows.bytes))
 
 
+cdef inline bint may_talk(const worker_t *worker) noexcept nogil:
+    """Are transactions of the session of worker.context looked at for what they say to models?"""
+    return worker.work.llm and (worker.context.app.proto == ALPROTO_HTTP1 or worker.context.app.proto == ALPROTO_HTTP2)
+
+
+cdef void write_talk(engine_t *engine, worker_t *worker, const packet_meta_t *meta) noexcept nogil:
+    """Of a flow that a rule dropped: who asks a model, and how much, counts all the same."""
+    cdef const room_t *room = room_of(&engine.apps, &worker.context)
+    cdef tx_t *tx = worker.context.app.first
+    while room != NULL and tx != NULL:
+        if log_due(room, tx, TO_CLIENT, True) and may_talk(worker):
+            write_llm(worker, meta, room, tx)
+        tx = tx.next
+    if worker.context.app.inner != NULL:
+        enter_inner(engine, &worker.context)
+        write_talk(engine, worker, meta)
+        leave_inner(&worker.context)
+
+
 cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, bint ended, bint rules) noexcept nogil:
     """Events, files and anomalies of the session of worker.context that are due, and of the one inside.
     Without rows asked for they are but marked. rules: the flow is inspected by some."""
@@ -278,8 +297,7 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
             write_files(engine, worker, room, meta, tx, ended, rules)
         for direction in range(2):
             due = log_due(room, tx, direction, ended)
-            if due and direction == TO_CLIENT and worker.work.llm and (context.app.proto == ALPROTO_HTTP1
-                                                                       or context.app.proto == ALPROTO_HTTP2):
+            if due and direction == TO_CLIENT and may_talk(worker):
                 write_llm(worker, meta, room, tx)
             if due and engine.keep_apps \
                     and begin_row(worker, meta, APP_ROW_EVENT, tx.id, direction) != NULL:
@@ -446,8 +464,10 @@ cdef void end_flow(engine_t *engine, worker_t *worker, uint32_t bucket, flow_t *
                     and has_more(<const app_t *>flow.more.app, direction):
                 flush_direction(engine, worker, bucket, flow, direction, bypassed)
     if flow.more.app != NULL and enter_session(engine, worker, flow, bucket, flow.last):
-        if not dropped_by_rule(engine, flow):
-            make_pseudo(worker, bucket, flow, TO_SERVER)
+        make_pseudo(worker, bucket, flow, TO_SERVER)
+        if dropped_by_rule(engine, flow):
+            write_talk(engine, worker, &worker.flush.meta[0])
+        else:
             write_session(engine, worker, &worker.flush.meta[0], True, False)
         name_protocols(worker.context.app, protocols)
         count_service(engine, &worker.context, bucket, flow)

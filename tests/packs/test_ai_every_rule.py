@@ -25,7 +25,7 @@ from packs import (
 )
 
 import fastpath as fp
-from fastpath.packs.ai_factory import hosted, leaks, supply, versions, weights
+from fastpath.packs.ai_factory import grpc, hosted, leaks, supply, versions, weights
 
 OUTSIDE = "203.0.113.9"
 
@@ -173,6 +173,7 @@ def with_cases() -> Iterator[Iterable[int]]:
     yield (versions.FIRST_SID + number for number in (*test_ai_versions.SERVERS, *test_ai_versions.CLIENTS))
     yield (leaks.FIRST_SID + 10 * number + place for place in range(len(PLACED)) for number in numbers_in(place))
     yield (plan.sid for plan in fp.RuleSet.parse(hosted.rules()).plans)
+    yield (plan.sid for plan in fp.RuleSet.parse(grpc.rules()).plans)       # test_ai_grpc.py goes through all of them
 
 
 def test_no_rule_is_without_a_case():
