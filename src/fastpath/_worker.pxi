@@ -272,7 +272,7 @@ cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexc
 cdef inline bint is_bare(const engine_t *engine, const slot_t *slot) noexcept nogil:
     """Is there nothing to do with an entry but to count it on its flow?"""
     return (slot.rules == NULL and slot.policy == NULL and engine.isolation == NULL and not engine.sessions
-            and not engine.offloads and not engine.keep_log and not each_packet(engine))
+            and not engine.offloads and not engine.keep_log)
 
 
 cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry) noexcept nogil:
@@ -291,6 +291,8 @@ cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, u
         worker.ordinal = slot.burst.first_ordinal + meta.packet
         worker.order = entry_order(meta.packet, slot.steering.rank[entry])
         rearm_flow(&engine.bucket[meta.bucket], flow)
+    if each_packet(engine):
+        slot.verdict[entry].flow = flow_id_of(meta.hash, flow.first_ordinal)
 
 
 cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint sample) noexcept nogil:
