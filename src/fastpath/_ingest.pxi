@@ -264,7 +264,7 @@ cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
 
 cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Ingest and the one worker in one thread. The next burst is taken before this one is passed: while this one is worked
-    on, memory brings the index lines of the next, and while the one after is taken, its flows."""
+    on, memory brings the index lines of the next."""
     cdef uint32_t done = 0
     cdef worker_t *worker = engine.worker
     cdef slot_t *slot = &engine.slot[0]
@@ -276,7 +276,6 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
         return 0
     n = own_entries(engine, worker, slot, &entries)
     prefetch_index(engine, slot, entries, n)
-    prefetch_flows(engine, slot, entries, n)
     while n:
         done += 1
         engine.published += 1
@@ -285,7 +284,6 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
             n_following = own_entries(engine, worker, following, &entries_following)
             prefetch_index(engine, following, entries_following, n_following)
         pass_slot(engine, worker, slot, entries, n)
-        prefetch_flows(engine, following, entries_following, n_following)
         retire_slot(engine, slot)
         slot, following = following, slot
         entries, n = entries_following, n_following

@@ -287,7 +287,7 @@ cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, u
         inspect_entry(engine, worker, slot, entry, False)
         return
     count_on_flow(&engine.flow, flow, meta, now)
-    if meta.proto == TCP and follow_flags(flow, meta):
+    if rarely(follow_flags(flow, meta)):        # of what is no TCP too: it has no flags, and whether it is, no branch foretells
         worker.ordinal = slot.burst.first_ordinal + meta.packet
         worker.order = entry_order(meta.packet, slot.steering.rank[entry])
         rearm_flow(&engine.bucket[meta.bucket], flow)
@@ -404,8 +404,8 @@ cdef uint32_t own_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
     return n
 
 
-# A lookup reads the index, then the flow that it names. Each is fetched for a whole burst at once, some time before it is
-# needed, so that memory works on many at a time.
+# A lookup reads the index, then the flow that it names. Each is fetched some time before it is needed, so that memory works on
+# many at a time: the index for a whole burst at once, a flow while those before it are worked on.
 
 cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
     cdef uint32_t i
@@ -417,29 +417,26 @@ cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint1
         prefetch(&bucket.slots[meta.hash & bucket.mask])
 
 
-cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+cdef inline void prefetch_flow(const engine_t *engine, slot_t *slot, uint32_t entry, bint whole) noexcept nogil:
     """Also notes which flow the index names now, so that the index need not be read again if nothing has changed by then.
-    Of the flow, the second line is wanted by rules, by rows and by whoever asks for the flow of a packet."""
-    cdef bint whole = slot.rules != NULL or each_packet(engine)
-    cdef uint32_t i, at
-    cdef const packet_meta_t *meta
-    cdef const bucket_t *bucket
+    Of the flow, the second line is wanted by rules, by rows and by whoever asks for the flow of a packet: `whole`."""
+    cdef const packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef const bucket_t *bucket = &engine.bucket[meta.bucket]
+    cdef uint32_t at = meta.hash & bucket.mask
+    cdef uint32_t number
     cdef flow_t *flow
-    for i in range(n):
-        meta = &slot.burst.meta[entries[i]]
-        bucket = &engine.bucket[meta.bucket]
-        at = meta.hash & bucket.mask
-        # the place after the first one is where a fifth of all flows are: a step that no branch foretells
-        at = (at + (bucket.slots[at].hash != meta.hash)) & bucket.mask
-        while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
-            at = (at + 1) & bucket.mask
-        flow = &bucket.flows[bucket.slots[at].flow] - 1
-        slot.likely[entries[i]] = flow if bucket.slots[at].flow else NULL
-        prefetch(flow)
-        if whole:
-            prefetch(<const char *>flow + CACHE_LINE)
-        if slot.policy != NULL and bucket.slots[at].flow:
-            prefetch(&engine.policy_flows[meta.bucket][bucket.slots[at].flow - 1])
+    # the place after the first one is where a fifth of all flows are: a step that no branch foretells
+    at = (at + (bucket.slots[at].hash != meta.hash)) & bucket.mask
+    while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
+        at = (at + 1) & bucket.mask
+    number = bucket.slots[at].flow
+    flow = &bucket.flows[number] - 1
+    slot.likely[entry] = flow if number else NULL
+    prefetch(flow)
+    if whole:
+        prefetch(<const char *>flow + CACHE_LINE)
+    if slot.policy != NULL and number:
+        prefetch(&engine.policy_flows[meta.bucket][number - 1])
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:
@@ -458,12 +455,17 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef bint bare = is_bare(engine, slot)
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
+    cdef bint whole = slot.rules != NULL or each_packet(engine)
     cdef uint64_t started = clock_ns()
     if worker.scratch != NULL:
         worker.scratch.timing = sample
     worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
+    for i in range(min(n, <uint32_t>FLOWS_AHEAD)):
+        prefetch_flow(engine, slot, entries[i], whole)
     for i in range(n):
         entry = entries[i]
+        if i + FLOWS_AHEAD < n:
+            prefetch_flow(engine, slot, entries[i + FLOWS_AHEAD], whole)
         while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
             tick_worker(engine, worker, slot, slot.tick_at[tick])
             tick += 1
@@ -500,7 +502,6 @@ cdef void *run_worker(void *argument) noexcept nogil:
         worker.rows = &slot.rows[worker.number]
         n = own_entries(engine, worker, slot, &entries)
         prefetch_index(engine, slot, entries, n)
-        prefetch_flows(engine, slot, entries, n)
         pass_slot(engine, worker, slot, entries, n)
         store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 16)
         pthread_mutex_lock(&engine.lock)
