@@ -4,7 +4,7 @@
 # Ingest fills a slot with one burst (rx, decode, defrag, decap, steer); every worker walks through every slot and takes the
 # entries
 # of its own buckets; when all have passed, the slot retires: rows are merged, verdicts become runs. With one worker all of
-# this is one thread and two slots, one ahead of the other.
+# this is one thread and one slot.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_context_t, app_work_t
@@ -131,7 +131,7 @@ cdef struct engine_t:
     bint offload_encrypted_bytes        # that number is of KiB, not of packets
     uint64_t offload[7]         # by ask_reason: from which number on; UINT64_MAX for never
     worker_t *worker
-    slot_t *slot                # SLOTS of them, or two
+    slot_t *slot                # SLOTS of them, or one
     rows_t rows                 # retired, waiting to be taken
     row_buffer_t runs, packets
     throughput_t throughput

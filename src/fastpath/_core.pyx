@@ -113,6 +113,8 @@ cdef extern from "<stdlib.h>":
 cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
+    INDEX_AHEAD = 32            # entries whose place in the index is fetched before its turn
+    FLOWS_AHEAD = 16            # and whose flow is
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000
@@ -248,7 +250,7 @@ cdef class DataPlane:
         engine.worker = <worker_t *>calloc(engine.workers, sizeof(worker_t))
         engine.bucket = <bucket_t *>calloc(engine.buckets, sizeof(bucket_t))
         engine.device = <device_t *>calloc(engine.buckets, sizeof(device_t))
-        slots = SLOTS if engine.workers > 1 else 2
+        slots = SLOTS if engine.workers > 1 else 1
         engine.slot = <slot_t *>aligned_alloc(CACHE_LINE, slots * sizeof(slot_t))
         engine.keyed = <keyed_table_t *>calloc(engine.buckets, sizeof(keyed_table_t))
         if engine.worker == NULL or engine.bucket == NULL or engine.device == NULL or engine.keyed == NULL or engine.slot == NULL:
@@ -344,7 +346,7 @@ cdef class DataPlane:
         cdef uint32_t i, j
         self._stop_threads()
         if engine.slot != NULL:
-            for i in range(SLOTS if engine.workers > 1 else 2):
+            for i in range(SLOTS if engine.workers > 1 else 1):
                 if engine.slot[i].rows != NULL:
                     for j in range(engine.workers):
                         close_rows(&engine.slot[i].rows[j])

@@ -263,32 +263,14 @@ cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
 
 
 cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
-    """Ingest and the one worker in one thread. The next burst is taken before this one is passed: while this one is worked
-    on, memory brings the index lines of the next, and while the one after is taken, its flows."""
+    """Ingest and the one worker in one thread."""
     cdef uint32_t done = 0
-    cdef worker_t *worker = engine.worker
     cdef slot_t *slot = &engine.slot[0]
-    cdef slot_t *following = &engine.slot[1]
-    cdef const uint16_t *entries
-    cdef const uint16_t *entries_following = NULL
-    cdef uint32_t n, n_following
-    if bursts == 0 or not goes_on(engine) or fill_slot(engine, rx, slot) == 0:
-        return 0
-    n = own_entries(engine, worker, slot, &entries)
-    prefetch_index(engine, slot, entries, n)
-    prefetch_flows(engine, slot, entries, n)
-    while n:
+    while done < bursts and goes_on(engine) and fill_slot(engine, rx, slot):
         done += 1
         engine.published += 1
-        n_following = 0
-        if done < bursts and goes_on(engine) and fill_slot(engine, rx, following):
-            n_following = own_entries(engine, worker, following, &entries_following)
-            prefetch_index(engine, following, entries_following, n_following)
-        pass_slot(engine, worker, slot, entries, n)
-        prefetch_flows(engine, following, entries_following, n_following)
+        pass_slot(engine, engine.worker, slot)
         retire_slot(engine, slot)
-        slot, following = following, slot
-        entries, n = entries_following, n_following
     return done
 
 

@@ -57,7 +57,7 @@ cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t 
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
                      END_TIMEOUT if is_timed_out(&engine.flow, flow, now) else END_REUSE)
         greet_session(engine, flow, meta, key)
-    count_on_flow(&engine.flow, flow, meta, now)
+    count_on_flow(&engine.flow, flow, meta, now, meta.flags & PM_QUOTED != 0)
     return flow
 
 
@@ -275,8 +275,9 @@ cdef inline bint is_bare(const engine_t *engine, const slot_t *slot) noexcept no
             and not engine.offloads and not engine.keep_log)
 
 
-cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry) noexcept nogil:
-    """An entry where that is all; what is out of the ordinary with one goes the whole way (inspect_entry)."""
+cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint wanted) noexcept nogil:
+    """An entry where that is all; what is out of the ordinary with one goes the whole way (inspect_entry). `wanted`: somebody
+    wants to know the flow of each packet."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef flow_t *flow = slot.likely[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
@@ -286,12 +287,12 @@ cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, u
               or is_timed_out(&engine.flow, flow, now) or follows_the_end(flow, meta)):
         inspect_entry(engine, worker, slot, entry, False)
         return
-    count_on_flow(&engine.flow, flow, meta, now)
-    if meta.proto == TCP and follow_flags(flow, meta):
+    count_on_flow(&engine.flow, flow, meta, now, False)
+    if rarely(follow_flags(flow, meta)):        # of what is no TCP too: it has no flags, and whether it is, no branch foretells
         worker.ordinal = slot.burst.first_ordinal + meta.packet
         worker.order = entry_order(meta.packet, slot.steering.rank[entry])
         rearm_flow(&engine.bucket[meta.bucket], flow)
-    if each_packet(engine):
+    if wanted:
         slot.verdict[entry].flow = flow_id_of(meta.hash, flow.first_ordinal)
 
 
@@ -404,42 +405,50 @@ cdef uint32_t own_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
     return n
 
 
-# A lookup reads the index, then the flow that it names. Each is fetched for a whole burst at once, some time before it is
-# needed, so that memory works on many at a time.
+# A lookup reads the index, then the flow that it names. Each is fetched some entries before its turn, so that memory works while
+# the entries before are worked on.
 
-cdef void prefetch_index(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
-    cdef uint32_t i
-    cdef const packet_meta_t *meta
-    cdef const bucket_t *bucket
-    for i in range(n):
-        meta = &slot.burst.meta[entries[i]]
-        bucket = &engine.bucket[meta.bucket]
-        prefetch(&bucket.slots[meta.hash & bucket.mask])
+cdef inline void prefetch_index(const engine_t *engine, const slot_t *slot, uint32_t entry) noexcept nogil:
+    cdef const packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef const bucket_t *bucket = &engine.bucket[meta.bucket]
+    prefetch(&bucket.slots[meta.hash & bucket.mask])
 
 
-cdef void prefetch_flows(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+cdef inline void prefetch_flow(const engine_t *engine, slot_t *slot, uint32_t entry, bint whole) noexcept nogil:
     """Also notes which flow the index names now, so that the index need not be read again if nothing has changed by then.
-    Of the flow, the second line is wanted by rules, by rows and by whoever asks for the flow of a packet."""
-    cdef bint whole = slot.rules != NULL or each_packet(engine)
-    cdef uint32_t i, at
-    cdef const packet_meta_t *meta
-    cdef const bucket_t *bucket
+    Of the flow, the second line is wanted by rules, by rows and by whoever asks for the flow of a packet: `whole`."""
+    cdef const packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef const bucket_t *bucket = &engine.bucket[meta.bucket]
+    cdef uint32_t at = meta.hash & bucket.mask
+    cdef uint32_t number
     cdef flow_t *flow
-    for i in range(n):
-        meta = &slot.burst.meta[entries[i]]
-        bucket = &engine.bucket[meta.bucket]
-        at = meta.hash & bucket.mask
-        # the place after the first one is where a fifth of all flows are: a step that no branch foretells
-        at = (at + (bucket.slots[at].hash != meta.hash)) & bucket.mask
-        while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
-            at = (at + 1) & bucket.mask
-        flow = &bucket.flows[bucket.slots[at].flow] - 1
-        slot.likely[entries[i]] = flow if bucket.slots[at].flow else NULL
-        prefetch(flow)
-        if whole:
-            prefetch(<const char *>flow + CACHE_LINE)
-        if slot.policy != NULL and bucket.slots[at].flow:
-            prefetch(&engine.policy_flows[meta.bucket][bucket.slots[at].flow - 1])
+    # the place after the first one is where a fifth of all flows are: a step that no branch foretells
+    at = (at + (bucket.slots[at].hash != meta.hash)) & bucket.mask
+    while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
+        at = (at + 1) & bucket.mask
+    number = bucket.slots[at].flow
+    flow = &bucket.flows[number] - 1
+    slot.likely[entry] = flow if number else NULL
+    prefetch(flow)
+    if whole:
+        prefetch(<const char *>flow + CACHE_LINE)
+    if slot.policy != NULL and number:
+        prefetch(&engine.policy_flows[meta.bucket][number - 1])
+
+
+cdef inline void look_ahead(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t i, uint32_t n,
+                            bint whole) noexcept nogil:
+    """At entry i of n: fetches what those that come later need."""
+    cdef uint32_t at
+    if i == 0:
+        for at in range(min(n, <uint32_t>INDEX_AHEAD)):
+            prefetch_index(engine, slot, entries[at])
+        for at in range(min(n, <uint32_t>FLOWS_AHEAD)):
+            prefetch_flow(engine, slot, entries[at], whole)
+    if i + INDEX_AHEAD < n:
+        prefetch_index(engine, slot, entries[i + INDEX_AHEAD])
+    if i + FLOWS_AHEAD < n:
+        prefetch_flow(engine, slot, entries[i + FLOWS_AHEAD], whole)
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:
@@ -464,34 +473,52 @@ cdef inline app_asked_t asked_of(const engine_t *engine, const ruleset_t *rules)
     return asked
 
 
-cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
-    """A worker's way through a burst: it takes its entries in order, and ticks between them."""
+cdef inline void pass_ticks(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t packet, uint32_t *tick) noexcept nogil:
+    """The ticks that stand before this packet or at it."""
+    while rarely(tick[0] < slot.ticks) and slot.tick_at[tick[0]] <= packet:
+        tick_worker(engine, worker, slot, slot.tick_at[tick[0]])
+        tick[0] += 1
+
+
+cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
     cdef uint32_t i, tick = 0
-    cdef uint16_t entry
+    cdef bint wanted = each_packet(engine)
+    for i in range(n):
+        look_ahead(engine, slot, entries, i, n, wanted)
+        pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
+        count_entry(engine, worker, slot, entries[i], wanted)
+    pass_ticks(engine, worker, slot, BURST_MAX, &tick)
+
+
+cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    cdef uint32_t i, tick = 0
     cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
-    cdef bint bare = is_bare(engine, slot)
+    cdef bint whole = slot.rules != NULL or each_packet(engine)
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
-    cdef uint64_t started = clock_ns()
     if worker.scratch != NULL:
         worker.scratch.timing = sample
     worker.work.asked = asked_of(engine, slot.rules)
     worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     for i in range(n):
-        entry = entries[i]
-        while rarely(tick < slot.ticks) and slot.tick_at[tick] <= slot.burst.meta[entry].packet:
-            tick_worker(engine, worker, slot, slot.tick_at[tick])
-            tick += 1
-        if bare:
-            count_entry(engine, worker, slot, entry)
-            continue
+        look_ahead(engine, slot, entries, i, n, whole)
+        pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
         if cold and i + PAYLOADS_AHEAD < n:
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
         if rarely(engine.offloads):
             fetch_ahead(engine, slot, entries, i, n)
-        inspect_entry(engine, worker, slot, entry, sample)
-    while tick < slot.ticks:
-        tick_worker(engine, worker, slot, slot.tick_at[tick])
-        tick += 1
+        inspect_entry(engine, worker, slot, entries[i], sample)
+    pass_ticks(engine, worker, slot, BURST_MAX, &tick)
+
+
+cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot) noexcept nogil:
+    """A worker's way through a burst: it takes its entries in order, and ticks between them."""
+    cdef const uint16_t *entries
+    cdef uint64_t started = clock_ns()
+    cdef uint32_t n = own_entries(engine, worker, slot, &entries)
+    if is_bare(engine, slot):
+        count_entries(engine, worker, slot, entries, n)
+    else:
+        inspect_entries(engine, worker, slot, entries, n)
     worker.burst_ns += clock_ns() - started
 
 
@@ -500,8 +527,6 @@ cdef void *run_worker(void *argument) noexcept nogil:
     cdef worker_t *worker = <worker_t *>argument
     cdef engine_t *engine = worker.engine
     cdef slot_t *slot
-    cdef const uint16_t *entries
-    cdef uint32_t n
     while True:
         pthread_mutex_lock(&engine.lock)
         while worker.passed == engine.published and not engine.stopping:
@@ -512,10 +537,7 @@ cdef void *run_worker(void *argument) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         slot = &engine.slot[worker.passed % SLOTS]
         worker.rows = &slot.rows[worker.number]
-        n = own_entries(engine, worker, slot, &entries)
-        prefetch_index(engine, slot, entries, n)
-        prefetch_flows(engine, slot, entries, n)
-        pass_slot(engine, worker, slot, entries, n)
+        pass_slot(engine, worker, slot)
         store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 16)
         pthread_mutex_lock(&engine.lock)
         worker.passed += 1

@@ -11,7 +11,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastpath.dataplane.hash cimport flow_has_key
 from fastpath.dataplane.types cimport (
     FLOW_ESTABLISHED, FLOW_NEW, FLOW_REVERSED, FLOW_SEEN_TO_CLIENT, FLOW_SEEN_TO_SERVER, NET_IPV4, PM_ESTABLISHED, PM_FLOW,
-    PM_QUOTED, PM_REVERSED, PM_TO_CLIENT, TUNNEL_ERSPAN, TUNNEL_VXLAN, flow_key_t, flow_t, pool_t, packet_meta_t,
+    PM_REVERSED, PM_TO_CLIENT, TUNNEL_ERSPAN, TUNNEL_VXLAN, flow_key_t, flow_t, pool_t, packet_meta_t,
 )
 from fastpath.dataplane.wire.load cimport be16
 
@@ -112,22 +112,20 @@ cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogi
     return meta.caplen + (8 if meta.tunnel == TUNNEL_ERSPAN and be16(meta.frame - 2) != ERSPAN_PROTOCOL else 0)
 
 
-# IPv4 errors about a flow are no sign of life of its other side.
-cdef inline uint32_t is_no_answer(const packet_meta_t *meta) noexcept nogil:
-    return meta.flags // PM_QUOTED & (meta.net == NET_IPV4)
-
-
-# Counts an entry on its flow and says on the entry in which direction it goes. Which side sends is a coin toss to the
-# processor, and whether there was an answer yet is another: they are an index and a sum, never a branch.
-cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now) noexcept nogil:
+# Counts an entry on its flow and says on the entry in which direction it goes. `quoted`: it is an error about the flow, that is no
+# sign of life of its other side in IPv4. Which side sends is a coin toss to the processor, and whether there was an answer yet is
+# another: they are an index and a sum, never a branch.
+cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now,
+                               bint quoted) noexcept nogil:
     cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & config.answers[flow.key.proto]
+    cdef uint32_t speaks = not (quoted and meta.net == NET_IPV4)
     cdef uint32_t answered
     flow.last = now
     flow.pkts[to_client] += 1
     flow.bytes[to_client] += as_suricata_counts(meta) if config.captured_bytes else meta.wirelen
-    flow.flags |= <uint16_t>((FLOW_SEEN_TO_SERVER >> to_client) * (is_no_answer(meta) ^ 1))
+    flow.flags |= <uint16_t>((FLOW_SEEN_TO_SERVER >> to_client) * speaks)
     # TCP is established by stream, and only for the packets after the handshake; an error about a flow is no answer in it
     answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.key.proto != 6)
-                & (flow.state == FLOW_NEW) & (is_no_answer(meta) ^ 1))
+                & (flow.state == FLOW_NEW) & speaks)
     flow.state += <uint8_t>(answered * (FLOW_ESTABLISHED - FLOW_NEW))
     meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state != FLOW_NEW) * PM_ESTABLISHED

@@ -42,9 +42,10 @@ cdef extern from *:
     #endif
     #else
     #define MADV_POPULATE_READ -1
+    #define MADV_HUGEPAGE -1
     #endif
     """
-    const int MADV_POPULATE_READ
+    const int MADV_POPULATE_READ, MADV_HUGEPAGE
 
 
 class Status(IntEnum):
@@ -462,6 +463,7 @@ cdef class FileSource(Source):
         if map == MAP_FAILED:
             raise OSError(errno, os.strerror(errno), path)
         madvise(map, self.size, MADV_SEQUENTIAL)
+        madvise(map, self.size, MADV_HUGEPAGE)      # what is read from the disk is cached, and mapped, by large pages where they are
         self.rx.map = self.rx.at = self.rx.end = self.rx.released = <const uint8_t *>map
         self.rx.map_end = self.rx.map + self.size
         self.rx.populate = MADV_POPULATE_READ > 0
