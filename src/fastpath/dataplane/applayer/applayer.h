@@ -92,6 +92,8 @@ enum app_flag {                 /* app_t.flags */
     APP_OPENED = 1 << 17,       /* encrypted, but somebody has the key: it is inspected on */
     APP_STORE_TO_SERVER = 1 << 18, APP_STORE_TO_CLIENT = 1 << 19,   /* a rule wants all files of this direction stored */
     APP_STORING = 1 << 20,      /* files are to be stored: the stream is followed as far as they go */
+    APP_QUIET_TO_SERVER = 1 << 21, APP_QUIET_TO_CLIENT = 1 << 22,   /* until more is parsed, of either direction, rules on transactions
+                                   find in this one what they have found */
 };
 enum { APP_EVENTS_MAX = 8 };
 
