@@ -163,6 +163,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     if flow.key.proto == UDP or meta.flags & PM_ESTABLISHED or flow.tcp_state >= TCP_ESTABLISHED:
         inspection.flags |= INSPECT_TX
     direction = meta.flags // PM_TO_CLIENT & 1
+    if context.app.flags & APP_QUIET_TO_SERVER << direction:
+        inspection.flags |= INSPECT_QUIET
     if context.app.inner != NULL:
         inspection.inner = enter_inner(engine, context)
         leave_inner(context)
@@ -338,7 +340,9 @@ cdef void write_tx_context(worker_t *worker, const packet_meta_t *meta, const ro
 
 cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
     """The rules are through with an entry: what is due is written, what is over is freed."""
-    if worker.inspection.context != NULL:
+    cdef uint32_t quiet = APP_QUIET_TO_SERVER << (meta.flags // PM_TO_CLIENT & 1)
+    if worker.inspection.context != NULL and not (
+            rules and worker.inspection.flags & INSPECT_QUIET and worker.context.app.flags & quiet):    # all of that was done
         write_session(engine, worker, meta, False, rules)
         free_done(&engine.apps, &worker.context, rules)
         if worker.context.app.inner != NULL:

@@ -133,18 +133,16 @@ cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *b
     end_app_row(worker.rows, True)
 
 
-cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
-                      flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
-    """Runs the rules over an entry and all that worker.inspection adds to it, and acts on what matched, in order."""
-    cdef uint32_t i, n, written, alerts = 0, notes = 0
+cdef void act_on_matches(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
+                         flow_t *flow, uint64_t now, verdict_t *verdict, uint32_t n) noexcept nogil:
+    """What the rules that matched ask for, in order."""
+    cdef uint32_t i, written, alerts = 0, notes = 0
     cdef uint8_t action, state, reject = ACTION_PASS
     cdef match_t *match
     cdef alert_row_t *row
     cdef packet_meta_t *meta = &burst.meta[entry]
     cdef flow_more_t *more
-    worker.scratch.pool = &engine.bucket[meta.bucket].pool
     written = worker.rows.alerts.used
-    n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
     if worker.inspection.context != NULL and rarely(worker.inspection.context.app.flags & APP_STORING):
         worker.inspection.context.app.flags &= ~<uint32_t>APP_STORING
         deepen(flow, engine.apps.config.files.store_depth)
@@ -223,6 +221,16 @@ cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules
         if engine.keep_vars:
             write_vars(worker, worker.scratch, flow, 0 if meta.flags & PM_PSEUDO else worker.ordinal, rank)
     verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
+
+
+cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
+                      flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
+    """Runs the rules over an entry and all that worker.inspection adds to it."""
+    cdef uint32_t n
+    worker.scratch.pool = &engine.bucket[burst.meta[entry].bucket].pool
+    n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
+    if n:
+        act_on_matches(engine, worker, rules, burst, entry, rank, flow, now, verdict, n)
 
 
 cdef void count_in_ledger(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint8_t ledger) noexcept nogil:

@@ -261,7 +261,7 @@ def _groups_with(blob: bytes, compiled: set[int]) -> set[int]:
         first, count = int(found["patterns"]["first"]), int(found["patterns"]["count"])
         return any(has(span) for span in patterns[first:first + count])
     return {i for i, group in enumerate(_section(blob, "GROUPS"))
-            if any(has(group[name]) for name in ("bare", "payload", "event")) or finds(group["packet"]) or finds(group["stream"])}
+            if any(has(group[name]) for name in ("bare", "marked", "payload", "event")) or finds(group["packet"]) or finds(group["stream"])}
 
 
 # ---- from rows to attempts ----

@@ -64,6 +64,8 @@ cdef void bind_burst(bindings_t *bindings, burst_t *burst, const uint16_t *order
     for i in range(burst.entries):
         entry = order[i]
         meta = &burst.meta[entry]
+        if not (bindings.hardware.on or meta.proto == UDP or meta.tunnel == TUNNEL_GTPU):     # as RoCE is
+            continue
         key = &burst.key[entry]
         bindings.rows.ordinal = burst.first_ordinal + meta.packet
         bindings.rows.ts = burst.now[meta.packet]

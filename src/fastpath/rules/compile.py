@@ -403,7 +403,7 @@ def group_rows(groups: Groups, patterns: Sequence[tuple[FastPattern, ...]], reac
     for members, tcp in zip(groups.members, groups.tcp, strict=True):
         packet: dict[FastPattern, list[int]] = {}
         stream: dict[FastPattern, list[int]] = {}
-        bare, payload, event = [], [], []
+        bare, marked, payload, event = [], [], [], []
         for i in bits(members):
             asked = flags[i]
             if asked & p.RULE_EVENT:
@@ -417,10 +417,10 @@ def group_rows(groups: Groups, patterns: Sequence[tuple[FastPattern, ...]], reac
             elif asked & p.RULE_PAYLOAD:
                 payload.append(i)
             else:
-                bare.append(i)
+                (marked if asked & p.RULE_MARKED else bare).append(i)
         within = max((reaches[i] for behind in packet.values() for i in behind), default=ANYWHERE)
-        rows.append((made.pattern_set(packet, within), made.pattern_set(stream), made.lists.span(bare), made.lists.span(payload),
-                     made.lists.span(event)))
+        rows.append((made.pattern_set(packet, within), made.pattern_set(stream), made.lists.span(bare), made.lists.span(marked),
+                     made.lists.span(payload), made.lists.span(event)))
     return rows
 
 

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 
 MAGIC = b"fprules\n"
-VERSION = 6
+VERSION = 7
 NOTHING = 0xFFFFFFFF
 VALUES_MAX = 32
 PORTS = 65536
@@ -98,7 +98,7 @@ RULE = np.dtype([("plan", "u4"), ("flags", "u4"), ("ops", "u4"), ("after", "u4")
                  ("kind", "u1"), ("action", "u1"), ("proto", "u1"), ("proto2", "u1"), ("app", "u1"), ("app2", "u1"),
                  ("engine_count", "u2"), ("engines", "u4"), ("suppressed", "u4")])
 PATTERN_SET = np.dtype([("database", "u4"), ("shortest", "u2"), ("reach", "u2"), ("patterns", SPAN), ("shapes", SPAN)])
-GROUP = np.dtype([("packet", PATTERN_SET), ("stream", PATTERN_SET), ("bare", SPAN), ("payload", SPAN), ("event", SPAN)])
+GROUP = np.dtype([("packet", PATTERN_SET), ("stream", PATTERN_SET), ("bare", SPAN), ("marked", SPAN), ("payload", SPAN), ("event", SPAN)])
 
 #: section -> the struct of its elements
 WIDTHS = {

@@ -93,6 +93,8 @@ enum app_flag {                 /* app_t.flags */
     APP_STORE_TO_SERVER = 1 << 18, APP_STORE_TO_CLIENT = 1 << 19,   /* a rule wants all files of this direction stored */
     APP_STORING = 1 << 20,      /* files are to be stored: the stream is followed as far as they go */
     APP_UNASKED = 1 << 21,      /* when its protocol was found nobody asked for it: a stream is not parsed then, nor later */
+    APP_QUIET_TO_SERVER = 1 << 22, APP_QUIET_TO_CLIENT = 1 << 23,   /* until more is parsed, of either direction, rules on transactions
+                                   find in this one what they have found */
 };
 enum { APP_EVENTS_MAX = 8 };
 

@@ -53,6 +53,7 @@ enum buffer_flag {
     BUFFER_NUMBER = 1 << 1,     /* a uint64_t in the machine's order, for numeric keywords */
     BUFFER_RECORD = 1 << 2,     /* a struct of its room, for one keyword */
     BUFFER_BODY = 1 << 3,       /* grows while the transaction goes on: inspected window by window */
+    BUFFER_FILES = 1 << 4,      /* of files: there is none where a direction of the transaction has no file */
 };
 
 /* The numbers of TLS, each of the direction that is inspected:
@@ -98,10 +99,10 @@ enum buffer_flag {
     X(BUFFER_HTTP_RESPONSE_BODY, "http.response_body", BUFFER_BODY) \
     X(BUFFER_FILE_DATA, "file.data", BUFFER_BODY | BUFFER_MANY) \
     X(BUFFER_FILE_NAME, "file.name", BUFFER_MANY) \
-    X(BUFFER_FILE_MAGIC, "file.magic", BUFFER_MANY) \
-    X(BUFFER_FILE_FACTS, "file.facts", BUFFER_MANY | BUFFER_RECORD) \
-    X(BUFFER_FILE_MODEL, "file.model", BUFFER_MANY) \
-    X(BUFFER_FILE_MODEL_UNSAFE, "file.model_unsafe", BUFFER_MANY) \
+    X(BUFFER_FILE_MAGIC, "file.magic", BUFFER_MANY | BUFFER_FILES) \
+    X(BUFFER_FILE_FACTS, "file.facts", BUFFER_MANY | BUFFER_RECORD | BUFFER_FILES) \
+    X(BUFFER_FILE_MODEL, "file.model", BUFFER_MANY | BUFFER_FILES) \
+    X(BUFFER_FILE_MODEL_UNSAFE, "file.model_unsafe", BUFFER_MANY | BUFFER_FILES) \
     X(BUFFER_TLS_SNI, "tls.sni", 0) \
     X(BUFFER_TLS_CERT_SUBJECT, "tls.cert_subject", 0) \
     X(BUFFER_TLS_CERT_ISSUER, "tls.cert_issuer", 0) \

@@ -258,6 +258,7 @@ cdef inline bint passes_unasked(app_context_t *context, const room_t *room) noex
 cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
                          uint32_t length, uint32_t flags) noexcept nogil:
     context.changing = False
+    context.app.flags &= ~<uint32_t> (APP_QUIET_TO_SERVER | APP_QUIET_TO_CLIENT)
     return feed_room(table, context, direction, data, length, flags)
 
 
@@ -436,6 +437,7 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     cdef const room_t *room
     cdef uint32_t result = 0
     cdef bint reversed = False
+    app.flags &= ~<uint32_t> (APP_QUIET_TO_SERVER | APP_QUIET_TO_CLIENT)
     if app.seen[direction] == ALPROTO_UNKNOWN:
         seek_datagram(table, context, direction, data, length, &reversed)
         if reversed and app.proto > ALPROTO_FAILED:

@@ -271,6 +271,7 @@ cdef class Database:
         for i in range(n):
             group = &self.rules.groups[i]
             self.rule_list(group.bare, f"group {i}")
+            self.rule_list(group.marked, f"group {i}")
             self.rule_list(group.payload, f"group {i}")
             self.rule_list(group.event, f"group {i}")
             self.check_patterns(&group.packet, f"group {i}")

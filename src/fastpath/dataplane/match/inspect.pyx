@@ -1,25 +1,44 @@
 """An entry against the rules: its packet and the raw stream first, then the transactions of its direction."""
 from libc.stdint cimport uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.applayer cimport app_context_t
+from fastpath.dataplane.applayer.applayer cimport APP_QUIET_TO_SERVER, app_context_t
 from fastpath.dataplane.match.confirm cimport confirm_entry
 from fastpath.dataplane.match.prefilter cimport prefilter_entry
 from fastpath.dataplane.match.program cimport INSPECT_TX, KIND_PASS, inspection_t, match_scratch_t, ruleset_t
 from fastpath.dataplane.match.transactions cimport inspect_transactions, renew_transactions
-from fastpath.dataplane.types cimport burst_t, flow_t
+from fastpath.dataplane.types cimport PM_PSEUDO, PM_TO_CLIENT, burst_t, flow_t
 
 
-cdef void inspect_inner(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, flow_t *flow,
+cdef bint inspect_inner(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, flow_t *flow,
                         const inspection_t *inspection, uint64_t now) noexcept nogil:
     """The transactions of the session inside an encrypted one: as those of the session itself."""
     cdef app_context_t context = inspection.context[0]
     cdef inspection_t inner = inspection[0]
+    cdef bint quiet
     context.app = inspection.context.app.inner
     inner.context = &context
     inner.room = inspection.inner
     scratch.inspection = &inner
-    inspect_transactions(rules, scratch, burst, entry, flow, now)
+    quiet = inspect_transactions(rules, scratch, burst, entry, flow, now)
     scratch.inspection = inspection
+    return quiet
+
+
+cdef void inspect_session(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, flow_t *flow,
+                          const inspection_t *inspection, uint64_t now) noexcept nogil:
+    """The transactions of a session, and of the one inside, unless nothing has changed since that was done in vain."""
+    cdef uint32_t seen = APP_QUIET_TO_SERVER << (scratch.meta.flags // PM_TO_CLIENT & 1)
+    cdef bint quiet
+    if (inspection.context.app.flags & seen and not scratch.app_candidate_count and not scratch.meta.flags & PM_PSEUDO
+            and scratch.trace == NULL):
+        return
+    quiet = inspect_transactions(rules, scratch, burst, entry, flow, now)
+    if inspection.inner != NULL:
+        quiet &= inspect_inner(rules, scratch, burst, entry, flow, inspection, now)
+    if quiet:
+        inspection.context.app.flags |= seen
+    else:
+        inspection.context.app.flags &= ~seen
 
 
 cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry, flow_t *flow,
@@ -40,9 +59,7 @@ cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const 
     if prefilter_entry(rules, scratch, burst, entry, flow):
         confirm_entry(rules, scratch, burst, entry, flow, now)
     if inspection != NULL and inspection.flags & INSPECT_TX and inspection.context != NULL and inspection.room != NULL:
-        inspect_transactions(rules, scratch, burst, entry, flow, now)
-        if inspection.inner != NULL:
-            inspect_inner(rules, scratch, burst, entry, flow, inspection, now)
+        inspect_session(rules, scratch, burst, entry, flow, inspection, now)
     for i in range(scratch.match_count):
         if scratch.matches[i].kind == KIND_PASS:
             scratch.match_count = i + 1

@@ -5,8 +5,9 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from fastpath.dataplane.applayer.applayer cimport BUFFER_MANY, VIEW_READY, tx_t, view_t
+from fastpath.dataplane.applayer.applayer cimport BUFFER_FILES, BUFFER_MANY, VIEW_READY, tx_t, view_t
 from fastpath.dataplane.hyperscan cimport *
+from fastpath.dataplane.match.flowbits cimport has_flowbits
 from fastpath.dataplane.match.header cimport NO_NEXT_HEADER, TCP, UDP, be32, be64, bytes_at, in_set, known_proto, read_ports
 from fastpath.dataplane.match.program cimport *
 from fastpath.dataplane.match.trace cimport trace_candidates, trace_entry, trace_patterns, trace_scan
@@ -148,13 +149,11 @@ cdef void find_shapes(const shapes_t *shapes, match_scratch_t *scratch, const ui
             note_hit(shapes.pattern[k], 0, ends[k], 0, scratch)
 
 
-cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
-               uint32_t length) noexcept nogil:
+cdef void search(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
+                 uint32_t length) noexcept nogil:
     """Adds the rules whose pattern is in these bytes."""
     cdef uint32_t i, k
     cdef span_t behind
-    if not patterns.patterns.count or length < patterns.shortest:
-        return
     if length > patterns.reach and patterns.reach != ANYWHERE:
         length = patterns.reach
     scratch.hit_count = 0
@@ -176,10 +175,15 @@ cdef void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_s
             scratch.candidate_hits[rules.rules[rules.lists[behind.first + k]].plan] += 1
 
 
+cdef inline void scan(const ruleset_t *rules, match_scratch_t *scratch, const pattern_set_t *patterns, const uint8_t *data,
+                      uint32_t length) noexcept nogil:
+    if patterns.patterns.count and length >= patterns.shortest:
+        search(rules, scratch, patterns, data, length)
+
+
 cdef void set_app_rules_apart(const ruleset_t *rules, match_scratch_t *scratch) noexcept nogil:
     """Rules on transactions wait for their transactions."""
     cdef uint32_t i, kept = 0
-    scratch.app_candidate_count = 0
     for i in range(scratch.candidate_count):
         if rules.rules[scratch.candidates[i]].flags & RULE_APP:
             scratch.app_candidates[scratch.app_candidate_count] = scratch.candidates[i]
@@ -213,7 +217,7 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
     cdef bint hidden = inspection != NULL and inspection.flags & INSPECT_NO_PAYLOAD != 0
     cdef bint something = meta.payload_len > 0
     cdef uint32_t i
-    scratch.candidate_count = 0
+    scratch.candidate_count = scratch.app_candidate_count = 0
     if rarely(scratch.trace != NULL):
         trace_entry(rules, scratch, burst, entry, flow, number)
     if not hidden:
@@ -238,11 +242,14 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
         add_rules(rules, scratch, group.event)
     if rules.has_iponly and not meta.flags & PM_PSEUDO:
         add_iponly(rules, scratch, meta, flow)
+    if group.marked.count and (scratch.candidate_count or has_flowbits(flow) or scratch.trace != NULL):
+        add_rules(rules, scratch, group.marked)     # else no bit is set, and none will be
     if scratch.candidate_count > 1:
         sort_candidates(scratch)
     if rarely(scratch.trace != NULL):
         trace_candidates(rules, scratch)
-    set_app_rules_apart(rules, scratch)
+    if scratch.candidate_count:
+        set_app_rules_apart(rules, scratch)
     return scratch.candidate_count
 
 
@@ -279,7 +286,7 @@ cdef void prefilter_tx(const ruleset_t *rules, match_scratch_t *scratch, const p
         prefilter = &rules.prefilters[known.prefilters.first + i]
         if prefilter.progress > tx.progress[direction]:
             break
-        if tx.inspected[direction] <= prefilter.progress:
+        if tx.inspected[direction] <= prefilter.progress and (tx.files[direction] != NULL or not prefilter.flags & BUFFER_FILES):
             prefilter_buffer(rules, scratch, meta, prefilter, tx, direction)
     if known.bare.count:
         add_rules(rules, scratch, known.bare)

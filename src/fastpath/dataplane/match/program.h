@@ -16,7 +16,7 @@
 #define PROGRAM_MAGIC "fprules\n"
 
 enum {
-    PROGRAM_VERSION = 6,
+    PROGRAM_VERSION = 7,
     VALUES_MAX = 32,            /* variables of one rule (byte_extract, byte_math) */
     PORTS = 65536,
     NUMERAL_MAX = 23,           /* digits that a number written as text may have */
@@ -154,10 +154,11 @@ typedef struct group {
     pattern_set_t packet;       /* of rules that look at payload where it lies */
     pattern_set_t stream;       /* of rules that look at the raw stream, or at payload that did not enter it */
     span_t bare;                /* in SECTION_LISTS: rules without a pattern that any packet may match */
+    span_t marked;              /* such rules that ask for a flowbit that is set */
     span_t payload;             /* rules without a pattern that need payload */
     span_t event;               /* rules that need an event */
 } group_t;
-_Static_assert(sizeof(group_t) == 72, "packed by rules/program.py");
+_Static_assert(sizeof(group_t) == 80, "packed by rules/program.py");
 
 /* ---- rules on transactions ---- */
 
@@ -593,6 +594,7 @@ enum inspect_flag {             /* inspection_t.flags */
     INSPECT_PROTO_FOUND = 1 << 3,   /* the first entry of its direction since recognition of that direction came to its end */
     INSPECT_STREAM_END = 1 << 4,    /* no more raw stream will come in this direction */
     INSPECT_TX = 1 << 5,        /* transactions may be inspected: UDP, or an established TCP session */
+    INSPECT_QUIET = 1 << 7,     /* nothing was parsed since rules on transactions looked, and nothing has come of it (APP_QUIET_*) */
     INSPECT_PICKED_UP = 1 << 6, /* the segment with which a session was picked up: of stream and protocol, transactions alone are inspected */
 };
 

@@ -80,7 +80,7 @@ cdef extern from "match/program.h" nogil:
         MATCH_ALERT, MATCH_FLOW, MATCH_STREAM, MATCH_BYPASS, MATCH_THRESHOLD, MATCH_STATE, MATCH_FILE, MATCH_NOTE
     enum:
         INSPECT_IN_STREAM, INSPECT_FLUSH, INSPECT_NO_PAYLOAD, INSPECT_PROTO_FOUND, INSPECT_STREAM_END, INSPECT_TX
-        INSPECT_PICKED_UP
+        INSPECT_PICKED_UP, INSPECT_QUIET
     enum:
         ENGINE_BUFFER, ENGINE_STREAM, ENGINE_EVENT, ENGINE_KINDS
     enum:
@@ -155,7 +155,7 @@ cdef extern from "match/program.h" nogil:
 
     ctypedef struct group_t:
         pattern_set_t packet, stream
-        span_t bare, payload, event
+        span_t bare, marked, payload, event
 
     ctypedef struct app_block_t:
         uint8_t kind, proto, direction, progress

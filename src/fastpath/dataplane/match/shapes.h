@@ -104,7 +104,7 @@ static uint32_t shapes_avx2(const shapes_t *shapes, const uint8_t *data, uint32_
 static inline uint32_t shapes_in(const shapes_t *shapes, const uint8_t *data, uint32_t length, uint32_t *ends)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
+    if (length > SHAPE_EARLY && __builtin_cpu_supports("avx2"))
         return shapes_avx2(shapes, data, length, ends);
 #endif
     return shapes_plainly(shapes, data, length, ends);

@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport (
-    TX_EVENTS_MAX, VIEW_NONE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t, view_t,
+    APP_QUIET_TO_CLIENT, APP_QUIET_TO_SERVER, TX_EVENTS_MAX, VIEW_NONE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules
@@ -89,6 +89,10 @@ cdef class TransactionTrial:
         close_pool(&self.pool)
         free(self.burst)
 
+    cdef void parsed(self) noexcept:
+        """As dispatch does with all that it hands to a room."""
+        self.app.flags &= ~<uint32_t> (APP_QUIET_TO_SERVER | APP_QUIET_TO_CLIENT)
+
     def transaction(self):
         """A new transaction; its id."""
         cdef told_tx_t *tx
@@ -97,6 +101,7 @@ cdef class TransactionTrial:
         tx = <told_tx_t *> calloc(1, sizeof(told_tx_t))
         if tx == NULL:
             raise MemoryError
+        self.parsed()
         tx.tx.id = self.app.next_tx
         self.txs[tx.tx.id] = tx
         if self.app.last == NULL:
@@ -113,6 +118,7 @@ cdef class TransactionTrial:
         cdef uint32_t i, number = APP_BUFFERS[buffer][0]
         cdef bytes held = data.to_bytes(8, "little") if isinstance(data, int) else bytes(data)
         self.held.append(held)
+        self.parsed()
         for i in range(mine.count):
             if mine.told[i].direction == direction and mine.told[i].buffer == number and mine.told[i].index == index:
                 break
@@ -128,12 +134,14 @@ cdef class TransactionTrial:
         mine.told[i].view.flags = flags
 
     def progress(self, uint32_t tx, uint32_t direction, uint8_t progress):
+        self.parsed()
         self.txs[tx].tx.progress[direction] = progress
 
     def event(self, uint32_t tx, str proto, str name):
         cdef tx_t *at = &self.txs[tx].tx
         if at.event_count == TX_EVENTS_MAX:
             raise ValueError("too many events")
+        self.parsed()
         at.events[at.event_count] = APP_EVENTS[proto, name]
         at.event_count += 1
 
@@ -142,6 +150,7 @@ cdef class TransactionTrial:
         cdef file_t *file = &self.files[self.app.files]
         if self.app.files == TXS_MAX:
             raise ValueError("too many files")
+        self.parsed()
         self.app.files += 1
         file.id = self.app.files
         file.next = self.txs[tx].tx.files[direction]

@@ -7,5 +7,6 @@ from fastpath.dataplane.types cimport burst_t, flow_t
 # does not match on it again.
 cdef void renew_transactions(match_scratch_t *scratch, flow_t *flow) noexcept nogil
 
-cdef void inspect_transactions(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
+# True: what it has found it would find again, until more is parsed, or the payload of an entry brings candidates.
+cdef bint inspect_transactions(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
                                flow_t *flow, uint64_t now) noexcept nogil

@@ -4,8 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport (
-    BUFFER_BODY, BUFFER_MANY, BUFFER_NUMBER, TX_DETECTED_TO_SERVER, TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_LITTLE,
-    VIEW_READY, app_context_t, app_t, app_t, file_t, room_t, tx_t, view_t,
+    APP_QUIET_TO_CLIENT, APP_QUIET_TO_SERVER, BUFFER_BODY, BUFFER_FILES, BUFFER_MANY, BUFFER_NUMBER, TX_DETECTED_TO_SERVER, TX_NEW,
+    TX_NO_INSPECTION, VIEW_END, VIEW_LITTLE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.confirm cimport rule_begins, rule_matched, windows_hold
 from fastpath.dataplane.match.header cimport TCP, UDP
@@ -104,16 +104,17 @@ cdef bint matches_anew(match_scratch_t *scratch, tx_t *tx, uint32_t direction, c
 
 
 cdef void renew_transactions(match_scratch_t *scratch, flow_t *flow) noexcept nogil:
-    cdef const app_t *app = <const app_t *> flow.more.app if flow.more != NULL else NULL
+    cdef app_t *app = <app_t *> flow.more.app if flow.more != NULL else NULL
     while app != NULL:
         renew_session(app)
         app = app.inner
 
 
-cdef void renew_session(const app_t *app) noexcept nogil:
+cdef void renew_session(app_t *app) noexcept nogil:
     cdef tx_t *tx = app.first
     cdef detect_state_t *state
     cdef uint32_t direction
+    app.flags &= ~<uint32_t> (APP_QUIET_TO_SERVER | APP_QUIET_TO_CLIENT)
     while tx != NULL:
         for direction in range(2):
             state = state_of(tx, direction)
@@ -267,16 +268,18 @@ cdef void renew_files(match_scratch_t *scratch, const ruleset_t *rules, tx_t *tx
     state.files_seen = newest
 
 
-cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, const packet_meta_t *meta,
+cdef bint inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, const packet_meta_t *meta,
                      flow_t *flow, tx_t *tx, uint32_t direction, uint64_t now) noexcept nogil:
-    """The candidates of a transaction and the rules that it remembers, in the order of inspection."""
+    """The candidates of a transaction and the rules that it remembers, in the order of inspection. True: there were none, and will be
+    none before more of it is parsed, unless the payload of an entry brings some."""
     cdef detect_state_t *state = state_of(tx, direction)
     cdef stored_t *stored
     cdef uint32_t i = 0, k = 0, compiled
     cdef uint64_t started
-    cdef bint holds
+    cdef bint holds, quiet
     prefilter_tx(rules, scratch, meta, tx, direction)
     renew_files(scratch, rules, tx, direction)
+    quiet = scratch.candidate_count == 0
     while True:
         # rules that are remembered while this runs stand at or below the one at work
         state = state_of(tx, direction)
@@ -302,6 +305,7 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
             compiled = stored.rule
             if stored.state & (STORED_FULL | STORED_CANNOT):
                 continue
+            quiet = False
         started = clock_ns() if rarely(scratch.timing) else 0
         begin_rule(scratch)
         holds = rule_on_tx(rules, scratch, burst, meta, flow, tx, direction, compiled, stored, now)
@@ -317,11 +321,24 @@ cdef void inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const bur
     state = state_of(tx, direction)
     if state != NULL:
         state.files_seen = newest_file(tx, direction)
+    return quiet
 
 
-cdef void inspect_transactions(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
+cdef bint asks_files_alone(const ruleset_t *rules, const app_rules_t *known) noexcept nogil:
+    """Do the rules of a protocol and direction look at files, and at nothing else?"""
+    cdef uint32_t i
+    if known.bare.count:
+        return False
+    for i in range(known.prefilters.first, known.prefilters.first + known.prefilters.count):
+        if not rules.prefilters[i].flags & BUFFER_FILES:
+            return False
+    return True
+
+
+cdef bint inspect_transactions(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, uint32_t entry,
                                flow_t *flow, uint64_t now) noexcept nogil:
-    """The transactions of the entry's direction that are not wholly inspected, in the order of their ids."""
+    """The transactions of the entry's direction that are not wholly inspected, in the order of their ids. True: see inspect_tx,
+    of all of them."""
     cdef const inspection_t *inspection = scratch.inspection
     cdef const packet_meta_t *meta = &burst.meta[entry]
     cdef app_context_t *context = inspection.context
@@ -329,12 +346,16 @@ cdef void inspect_transactions(const ruleset_t *rules, match_scratch_t *scratch,
     cdef uint32_t direction = 1 if meta.flags & PM_TO_CLIENT else 0
     cdef uint16_t done = <uint16_t> (TX_DETECTED_TO_SERVER << direction)
     cdef tx_t *tx = context.app.first
+    cdef bint quiet = True, files_alone
+    files_alone = (asks_files_alone(rules, &rules.apps[context.app.proto * 2 + direction]) and not scratch.app_candidate_count
+                   and scratch.trace == NULL)
     while tx != NULL:
         if not tx.flags & (done | TX_NO_INSPECTION):
-            scratch.view_known = False
-            if rarely(scratch.trace != NULL):
-                trace_tx(scratch, tx, direction)
-            inspect_tx(rules, scratch, burst, meta, flow, tx, direction, now)
+            if not files_alone or tx.files[direction] != NULL or tx.detect[direction] != NULL:
+                scratch.view_known = False
+                if rarely(scratch.trace != NULL):
+                    trace_tx(scratch, tx, direction)
+                quiet &= inspect_tx(rules, scratch, burst, meta, flow, tx, direction, now)
             tx.inspected[direction] = tx.progress[direction]
             tx.flags &= <uint16_t> ~TX_NEW
             if tx.progress[direction] >= room.complete[direction]:
@@ -344,3 +365,4 @@ cdef void inspect_transactions(const ruleset_t *rules, match_scratch_t *scratch,
                 room.inspected(context, tx, direction)
         tx = tx.next
     scratch.view_known = False
+    return quiet
