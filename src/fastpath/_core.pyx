@@ -74,7 +74,7 @@ from fastpath.dataplane.policy cimport (
     policy_flow_t,
     policy_t, service_of, told_t,
 )
-from fastpath.dataplane.pool cimport pool_give, pool_take
+from fastpath.dataplane.pool cimport pool_take_raw
 from fastpath.dataplane.ring cimport Ring, publish_rows, write_row
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
 from fastpath.dataplane.steer cimport steer_burst

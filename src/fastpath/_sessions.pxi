@@ -63,14 +63,16 @@ cdef uint32_t meet_flow(app_context_t *context, uint32_t direction) noexcept nog
     cdef worker_t *worker = <worker_t *>context.work.worker
     cdef flow_key_t key = flow_key_of(context.flow)
     cdef uint16_t server_port = key.port[0 if context.flow.flags & FLOW_REVERSED else 1]
-    cdef expectation_t *expected = <expectation_t *>pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(expectation_t))
-    if expected == NULL:
-        return False
+    cdef expectation_t expected
+    cdef expectation_t *kept
     wait_turn(worker.engine, worker)
-    if not meet_expectation(worker.engine.expectations, &key, server_port, direction, context.now, expected):
-        pool_give(context.pool, ACCOUNT_APPLAYER, expected, sizeof(expectation_t))
+    if not meet_expectation(worker.engine.expectations, &key, server_port, direction, context.now, &expected):
         return False
-    context.app.expected = expected
+    kept = <expectation_t *>pool_take_raw(context.pool, ACCOUNT_APPLAYER, sizeof(expectation_t))
+    if kept == NULL:
+        return False
+    kept[0] = expected
+    context.app.expected = kept
     return True
 
 

@@ -36,8 +36,8 @@ cdef struct announced_t:
     uint32_t count
     expectation_t list[64]
 
-cdef struct expectations_t:
-    uint32_t next
+cdef struct expectations_t:         # a ring: all wait equally long, so that the oldest is the first to be given up
+    uint32_t first, count           # with those that were met
     expectation_t list[1024]
 
 
@@ -72,8 +72,11 @@ cdef inline void remember_announced(expectations_t *table, announced_t *announce
     """Ordered section: what was announced goes into the table."""
     cdef uint32_t i
     for i in range(announced.count):
-        table.list[table.next] = announced.list[i]
-        table.next = (table.next + 1) % EXPECTATIONS_MAX
+        table.list[(table.first + table.count) % EXPECTATIONS_MAX] = announced.list[i]
+        if table.count < EXPECTATIONS_MAX:
+            table.count += 1
+        else:
+            table.first = (table.first + 1) % EXPECTATIONS_MAX
     announced.count = 0
 
 
@@ -82,8 +85,11 @@ cdef inline bint meet_expectation(expectations_t *table, const flow_key_t *key, 
     """Ordered section: is a flow whose data come in this direction expected? What was expected of it goes to `met`, once."""
     cdef uint32_t i
     cdef expectation_t *expectation
-    for i in range(EXPECTATIONS_MAX):
-        expectation = &table.list[i]
+    while table.count and table.list[table.first].until < now:
+        table.first = (table.first + 1) % EXPECTATIONS_MAX
+        table.count -= 1
+    for i in range(table.count):
+        expectation = &table.list[(table.first + i) % EXPECTATIONS_MAX]
         if (expectation.until >= now and expectation.until and expectation.port == server_port
                 and expectation.direction == direction and expectation.net == key.net and expectation.tunnel == key.tunnel
                 and memcmp(expectation.addr, key.addr, sizeof(expectation.addr)) == 0
