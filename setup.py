@@ -85,7 +85,8 @@ def short_strings():
 def extension(path):
     module = ".".join(path.relative_to("src").with_suffix("").parts)
     compile_args = ["-g1", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter",
-                    "-Wno-missing-field-initializers", "-Wno-cast-function-type", "-Wno-sign-compare"]
+                    "-Wno-missing-field-initializers", "-Wno-cast-function-type", "-Wno-sign-compare",
+                    "-Werror=incompatible-pointer-types"]      # as GCC 14 has it by itself
     compile_args += ["-O1", "-fno-omit-frame-pointer"] if SANITIZE else ["-O0"] if DEBUG else [f"-O{OPTIMIZE}", "-DNDEBUG"]
     compile_args += short_strings()
     macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
@@ -125,8 +126,8 @@ class BuildExt(build_ext):
 
 def main():
     sources = sorted(Path("src").rglob("*.pyx"))
-    only = os.environ.get("FASTPATH_ONLY")     # a comma-separated list of module names, for building one room
-    if only:
+    only = os.environ.get("FASTPATH_ONLY")     # a comma-separated list of module names, for building one room; empty: none
+    if only is not None:
         sources = [p for p in sources if p.stem in only.split(",")]
     setup(
         ext_modules=cythonize(

@@ -146,18 +146,24 @@ def ones_complement(words: np.ndarray) -> np.ndarray:
     return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
 
 
-def read_packets(path: Path, most: int | None = None) -> dict[int, list[bytes]]:
-    """Packets of a capture by link type, as far as dpkt reads it; at most `most`."""
-    import dpkt
+def captures_in(folder: Path) -> list[Path]:
+    """Every capture in a folder, whatever its name, plain or compressed."""
+    from fastpath.control.captures import expand
 
-    packets: list[bytes] = []
-    try:
-        with path.open("rb") as file:
-            reader = dpkt.pcap.UniversalReader(file)
-            for _, packet in reader:
-                packets.append(bytes(packet))
-                if len(packets) == most:
-                    break
-            return {reader.datalink() & 0xFFFF: packets}     # the rest says how long the FCS is
-    except (ValueError, dpkt.Error, EOFError, struct.error, IndexError):      # not for dpkt, or damaged from here on
-        return {ETHERNET: packets} if packets else {}
+    return [Path(name) for name in expand([folder])]
+
+
+def read_packets(path: Path, most: int | None = None) -> dict[int, list[bytes]]:
+    """Packets of a capture by link type, up to its damage; at most `most`. (tests/dataplane/test_rx.py holds the reader against others.)"""
+    from fastpath.control.captures import Capture
+
+    packets: dict[int, list[bytes]] = {}
+    left = most
+    with Capture(str(path)) as capture:
+        while True:
+            for _, packet, _, linktype in (found := capture.source.read(left)):
+                packets.setdefault(linktype, []).append(packet)
+            if left is not None:
+                left -= len(found)
+            if left == 0 or not capture.more():
+                return packets

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -123,6 +124,18 @@ def test_outputs(core, traffic, rules, tmp_path):
     assert len((out / "eve.json").read_text().splitlines()) == 2 * len(kinds)
     run("replay", traffic, "-S", rules, "-l", out, "--overwrite")
     assert {json.loads(line)["event_type"] for line in (out / "eve.json").read_text().splitlines()} == {"alert"}
+
+
+def test_progress_is_shown_on_a_terminal_and_only_there(core, traffic, rules):
+    command = [sys.executable, "-m", "fastpath", "replay", str(traffic), "-S", str(rules)]
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0) as screen:
+        shown = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True, env=os.environ | {"TERM": "xterm", "COLUMNS": "120"})
+        os.close(theirs)
+        drawn = screen.read(65536)
+    plain = subprocess.run(command, capture_output=True, check=True)
+    assert b"\x1b[" in drawn and not plain.stderr
+    assert plain.stdout.splitlines()[-1] == shown.stdout.splitlines()[-1]
 
 
 def test_eve_on_standard_output(core, traffic, rules):

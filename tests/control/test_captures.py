@@ -297,6 +297,11 @@ def test_filter_of_several_link_types(tmp_path):
         assert capture.source.filtered == 1
 
 
+def test_a_filter_is_a_text(tmp_path):
+    with pytest.raises(TypeError, match="bpf must be"):
+        open_captures([str(tmp_path)], bpf=5)
+
+
 def test_wrong_filters(tmp_path, monkeypatch):
     with Capture(write(tmp_path / "made.pcap", PLAIN), bpf="tcp prt 80") as capture:
         assert capture.source.read() == []

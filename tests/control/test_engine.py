@@ -328,6 +328,11 @@ def test_faults_of_calls_name_the_argument():
             (TypeError, "out must be", lambda: engine.inspect([b"a"], out=np.zeros(1))),
             (ValueError, "out must be contiguous.* length 1", lambda: engine.inspect([b"a"], out=np.zeros(2, rows.VERDICT))),
             (TypeError, "packets must be", lambda: engine.inspect(b"abc")),
+            (TypeError, "paths must be", lambda: engine.replay(5)),
+            (TypeError, "paths must be", lambda: engine.replay(None)),
+            (TypeError, "limit must be", lambda: engine.replay([], limit="a")),
+            (ValueError, "limit must be", lambda: engine.replay([], limit=-1)),
+            (TypeError, "progress must be", lambda: engine.replay([], progress=5)),
         ]:
             with pytest.raises(error, match=message):
                 call()

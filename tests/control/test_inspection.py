@@ -121,8 +121,9 @@ def test_standard_input_and_ctrl_c(tmp_path):
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert b"interrupted" in out and f"{len(PACKETS)} packets =".encode() in out
-    lines = [json.loads(line) for line in eve.read_bytes().splitlines()]
+    *lines, last = [json.loads(line) for line in eve.read_bytes().splitlines()]
     assert [line["alert"]["signature_id"] for line in lines] == [1, 2, 3]
+    assert last["event_type"] == "stats" and last["stats"]["partial"] is True
 
 
 def test_standard_input_to_its_end(tmp_path):

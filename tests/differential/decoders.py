@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from captures import read_packets
+from captures import captures_in, read_packets
 
 from fastpath.dataplane.dissect import dissect
 
@@ -18,7 +18,7 @@ NO_INDEX = 0xFFFF
 
 def sample(folder: Path, linktypes: tuple[int, ...]) -> Iterator[tuple[Path, int, bytes, dict]]:
     """Capture, link type, packet and its outermost entry. Sampled with a fixed seed, or with FASTPATH_EXHAUSTIVE=1 all of them."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".pcap", ".pcapng", ".cap", ".trace"))
+    paths = captures_in(folder)
     if not EXHAUSTIVE:
         paths = random.Random(11).sample(paths, CAPTURES)
     for path in paths:

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections import Counter
 
-from captures import read_packets
+from captures import captures_in, read_packets
 from differential.decoders import CAPTURES, CUT, EXHAUSTIVE, FRAGMENT, INVALID, KEYED, NO_INDEX, PACKETS, QUOTED
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
@@ -22,7 +22,7 @@ PORTED = {6: TCP, 17: UDP, 132: SCTP}
 
 
 def packets_of(folder):
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".pcap", ".pcapng", ".cap", ".trace"))
+    paths = captures_in(folder)
     tunnels = [path for path in paths if any(word in path.name.lower() for word in (
         "gre", "vxlan", "geneve", "teredo", "6in4", "4in6", "6in6", "ipip", "erspan", "gtp", "tunnel", "vlan", "qinq", "mpls", "ppp"))]
     if not EXHAUSTIVE:

@@ -75,12 +75,14 @@ def test_parquet(tmp_path):
     writer = ParquetWriter(tmp_path)
     writer.write(MADE)
     writer.write(MADE)
-    writer.close({})
+    writer.close({"partial": False})
+    assert b"fastpath.partial" not in parquet.read_metadata(tmp_path / "alerts.parquet").metadata
     assert parquet.read_table(tmp_path / "alerts.parquet")["sid"].to_pylist() == [1, 2, 1, 2]
     assert parquet.read_table(tmp_path / "events.parquet").num_rows == 0
     with pytest.raises(FileExistsError):
         ParquetWriter(tmp_path)
-    ParquetWriter(tmp_path, overwrite=True)
+    ParquetWriter(tmp_path, overwrite=True).close({"partial": True})
+    assert parquet.read_metadata(tmp_path / "alerts.parquet").metadata[b"fastpath.partial"] == b"true"
 
 
 def test_rules_that_follow_each_other_keep_their_numbers():

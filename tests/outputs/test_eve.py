@@ -124,7 +124,7 @@ def test_anomaly_and_stats():
                      "dest_ip": "192.0.2.9", "proto": "GRE", "pkt_src": "wire/pcap",
                      "anomaly": {"type": "decode", "event": "decoder.ipv4.pkt_too_small"}, "pcap_filename": "a.pcap"}
     out = io.BytesIO()
-    EveWriter(out, ["stats"]).close({"packets": 5, "bytes": 300, "seconds": 1.5, "alerts": 2,
+    EveWriter(out, ["stats"]).close({"packets": 5, "bytes": 300, "seconds": 1.5, "alerts": 2, "partial": False,
                                      "ledger": {"errored": {"packets": 1}, "offloaded": {"packets": 2, "bytes": 120}},
                                      "device": {}, "verdicts": {}, "drops": {}, "exceptions": {"flow.memcap.drop-flow": 3},
                                      "decryption": {"sessions": 1, "bytes": 9}, "uninspected": {"flows": 2, "bytes": 77, "by_service": []},

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
-from captures import conversation, ethernet, ipv4, read_packets, tcp, udp
+from captures import captures_in, conversation, ethernet, ipv4, read_packets, tcp, udp
 from runs import MIXED_RULES, assert_ledger, replay, rules_of
 
 import fastpath as fp
@@ -116,7 +116,7 @@ def test_a_cut_packet_is_not_malformed(capture):
 
 def test_packets_of_real_captures(cutter, corpus):
     rng = random.Random(7)
-    found = sorted(path for path in (corpus / "pcaps").rglob("*") if path.suffix in (".pcap", ".pcapng", ".cap", ".trace"))
+    found = captures_in(corpus / "pcaps")
     for path in found if EXHAUSTIVE else rng.sample(found, 60):
         for linktype, packets in read_packets(path, most=None if EXHAUSTIVE else 4).items():
             cutter.check(packets, linktype)

@@ -184,3 +184,12 @@ def test_a_rule_with_more_variables_than_fit_is_refused_alone():
     assert [plan.sid for plan in rules.plans] == [2]
     assert [(refusal.sid, refusal.malformed) for refusal in rules.refusals] == [(1, False)]
     rules.compile({})
+
+
+@pytest.mark.parametrize("call, argument", [
+    (lambda: RuleSet.parse(5), "text"), (lambda: RuleSet.parse("", variables=5), "variables"), (lambda: RuleSet.load(5), "paths"),
+    (lambda: RuleSet.load(b"a.rules"), "paths"), (lambda: RuleSet.load((), variables="HOME_NET"), "variables"),
+])
+def test_a_wrong_type_names_the_argument(call, argument):
+    with pytest.raises(TypeError, match=f"{argument} must"):
+        call()

@@ -417,4 +417,6 @@ def open_captures(arguments: Iterable[str | os.PathLike[str]], bpf: str | None =
 
     CaptureError names what is missing, empty or without captures, before the first packet is read.
     """
+    if bpf is not None and not isinstance(bpf, str):
+        raise TypeError(f"bpf must be a filter expression, not {type(bpf).__name__}")
     return Captures(expand(arguments), bpf)

@@ -243,6 +243,10 @@ class Engine:
         Ctrl-C ends the run early: the Result is `partial` and holds all that was inspected. A damaged capture gives what it
         holds up to the damage, and stands in `damages`. Raises OSError for a capture that cannot be opened.
         """
+        if not isinstance(limit, int) or limit < 0:
+            raise (ValueError if isinstance(limit, int) else TypeError)(f"limit must be a number of rows, not {limit!r}")
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress must be callable, not {type(progress).__name__}")
         run = Run(check_keep(keep), limit, sinks)
         if not reload_at:
             return self._replay(paths, bpf, run, continuous, progress)
@@ -821,7 +825,11 @@ def _port(port: Any) -> int:
 
 def _listed(paths: Any) -> list[Any]:
     """One path, or several, as a list."""
-    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if isinstance(paths, (str, os.PathLike)):
+        return [paths]
+    if isinstance(paths, bytes) or not isinstance(paths, Iterable):
+        raise TypeError(f"paths must be a path or several of them, not {type(paths).__name__}")
+    return list(paths)
 
 
 def _opened(captures: Any, damages: list[Damage]) -> Iterator[Any]:

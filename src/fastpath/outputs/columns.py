@@ -13,7 +13,8 @@ ROWS = 1 << 16      # gathered before a row group is written
 
 
 class ParquetWriter:
-    """A sink that writes DIR/alerts.parquet, flows.parquet, events.parquet ...
+    """A sink that writes DIR/alerts.parquet, flows.parquet, events.parquet ... Those of an interrupted run say so: the metadata
+    of the file have the key fastpath.partial.
 
     Raises ImportError without pyarrow, and FileExistsError for a file that is there unless overwrite is set.
     """
@@ -46,6 +47,8 @@ class ParquetWriter:
         """Writes what is left; a kind without rows is an empty file with its columns."""
         for kind in self._paths:
             self._put(kind)
+            if stats["partial"]:
+                self._writers[kind].add_key_value_metadata({"fastpath.partial": "true"})
             self._writers[kind].close()
 
     def _put(self, kind: str) -> None:

@@ -194,7 +194,7 @@ class EveWriter:
             self._put([_item(item) for item in stats["inventory"]])
         if "roce" in self.events:
             self._put([_queue_pair(pair) for pair in stats["roce"]])
-        if "stats" in self.events:
+        if "stats" in self.events or stats["partial"]:      # the last event of an interrupted run says so, whatever was asked for
             self._put([self._stats(stats)])
         self._out.flush()
 
@@ -454,6 +454,7 @@ class EveWriter:
                     "closed": sum(device.get("ended", {}).values()), "pkts": device.get("packets", 0), "bytes": device.get("bytes", 0)}
         return {"timestamp": timestamp(self._latest), "event_type": "stats", "stats": {
             "uptime": int(stats["seconds"]),
+            **({"partial": True} if stats["partial"] else {}),
             "decoder": {"pkts": stats["packets"], "bytes": stats["bytes"], "invalid": stats["ledger"]["errored"]["packets"],
                         "event": events},
             "defrag": {version: stats["defrag"][version] for version in ("ipv4", "ipv6")},

@@ -52,7 +52,7 @@ class RuleSet:
         self.files: list[str] = []
         self.classifications = dict(STOCK_CLASSIFICATIONS if classifications is None else classifications)
         self.references = dict(STOCK_REFERENCES if references is None else references)
-        self.variables = {**STOCK_VARIABLES, **{name.removeprefix("$"): str(value) for name, value in (variables or {}).items()}}
+        self.variables = {**STOCK_VARIABLES, **{name: str(value) for name, value in _named(variables).items()}}
         self._groups = Groups(self.variables)
         self._planner = Planner(self._groups, event_names, reputations, data_files)
         self._index: dict[tuple[int, int], int] = {}
@@ -89,7 +89,7 @@ class RuleSet:
         """
         from fastpath.packs import VARIABLES
         packs = tuple(packs)
-        given = {name.removeprefix("$"): value for name, value in (variables or {}).items()}
+        given = _named(variables)
         rules = cls(variables=VARIABLES | given if packs else given, classifications=classifications, references=references,
                     event_names=event_names, reputations=reputations, data_files=data_files)
         rules._include_disabled = include_disabled
@@ -127,6 +127,8 @@ class RuleSet:
         rules = cls(variables=variables, classifications=classifications, references=references, event_names=event_names,
                     reputations=reputations, data_files=data_files)
         rules._include_disabled = include_disabled
+        if not isinstance(text, (str, bytes)):
+            raise TypeError(f"text must be str or bytes, not {type(text).__name__}")
         raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
         rules._read([(raw, file)])
         return rules
@@ -385,10 +387,19 @@ def _compile(rules: RuleSet, event_codes: Mapping[str, int], options: Mapping[st
     return _Compiled(names, saved, memoryview(lent).toreadonly())
 
 
+def _named(variables: Mapping[str, str] | None) -> dict[str, str]:
+    """Variables by their names without the dollar."""
+    if variables is not None and not isinstance(variables, Mapping):
+        raise TypeError(f"variables must map names to texts, not be {type(variables).__name__}")
+    return {name.removeprefix("$"): value for name, value in (variables or {}).items()}
+
+
 def _files(paths: Paths) -> list[Path]:
     """The files that paths name. A folder gives its *.rules, a glob what it matches, both sorted."""
+    if isinstance(paths, bytes) or not isinstance(paths, (str, Path, Iterable)):
+        raise TypeError(f"paths must be a path or several of them, not {type(paths).__name__}")
     out: list[Path] = []
-    for path in [paths] if isinstance(paths, (str, Path)) else list(paths):
+    for path in [paths] if isinstance(paths, (str, Path)) else paths:
         given = Path(path)
         if given.is_dir():
             found = sorted(each for each in given.rglob("*.rules") if each.is_file())

@@ -147,7 +147,7 @@ typedef struct app_context {    /* what a room may use; holds for one call */
     uint32_t hold_max[2];       /* and how many may, where the other side says nothing */
     uint8_t spoke_first;        /* 1 << direction of the first bytes, 0 for none yet */
     uint8_t changing;           /* the bytes at hand are the first that another protocol sees of this session */
-    struct sight *sight;        /* of the bucket: what decryption may take, and what it counts (sight.pxd) */
+    void *sight;                /* of the bucket: what decryption may take, and what it counts (sight.pxd) */
 } app_context_t;
 
 enum parse_flag { PARSE_GAP = 1 << 0, PARSE_EOF = 1 << 1, PARSE_START = 1 << 2,

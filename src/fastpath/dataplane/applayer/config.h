@@ -9,7 +9,7 @@ typedef struct tls_config {
     uint8_t ja3, ja4;           /* are fingerprints made? */
     uint8_t log_ja4;            /* is JA4 in the events of sessions? Alerts have it, and JA3 is in both, where they are made */
     uint8_t encryption_handling;    /* once a session is encrypted: 0 track-only, 1 bypass, 2 full */
-    const struct keyring *keys[2];  /* secrets that were given, and those that the capture brings; NULL for none (keyring.pxd) */
+    const void *keys[2];        /* secrets that were given, and those that the capture brings; NULL for none (keyring.pxd) */
 } tls_config_t;
 typedef struct http1_config {
     uint32_t body_limit[2];     /* bytes of a body that are kept for rules and files, by direction; 0 for all */
@@ -73,7 +73,7 @@ typedef struct app_work {       /* one a worker */
     app_asked_t asked;
     uint8_t *room;              /* WORK_ROOM bytes: holds what a buffer() call builds, until the next one */
     void *of_room[ALPROTO_MAX]; /* what a room keeps from call to call: an inflater, say; freed with the worker by free_work */
-    struct worker *worker;      /* whose it is: for `meet` */
+    void *worker;               /* whose it is: for `meet` */
     /* Whether another flow told of this one, whose data come in this direction and are of no protocol that can be recognised:
        then app_t.expected holds what it told. NULL: nobody asks. */
     uint32_t (*meet)(app_context_t *context, uint32_t direction);

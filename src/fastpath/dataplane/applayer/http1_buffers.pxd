@@ -12,6 +12,12 @@ from fastpath.dataplane.applayer.http1_state cimport (
 from fastpath.dataplane.applayer.llm cimport llm_view
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER, bytes_t
 
+cdef extern from "http_fields.h" nogil:
+    ctypedef struct field_name_t:
+        const char *text
+        uint32_t length
+    field_name_t field_of_buffer(uint32_t buffer, uint32_t direction)
+
 cdef struct room_writer_t:
     uint8_t *data
     uint32_t length
@@ -52,17 +58,18 @@ cdef inline void put_header(room_writer_t *out, const message_t *message, const 
     put(out, bytes_of(&message.text, header.value), header.value.length)
 
 
+cdef inline bint is_cookie(const message_t *message, const header_t *header, uint32_t direction) noexcept nogil:
+    cdef field_name_t field = field_of_buffer(BUFFER_HTTP_COOKIE, direction)
+    return same(bytes_of(&message.text, header.name), header.name.length, field.text, field.length)
+
+
 cdef inline uint32_t show_headers(room_writer_t *out, const message_t *message, uint32_t direction, view_t *view) noexcept nogil:
     """http.header: "name: value" lines, as the names were first seen, cookies left out."""
     cdef uint32_t i
     cdef header_t *header
-    cdef const uint8_t *name
     for i in range(message.header_count):
         header = header_at(message, i)
-        name = bytes_of(&message.text, header.name)
-        if direction == TO_SERVER and same(name, header.name.length, b"cookie", 6):
-            continue
-        if direction == TO_CLIENT and same(name, header.name.length, b"set-cookie", 10):
+        if is_cookie(message, header, direction):
             continue
         put_header(out, message, header)
         put(out, <const uint8_t *> b"\r\n", 2)
@@ -120,6 +127,7 @@ cdef inline uint32_t http1_view(app_context_t *context, http1_tx_t *tx, uint32_t
     cdef message_t *message = &tx.side[direction]
     cdef http1_t *http = <http1_t *> context.app.state
     cdef room_writer_t out
+    cdef field_name_t field
     cdef file_t *file
     out.data = context.work.room
     out.length = 0
@@ -151,34 +159,10 @@ cdef inline uint32_t http1_view(app_context_t *context, http1_tx_t *tx, uint32_t
         return one_header(&out, request, index, view)
     if buffer == BUFFER_HTTP_RESPONSE_HEADER:
         return one_header(&out, response, index, view)
-    if buffer == BUFFER_HTTP_COOKIE:
-        if direction == TO_SERVER:
-            return show_header(view, message, b"cookie", 6)
-        return show_header(view, message, b"set-cookie", 10)
     if buffer == BUFFER_HTTP_HOST:
         return show_bytes(view, &tx.host, tx.has_host)
     if buffer == BUFFER_HTTP_HOST_RAW:
         return host_raw(tx, view)
-    if buffer == BUFFER_HTTP_USER_AGENT:
-        return show_header(view, request, b"user-agent", 10)
-    if buffer == BUFFER_HTTP_REFERER:
-        return show_header(view, request, b"referer", 7)
-    if buffer == BUFFER_HTTP_CONNECTION:
-        return show_header(view, message, b"connection", 10)
-    if buffer == BUFFER_HTTP_CONTENT_LEN:
-        return show_header(view, message, b"content-length", 14)
-    if buffer == BUFFER_HTTP_CONTENT_TYPE:
-        return show_header(view, message, b"content-type", 12)
-    if buffer == BUFFER_HTTP_ACCEPT:
-        return show_header(view, request, b"accept", 6)
-    if buffer == BUFFER_HTTP_ACCEPT_LANG:
-        return show_header(view, request, b"accept-language", 15)
-    if buffer == BUFFER_HTTP_ACCEPT_ENC:
-        return show_header(view, request, b"accept-encoding", 15)
-    if buffer == BUFFER_HTTP_LOCATION:
-        return show_header(view, response, b"location", 8)
-    if buffer == BUFFER_HTTP_SERVER:
-        return show_header(view, response, b"server", 6)
     if buffer == BUFFER_HTTP_REQUEST_BODY:
         return body_view(&context.config.http1, tx, TO_SERVER, http.eof[TO_SERVER], view)
     if buffer == BUFFER_HTTP_RESPONSE_BODY:
@@ -190,4 +174,5 @@ cdef inline uint32_t http1_view(app_context_t *context, http1_tx_t *tx, uint32_t
         return show_bytes(view, &file.name, True) if file != NULL else VIEW_NONE
     if BUFFER_LLM_PROMPT <= buffer <= BUFFER_LLM_SECONDS:
         return llm_view(context, tx, direction, buffer, http.eof[direction], view)
-    return VIEW_NONE
+    field = field_of_buffer(buffer, direction)
+    return show_header(view, message, field.text, field.length) if field.text != NULL else VIEW_NONE

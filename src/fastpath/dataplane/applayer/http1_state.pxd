@@ -187,12 +187,12 @@ cdef inline bint is_token(int c) noexcept nogil:
 
 
 cdef inline bint same(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:
-    """Equal but for the case of letters; `text` in lower case."""
+    """Equal but for the case of letters."""
     cdef uint32_t i
     if length != size:
         return False
     for i in range(length):
-        if lower(data[i]) != text[i]:
+        if lower(data[i]) != lower(<uint8_t> text[i]):
             return False
     return True
 

@@ -6,9 +6,11 @@ from libc.string cimport memchr, memcpy
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.files cimport file_at, file_view
 from fastpath.dataplane.applayer.grpc cimport is_call, split_path
-from fastpath.dataplane.applayer.http1_buffers cimport put, put_header, room_writer_t, show, show_bytes, show_names
+from fastpath.dataplane.applayer.http1_buffers cimport (
+    field_name_t, field_of_buffer, is_cookie, put, put_header, room_writer_t, show, show_bytes, show_names,
+)
 from fastpath.dataplane.applayer.http1_headers cimport header_at
-from fastpath.dataplane.applayer.http1_state cimport body_is_over, bytes_of, header_t, is_blank, lower, message_t, same
+from fastpath.dataplane.applayer.http1_state cimport body_is_over, bytes_of, header_t, is_blank, lower, message_t
 from fastpath.dataplane.applayer.http2_headers cimport is_exactly
 from fastpath.dataplane.applayer.http2_state cimport (
     FACT_LEAVE, FACT_PRIORITY, FACT_RESET, FACT_SETTING, FACT_SIZE, FACT_WINDOW, FRAME_TYPES, fact_at, facts_of, http2_t,
@@ -115,9 +117,7 @@ cdef inline uint32_t show_fields(room_writer_t *out, const message_t *message, u
         start = 0
         end = header.value.length
         if not raw:
-            if direction == TO_SERVER and same(name, header.name.length, b"cookie", 6):
-                continue
-            if direction == TO_CLIENT and same(name, header.name.length, b"set-cookie", 10):
+            if is_cookie(message, header, direction):
                 continue
             while start < end and is_blank(value[start]):
                 start += 1
@@ -183,6 +183,7 @@ cdef inline uint32_t header_view(room_writer_t *out, http2_tx_t *tx, uint32_t di
     cdef message_t *request = &tx.http.side[TO_SERVER]
     cdef message_t *response = &tx.http.side[TO_CLIENT]
     cdef message_t *message = &tx.http.side[direction]
+    cdef field_name_t field
     if buffer == BUFFER_HTTP_URI or buffer == BUFFER_HTTP_URI_RAW:
         return joined(out, request, b":path", 5, True, view)
     if buffer == BUFFER_HTTP_METHOD:
@@ -209,31 +210,8 @@ cdef inline uint32_t header_view(room_writer_t *out, http2_tx_t *tx, uint32_t di
         return one_field(out, message, index, True, view)
     if buffer == BUFFER_HTTP_HOST or buffer == BUFFER_HTTP_HOST_RAW:
         return show_host(out, request, buffer == BUFFER_HTTP_HOST, view)
-    if buffer == BUFFER_HTTP_COOKIE:
-        if direction == TO_SERVER:
-            return joined(out, message, b"cookie", 6, False, view)
-        return joined(out, message, b"set-cookie", 10, False, view)
-    if buffer == BUFFER_HTTP_USER_AGENT:
-        return joined(out, request, b"user-agent", 10, False, view)
-    if buffer == BUFFER_HTTP_REFERER:
-        return joined(out, request, b"referer", 7, False, view)
-    if buffer == BUFFER_HTTP_CONNECTION:
-        return joined(out, message, b"connection", 10, False, view)
-    if buffer == BUFFER_HTTP_CONTENT_LEN:
-        return joined(out, message, b"content-length", 14, False, view)
-    if buffer == BUFFER_HTTP_CONTENT_TYPE:
-        return joined(out, message, b"content-type", 12, False, view)
-    if buffer == BUFFER_HTTP_ACCEPT:
-        return joined(out, request, b"accept", 6, False, view)
-    if buffer == BUFFER_HTTP_ACCEPT_LANG:
-        return joined(out, request, b"accept-language", 15, False, view)
-    if buffer == BUFFER_HTTP_ACCEPT_ENC:
-        return joined(out, request, b"accept-encoding", 15, False, view)
-    if buffer == BUFFER_HTTP_LOCATION:
-        return joined(out, response, b"location", 8, False, view)
-    if buffer == BUFFER_HTTP_SERVER:
-        return joined(out, response, b"server", 6, False, view)
-    return VIEW_NONE
+    field = field_of_buffer(buffer, direction)
+    return joined(out, message, field.text, field.length, False, view) if field.text != NULL else VIEW_NONE
 
 
 cdef inline uint32_t http2_view(app_context_t *context, http2_tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index,

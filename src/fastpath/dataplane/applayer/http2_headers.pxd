@@ -122,20 +122,9 @@ cdef inline void compare_hosts(http2_tx_t *tx, uint32_t first) noexcept nogil:
             authority = header
         elif same(name, header.name.length, b"host", 4):
             host = header
-    if authority != NULL and host != NULL and not is_same(bytes_of(&request.text, authority.value), authority.value.length,
-                                                          bytes_of(&request.text, host.value), host.value.length):
+    if authority != NULL and host != NULL and not same(bytes_of(&request.text, authority.value), authority.value.length,
+                                                       <const char *> bytes_of(&request.text, host.value), host.value.length):
         tx_event(&tx.http.head, HTTP2_AUTHORITY_HOST_MISMATCH)
-
-
-cdef inline bint is_same(const uint8_t *one, uint32_t length, const uint8_t *other, uint32_t size) noexcept nogil:
-    """But for the case of letters."""
-    cdef uint32_t i
-    if length != size:
-        return False
-    for i in range(length):
-        if (one[i] | 32 if 65 <= one[i] <= 90 else one[i]) != (other[i] | 32 if 65 <= other[i] <= 90 else other[i]):
-            return False
-    return True
 
 
 cdef inline void read_block(app_context_t *context, hpack_t *hpack, http2_tx_t *tx, tx_t *teller, uint32_t direction,

@@ -8,7 +8,7 @@ from fastpath.dataplane.applayer.mime cimport (
     ENTITY_ATTACHMENT, FIELD_CC, FIELD_FROM, FIELD_TO, MIME_BODY_END_BOUND, MIME_BODY_STARTED, MIME_HEADER_DONE,
     MIME_HEADER_READY, MIME_HEADER_STARTED, MIME_INVALID_QP, MIME_LONG_BOUNDARY, MIME_LONG_ENC_LINE, MIME_LONG_FILENAME,
     MIME_LONG_HEADER_NAME, MIME_LONG_HEADER_VALUE, MIME_LONG_LINE, MIME_MALFORMED_MSG, MIME_PARSE_DONE, MIME_PARSE_ERROR,
-    URL_ADDRESS, URL_EXE, entity_t, find_byte, free_mime, mime_cut, mime_end, mime_line, mime_t, new_mime, same_text,
+    URL_ADDRESS, URL_EXE, entity_t, find_byte, free_mime, line_length, mime_cut, mime_end, mime_line, mime_t, new_mime, same_text,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_bytes, put_key, say_bool, say_bytes, say_text, writer_t,
@@ -103,23 +103,19 @@ cdef uint32_t strict_line(smtp_state_t *state, uint32_t direction, const uint8_t
 cdef uint32_t loose_line(const uint8_t *data, uint32_t length, uint32_t *at, bint end, line_t *line) noexcept nogil:
     """The next line of a message body, which a carriage return alone may end too; a long one comes in pieces."""
     cdef uint32_t left = length - at[0], most = min(left, <uint32_t> LINE_MAX)
-    cdef int32_t feed, found
     line.data = data + at[0]
     line.ending = 0
     if left == 0:
         return LINE_NONE
-    feed = find_byte(line.data, most, 10)
-    found = find_byte(line.data, most if feed < 0 else <uint32_t> feed, 13)
-    if feed >= 0 or found >= 0:
+    line.length = line_length(line.data, most)
+    if line.length < most:
         line.ending = 1
-        if found < 0:
-            found = feed
-        elif <uint32_t> found + 1 == left:
-            if not end:
-                return LINE_NEED
-        elif line.data[found + 1] == 10:
-            line.ending = 2
-        line.length = <uint32_t> found
+        if line.data[line.length] == 13:
+            if line.length + 1 == left:
+                if not end:
+                    return LINE_NEED
+            elif line.data[line.length + 1] == 10:
+                line.ending = 2
         at[0] += line.length + line.ending
         return LINE_READY
     if left < LINE_MAX and not end:
