@@ -6,6 +6,8 @@ import re
 import tomllib
 from importlib.resources import files
 
+from .risks import SOFTWARE
+
 FIRST_SID = 9_150_000       # + the id
 VERSION = r"v?[0-9][0-9A-Za-z.+_-]{0,46}"
 _SPECIAL = re.compile(rb'[^ -~]|["|;:\\]')
@@ -31,7 +33,7 @@ def _rule(each: dict) -> str:
     about = ", ".join(f"version_of {name.replace(' ', '_')}" for name in each.get("of", ["client"]))
     return (f'alert http any any -> any any (msg:"AI service version: {", ".join(each.get("of", ["client"]))}"; '
             f'flow:established,{"to_server" if client else "to_client"}; {server}{each["buffer"]};{size}{content} '
-            f'pcre:"/{expression}/{each.get("options", "")}, {keeps}"; inventory; metadata:{about}; sid:{FIRST_SID + each["id"]}; rev:1;)')
+            f'pcre:"/{expression}/{each.get("options", "")}, {keeps}"; inventory; metadata:{about}, {SOFTWARE}; sid:{FIRST_SID + each["id"]}; rev:2;)')
 
 
 def _escaped(text: str) -> str:
