@@ -171,7 +171,7 @@ def with_cases() -> Iterator[Iterable[int]]:
     yield (supply.FIRST_SID + 10 * number + which for number in test_ai_models.FETCHED for which in range(2))
     yield (9_403_000 + 2 * number + (side == "response") for number in test_ai_prompts.CASES
            for side in test_ai_prompts.ENTRIES[number].get("in", ["prompt"]))
-    yield (versions.FIRST_SID + number for number in (*test_ai_versions.SERVERS, *test_ai_versions.CLIENTS))
+    yield (versions.FIRST_SID + number for number in (*test_ai_versions.SERVERS, *test_ai_versions.CALLS, *test_ai_versions.CLIENTS))
     yield (leaks.FIRST_SID + 10 * number + place for place in range(len(PLACED)) for number in numbers_in(place))
     yield (plan.sid for plan in fp.RuleSet.parse(hosted.rules()).plans)
     yield (plan.sid for plan in fp.RuleSet.parse(grpc.rules()).plans)       # test_ai_grpc.py goes through all of them
