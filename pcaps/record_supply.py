@@ -4,7 +4,7 @@ pair of record.py.
 
     sudo pcaps/record_supply.py [registries inference redfish hardware storage]
 
-Needs from Debian docker-registry, skopeo, curl, dnsmasq, udhcpc, lldpd, nfs-ganesha with its VFS, rpcbind and libnfs-utils; and a Python with
+Needs from Debian docker-registry, skopeo, curl, dnsmasq, udhcpc, nfs-ganesha with its VFS, rpcbind and libnfs-utils; and a Python with
 pip, pypiserver, pymilvus, milvus-lite, sushy-tools and grpcio. MLServer, which wants other versions of some, may lie in a Python of its own,
 whose mlserver the variable MLSERVER names. The pickle that plays the poisoned model would print a line, and
 nobody opens it.
@@ -18,7 +18,6 @@ import pickle
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,8 +36,8 @@ class Poison:
         return os.system, ("echo this would have run",)
 
 
-def ask(*words):
-    return inside(CLIENT, "curl", "--silent", "--show-error", "-o", "/dev/null", *words)
+def ask(*words, check=True):
+    return inside(CLIENT, "curl", "--silent", "--show-error", "-o", "/dev/null", *words, check=check)
 
 
 # ---- registries ----
@@ -157,20 +156,20 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = [{{"uuid": "27946b59-9e44-4fa7-8e91-f3527a1ef094",
 
 
 def hardware(work, stack):
-    """lldpd at both ends, dnsmasq and udhcpc; then the client's card has another address, and another name."""
+    """dnsmasq and udhcpc: a machine that asks for its address; then its card is the same and its system another; then another card has the
+    address. Of LLDP nothing is recorded."""
     (work / "leases").touch()
     stack.enter_context(background(SERVER, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=wire", "--bind-interfaces",
                                    "--dhcp-range=10.20.0.50,10.20.0.60", f"--dhcp-leasefile={work}/leases", "--pid-file=", ready=listening(67, "u")))
     inside(CLIENT, "ip", "link", "set", "wire", "address", "3c:ec:ef:00:00:07")
     with recording("hardware-drift", EDGE):
-        for mac, vendor, name in (("3c:ec:ef:00:00:07", "OpenBMC", "leaf-1"), ("02:00:00:00:66:66", "udhcp 1.35.0", "laptop")):
+        for mac, options in (("3c:ec:ef:00:00:07", ("-V", "OpenBMC")), ("3c:ec:ef:00:00:07", ("-V", "PXEClient", "-O", "66", "-O", "67")),
+                             ("02:00:00:00:66:66", ("-V", "OpenBMC"))):
             inside(CLIENT, "ip", "link", "set", "wire", "address", mac)
-            with background(CLIENT, "lldpd", "-d", "-u", work / f"{name}.sock", "-S", name, "-I", "wire", ready=(work / f"{name}.sock").exists):
-                time.sleep(2)       # it tells of itself when it has looked around
-                inside(CLIENT, "udhcpc", "-i", "wire", "-n", "-q", "-f", "-V", vendor, "-s", "/bin/true", "-r", "10.20.0.50")
-                inside(SERVER, "ip", "neigh", "flush", "dev", "wire")
-                inside(CLIENT, "ip", "neigh", "flush", "dev", "wire")
-                inside(CLIENT, "ping", "-c", 1, "-W", 2, SERVER_IP)
+            inside(CLIENT, "udhcpc", "-i", "wire", "-n", "-q", "-f", "-s", "/bin/true", "-r", "10.20.0.50", *options)
+            for namespace in (SERVER, CLIENT):
+                inside(namespace, "ip", "neigh", "flush", "dev", "wire")
+            ask("--max-time", 1, f"http://{SERVER_IP}/", check=False)       # nobody listens there: ARP is what it is for
 
 
 def storage(work, stack):
