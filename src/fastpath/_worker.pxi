@@ -451,6 +451,19 @@ cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:
         at += CACHE_LINE
 
 
+cdef inline app_asked_t asked_of(const engine_t *engine, const ruleset_t *rules) noexcept nogil:
+    """What somebody looks at in the application layers. Where rules alone do, what they ask for."""
+    cdef app_asked_t asked
+    if rules != NULL and not (engine.keep_apps or engine.keep_files or engine.policy != NULL
+                              or engine.exception_policy[<uint32_t>CAUSE_APPLAYER] != EXCEPT_IGNORE):
+        asked = rules.asked
+    else:
+        asked.protos = asked.contents = <uint64_t>-1
+    if engine.apps.config.files.models:
+        asked.contents = <uint64_t>-1
+    return asked
+
+
 cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
     """A worker's way through a burst: it takes its entries in order, and ticks between them."""
     cdef uint32_t i, tick = 0
@@ -461,6 +474,7 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, const uint
     cdef uint64_t started = clock_ns()
     if worker.scratch != NULL:
         worker.scratch.timing = sample
+    worker.work.asked = asked_of(engine, slot.rules)
     worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     for i in range(n):
         entry = entries[i]
