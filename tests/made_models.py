@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import struct
+import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -126,6 +127,21 @@ def npy(descr: str = "'<f4'", data: bytes = bytes(24)) -> bytes:
     head = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (2, 3), }}".encode()
     head += b" " * (-(len(head) + 11) % 64) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + data
+
+
+def tar(members: Sequence[tuple[str, bytes | str]], *, format: int = tarfile.PAX_FORMAT) -> bytes:
+    """Of names and what they hold; a text is where a symbolic link leads."""
+    into = io.BytesIO()
+    with tarfile.open(fileobj=into, mode="w", format=format) as made:
+        for name, held in members:
+            entry = tarfile.TarInfo(name)
+            if isinstance(held, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, held
+                made.addfile(entry)
+            else:
+                entry.size = len(held)
+                made.addfile(entry, io.BytesIO(held))
+    return into.getvalue()
 
 
 def transfer(turns: Sequence[tuple[bytes, bytes]], *, src: str = CLIENT, sport: int = 40000, dst: str = SERVER, dport: int = 80,

@@ -56,10 +56,36 @@ def test_the_day_is_the_same_for_workers_and_bursts(day):
     assert {factory.run_day(workers=workers, burst=burst).result.digest for workers, burst in ((1, 1), (2, 7), (4, 256))} == {day.result.digest}
 
 
-def test_it_is_told_as_a_page(tmp_path):
+def test_nothing_of_the_weights_got_out(day):
+    leaving = next(model for model in day.result.models if model.server == "203.0.113.5")
+    assert leaving.size > 0 and factory.let_through(day.result, leaving.flow) == 0
+
+
+def test_it_is_told_on_the_terminal():
     out = Console(file=io.StringIO(), record=True, width=120)
     factory.tell_factory(out)
-    out.save_html(str(tmp_path / "day.html"), clear=False)
-    for text in (out.export_text(), (tmp_path / "day.html").read_text()):
-        for words in ("What AI runs here", "decrypted TLS", "weights stay here", "posix.system", "throttled", "spare-4"):
-            assert words in re.sub(r"\s+", " ", text), words
+    text = re.sub(r"\s+", " ", out.export_text())
+    assert "…" not in text, "nothing is cut off at the width of the demo"
+    for words in ("What AI runs here", "decrypted TLS", "weights stay here", "posix.system", "throttled", "spare-4"):
+        assert words in text, words
+
+
+def test_it_is_told_as_a_page(day):
+    """What happened, what is left to do, and how it is known; nothing loaded from elsewhere."""
+    pytest.importorskip("jinja2", reason="makes the page")
+    from fastpath.demo.page import render
+    text = re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]*>", " ", render(day), flags=re.S))
+    for words in ("7 AI services are in use", "None of their bytes got out", "40 of 61 questions were dropped", "spare-4 is to take its place", "2026-11-22 21:35 UTC",
+                  "What is left to do", "LiteLLM 1.106.2 gateway sanctioned", "earlier instructions ignored in a prompt a laptop reported 9403002 AML.T0051",
+                  "weights stay here: 32 packets denied a laptop stopped policy", "posix.system", "AML.T0020, LLM04", day.result.digest):
+        assert words in text, words
+    assert "src=" not in render(day) and "http://" not in render(day).replace("http://www.w3.org", "")
+
+
+def test_the_page_is_written_from_the_command_line(tmp_path):
+    pytest.importorskip("jinja2", reason="makes the page")
+    from typer.testing import CliRunner
+
+    from fastpath.cli import app
+    made = CliRunner().invoke(app, ["demo", "--ai", "--html", str(tmp_path / "day.html")])
+    assert made.exit_code == 0 and "<h1>One day of an AI factory</h1>" in (tmp_path / "day.html").read_text()

@@ -825,14 +825,20 @@ def demo(
     from fastpath.demo import run_demo
     from fastpath.outputs.terminal import console
     out = console()
-    out.record = page is not None
+    out.record = page is not None and not ai
     if ai:
         from fastpath.demo.factory import tell_factory
-        tell_factory(out)
+        day = tell_factory(out)
     else:
         run_demo(out)
     if page is not None:
         try:
-            out.save_html(str(page))
+            if ai:
+                from fastpath.demo.page import render
+                page.write_text(render(day), encoding="utf-8")
+            else:
+                out.save_html(str(page))
+        except ImportError as error:
+            fail(str(error))
         except OSError as error:
             fail(f"{page}: {error.strerror}")

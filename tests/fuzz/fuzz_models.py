@@ -2,6 +2,7 @@
 given back."""
 from __future__ import annotations
 
+import gzip
 import pickle
 import sys
 
@@ -18,7 +19,8 @@ def seeds() -> list[bytes]:
              made.torch_zip(pickle.dumps(made.Runs()), method=8), made.streamed_zip([("m/data.pkl", pickle.dumps(made.Runs())), ("m/x", bytes(50))]),
              made.streamed_zip([("m/data.pkl", pickle.dumps([1])), ("m/x", bytes(50))], 0), made.linked_zip(), made.keras_zip("Lambda"),
              made.keras_hdf5("Lambda"), made.onnx(b"../x"), made.savedmodel(b"PyFunc"), made.npy(), made.npy("'|O'", pickle.dumps(made.Runs())),
-             b"ftrt" + bytes(20)]
+             b"ftrt" + bytes(20), made.tar([("a.pkl", pickle.dumps(made.Runs())), ("../" * 50, b"x"), ("a/b", "../../c")]),
+             gzip.compress(made.tar([("m.ckpt", made.torch_zip(method=8)), ("n.gguf", made.gguf())]), mtime=0), gzip.compress(made.npy(), mtime=0) * 2]
     return [bytes([size]) + file for file in files for size in (0, 1, 7)]
 
 

@@ -28,6 +28,8 @@ from fastpath.outputs.eve import EveWriter, Shows
 ROOT = Path(__file__).resolve().parents[2]
 PCAPS = sorted((ROOT / "pcaps").glob("*.pcap"))
 AI = sorted((ROOT / "src/fastpath/demo/ai").glob("*.pcap"))
+EDGE = sorted((ROOT / "pcaps").glob("[ehms]*/*.pcap"))          # edge, http2, models, services
+TELLING = [path for path in EDGE if path.stem in ("gtp", "n4", "hardware", "hardware-drift", "registries", "inference", "mqtt", "chat")]
 #: That of the authors' reference, with what it gives.
 SAMPLE_KEY = bytes((21, 34, 23, 141, 51, 164, 207, 128, 19, 10, 91, 22, 73, 144, 125, 16,
                     216, 152, 143, 131, 121, 121, 101, 39, 98, 87, 76, 45, 42, 132, 34, 2))
@@ -218,6 +220,12 @@ def test_no_output_of_the_pack_holds_an_original(tmp_path, capture):
     assert check_outputs(tmp_path, capture, pack=True) > 1
 
 
+@pytest.mark.parametrize("capture", TELLING, ids=lambda path: path.stem)
+def test_no_output_of_the_edge_holds_an_original(tmp_path, capture):
+    """Devices, tunnels and their subscribers, hardware, registries."""
+    assert check_outputs(tmp_path, capture, pack=True) > 1
+
+
 CORPUS = ("*smb*.pcap*", "*smtp*.pcap*", "*ftp*.pcap*", "*http*.pcap*", "*dns*.pcap*", "*ssh*.pcap*", "*tls*.pcap*", "*ipv6*.pcap*",
           "*dhcp*.pcap*", "*dcerpc*.pcap*", "*vxlan*.pcap*", "*gre*.pcap*")
 
@@ -310,7 +318,7 @@ def test_every_field_of_a_run_is_declared(tmp_path):
             assert undeclared(eve(engine, [*PCAPS, made])) == set()
 
 
-@pytest.mark.parametrize("capture", AI, ids=lambda path: path.stem)
+@pytest.mark.parametrize("capture", AI + EDGE, ids=lambda path: path.stem)
 def test_every_field_of_the_pack_is_declared(capture):
     with fp.Engine(fp.RuleSet.pack("ai_factory"), models=True) as engine:
         assert undeclared(eve(engine, capture)) == set()

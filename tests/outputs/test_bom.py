@@ -83,3 +83,38 @@ def test_command_line(tmp_path):
     said = CliRunner().invoke(app, ["bom", str(RECORDED), "-o", str(tmp_path / "bom.json")])
     assert said.exit_code == 0 and len(checked((tmp_path / "bom.json").read_text())["components"]) == 12
     assert CliRunner().invoke(app, ["bom", str(tmp_path / "none.pcap")]).exit_code == 2
+
+
+def by_command(tmp_path, *words: str) -> dict:
+    from typer.testing import CliRunner
+
+    from fastpath.cli import app
+    said = CliRunner().invoke(app, ["bom", *map(str, words), "-o", str(tmp_path / "bom.json")])
+    assert said.exit_code == 0, said.output
+    return checked((tmp_path / "bom.json").read_text())
+
+
+def test_recorded_registries(tmp_path):
+    """docker-registry and pypiserver: an image, its layer with the pickle in it, a package."""
+    found = {one["name"]: one for one in by_command(tmp_path, RECORDED.parents[1] / "services" / "registries.pcap")["components"]}
+    assert found["shift-plan"]["purl"] == "pkg:pypi/shift-plan@1.0" and found["night-shift"]["type"] == "container"
+    unsafe = [one["name"] for one in found.values() if ("fastpath:unsafe", "pickle_import posix.system") in [(p["name"], p["value"]) for p in one.get("properties", ())]]
+    assert "night-shift layer" in unsafe
+
+
+def test_a_credential_in_a_url_is_starred_out(tmp_path):
+    secret = "hf_" + "aZbYcXdWeVfUgThSiRjQkPlOmNnMoLpKqJ"
+    capture = write_pcap(tmp_path / "a.pcap", made.download(made.safetensors(), f"/model.safetensors?token={secret}", "203.0.113.9"))
+    text = json.dumps(by_command(tmp_path, capture))
+    assert "model.safetensors?token=hf_****" in text and secret[3:12] not in text
+
+
+def test_what_was_fetched_inside_tls(tmp_path):
+    from tls_sessions import SUITES, frames_of, web_session
+    body = made.gguf()
+    exchange = b"GET /small.gguf HTTP/1.1\r\nHost: inside.example\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    talk, keys = web_session(tmp_path, "1.3", SUITES["1.3"][0], [exchange])
+    capture = write_pcap(tmp_path / "a.pcap", frames_of(talk.flights))
+    assert "components" not in by_command(tmp_path, capture)
+    [found] = by_command(tmp_path, capture, "--keylog", keys)["components"]
+    assert found["name"] == "small.gguf" and found["hashes"][0]["content"] == hashlib.sha256(body).hexdigest()

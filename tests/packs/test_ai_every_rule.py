@@ -5,6 +5,7 @@ place, is gone through here, one flow a rule. Rules without alerts raise them he
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import count
 from urllib.parse import quote
@@ -25,7 +26,7 @@ from packs import (
 )
 
 import fastpath as fp
-from fastpath.packs.ai_factory import grpc, hosted, leaks, supply, versions, weights
+from fastpath.packs.ai_factory import grpc, hosted, leaks, risks, supply, versions, weights
 
 OUTSIDE = "203.0.113.9"
 
@@ -170,7 +171,7 @@ def with_cases() -> Iterator[Iterable[int]]:
     yield (supply.FIRST_SID + 10 * number + which for number in test_ai_models.FETCHED for which in range(2))
     yield (9_403_000 + 2 * number + (side == "response") for number in test_ai_prompts.CASES
            for side in test_ai_prompts.ENTRIES[number].get("in", ["prompt"]))
-    yield (versions.FIRST_SID + number for number in (*test_ai_versions.SERVERS, *test_ai_versions.CLIENTS))
+    yield (versions.FIRST_SID + number for number in (*test_ai_versions.SERVERS, *test_ai_versions.CALLS, *test_ai_versions.CLIENTS))
     yield (leaks.FIRST_SID + 10 * number + place for place in range(len(PLACED)) for number in numbers_in(place))
     yield (plan.sid for plan in fp.RuleSet.parse(hosted.rules()).plans)
     yield (plan.sid for plan in fp.RuleSet.parse(grpc.rules()).plans)       # test_ai_grpc.py goes through all of them
@@ -184,3 +185,13 @@ def test_no_rule_is_without_a_case():
     cases = [sid for table in with_cases() for sid in table]
     assert len(sids) == len(set(sids)) and len(cases) == len(set(cases))
     assert set(sids) == set(cases)
+
+
+def test_every_rule_says_what_it_is_a_risk_of():
+    """Ids of MITRE ATLAS and of OWASP; those of services by their kind."""
+    for plan in fp.RuleSet.pack("ai_factory").plans:
+        told = [(key, value) for key, value in plan.metadata if key in ("mitre_atlas", "owasp_llm")]
+        assert {key for key, _ in told} == {"mitre_atlas", "owasp_llm"}, plan.sid
+        assert all(re.fullmatch(r"AML\.T\d{4}(\.\d{3})?|LLM(0[1-9]|10)", value) for _, value in told), plan.sid
+        kind = dict(plan.metadata).get("service_kind")
+        assert kind is None or ", ".join(" ".join(one) for one in told) == risks.RISKS[kind], plan.sid

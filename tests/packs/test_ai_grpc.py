@@ -29,10 +29,10 @@ def alone():
     return rules
 
 
-def call(path: str, *, status: str = "0") -> list[tuple[bytes, bytes]]:
+def call(path: str, *, status: str = "0", answered: bytes = b"answer") -> list[tuple[bytes, bytes]]:
     """One call and its answer; status 12: there is no such method."""
     answer = headers(1, *OK, GRPC, ("grpc-status", "12"), end=True) if status == "12" else (
-        headers(1, *OK, GRPC) + data(1, message(b"answer")) + headers(1, ("grpc-status", status), end=True))
+        headers(1, *OK, GRPC) + data(1, message(answered)) + headers(1, ("grpc-status", status), end=True))
     return [(hello() + headers(1, *POST[:2], (":path", path), GRPC) + data(1, message(b"ask"), end=True), settings((3, 100)) + answer), (settings(), settings())]
 
 

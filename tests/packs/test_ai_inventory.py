@@ -19,17 +19,21 @@ ANSWERS = {
     9120003: ("", '{"object":"list","data":[{"object":"embedding","index":0}],"usage":{"prompt_tokens":8}}'),
     9120010: ("", '{"object":"list","data":[{"id":"m","owned_by":"vllm"}]}'),
     9120011: ("", '# TYPE vllm:num_requests_running gauge\n'),
+    9120012: ("", '{"object":"chat.completion","system_fingerprint":"vllm-0.23.0-tp2-39ad13f9"}'),
     9120020: ("", "Ollama is running"),
     9120021: ("", '{"model":"llama3","created_at":"2026-01-01T00:00:00Z","response":"x","done":false}'),
     9120030: ("", '{"generated_text":"x","details":{"finish_reason":"length","generated_tokens":20}}'),
     9120031: ("", '{"model_id":"m","max_total_tokens":4096}'),
+    9120032: ("", '{"object":"chat.completion","system_fingerprint":"3.0.1-sha-bb9095a"}'),
     9120040: ("", '{"name":"triton","version":"2.5","extensions":["classification"]}'),
     9120041: ("", '{"model_name":"m","model_version":"1","outputs":[{"name":"o","datatype":"FP32"}]}'),
     9120042: ("", 'nv_inference_request_success{model="m"} 1\n'),
+    9120043: ("", '{"name":"mlserver","version":"1.7.1","extensions":[]}'),
     9120050: ("", '{"object":"health.response","message":"ready"}'),
     9120060: ("", '{"models":[{"modelName":"m","modelUrl":"m.mar"}]}'),
     9120070: ("", '{"model_version_status":[{"state":"AVAILABLE"}]}'),
     9120080: ("Server: llama.cpp", "{}"),
+    9120082: ("", 'data: {"object":"chat.completion.chunk","system_fingerprint": "b4963-02082f15"}'),
     9120081: ("", "<html><title>LocalAI API</title>"),
     9120100: ("x-litellm-version: 1.2", "{}"),
     9120101: ("", "<title>LiteLLM API - Swagger UI</title>"),
@@ -55,6 +59,7 @@ ANSWERS = {
     9120310: ("", '{"nanosecond heartbeat":1700000000}'),
     9120320: ("", '{"grpcMaxMessageSize":10485760,"version":"1.24"}'),
     9120330: ("", '{"data":{"collectionName":"c","consistencyLevel":"Bounded"}}'),
+    9120331: ("", 'milvus_build_info{built="x",git_commit="f46a032855",version="3.0.0"} 1\n'),
 }
 
 
@@ -94,6 +99,16 @@ def test_an_answer_gives_the_service_away(engine, tmp_path, sid):
 def test_who_only_asks_has_found_nothing(engine, tmp_path):
     for number, (_, body) in enumerate(ANSWERS.values()):
         assert found(engine, tmp_path / f"{number}.pcap", exchange("", "<html>404</html>", asked=body)) == set()
+
+
+@pytest.mark.parametrize(("header", "body"), [
+    ("x-litellm-version: 1", '{"system_fingerprint":"vllm-0.23.0-39ad13f9"}'), ("", '{"system_fingerprint":"fp_44709d6fcb"}'),
+    ("", '{"system_fingerprint":"backend-1234567"}'), ("", '{"system_fingerprint":"1.2-sha-x"}'), ("", '{"name":"triton","version":"2.4","extensions":[]}'),
+    ("", '{"name":"an editor","version":"2.4","extensions":{}}')])
+def test_what_is_like_it_is_not_it(engine, tmp_path, header, body):
+    """A gateway hands fingerprints on; others have them too; not everything with extensions serves models."""
+    services = {service for service, _ in found(engine, tmp_path / "a.pcap", exchange(header, body))}
+    assert not services & {"vLLM", "llama.cpp", "Text Generation Inference", "Open Inference Protocol server"}
 
 
 def question(name: str) -> bytes:

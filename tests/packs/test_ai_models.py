@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -18,7 +19,8 @@ import fastpath as fp
 from fastpath.outputs.eve import EveWriter
 from fastpath.packs.ai_factory import supply, weights
 
-RECORDED = Path(__file__).parents[2] / "pcaps" / "models" / "models.pcap"
+PCAPS = Path(__file__).parents[2] / "pcaps"
+RECORDED = PCAPS / "models" / "models.pcap"
 OUTSIDE = "203.0.113.9"
 
 #: sid -> a file that it catches, and one that it must leave alone.
@@ -37,6 +39,8 @@ UNSAFE = {
     9402021: (made.linked_zip(), made.torch_zip()),
     9402022: (made.torch_zip().replace(b"model/data/0PK\x05", b"model/data/1PK\x05"), made.torch_zip()),
     9402023: (made.torch_zip(b"\x80\x03B" + (68 << 20).to_bytes(4, "little") + bytes(68 << 20) + b".", method=8), made.torch_zip(method=8)),
+    9402024: (gzip.compress(made.tar([("../weights.npy", made.npy())])), gzip.compress(made.tar([("weights.npy", made.npy()), ("lib/a", "../b")]))),
+    9402025: (gzip.compress(made.npy())[:-9], gzip.compress(made.npy())),
     9402030: (b"\x10\0\0\0\0\0\0\0" + b'{"a":{"dtype":}}' + bytes(8), made.safetensors()),
     9402031: (made.safetensors(extra=b"more"), made.safetensors()),
     9402032: (made.gguf(version=99), made.gguf()),
@@ -246,3 +250,13 @@ def test_smb(engine, upload, tmp_path):
     result = engine.replay(write_pcap(tmp_path / "a.pcap", made.transfer(turns, dport=445)))
     assert 9402011 in {alert["sid"] for alert in result.alerts}
     assert [(model.protocol, model.upload, model.format, model.name) for model in result.models] == [("smb", upload, "gguf", "llm\\model.gguf")]
+
+
+def test_a_registry_and_its_clients(engine):
+    """docker-registry and skopeo, pypiserver and pip, recorded: a pickle in the layer of an image, as it is put and as it is fetched."""
+    result = engine.replay(PCAPS / "services" / "registries.pcap")
+    unsafe = [(model.upload, model.format, model.unsafe) for model in result.models]
+    assert unsafe == [(True, "pickle", ("pickle_import posix.system",)), (False, "pickle", ("pickle_import posix.system",))]
+    alerts = {alert["sid"] for alert in result.alerts}
+    assert 9402001 in alerts and {supply.FIRST_SID + 10 * number + which for number in (0, 1, 2, 5, 6) for which in range(2)} <= alerts
+    assert not any(supply.FIRST_SID + 10 * number in alerts for number in (3, 4, 7))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from captures import conversation, write_pcap
+from packs.test_ai_grpc import call
 
 import fastpath as fp
 from fastpath.control import inventory
@@ -42,6 +43,17 @@ SERVERS = {
     16: ((JSON, "qdrant - vector search engine"), (JSON, '{"title":"qdrant - vector search engine","version":"1.9.0","commit":"a"}'), "1.9.0"),
     17: ((JSON, '{"grpcMaxMessageSize":1}'), (JSON, '{"grpcMaxMessageSize":10485760,"modules":{"a":{"version":"9"}},"version":"1.24.1"}'), "1.24.1"),
     18: ((JSON, '{"kind":"NodeList","apiVersion":"v1"}'), (JSON, '{\n  "major": "1",\n  "gitVersion": "v1.28.2+k3s1"\n}'), "v1.28.2+k3s1"),
+    19: ((JSON, '{"object":"health.response","message":"ready"}'), (JSON, '{"release":"1.3.0","api":"1.0.0"}'), "1.3.0"),
+    20: ((JSON, '{"model_name":"m","outputs":[{"name":"o","datatype":"FP32"}]}'), (JSON, '{"name":"mlserver","version":"1.7.1","extensions":[]}'), "1.7.1"),
+    23: ((JSON, '{"collectionName":"c","consistencyLevel":"x"}'), (JSON, 'milvus_build_info{built="Wed",git_commit="f46a0",version="3.0.0"} 1\n'), "3.0.0"),
+    24: ((JSON, "vllm:num_requests_running 1\n"), (JSON, '{"system_fingerprint":"vllm-0.23.0-tp2-39ad13f9"}'), "0.23.0"),
+    25: (("Server: llama.cpp", "{}"), (JSON, '{"system_fingerprint":"b4963-02082f15"}'), "4963-02082f15"),
+    26: ((JSON, '{"model_id":"m","max_total_tokens":4096}'), (JSON, '{"system_fingerprint":"3.0.1-native"}'), "3.0.1"),
+}
+#: By id: method of gRPC, the message of its answer, which version; what is recorded of both: pcaps/services/inference.pcap.
+CALLS = {
+    21: ("/inference.GRPCInferenceService/ServerMetadata", b"\x0a\x06triton\x12\x062.34.0\x1a\x0eclassification", "2.34.0"),
+    22: ("/milvus.proto.milvus.MilvusService/GetVersion", b"\x0a\x00\x12\x06v2.4.1", "v2.4.1"),
 }
 #: By id: a header of the request, its body, what is told.
 CLIENTS = {
@@ -82,7 +94,7 @@ def told(engine, path, *pairs) -> set[tuple[str, str]]:
 def test_every_entry_has_a_case_and_a_source():
     entries = versions.told()
     assert [each["id"] for each in entries] == sorted({each["id"] for each in entries})
-    assert {each["id"] for each in entries} == set(SERVERS) | set(CLIENTS) and all(each["source"] for each in entries)
+    assert {each["id"] for each in entries} == set(SERVERS) | set(CALLS) | set(CLIENTS) and all(each["source"] for each in entries)
 
 
 def test_it_speaks_of_services_that_the_pack_finds(rules):
@@ -119,6 +131,24 @@ def test_what_is_no_version_is_not_taken_for_one(engine, tmp_path, number):
     assert {said for _, said in told(engine, tmp_path / "a.pcap", pair(seen), wrong)} == {""}
     asked = pair(seen, f"X-Note: {version}", body)
     assert {said for _, said in told(engine, tmp_path / "b.pcap", asked)} == {""}, "who asks has told nothing"
+
+
+@pytest.mark.parametrize("number", sorted(CALLS))
+def test_a_call_of_grpc_tells_its_version(engine, tmp_path, number):
+    path, message, version = CALLS[number]
+    of = next(each["of"] for each in versions.told() if each["id"] == number)
+    said = told(engine, tmp_path / "a.pcap", *call(path, answered=message))
+    assert version in {said for name, said in said if name in of} and {name for name, said in said if said} <= set(of)
+    wrong = message.replace(version.encode(), b"x" * len(version))
+    assert {said for _, said in told(engine, tmp_path / "b.pcap", *call(path, answered=wrong))} == {""}
+    assert {said for _, said in told(engine, tmp_path / "c.pcap", *call(path.rpartition("/")[0] + "/Other", answered=message))} == {""}
+
+
+def test_what_recorded_inference_servers_say(engine):
+    """MLServer by REST and by gRPC, and Milvus Lite."""
+    found = engine.replay(RECORDED.with_name("inference.pcap")).inventory
+    assert {(item.service, item.by, item.port, item.version) for item in found} == {
+        ("Open Inference Protocol server", "http", 8080, "1.7.1"), ("Open Inference Protocol server", "grpc", 8081, "1.7.1"), ("Milvus", "grpc", 19530, "3.2.2")}
 
 
 @pytest.mark.parametrize("number", sorted(CLIENTS))

@@ -12,5 +12,6 @@ cdef extern from "zlib.h" nogil:
         void *opaque
     int inflateInit2(z_stream *stream, int bits)
     int inflate(z_stream *stream, int flush)
+    int inflateReset(z_stream *stream)
     int inflateEnd(z_stream *stream)
     int Z_OK, Z_STREAM_END, Z_BUF_ERROR, Z_DATA_ERROR, Z_NO_FLUSH

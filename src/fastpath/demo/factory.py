@@ -80,8 +80,8 @@ def prompts(out: Console, result: Result) -> None:
     stats = result.stats
     opened, sealed = stats["decryption"], stats["uninspected"]
     heading(out, 2, "What is said to the models, inside TLS", f"The keys of {opened['sessions']} TLS sessions are known here: {opened['bytes']:,} bytes "
-            f"were opened and inspected like any others; {sealed['bytes']:,} bytes ({sealed['share']:.0%} of all) could not be looked into, and are not "
-            "called clean.")
+            f"were opened and inspected like any others; " + (f"{sealed['bytes']:,} bytes ({sealed['share']:.0%} of all) could not be looked into, and are "
+            "not called clean." if sealed["bytes"] else "nothing encrypted was left unread."))
     table = columns("what a prompt tried", "who", "seen in", "verdict", wraps="what a prompt tried")
     for alert in _of(result, "AI factory prompt"):
         table.add_row(_short(alert), who(alert["src_ip"]), "decrypted TLS" if alert["decrypted"] else alert["app_proto"], verdict(alert["action"]))
@@ -97,10 +97,11 @@ def prompts(out: Console, result: Result) -> None:
 def weights(out: Console, result: Result) -> None:
     heading(out, 3, "Weights that leave are stopped", "The file calls itself a picture. Its first bytes say safetensors, and the policy says that "
             "weights stay: from the packet that showed it, the flow is cut. A note to the same server went out before, untouched.")
-    table = columns("file", "what it is", "from", "to", ">bytes that left")
+    table = columns("file", "what it is", "from", "to", ">bytes seen", ">bytes that left")
     for model in result.models:
         if model.server == "203.0.113.5":
-            table.add_row(visible(model.name), model.format, who(model.client), who(model.server), f"{model.size:,}")
+            table.add_row(visible(model.name), model.format, who(model.client), who(model.server), f"{model.size:,}",
+                          f"{let_through(result, model.flow):,}")
     out.print(table)
     for line in result.stats["policy"]["lines"]:
         if line["denied"]:
@@ -145,6 +146,13 @@ def isolated(out: Console, day: Day) -> None:
                       f"standby [bold]{visible(isolation.standby)}[/]; [red]{cut} packets dropped[/] since")
     out.print()
     print_timeline(out, day.timeline, ("alert", "blocked", "policy", "isolation", "tls"))
+
+
+def let_through(result: Result, flow: int) -> int:
+    """Bytes of a flow's packets that passed after its first one was dropped."""
+    rows = [row for row in result.packets if row["flow"] == flow]
+    first = next((at for at, row in enumerate(rows) if row["action"] == "drop"), 0)
+    return sum(int(row["wirelen"]) for row in rows[first:] if row["action"] != "drop")
 
 
 # ---- how things are called ----

@@ -71,16 +71,16 @@ def print_inventory(out: Console, items: list[Item]) -> None:
                   pad_edge=False)
     listed, told = any(item.status for item in items), any(item.version for item in items)
     for name, justify in (("service", "left"), *([("version", "left")] if told else []), ("kind", "left"), *([("policy", "left")] if listed else []),
-                          ("seen by", "left"), ("used from", "left"), ("peers", "right"), ("flows", "right"), ("bytes out", "right"),
-                          ("bytes in", "right")):
-        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+                          ("by", "left"), ("used from", "left"), ("peers", "right"), ("flows", "right"), ("sent", "right"),
+                          ("received", "right")):
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", min_width=len(name))
     for (kind, service), found in list(by_service.items())[:SERVICES]:
         workloads = list(dict.fromkeys(item.workload for item in found))
         status = ", ".join(sorted({item.status or "unlisted" for item in found}))
         versions = plain(", ".join(sorted({item.version for item in found if item.version})))
         table.add_row(plain(service), *([versions] if told else []), plain(kind),
                       *([f"[red]{status}[/]" if "forbidden" in status else status] if listed else []), plain(", ".join(sorted({item.by for item in found}))),
-                      plain(workloads[0]) + (f" and {len(workloads) - 1:,} more" if len(workloads) > 1 else ""),
+                      plain(workloads[0]) + (f" +{len(workloads) - 1:,}" if len(workloads) > 1 else ""),
                       f"{len({(item.peer, item.port) for item in found}):,}", f"{sum(item.flows for item in found):,}",
                       f"{sum(item.bytes_out for item in found):,}", f"{sum(item.bytes_in for item in found):,}")
     out.print(table)

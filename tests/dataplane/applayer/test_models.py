@@ -1,11 +1,13 @@
 """Formats of models and what is wrong with them: each walk, whole, cut short at every byte, and in pieces of any size."""
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import pickle
 import random
 import struct
+import tarfile
 import zipfile
 
 import made_models as made
@@ -55,6 +57,21 @@ FILES = {
     "npy": (made.npy(), "npy", []),
     "npy of objects": (made.npy("'|O'", pickle.dumps(made.Runs())), "npy", ["pickle_import posix.system"]),
     "npz": (made.streamed_zip([("a.npy", made.npy()), ("b.npy", made.npy("[('x', '|O')]", pickle.dumps(made.Runs())))]), "npz", ["pickle_import posix.system"]),
+    "tar": (made.tar([("m/config.json", b"{}"), ("m/data.pkl", pickle.dumps(made.Runs())), ("m/model.safetensors", made.safetensors())]), "safetensors",
+            ["pickle_import posix.system"]),
+    "tar of GNU": (made.tar([("m/" * 80 + "weights.gguf", made.gguf())], format=tarfile.GNU_FORMAT), "gguf", []),
+    "tar that leads out": (made.tar([("../" + "m/" * 80 + "x.npy", made.npy()), ("a/b", "../c"), ("a/d", "../../e")]), "npy",
+                           ["tar_path " + ("../" + "m/" * 80)[:117], "tar_path ../../e"]),
+    "tar, broken": (made.tar([("a.npy", made.npy()), ("b", bytes(600))]).replace(b"b" + bytes(99), b"c" + bytes(99)), "npy", ["tar_malformed checksum"]),
+    "tar, a pickle of text": (made.tar([("a.npy", made.npy()), ("notes", b"cos is a function\nof angles")]), "npy", []),
+    "tar with a model of torch": (made.tar([("model.ckpt", made.torch_zip(pickle.dumps(made.Runs(), 2), method=8)), ("model_config.yaml", b"a: 1")]), "pytorch",
+                                  ["pickle_import posix.system"]),
+    "layer": (gzip.compress(made.tar([("opt/tokenizer.pkl", pickle.dumps(made.Runs()))])), "pickle", ["pickle_import posix.system"]),
+    "layer of several streams": (gzip.compress(made.tar([("a", b"x" * 900), ("b.onnx", made.onnx())])[:1536]) + gzip.compress(b"")
+                                 + gzip.compress(made.tar([("a", b"x" * 900), ("b.onnx", made.onnx())])[1536:]) + bytes(7), "onnx", []),
+    "gzip": (gzip.compress(pickle.dumps(made.Runs())), "pickle", ["pickle_import posix.system"]),
+    "gzip, cut": (gzip.compress(made.safetensors(), 0)[:-20], "safetensors", ["gzip_malformed truncated"]),
+    "gzip, broken": (gzip.compress(made.gguf(extra=random.Random(1).randbytes(9000)), 0)[:4000] + b"\xff" * 6000, "gguf", ["gzip_malformed deflate"]),
     "tensorrt": (b"ftrt" + bytes(60), "tensorrt", []),
     "tensorrt behind a header": (b"\x11\0\0\0" + b'{"task":"detect"}' + b"ftrt" + bytes(60), "tensorrt", []),
     "tensorrt behind a long one": ((4000).to_bytes(4, "little") + b'{"names":"' + b"n" * 3988 + b'"}' + b"ftrt" + bytes(60), "tensorrt", []),
@@ -62,6 +79,7 @@ FILES = {
 }
 #: What is no model.
 OTHERS = [b"", b"P", b"PK\x03\x04", made.streamed_zip([("a.txt", b"text"), ("config.json", b'{"class_name": "Lambda"}')]), b"(function () { return 1; })();" * 3,
+          gzip.compress(b"<html>" * 99), made.tar([("a.html", b"<html>"), ("../b", b"")]), gzip.compress(made.tar([("a", b"cos of angles")]))[:90],
           b"const x = 3;\nlet y = 4;\n" * 3, b"cat\ndog\npig\n(cow\n" * 9, b'{"class_name": "Lambda"}', b"<!doctype html>", b"\x80\x02" + b"\xff" * 40,
           b"\x08\x01\x12\x03abc\x3a\x01a", b"\x80\x05hello, I am a text", bytes(100), b"\x11\0\0\0" + b'{"task":"detect"}' + b"ftrs" + bytes(60), b"\x11\0\0\0" + b'{"task":"detect"}' + b"ftr",
           b"\0\0\x20\0" + b'{"task":"detect"}' + bytes(60), b"\x89PNG\r\n\x1a\n" + bytes(50), b"GGU", b"(c) 2024 Somebody\n" * 3]
@@ -95,7 +113,7 @@ def test_cut_at_every_byte(name):
     file, format, findings = FILES[name]
     for end in range(len(file)):
         found = examine([file[:end]], whole=False)
-        assert found["format"] in ("", format, "hdf5", "archive", "npz", "pytorch")
+        assert found["format"] in ("", format, "hdf5", "archive", "npz", "pytorch", "pickle")
         assert {one for one in found["unsafe"] if one not in findings} <= {"pickle_unresolved_import"}, (end, found)
 
 
@@ -145,6 +163,8 @@ def test_nesting_is_bounded():
 
 def test_an_inflated_bomb_stops():
     assert examine([made.torch_zip(b"\x80\x03B" + struct.pack("<I", 68 << 20) + bytes(68 << 20) + b".", method=8)])["unsafe"] == ["zip_bomb inflated"]
+    bomb = gzip.compress(made.tar([("a.npy", made.npy()), ("b", bytes(70 << 20))]))
+    assert examine([bomb])["unsafe"] == ["zip_bomb inflated"] == examine(bomb[at:at + 1000] for at in range(0, len(bomb), 1000))["unsafe"]
 
 
 def test_findings_are_bounded_and_the_worst_stays():

@@ -1,5 +1,6 @@
 # Bodies: what of them is kept for the rules, the files that they are, and the windows in which rules see them.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from fastpath.dataplane.applayer.applayer cimport (
     ALPROTO_HTTP1, ALPROTO_HTTP2, APP_RAW_TO_SERVER, FILE_CLOSED, FILE_NO_INSPECTION, FILE_OPEN, FILE_TRUNCATED,
@@ -73,8 +74,13 @@ cdef inline file_t *open_body_file(app_context_t *context, http1_tx_t *tx, uint3
     return file_open(context, &tx.head, direction, name, length)
 
 
+cdef inline bint is_patch(const message_t *request) noexcept nogil:
+    """So layers are put into registries. Suricata takes no file from it, nor does fastpath where no models are looked for."""
+    return request.first.length == 5 and memcmp(bytes_of(&request.line, request.first), b"PATCH", 5) == 0
+
+
 cdef inline void add_upload(app_context_t *context, http1_tx_t *tx, const uint8_t *data, uint32_t length) noexcept nogil:
-    """The body of a POST or PUT is a file with the name of the path."""
+    """The body of a POST or PUT (or PATCH, see is_patch) is a file with the name of the path."""
     cdef file_t *file
     if not tx.flags & HTTP1_FILE_TO_SERVER:
         if not tx.has_path:
@@ -241,7 +247,8 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
         llm_bytes(context, tx, direction, data, length)
     if direction == TO_SERVER and not tx.flags & HTTP1_BODY_SETUP:
         tx.flags |= HTTP1_BODY_SETUP
-        if (tx.method == METHOD_POST and not find_boundary(context, tx)) or tx.method == METHOD_PUT:
+        if (tx.method == METHOD_POST and not find_boundary(context, tx)) or tx.method == METHOD_PUT \
+                or context.config.files.models and is_patch(message):
             tx.flags |= HTTP1_UPLOAD
     prune_body(tx, config, direction)
     if limit and message.seen >= limit:

@@ -3,8 +3,9 @@
 Every walk is bounded, keeps a state of fixed size and gives the same findings however the bytes are cut. `examine` is its door
 for tests and tools.
 """
+from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strlen
 
 from fastpath.dataplane.applayer.applayer cimport (
     FILE_MODEL_LIMIT, FILE_MODEL_MALFORMED, FILE_SHA256, app_config_t, app_context_t, file_t, files_config_t, tx_t,
@@ -17,18 +18,32 @@ from fastpath.dataplane.applayer.model.npy cimport npy_end, npy_feed, npy_open, 
 from fastpath.dataplane.applayer.model.pickle cimport PHASE_BROKEN, pickle_end, pickle_feed, pickle_open, pickle_t
 from fastpath.dataplane.applayer.model.protobuf cimport PROTO_BROKEN, proto_end, proto_feed, proto_open, proto_t
 from fastpath.dataplane.applayer.model.recognise cimport (
-    WALK_BARE_PICKLE, WALK_GGUF, WALK_HDF5, WALK_MORE, WALK_NONE, WALK_NPY, WALK_ONNX, WALK_PICKLE, WALK_SAFETENSORS,
-    WALK_SAVEDMODEL, WALK_TENSORRT, WALK_TENSORRT_LED, WALK_ZIP, recognise_walk,
+    PREFIX_LEAST, WALK_BARE_PICKLE, WALK_GGUF, WALK_GZIP, WALK_HDF5, WALK_MORE, WALK_NONE, WALK_NPY, WALK_ONNX, WALK_PICKLE,
+    WALK_SAFETENSORS, WALK_SAVEDMODEL, WALK_TAR, WALK_TENSORRT, WALK_TENSORRT_LED, WALK_ZIP, recognise_file, recognise_walk,
 )
 from fastpath.dataplane.applayer.model.safetensors cimport safetensors_end, safetensors_feed, safetensors_open, safetensors_t
+from fastpath.dataplane.applayer.model.tar cimport TAR_BLOCK, TAR_MEMBER, is_tar_header, tar_end, tar_passed, tar_read, tar_t
 from fastpath.dataplane.applayer.model.tensorrt cimport tensorrt_feed, tensorrt_t
 from fastpath.dataplane.applayer.model.zip cimport zip_close, zip_end, zip_feed, zip_open, zip_t
+from fastpath.dataplane.applayer.pooled cimport pool_free, pool_zalloc
 from fastpath.dataplane.applayer.transaction cimport tx_event
 from fastpath.dataplane.pool cimport close_pool, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, pool_t
+from fastpath.dataplane.zlib cimport (
+    Z_BUF_ERROR, Z_DATA_ERROR, Z_NO_FLUSH, Z_OK, Z_STREAM_END, inflate, inflateEnd, inflateInit2, inflateReset, z_stream,
+)
 
 cdef enum:
     OPCODES_SURE = 16           # so many in a row are no accident
+    UNPACKED_FREE = 1 << 26     # bytes that gzip may make of however few
+    UNPACKED_RATIO = 256        # and above that, of one
+    INFLATE_GZIP = 15 + 16      # window bits, and a header of gzip
+
+cdef enum gzip_state:
+    STREAM_RUNS, STREAM_ENDED, STREAM_AWAITED, STREAM_LAST      # awaited: another may begin; last: none does
+
+cdef enum member_state:
+    MEMBER_BEGINS, MEMBER_WALKED, MEMBER_PASSED
 
 cdef struct array_t:
     npy_t npy
@@ -50,7 +65,22 @@ cdef struct walk_t:
     uint8_t told                # findings that have become events
     uint8_t hashing
     SHA256_CTX sha256
+    void *unpacked              # unpacked_t, of gzip and tar; NULL for others
     walker_t walker
+
+cdef struct unpacked_t:         # a file that is packed: gzip, tar, or both
+    uint8_t inflating, broken, is_tar, decided
+    uint8_t gzip                # enum gzip_state
+    uint8_t state               # of the member at hand, enum member_state
+    uint8_t merged              # of its findings, those that the file has
+    uint32_t have               # bytes of block, or of the member's first ones in prefix
+    uint64_t packed, inflated
+    z_stream stream
+    tar_t tar
+    walk_t member
+    uint8_t prefix[16]
+    uint8_t block[512]
+    uint8_t out[4096]
 
 
 # ---- one walk ----
@@ -117,6 +147,10 @@ cdef void feed_walk(walk_t *walk, pool_t *pool, const uint8_t *data, uint32_t le
         npy_feed(&walker.array.npy, &walker.array.pickle, facts, data, length)
     elif walk.kind == WALK_TENSORRT_LED:
         tensorrt_feed(&walker.tensorrt, facts, data, length)
+    elif walk.kind == WALK_GZIP:
+        feed_gzip(walk, pool, data, length)
+    elif walk.kind == WALK_TAR:
+        feed_tar(walk, pool, data, length)
 
 
 cdef bint is_hopeless(const walk_t *walk) noexcept nogil:
@@ -127,6 +161,8 @@ cdef bint is_hopeless(const walk_t *walk) noexcept nogil:
         return walk.walker.pickle.phase == PHASE_BROKEN or walk.walker.pickle.pickles > 0
     if walk.kind == WALK_TENSORRT_LED:
         return walk.walker.tensorrt.broken != 0
+    if walk.unpacked != NULL:
+        return (<unpacked_t *> walk.unpacked).broken != 0
     return walk.kind in (WALK_ONNX, WALK_SAVEDMODEL) and walk.walker.proto.state == PROTO_BROKEN
 
 
@@ -144,6 +180,230 @@ cdef void end_walk(walk_t *walk, bint whole) noexcept nogil:
         proto_end(&walker.proto, &walk.facts, whole)
     elif walk.kind == WALK_NPY:
         npy_end(&walker.array.npy, &walker.array.pickle, &walk.facts, whole)
+    elif walk.unpacked != NULL:
+        end_unpacked(walk, whole)
+
+
+# ---- what is packed: layers of images, archives of models ----
+
+cdef bint open_unpacked(walk_t *walk, pool_t *pool) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> pool_take(pool, ACCOUNT_APPLAYER, sizeof(unpacked_t))
+    if unpacked == NULL:
+        return False
+    walk.unpacked = unpacked
+    unpacked.stream.opaque = pool
+    if walk.kind == WALK_TAR:
+        unpacked.is_tar = unpacked.decided = True
+        return True
+    unpacked.stream.zalloc = pool_zalloc
+    unpacked.stream.zfree = pool_free
+    unpacked.inflating = inflateInit2(&unpacked.stream, INFLATE_GZIP) == Z_OK
+    return unpacked.inflating
+
+
+cdef void close_member(unpacked_t *unpacked, pool_t *pool) noexcept nogil:
+    if unpacked.member.kind == WALK_ZIP:
+        unpacked.member.walker.zip.stream.opaque = pool
+        zip_close(&unpacked.member.walker.zip)
+    unpacked.member.kind = WALK_NONE
+
+
+cdef void close_unpacked(walk_t *walk, pool_t *pool) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    if unpacked == NULL:
+        return
+    close_member(unpacked, pool)
+    if unpacked.inflating:
+        unpacked.stream.opaque = pool
+        inflateEnd(&unpacked.stream)
+    pool_give(pool, ACCOUNT_APPLAYER, unpacked, sizeof(unpacked_t))
+    walk.unpacked = NULL
+
+
+cdef bint holds_weights(uint32_t format) noexcept nogil:
+    return format not in (MODEL_NONE, MODEL_PICKLE, MODEL_NPY, MODEL_NPZ, MODEL_ARCHIVE, MODEL_HDF5)
+
+
+cdef void merge_member(walk_t *walk) noexcept nogil:
+    """What the member at hand has shown so far is the file's; its format where that is the first, or the first of weights."""
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef model_facts_t *facts = &unpacked.member.facts
+    cdef const model_finding_t *found
+    cdef uint32_t word
+    if facts.format == MODEL_NONE:
+        return
+    if walk.facts.format == MODEL_NONE or holds_weights(facts.format) and not holds_weights(walk.facts.format):
+        walk.facts.format = facts.format
+        walk.facts.version = facts.version
+    while unpacked.merged < facts.count:
+        found = &facts.findings[unpacked.merged]
+        unpacked.merged += 1
+        word = <uint32_t> min(strlen(model_found_names[found.kind]) + 1, <size_t> found.length)
+        note_finding(&walk.facts, found.kind, <const uint8_t *> found.text + word, found.length - word, NULL, 0)
+
+
+cdef void begin_member(walk_t *walk, pool_t *pool, uint32_t kind) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    unpacked.state = MEMBER_PASSED
+    if kind == WALK_NONE:
+        return
+    memset(&unpacked.member, 0, sizeof(walk_t))
+    open_walk(&unpacked.member, kind)
+    unpacked.state = MEMBER_WALKED
+    unpacked.merged = 0
+    feed_member(walk, pool, unpacked.prefix, unpacked.have)
+
+
+cdef void feed_member(walk_t *walk, pool_t *pool, const uint8_t *data, uint32_t length) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef uint32_t take
+    if unpacked.state == MEMBER_BEGINS:
+        take = min(length, <uint32_t> PREFIX_LEAST - unpacked.have)
+        memcpy(unpacked.prefix + unpacked.have, data, take)
+        unpacked.have += take
+        if unpacked.have < PREFIX_LEAST:
+            return
+        begin_member(walk, pool, recognise_walk(unpacked.prefix, PREFIX_LEAST, False))
+        data += take
+        length -= take
+    if unpacked.state == MEMBER_WALKED and length:
+        feed_walk(&unpacked.member, pool, data, length)
+        if is_hopeless(&unpacked.member):
+            close_member(unpacked, pool)
+            unpacked.state = MEMBER_PASSED
+        else:
+            merge_member(walk)
+
+
+cdef void end_member(walk_t *walk, pool_t *pool, bint whole) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef const model_facts_t *facts = &unpacked.member.facts
+    if unpacked.state == MEMBER_BEGINS and unpacked.have:
+        begin_member(walk, pool, recognise_walk(unpacked.prefix, unpacked.have, True))
+    if unpacked.state == MEMBER_WALKED:
+        end_walk(&unpacked.member, whole)
+        merge_member(walk)
+        if facts.format != MODEL_NONE:
+            walk.facts.tensors += facts.tensors
+            walk.facts.parameters += facts.parameters
+            walk.facts.imports += facts.imports
+            note_told(&walk.facts, <const uint8_t *> facts.note, facts.note_length)
+        close_member(unpacked, pool)
+    unpacked.state = MEMBER_BEGINS
+    unpacked.have = 0
+
+
+cdef void feed_tar(walk_t *walk, pool_t *pool, const uint8_t *data, uint32_t length) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef uint32_t at = 0, take
+    while at < length:
+        if unpacked.tar.state == TAR_MEMBER:
+            take = <uint32_t> min(<uint64_t> (length - at), unpacked.tar.left)
+            feed_member(walk, pool, data + at, take)
+            tar_passed(&unpacked.tar, take)
+            if unpacked.tar.state != TAR_MEMBER:
+                end_member(walk, pool, True)
+        else:
+            take = tar_read(&unpacked.tar, &walk.facts, data + at, length - at)
+        at += take
+    walk.facts.inner = unpacked.tar.members
+
+
+cdef void decide_unpacked(walk_t *walk, pool_t *pool, bint ended) noexcept nogil:
+    """What gzip has made first: a tar, or a model by itself."""
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef uint32_t kind
+    unpacked.decided = True
+    if unpacked.have == TAR_BLOCK and is_tar_header(unpacked.block):
+        unpacked.is_tar = True
+        unpacked.have = 0
+        feed_tar(walk, pool, unpacked.block, TAR_BLOCK)
+        return
+    kind = recognise_walk(unpacked.block, unpacked.have, ended)
+    if kind == WALK_NONE:
+        unpacked.broken = True
+        return
+    memset(&unpacked.member, 0, sizeof(walk_t))
+    open_walk(&unpacked.member, kind)
+    unpacked.state = MEMBER_WALKED
+    feed_member(walk, pool, unpacked.block, unpacked.have)
+    unpacked.broken = unpacked.state == MEMBER_PASSED
+
+
+cdef void feed_inflated(walk_t *walk, pool_t *pool, const uint8_t *data, uint32_t length) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef uint32_t take
+    if not unpacked.decided:
+        take = min(length, <uint32_t> TAR_BLOCK - unpacked.have)
+        memcpy(unpacked.block + unpacked.have, data, take)
+        unpacked.have += take
+        if unpacked.have < TAR_BLOCK:
+            return
+        decide_unpacked(walk, pool, False)
+        data += take
+        length -= take
+    if unpacked.broken or length == 0:
+        return
+    if unpacked.is_tar:
+        feed_tar(walk, pool, data, length)
+    else:
+        feed_member(walk, pool, data, length)
+        unpacked.broken = unpacked.state == MEMBER_PASSED
+
+
+cdef void feed_gzip(walk_t *walk, pool_t *pool, const uint8_t *data, uint32_t length) noexcept nogil:
+    """One stream of gzip, or several, one behind the other."""
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef z_stream *stream = &unpacked.stream
+    cdef uint32_t made
+    cdef int said
+    stream.next_in = <uint8_t *> data
+    stream.avail_in = length
+    unpacked.packed += length
+    while not unpacked.broken and unpacked.gzip != STREAM_LAST:
+        if unpacked.gzip != STREAM_RUNS and stream.avail_in == 0:
+            return
+        if unpacked.gzip == STREAM_ENDED:
+            inflateReset(stream)
+            unpacked.gzip = STREAM_AWAITED
+        stream.next_out = unpacked.out
+        stream.avail_out = sizeof(unpacked.out)
+        said = inflate(stream, Z_NO_FLUSH)
+        made = <uint32_t> sizeof(unpacked.out) - stream.avail_out
+        unpacked.inflated += made
+        feed_inflated(walk, pool, unpacked.out, made)
+        if made:
+            unpacked.gzip = STREAM_RUNS
+        if unpacked.inflated > UNPACKED_FREE and unpacked.inflated // UNPACKED_RATIO > unpacked.packed - stream.avail_in:
+            find_word(&walk.facts, FOUND_ZIP_BOMB, b"inflated")
+            unpacked.broken = True
+        elif said == Z_STREAM_END:
+            unpacked.gzip = STREAM_ENDED
+        elif said == Z_DATA_ERROR and unpacked.gzip == STREAM_AWAITED:
+            unpacked.gzip = STREAM_LAST         # what stands behind is no gzip
+        elif said == Z_DATA_ERROR:
+            find_word(&walk.facts, FOUND_GZIP_MALFORMED, b"deflate")
+            unpacked.broken = True
+        elif said == Z_BUF_ERROR or said == Z_OK and made < sizeof(unpacked.out) and stream.avail_in == 0:
+            return
+        elif said != Z_OK:
+            unpacked.broken = True      # no memory
+
+
+cdef void end_unpacked(walk_t *walk, bint whole) noexcept nogil:
+    cdef unpacked_t *unpacked = <unpacked_t *> walk.unpacked
+    cdef pool_t *pool = <pool_t *> unpacked.stream.opaque
+    if unpacked.broken:
+        return
+    if walk.kind == WALK_GZIP and whole and unpacked.gzip == STREAM_RUNS:
+        find_word(&walk.facts, FOUND_GZIP_MALFORMED, b"truncated")
+        whole = False
+    if not unpacked.decided:
+        decide_unpacked(walk, pool, True)
+    if unpacked.is_tar and whole:
+        tar_end(&unpacked.tar, &walk.facts)
+    if not unpacked.broken and (not unpacked.is_tar or unpacked.tar.state == TAR_MEMBER):
+        end_member(walk, pool, whole and not unpacked.is_tar)
 
 
 # ---- of a file ----
@@ -159,7 +419,7 @@ cdef void raise_events(tx_t *tx, walk_t *walk) noexcept nogil:
             tx_event(tx, FILE_MODEL_LIMIT)
         elif kind in (FOUND_PICKLE_MALFORMED, FOUND_GGUF_HEADER, FOUND_SAFETENSORS_HEADER, FOUND_SAFETENSORS_LENGTH,
                       FOUND_ONNX_MALFORMED, FOUND_SAVEDMODEL_MALFORMED, FOUND_ZIP_MALFORMED, FOUND_ZIP_MISMATCH,
-                      FOUND_JSON_MALFORMED):
+                      FOUND_JSON_MALFORMED, FOUND_TAR_MALFORMED, FOUND_GZIP_MALFORMED):
             tx_event(tx, FILE_MODEL_MALFORMED)
 
 
@@ -169,6 +429,7 @@ cdef void release_walk(app_context_t *context, model_t *model) noexcept nogil:
         if walk.kind == WALK_ZIP:
             walk.walker.zip.stream.opaque = context.pool
             zip_close(&walk.walker.zip)
+        close_unpacked(walk, context.pool)
         pool_give(context.pool, ACCOUNT_APPLAYER, walk, sizeof(walk_t))
         model.walk = NULL
         model.facts = NULL
@@ -200,6 +461,10 @@ cdef bint begin_walk(app_context_t *context, file_t *file, uint32_t kind) noexce
     if walk == NULL:
         return False
     open_walk(walk, kind)
+    if (kind == WALK_GZIP or kind == WALK_TAR) and not open_unpacked(walk, context.pool):
+        close_unpacked(walk, context.pool)
+        pool_give(context.pool, ACCOUNT_APPLAYER, walk, sizeof(walk_t))
+        return False
     walk.hashing = file.hashes == NULL or not context.config.files.hashes & FILE_SHA256
     if walk.hashing:
         SHA256_Init(&walk.sha256)
@@ -212,9 +477,9 @@ cdef void decide(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *
     """The first bytes, or more of them."""
     cdef model_t *model = file.model
     cdef uint32_t kind, take
-    cdef uint8_t prefix[16]
+    cdef uint8_t prefix[264]
     if model == NULL:
-        kind = recognise_walk(data, length, ended)
+        kind = recognise_file(data, length, ended)
         if kind == WALK_NONE:
             return
         file.model = model = <model_t *> pool_take(context.pool, ACCOUNT_APPLAYER, sizeof(model_t))
@@ -230,7 +495,7 @@ cdef void decide(app_context_t *context, tx_t *tx, file_t *file, const uint8_t *
     if take:
         memcpy(model.prefix + model.prefix_length, data, take)
         model.prefix_length += take
-    kind = recognise_walk(model.prefix, model.prefix_length, ended)
+    kind = recognise_file(model.prefix, model.prefix_length, ended)
     if kind == WALK_MORE:
         return
     if kind == WALK_NONE or not begin_walk(context, file, kind):

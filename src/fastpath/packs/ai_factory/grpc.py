@@ -4,6 +4,8 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 
+from .risks import RISKS
+
 FIRST_SID = 9_121_000       # + 10 for each id: names from 0, packages from 5; with methods one a method
 
 
@@ -25,4 +27,4 @@ def _rule(service: dict, name: str, where: str, method: str, sid: int) -> str:
     more = f' grpc.method; content:"{method}"; startswith; endswith;' if method else ""
     return (f'alert http2 any any -> any any (msg:"AI service: {service["name"]} by gRPC"; flow:established,to_client; grpc.service; '
             f'content:"{name}"; {where}; fast_pattern;{more} inventory; metadata:service {service["name"].replace(" ", "_")}, '
-            f'service_kind {service["kind"]}, service_by grpc; sid:{sid}; rev:1;)')
+            f'service_kind {service["kind"]}, service_by grpc, {RISKS[service["kind"]]}; sid:{sid}; rev:2;)')

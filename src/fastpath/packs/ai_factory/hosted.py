@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 
+from .risks import RISKS
+
 FIRST_SID = 9_200_000       # + 2,000 for each id; in it names from 0 (domains) and from 250 (hosts), and four of each for where they are seen
 SEEN_IN = (("tls", "tls.sni", "to_server"), ("http", "http.host", "to_server"), ("dns", "dns.query", "to_server"),
            ("quic", "quic.sni", "to_server"))
@@ -28,4 +30,5 @@ def _rule(service: dict, name: str, *, below: bool, seen: int, sid: int) -> str:
     content = f'dotprefix; content:".{name}";{nocase} endswith' if below else f'content:"{name}";{nocase} startswith; endswith'
     flow = f"flow:{direction}; " if by in ("dns", "quic") else f"flow:established,{direction}; "
     return (f'alert {by} any any -> any any (msg:"AI service: {service["name"]} by {by}"; {flow}{buffer}; {content}; fast_pattern; inventory; '
-            f"metadata:service {service['name'].replace(' ', '_')}, service_kind hosted, service_by {by}, service_domain {'.' if below else ''}{name}; sid:{sid}; rev:2;)")
+            f"metadata:service {service['name'].replace(' ', '_')}, service_kind hosted, service_by {by}, service_domain {'.' if below else ''}{name}, "
+            f"{RISKS['hosted']}; sid:{sid}; rev:3;)")

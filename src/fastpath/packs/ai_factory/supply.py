@@ -15,7 +15,7 @@ NAMES_MAX = 1000
 #: What is fetched: name, what the path of its request looks like (PCRE2), a literal of it, and the list of registries.toml.
 KINDS = (
     ("a Python package", r"\.(?:whl|tar\.gz|zip)(?:$|[?#])", "/packages/", "packages"),
-    ("the files of a Python package", r"^/simple/[A-Za-z0-9._-]+/?$", "/simple/", "packages"),
+    ("the list of a Python package's files", r"^/simple/[A-Za-z0-9._-]+/?$", "/simple/", "packages"),
     ("a Python package", r"-(?:py[0-9]|cp[0-9]+)[^/]*\.whl(?:$|[?#])", ".whl", "packages"),
     ("an npm package", r"^/(?:@[^/]+/)?[^/]+/-/[^/]+\.tgz$", "/-/", "packages"),
     ("a conda package", r"/(?:noarch|linux-64|linux-aarch64|osx-64|osx-arm64|win-64)/[^/]+\.conda$", ".conda", "packages"),

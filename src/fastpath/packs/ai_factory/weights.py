@@ -22,5 +22,5 @@ def _rules(sid: int, name: str) -> list[str]:
             f"classtype:policy-violation; metadata:data_class weights, data_kept all, {_ABOUT}; sid:{sid}; rev:1;)",
             f'alert tcp $HOME_NET any -> $EXTERNAL_NET any (msg:"AI factory exfiltration: {name} weights of 10 MiB or more left the network"; '
             f"{found}filesize:>{LARGE}; classtype:policy-violation; metadata:data_class weights, data_kept all, {_ABOUT}; sid:{sid + 1}; rev:1;)",
-            f'alert tcp any any -> any any (msg:"AI factory: {name} weights move"; {found}noalert; metadata:data_class weights, data_kept all; '
+            f'alert tcp any any -> any any (msg:"AI factory: {name} weights move"; {found}noalert; metadata:data_class weights, data_kept all, {_ABOUT}; '
             f"sid:{sid + 2}; rev:1;)"]

@@ -11,7 +11,7 @@ cdef extern from "applayer/model/model.h" nogil:
         FOUND_PICKLE_LIMIT, FOUND_PICKLE_MALFORMED, FOUND_KERAS_LAMBDA, FOUND_GGUF_TEMPLATE, FOUND_GGUF_HEADER
         FOUND_SAFETENSORS_HEADER, FOUND_SAFETENSORS_LENGTH, FOUND_ONNX_PATH, FOUND_ONNX_MALFORMED, FOUND_TENSORFLOW_OP
         FOUND_SAVEDMODEL_MALFORMED, FOUND_ZIP_PATH, FOUND_ZIP_SYMLINK, FOUND_ZIP_MISMATCH, FOUND_ZIP_BOMB, FOUND_ZIP_MALFORMED
-        FOUND_JSON_MALFORMED, MODEL_FOUND
+        FOUND_JSON_MALFORMED, FOUND_TAR_PATH, FOUND_TAR_MALFORMED, FOUND_GZIP_MALFORMED, MODEL_FOUND
         MODEL_FINDINGS_MAX, MODEL_FINDING_TEXT, MODEL_NOTE_MAX, MODEL_PREFIX
     const char *const *model_format_names
     const char *const *model_found_names
@@ -32,7 +32,7 @@ cdef extern from "applayer/model/model.h" nogil:
         void *walk
         uint32_t prefix_length
         uint8_t stopped
-        uint8_t prefix[16]
+        uint8_t prefix[264]
 
 
 cdef inline uint32_t put_shown(char *into, uint32_t at, uint32_t room, const uint8_t *text, uint32_t length) noexcept nogil:

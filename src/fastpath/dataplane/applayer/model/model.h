@@ -45,7 +45,10 @@
     X(FOUND_ZIP_MISMATCH, "zip_mismatch") \
     X(FOUND_ZIP_BOMB, "zip_bomb") \
     X(FOUND_ZIP_MALFORMED, "zip_malformed") \
-    X(FOUND_JSON_MALFORMED, "json_malformed")
+    X(FOUND_JSON_MALFORMED, "json_malformed") \
+    X(FOUND_TAR_PATH, "tar_path") \
+    X(FOUND_TAR_MALFORMED, "tar_malformed") \
+    X(FOUND_GZIP_MALFORMED, "gzip_malformed")
 
 #define FASTPATH_MODEL_ID(name, text) name,
 enum model_format { FASTPATH_MODEL_FORMATS(FASTPATH_MODEL_ID) MODEL_FORMATS };
@@ -54,7 +57,7 @@ enum model_found { FASTPATH_MODEL_FINDINGS(FASTPATH_MODEL_ID) MODEL_FOUND };
 static const char *const model_format_names[] = { FASTPATH_MODEL_FORMATS(FASTPATH_MODEL_TEXT) };
 static const char *const model_found_names[] = { FASTPATH_MODEL_FINDINGS(FASTPATH_MODEL_TEXT) };
 
-enum { MODEL_FINDINGS_MAX = 16, MODEL_FINDING_TEXT = 126, MODEL_NOTE_MAX = 64, MODEL_PREFIX = 16 };
+enum { MODEL_FINDINGS_MAX = 16, MODEL_FINDING_TEXT = 126, MODEL_NOTE_MAX = 64, MODEL_PREFIX = 264 };
 
 typedef struct model_finding {
     uint8_t kind, length;
@@ -79,7 +82,7 @@ typedef struct model {          /* file_t.model */
     void *walk;                 /* walk_t; begins with the facts */
     uint32_t prefix_length;
     uint8_t stopped;            /* a gap, or memory: nothing more is looked at */
-    uint8_t prefix[MODEL_PREFIX];
+    uint8_t prefix[MODEL_PREFIX];    /* as many as tell a tar */
 } model_t;
 
 #endif

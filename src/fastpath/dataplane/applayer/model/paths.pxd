@@ -15,3 +15,26 @@ cdef inline bint leads_out(const uint8_t *name, uint32_t length) noexcept nogil:
                 return True
             step = i + 1
     return False
+
+
+cdef inline bint climbs(const uint8_t *name, uint32_t length, const uint8_t *target, uint32_t target_length) noexcept nogil:
+    """Does a relative link of this name lead above where the names begin?"""
+    cdef int depth = 0
+    cdef uint32_t i, step = 0
+    if target_length == 0 or target[0] == 47:
+        return False
+    for i in range(length):
+        if name[i] == 47:
+            depth += i > step and not (i - step == 1 and name[step] == 46)
+            step = i + 1
+    step = 0
+    for i in range(target_length + 1):
+        if i == target_length or target[i] == 47:
+            if i - step == 2 and target[step] == 46 and target[step + 1] == 46:
+                depth -= 1
+                if depth < 0:
+                    return True
+            elif i > step and not (i - step == 1 and target[step] == 46):
+                depth += 1
+            step = i + 1
+    return False

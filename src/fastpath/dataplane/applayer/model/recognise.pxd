@@ -1,12 +1,13 @@
-# Which walk a file's first bytes ask for.
+# Which walk a file's first bytes ask for; what is packed (recognise_file), and what is not (recognise_walk).
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from fastpath.dataplane.applayer.model.tar cimport TAR_MAGIC_AT, may_begin_tar
 from fastpath.dataplane.wire.load cimport le32
 
 cdef enum walk_kind:
     WALK_NONE, WALK_MORE, WALK_SAFETENSORS, WALK_GGUF, WALK_ZIP, WALK_PICKLE, WALK_BARE_PICKLE, WALK_ONNX, WALK_SAVEDMODEL
-    WALK_HDF5, WALK_TENSORRT, WALK_TENSORRT_LED, WALK_NPY
+    WALK_HDF5, WALK_TENSORRT, WALK_TENSORRT_LED, WALK_NPY, WALK_GZIP, WALK_TAR
 
 cdef enum:
     PREFIX_LEAST = 16           # bytes that decide; a shorter file is decided by all it has
@@ -52,9 +53,8 @@ cdef inline uint32_t recognise_walk(const uint8_t *data, uint32_t length, bint e
         return WALK_HDF5
     if begins(data, length, b"\x93NUMPY", 6):
         return WALK_NPY
-    if begins(data, length, b"ftrt", 4) or begins(data, length, b"ptrt", 4):
-        # NVIDIA publishes no format. ftrt is what Torch-TensorRT (pytorch/TensorRT, TRTEngine) and others take an engine by;
-        # ptrt is a guess, with no public source
+    if begins(data, length, b"ftrt", 4):
+        # NVIDIA publishes no format: Torch-TensorRT (pytorch/TensorRT, TRTEngine) and others know an engine by this
         return WALK_TENSORRT
     if data[0] == 0x80 and 2 <= data[1] <= 5:
         return WALK_PICKLE
@@ -75,3 +75,16 @@ cdef inline uint32_t recognise_walk(const uint8_t *data, uint32_t length, bint e
         if data[2] in (0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42):
             return WALK_ONNX
     return WALK_BARE_PICKLE if may_begin_pickle(data, length) else WALK_NONE
+
+
+cdef inline uint32_t recognise_file(const uint8_t *data, uint32_t length, bint ended) noexcept nogil:
+    """The same, but that it may be packed: gzip, or a tar, which is known by what stands behind 257 bytes."""
+    if length >= 4 and data[0] == 0x1f and data[1] == 0x8b and data[2] == 8 and data[3] < 32:
+        return WALK_GZIP
+    if may_begin_tar(data, length):
+        if length >= TAR_MAGIC_AT + 5:
+            if begins(data + TAR_MAGIC_AT, length - TAR_MAGIC_AT, b"ustar", 5):
+                return WALK_TAR
+        elif not ended:
+            return WALK_MORE
+    return recognise_walk(data, length, ended)
