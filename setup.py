@@ -78,7 +78,7 @@ def short_strings():
     strategy = "unrolled_loop:256:noalign,libcall:-1:noalign"
     flags = [f"-mmemset-strategy={strategy}", f"-mmemcpy-strategy={strategy}"]
     compiler = shlex.split(os.environ.get("CC", "cc"))
-    tried = subprocess.run([*compiler, *flags, "-x", "c", "-c", os.devnull, "-o", os.devnull], capture_output=True)
+    tried = subprocess.run([*compiler, *flags, "-x", "c", "-c", os.devnull, "-o", os.devnull], capture_output=True, check=False)
     return flags if tried.returncode == 0 else []
 
 
