@@ -2,9 +2,9 @@
 """Records where models, packages and images come from, what answers for models, and the machines beneath: real programs over the veth
 pair of record.py.
 
-    sudo pcaps/record_supply.py [registries inference redfish hardware storage]
+    sudo pcaps/record_supply.py [registries inference redfish hardware neighbours storage]
 
-Needs from Debian docker-registry, skopeo, curl, dnsmasq, udhcpc, nfs-ganesha with its VFS, rpcbind and libnfs-utils; and a Python with
+Needs from Debian docker-registry, skopeo, curl, dnsmasq, udhcpc, lldpd, nfs-ganesha with its VFS, rpcbind and libnfs-utils; and a Python with
 pip, pypiserver, pymilvus, milvus-lite, sushy-tools and grpcio. MLServer, which wants other versions of some, may lie in a Python of its own,
 whose mlserver the variable MLSERVER names. The pickle that plays the poisoned model would print a line, and
 nobody opens it.
@@ -18,6 +18,7 @@ import pickle
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -157,7 +158,7 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = [{{"uuid": "27946b59-9e44-4fa7-8e91-f3527a1ef094",
 
 def hardware(work, stack):
     """dnsmasq and udhcpc: a machine that asks for its address; then its card is the same and its system another; then another card has the
-    address. Of LLDP nothing is recorded."""
+    address."""
     (work / "leases").touch()
     stack.enter_context(background(SERVER, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=wire", "--bind-interfaces",
                                    "--dhcp-range=10.20.0.50,10.20.0.60", f"--dhcp-leasefile={work}/leases", "--pid-file=", ready=listening(67, "u")))
@@ -170,6 +171,16 @@ def hardware(work, stack):
             for namespace in (SERVER, CLIENT):
                 inside(namespace, "ip", "neigh", "flush", "dev", "wire")
             ask("--max-time", 1, f"http://{SERVER_IP}/", check=False)       # nobody listens there: ARP is what it is for
+
+
+def neighbours(work, stack):
+    """lldpd: a switch that says who it is, and that it goes; then another at the same cable."""
+    work.chmod(0o755)           # it gives its rights up, and speaks over a socket in there
+    with recording("lldp", EDGE):
+        for name, mac in (("leaf-1", "50:6b:4b:00:00:01"), ("rogue", "02:00:00:00:66:66")):
+            inside(CLIENT, "ip", "link", "set", "wire", "address", mac)
+            with background(CLIENT, "unshare", "--uts", "sh", "-c", f"hostname {name}; exec lldpd -d -u {work}/{name}.sock -S 'a switch' -I wire 2>/dev/null"):
+                time.sleep(6)       # it tells of itself when it has looked around
 
 
 def storage(work, stack):
@@ -195,7 +206,7 @@ def recording(name, folder):
     return record.recording(name)
 
 
-CONVERSATIONS = {"registries": registries, "inference": inference, "redfish": redfish, "hardware": hardware, "storage": storage}
+CONVERSATIONS = {"registries": registries, "inference": inference, "redfish": redfish, "hardware": hardware, "neighbours": neighbours, "storage": storage}
 
 
 def main(names):

@@ -192,6 +192,18 @@ def test_hardware_that_is_another(engine):
         assert {sid: [alert["pcap_cnt"] for alert in alerts if alert["sid"] == sid] for sid in set(alerts["sid"].tolist())} == packets
 
 
+@pytest.mark.parametrize(("listed", "packets"), [("", []), ('{name: leaf-1, mac: "50:6b:4b:00:00:01", lldp: {chassis: "50:6b:4b:00:00:01", '
+                                                             'port: "50:6b:4b:00:00:01", system: leaf-1}}', [10]),
+                                                 ('{name: leaf-1, mac: "50:6b:4b:00:00:01", lldp: {chassis: "50:6b:4b:00:00:01", '
+                                                  'port: "50:6b:4b:00:00:01", system: leaf-2}}', [2, 10])])
+def test_neighbours_that_are_another(listed, packets):
+    """lldpd, recorded: one that is not in the manifest; one that goes is none that has changed."""
+    manifest = Hardware.parse("hardware: []\n" + (f"neighbours:\n- {listed}\n" if listed else ""))
+    with fp.Engine(fp.RuleSet.pack("ai_factory"), hardware=manifest) as made:
+        alerts = made.replay(EDGE / "lldp.pcap").alerts
+    assert [(alert["sid"], alert["pcap_cnt"]) for alert in alerts] == [(9407081, packet) for packet in packets]
+
+
 def test_a_community_is_written_nowhere(engine, tmp_path):
     from fastpath.outputs.eve import EVENTS, EveWriter
     with (tmp_path / "eve.json").open("wb") as out:

@@ -138,6 +138,8 @@ cdef inline void check_lldp(hardware_t *hardware, binding_rows_t *rows, burst_t 
             break
         if (kind == 1 or kind == 2) and size > 1:
             hashed = add_hash(add_hash(hashed, value + 1, size - 1), &zero, 1)
+        elif kind == 3 and size == 2 and be16(value) == 0:
+            return              # section 8.5.4: it goes, and says no more than its chassis and port
         elif kind == 5:
             hashed = add_hash(hashed, value, size)
             name = value
