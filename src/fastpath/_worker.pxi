@@ -467,11 +467,28 @@ cdef inline void pass_ticks(engine_t *engine, worker_t *worker, slot_t *slot, ui
         tick[0] += 1
 
 
-cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+cdef inline void fetch_capture(rx_t *rx, const uint8_t *until, uint32_t lines) noexcept nogil:
+    """Fetches some more lines of what rx will read."""
+    cdef uint32_t line
+    if rx.fetched < until:
+        for line in range(lines):
+            prefetch(rx.fetched + line * CACHE_LINE)
+        rx.fetched += lines * CACHE_LINE
+
+
+cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
+                        rx_t *rx) noexcept nogil:
     cdef uint32_t i, tick = 0
     cdef bint wanted = each_packet(engine)
+    # while entries are counted memory has little to do: it brings as much of the capture as this burst was, unless packets are long
+    cdef uint32_t lines = <uint32_t>(slot.bytes // (CACHE_LINE * slot.burst.packets)) + 1
+    cdef const uint8_t *until = NULL
+    if rx != NULL and lines <= LINES_AHEAD:
+        until = min(rx.end, rx.at + lines * CACHE_LINE * slot.burst.packets)
     for i in range(n):
         look_ahead(engine, slot, entries, i, n, wanted)
+        if until != NULL:
+            fetch_capture(rx, until, lines)
         pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
         count_entry(engine, worker, slot, entries[i], wanted)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
@@ -496,13 +513,14 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
 
 
-cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot) noexcept nogil:
-    """A worker's way through a burst: it takes its entries in order, and ticks between them."""
+cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx) noexcept nogil:
+    """A worker's way through a burst: it takes its entries in order, and ticks between them. rx: where the next burst will be
+    read by this thread; NULL where another reads it."""
     cdef const uint16_t *entries
     cdef uint64_t started = clock_ns()
     cdef uint32_t n = own_entries(engine, worker, slot, &entries)
     if is_bare(engine, slot):
-        count_entries(engine, worker, slot, entries, n)
+        count_entries(engine, worker, slot, entries, n, rx)
     else:
         inspect_entries(engine, worker, slot, entries, n)
     worker.burst_ns += clock_ns() - started
@@ -523,7 +541,7 @@ cdef void *run_worker(void *argument) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         slot = &engine.slot[worker.passed % SLOTS]
         worker.rows = &slot.rows[worker.number]
-        pass_slot(engine, worker, slot)
+        pass_slot(engine, worker, slot, NULL)
         store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 16)
         pthread_mutex_lock(&engine.lock)
         worker.passed += 1
