@@ -460,6 +460,19 @@ cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:
         at += CACHE_LINE
 
 
+cdef inline app_asked_t asked_of(const engine_t *engine, const ruleset_t *rules) noexcept nogil:
+    """What somebody looks at in the application layers. Where rules alone do, what they ask for."""
+    cdef app_asked_t asked
+    if rules != NULL and not (engine.keep_apps or engine.keep_files or engine.policy != NULL
+                              or engine.exception_policy[<uint32_t>CAUSE_APPLAYER] != EXCEPT_IGNORE):
+        asked = rules.asked
+    else:
+        asked.protos = asked.contents = <uint64_t>-1
+    if engine.apps.config.files.models:
+        asked.contents = <uint64_t>-1
+    return asked
+
+
 cdef inline void pass_ticks(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t packet, uint32_t *tick) noexcept nogil:
     """The ticks that stand before this packet or at it."""
     while rarely(tick[0] < slot.ticks) and slot.tick_at[tick[0]] <= packet:
@@ -494,14 +507,11 @@ cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const 
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
 
 
-cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
+                          bint sample) noexcept nogil:
     cdef uint32_t i, tick = 0
-    cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef bint whole = slot.rules != NULL or each_packet(engine)
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
-    if worker.scratch != NULL:
-        worker.scratch.timing = sample
-    worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     for i in range(n):
         look_ahead(engine, slot, entries, i, n, whole)
         pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
@@ -517,12 +527,17 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx) 
     """A worker's way through a burst: it takes its entries in order, and ticks between them. rx: where the next burst will be
     read by this thread; NULL where another reads it."""
     cdef const uint16_t *entries
+    cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef uint64_t started = clock_ns()
     cdef uint32_t n = own_entries(engine, worker, slot, &entries)
+    if worker.scratch != NULL:
+        worker.scratch.timing = sample
+    worker.work.asked = asked_of(engine, slot.rules)
+    worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     if is_bare(engine, slot):
         count_entries(engine, worker, slot, entries, n, rx)
     else:
-        inspect_entries(engine, worker, slot, entries, n)
+        inspect_entries(engine, worker, slot, entries, n, sample)
     worker.burst_ns += clock_ns() - started
 
 

@@ -92,6 +92,7 @@ enum app_flag {                 /* app_t.flags */
     APP_OPENED = 1 << 17,       /* encrypted, but somebody has the key: it is inspected on */
     APP_STORE_TO_SERVER = 1 << 18, APP_STORE_TO_CLIENT = 1 << 19,   /* a rule wants all files of this direction stored */
     APP_STORING = 1 << 20,      /* files are to be stored: the stream is followed as far as they go */
+    APP_UNASKED = 1 << 21,      /* when its protocol was found nobody asked for it: a stream is not parsed then, nor later */
 };
 enum { APP_EVENTS_MAX = 8 };
 
@@ -120,6 +121,14 @@ typedef struct app {
     bytes_t carried;            /* what a room leaves to the one that follows it on this session (h2c); dispatch frees it */
     uint64_t opened[2];         /* bytes of each direction that lay open, or were decrypted: TLS and SSH say what did not */
 } app_t;
+
+/* ---- what of all this somebody looks at ---- */
+
+typedef struct app_asked {      /* 1 << enum alproto; what nobody asks for, rooms leave out where nothing else follows from it */
+    uint64_t protos;            /* their transactions */
+    uint64_t contents;          /* bodies and files in them */
+} app_asked_t;
+_Static_assert(ALPROTO_MAX <= 64, "a bit for each");
 
 /* ---- calls ---- */
 
@@ -174,6 +183,7 @@ typedef struct room {
     uint8_t first_data;         /* 1 << direction of who may speak first; 0 for anyone */
     uint8_t datagrams;          /* 0: over TCP; 1: over UDP, where parse is called once a datagram, with all of it; 2: both */
     uint8_t gaps;               /* takes PARSE_GAP (data NULL, length: missing bytes); else a gap stops the session */
+    uint8_t inert;              /* its parser makes transactions and nothing else: none asked for, it need not run */
 
     /* Are the first bytes of a direction this protocol? Asked where a pattern or a port makes it likely (recognition.h). */
     uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags, uint32_t hint);

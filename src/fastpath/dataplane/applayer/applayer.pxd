@@ -119,7 +119,7 @@ cdef extern from "applayer/config.h" nogil:
     enum:
         APP_SOUGHT_TO_SERVER, APP_SOUGHT_TO_CLIENT, APP_STOPPED_TO_SERVER, APP_STOPPED_TO_CLIENT, APP_RAW_TO_SERVER
         APP_TOLD_TO_SERVER, APP_TOLD_TO_CLIENT, APP_STORE_TO_SERVER, APP_STORE_TO_CLIENT
-        APP_STORING
+        APP_STORING, APP_UNASKED
         APP_RAW_TO_CLIENT, APP_NO_PAYLOAD, APP_NO_REASSEMBLY, APP_BYPASS, APP_UPGRADE, APP_SHOWN, APP_TURN_TO_SERVER
         APP_TURN_TO_CLIENT, APP_ERROR, APP_DECRYPTED, APP_OPENED
     enum:
@@ -254,7 +254,11 @@ cdef extern from "applayer/config.h" nogil:
         files_config_t files
         llm_config_t llm
 
+    ctypedef struct app_asked_t:
+        uint64_t protos, contents
+
     ctypedef struct app_work_t:
+        app_asked_t asked
         uint8_t *room
         void *of_room[64]
         void *worker
@@ -293,15 +297,8 @@ cdef extern from "applayer/config.h" nogil:
         const char *name
         uint8_t proto
         uint8_t complete[2]
-        uint8_t datagrams, gaps
-        uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
-                              uint32_t hint) noexcept nogil
-        parsed_t (*parse)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
-                          uint32_t flags) noexcept nogil
-        uint32_t (*buffer)(app_context_t *context, tx_t *tx, uint32_t direction, uint32_t buffer, uint32_t index,
-                           view_t *view) noexcept nogil
         uint8_t log_at[2]
-        uint8_t first_data, datagrams, gaps
+        uint8_t first_data, datagrams, gaps, inert
         uint32_t (*recognise)(uint32_t direction, const uint8_t *data, uint32_t length, uint32_t flags,
                               uint32_t hint) noexcept nogil
         parsed_t (*parse)(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,

@@ -70,6 +70,7 @@ typedef struct app_config {
 
 enum { WORK_ROOM = 1 << 18, PLAIN_ROOM = (1 << 14) + 1024 };
 typedef struct app_work {       /* one a worker */
+    app_asked_t asked;
     uint8_t *room;              /* WORK_ROOM bytes: holds what a buffer() call builds, until the next one */
     void *of_room[ALPROTO_MAX]; /* what a room keeps from call to call: an inflater, say; freed with the worker by free_work */
     struct worker *worker;      /* whose it is: for `meet` */

@@ -221,7 +221,7 @@ cdef uint32_t change_protocol(const app_table_t *table, app_context_t *context, 
     app.original_proto = before
     app.next_proto = ALPROTO_UNKNOWN
     context.changing = True
-    app.flags &= ~<uint32_t> (APP_UPGRADE | APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT)
+    app.flags &= ~<uint32_t> (APP_UPGRADE | APP_UNASKED | APP_STOPPED_TO_SERVER | APP_STOPPED_TO_CLIENT)
     if wanted != ALPROTO_UNKNOWN and following != wanted:
         app_event(app, APP_UNEXPECTED_PROTOCOL)
         if wanted == ALPROTO_TLS:
@@ -240,6 +240,19 @@ cdef uint32_t feed_gap(const app_table_t *table, app_context_t *context, uint32_
         app.flags &= ~<uint32_t> APP_UPGRADE
         return False
     return app.proto != ALPROTO_UNKNOWN
+
+
+cdef inline bint asks_nobody(const app_context_t *context, const room_t *room) noexcept nogil:
+    """Would nothing follow from parsing what is at hand?"""
+    return room.inert and not context.work.asked.protos >> room.proto & 1
+
+
+cdef inline bint passes_unasked(app_context_t *context, const room_t *room) noexcept nogil:
+    """Likewise of a stream; one that began unasked for cannot be parsed from its middle on."""
+    cdef app_t *app = context.app
+    if app.fed[TO_SERVER] + app.fed[TO_CLIENT] == 0 and asks_nobody(context, room):
+        app.flags |= APP_UNASKED
+    return app.flags & APP_UNASKED != 0
 
 
 cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
@@ -279,7 +292,8 @@ cdef uint32_t feed_room(const app_table_t *table, app_context_t *context, uint32
     flags &= ~<uint32_t> EITHER_WAY
     app.flags |= APP_SHOWN
     room = room_of(table, context)
-    if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
+    if (room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY
+            or passes_unasked(context, room)):
         app.fed[direction] += length
         return length
     if flags & PARSE_GAP and not room.gaps or app.fed[direction] >= table.fail_at[direction]:
@@ -433,7 +447,8 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
     if table.config.beyond and app.proto <= ALPROTO_FAILED:
         look_beyond(app, context.flow, direction, data, length, True)
     room = room_of(table, context)
-    if room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY:
+    if (room == NULL or app.flags & APP_STOPPED_TO_SERVER << direction or table.config.enabled[app.proto] == DETECTION_ONLY
+            or asks_nobody(context, room)):
         return result
     app.fed[direction] += length
     if length and (table.fail_at[direction] == 0

@@ -551,6 +551,7 @@ cdef void describe_dns(room_t *room) noexcept nogil:
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = DNS_COMPLETE
     room.datagrams = 2
     room.gaps = True
+    room.inert = True
     room.recognise = recognise_dns
     room.parse = parse_dns
     room.buffer = dns_buffer

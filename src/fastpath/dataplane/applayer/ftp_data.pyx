@@ -110,6 +110,7 @@ cdef void describe_ftp_data(room_t *room) noexcept nogil:
     room.proto = ALPROTO_FTP_DATA
     room.complete[TO_SERVER] = room.complete[TO_CLIENT] = FTP_DATA_COMPLETE
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = FTP_DATA_COMPLETE
+    room.inert = True
     room.parse = parse_ftp_data
     room.buffer = ftp_data_buffer
     room.inspected = ftp_data_inspected

@@ -2,7 +2,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_RAW_TO_SERVER, FILE_CLOSED, FILE_NO_INSPECTION, FILE_OPEN, FILE_TRUNCATED, HTTP1_FILE_NAME_TOO_LONG,
+    ALPROTO_HTTP1, ALPROTO_HTTP2, APP_RAW_TO_SERVER, FILE_CLOSED, FILE_NO_INSPECTION, FILE_OPEN, FILE_TRUNCATED,
+    HTTP1_FILE_NAME_TOO_LONG,
     HTTP1_RANGE_INVALID, HTTP2_INVALID_RANGE, TX_NEW, VIEW_END, VIEW_LATER, VIEW_NONE, VIEW_READY, VIEW_START, app_context_t,
     file_t, http1_config_t, view_t,
 )
@@ -192,12 +193,33 @@ cdef inline void add_stream_body(app_context_t *context, http1_tx_t *tx, uint32_
     if context.work.llm:
         llm_bytes(context, tx, direction, data, length)
     tx.side[direction].seen += length
+    if not context.work.asked.contents >> ALPROTO_HTTP2 & 1:
+        return
     file = stream_file(context, tx, direction)
     if file == NULL:
         return
     if file.data.length > 4 * most:
         file_forget(file, file.size - most)
     file_append(context, &tx.head, file, data, length)
+
+
+cdef inline void keep_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
+                           uint32_t length) noexcept nogil:
+    """Bytes of a body within the limit, and of the file that it is."""
+    cdef message_t *message = &tx.side[direction]
+    if not context.work.asked.contents >> ALPROTO_HTTP1 & 1:
+        message.base = message.seen     # who asks later looks at what follows
+        return
+    if not bytes_append(context.pool, ACCOUNT_APPLAYER, &message.body, data, length):
+        # what memory refuses is not looked at; what follows is, for itself
+        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.body)
+        message.base = message.inspected = message.seen
+    if direction == TO_CLIENT:
+        add_download(context, tx, data, length)
+    elif tx.flags & HTTP1_MULTIPART:
+        read_multipart(context, tx, False)
+    elif tx.flags & HTTP1_UPLOAD:
+        add_upload(context, tx, data, length)
 
 
 cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
@@ -230,16 +252,7 @@ cdef inline void add_body(app_context_t *context, http1_tx_t *tx, uint32_t direc
         beyond = length - <uint32_t> (limit - message.seen)
         length -= beyond
     message.seen += length
-    if not bytes_append(context.pool, ACCOUNT_APPLAYER, &message.body, data, length):
-        # what memory refuses is not looked at; what follows is, for itself
-        bytes_free(context.pool, ACCOUNT_APPLAYER, &message.body)
-        message.base = message.inspected = message.seen
-    if direction == TO_CLIENT:
-        add_download(context, tx, data, length)
-    elif tx.flags & HTTP1_MULTIPART:
-        read_multipart(context, tx, False)
-    elif tx.flags & HTTP1_UPLOAD:
-        add_upload(context, tx, data, length)
+    keep_body(context, tx, direction, data, length)
     if beyond:
         pass_body(context, tx, direction, data + length, beyond)
     if message.inspected == 0 and message.seen >= config.inspect_min[direction]:

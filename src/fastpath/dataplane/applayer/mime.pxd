@@ -9,7 +9,7 @@
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from fastpath.dataplane.applayer.applayer cimport FILE_CLOSED, FILE_OPEN, app_context_t, file_t, tx_t
+from fastpath.dataplane.applayer.applayer cimport ALPROTO_SMTP, FILE_CLOSED, FILE_OPEN, app_context_t, file_t, tx_t
 from fastpath.dataplane.applayer.files cimport file_append, file_close, file_forget, file_open
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
@@ -538,6 +538,8 @@ cdef inline void put_quoted(app_context_t *context, tx_t *tx, mime_t *mime, cons
 cdef inline void put_line(app_context_t *context, tx_t *tx, mime_t *mime, const uint8_t *line, uint32_t length,
                           uint32_t ending) noexcept nogil:
     """A line of a body. The end of a plain line belongs to the body once another line follows."""
+    if not context.work.asked.contents >> ALPROTO_SMTP & 1:
+        return
     if mime.top.flags & ENTITY_BASE64:
         put_base64(context, tx, mime, line, length)
     elif mime.top.flags & ENTITY_QP:

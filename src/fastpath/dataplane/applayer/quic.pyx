@@ -491,6 +491,7 @@ cdef void describe_quic(room_t *room) noexcept nogil:
     room.datagrams = 1
     room.recognise = recognise
     room.parse = parse_quic
+    room.inert = True
     room.buffer = quic_buffer
     room.log = log_quic
     room.free_tx = free_quic_tx

@@ -78,6 +78,7 @@ cdef class RoomTrial:
         if self.work.room == NULL:
             raise MemoryError
         self.work.announced = &self.announced
+        self.work.asked.protos = self.work.asked.contents = <uint64_t> -1
         self.work.llm = self.table.config.llm.always
         if keys is not None:
             self.keys = keys

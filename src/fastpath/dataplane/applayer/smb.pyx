@@ -413,6 +413,7 @@ cdef void describe_smb(room_t *room) noexcept nogil:
     room.complete[TO_SERVER] = room.complete[TO_CLIENT] = SMB_COMPLETE
     room.log_at[TO_SERVER] = room.log_at[TO_CLIENT] = SMB_COMPLETE
     room.gaps = 1
+    room.inert = True
     room.recognise = recognise
     room.parse = parse
     room.buffer = buffer

@@ -129,7 +129,7 @@ cdef void read_chain(app_context_t *context, session_t *session, side_t *side, c
     cdef const uint8_t *chain = read_bytes(&cursor, chain_length)
     cdef const uint8_t *certificate
     cdef uint32_t certificate_length, wrong, begin
-    if chain == NULL or side.has_chain:
+    if chain == NULL or side.has_chain or not context.work.asked.protos >> ALPROTO_TLS & 1:
         return
     side.has_chain = 1
     if not bytes_append(context.pool, ACCOUNT_APPLAYER, &side.chain, chain, chain_length):

@@ -31,6 +31,7 @@ cdef class Database:
     cdef bint file_holds(self, const file_op_t *op) noexcept nogil
     cdef check_rules(self)
     cdef void note_events(self, const rule_t *rule) noexcept nogil
+    cdef void note_asked(self, const rule_t *rule) noexcept nogil
     cdef bint rule_holds(self, const rule_t *rule) noexcept nogil
     cdef bint list_holds(self, span_t span) noexcept nogil
     cdef bint program_holds(self, uint32_t at, bint after) noexcept nogil

@@ -10,8 +10,8 @@ from libc.string cimport memcmp, memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from fastpath.dataplane.applayer.applayer cimport (
-    ALPROTO_MAX, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_FILE_MAGIC, BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE,
-    BUFFER_LLM_PROMPT,
+    ALPROTO_DCERPC, ALPROTO_FAILED, ALPROTO_MAX, ALPROTO_SMB, BUFFER_APP_END, BUFFER_APP_FIRST, BUFFER_FILE_MAGIC,
+    BUFFER_FILE_MODEL, BUFFER_FILE_MODEL_UNSAFE, BUFFER_HTTP_REQUEST_BODY, BUFFER_LLM_PROMPT,
     BUFFER_LLM_SECONDS, FILE_MD5, FILE_MODEL_LIMIT, FILE_MODEL_MALFORMED, FILE_SHA1, FILE_SHA256, LLM_INVALID_JSON,
     LLM_TEXT_LIMIT,
 )
@@ -39,6 +39,11 @@ cdef enum:
 
 cdef inline bint app_buffer(uint32_t buffer) noexcept nogil:
     return BUFFER_APP_FIRST <= buffer < BUFFER_APP_END
+
+
+cdef inline bint is_content(uint32_t buffer) noexcept nogil:
+    """Of a body or a file."""
+    return BUFFER_HTTP_REQUEST_BODY <= buffer <= BUFFER_FILE_MODEL_UNSAFE
 
 
 cdef bint within(span_t span, uint32_t count) noexcept nogil:
@@ -352,6 +357,9 @@ cdef class Database:
         if (LLM_INVALID_JSON <= engine.event <= LLM_TEXT_LIMIT if engine.kind == ENGINE_EVENT
                 else BUFFER_LLM_PROMPT <= engine.buffer <= BUFFER_LLM_SECONDS):
             self.rules.llm = True
+        self.rules.asked.protos |= <uint64_t> 1 << engine.proto
+        if engine.kind == ENGINE_EVENT or is_content(engine.buffer):
+            self.rules.asked.contents |= <uint64_t> 1 << engine.proto
         if engine.kind == ENGINE_EVENT:
             self.models |= engine.event == FILE_MODEL_MALFORMED or engine.event == FILE_MODEL_LIMIT
             return True
@@ -373,6 +381,7 @@ cdef class Database:
             raise ValueError(f"rule database: rule {i} points outside the blob")
         for i in range(self.rules.rule_count):
             self.note_events(&self.rules.rules[i])
+            self.note_asked(&self.rules.rules[i])
 
     cdef void note_events(self, const rule_t *rule) noexcept nogil:
         """What events rules ask for."""
@@ -383,6 +392,13 @@ cdef class Database:
                 code = (<const plain_op_t *> op).value
                 self.rules.events[code // 64] |= <uint64_t> 1 << (code % 64)
             op = self.rules.ops + (<const block_op_t *> op).next if op.code == OP_BLOCK else op + 1
+
+    cdef void note_asked(self, const rule_t *rule) noexcept nogil:
+        """What a rule of a protocol asks for whatever its engines name: transactions. DCERPC lies in SMB too."""
+        if rule.app > ALPROTO_FAILED and not rule.flags & RULE_PROTO_ONLY:
+            self.rules.asked.protos |= <uint64_t> 1 << rule.app | <uint64_t> 1 << rule.app2
+            if rule.app == ALPROTO_DCERPC or rule.app2 == ALPROTO_DCERPC:
+                self.rules.asked.protos |= <uint64_t> 1 << ALPROTO_SMB
 
     cdef bint rule_holds(self, const rule_t *rule) noexcept nogil:
         return (rule.plan < self.rules.header.plans and rule.kind <= KIND_ALERT and rule.action <= ACTION_REJECT_BOTH
@@ -430,6 +446,7 @@ cdef class Database:
             return (<const flowint_op_t *> op).what < FLOWINT_LT
         if op.code == OP_FILESTORE:
             self.stores = True
+            self.rules.asked.contents = <uint64_t> -1
         return op.code == OP_CAPTURE or op.code == OP_FILESTORE or op.code == OP_UNLOG
 
     cdef bint condition_holds(self, const op_t *op) noexcept nogil:

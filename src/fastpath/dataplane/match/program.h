@@ -579,6 +579,7 @@ typedef struct ruleset {        /* a validated blob, seen through pointers */
     uint8_t has_iponly;
     uint8_t epoch;              /* set by the engine at load; flow_t.epoch is held against it */
     uint8_t llm;                /* asks for buffers or events of talk with models */
+    app_asked_t asked;          /* of the application layers */
     uint64_t events[8];         /* asked for by rules: bit code % 64 of word code / 64 */
 } ruleset_t;
 _Static_assert(EVENT_MAX <= 8 * 64, "ruleset_t.events has a bit for each");

@@ -1,7 +1,7 @@
 # The structs of program.h for Cython. What a field means is said there.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.applayer.applayer cimport app_context_t, file_t, room_t, tx_t, view_t
+from fastpath.dataplane.applayer.applayer cimport app_asked_t, app_context_t, file_t, room_t, tx_t, view_t
 from fastpath.dataplane.types cimport packet_meta_t, pool_t
 
 cdef extern from "match/program.h" nogil:
@@ -312,6 +312,7 @@ cdef extern from "match/program.h" nogil:
         void **expressions
         uint32_t rule_count
         uint8_t has_iponly, epoch, llm
+        app_asked_t asked
         uint64_t events[8]
 
     ctypedef struct window_t:
