@@ -493,7 +493,7 @@ cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const 
                         rx_t *rx) noexcept nogil:
     cdef uint32_t i, tick = 0
     cdef bint wanted = each_packet(engine)
-    # while entries are counted memory has little to do: it brings as much of the capture as this burst was, unless packets are long
+    # while entries are counted memory has little to do: it brings as much of the capture as this burst was, if packets are short
     cdef uint32_t lines = <uint32_t>(slot.bytes // (CACHE_LINE * slot.burst.packets)) + 1
     cdef const uint8_t *until = NULL
     if rx != NULL and lines <= LINES_AHEAD:

@@ -22,7 +22,7 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef enum:
     FIRST_SLOTS = 4096
     LARGE_PAGE = 1 << 21
-    FEW_FLOWS = 1024            # of a bucket, that lie in small pages: clearing a large one for a handful would cost more than they do
+    FEW_FLOWS = 1024            # of a bucket lie in small pages: to clear a large one costs more than a handful of flows does
     WHEEL_HEAD = 1 << 31        # in wheel_prev: the first of a second's list; the low bits name the second
 
 
