@@ -115,6 +115,7 @@ cdef enum:
     CACHE_LINE = 64
     INDEX_AHEAD = 32            # entries whose place in the index is fetched before its turn
     FLOWS_AHEAD = 16            # and whose flow is
+    LINES_AHEAD = 4             # lines of the capture, at most, that are fetched beside an entry
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000

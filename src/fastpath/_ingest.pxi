@@ -128,9 +128,10 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
         t3 += t4 - t2
         t2 = t4
     empty_arena(&slot.wholes)
+    t5 = t2
     if flags & PM_FRAGMENT:
         reassemble(engine, slot)
-    t5 = clock_ns()
+        t5 = clock_ns()
     if engine.checksums_auto:
         judge_checksums(engine, slot)
     steer_burst(&slot.steering, &slot.burst)
@@ -269,7 +270,7 @@ cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept no
     while done < bursts and goes_on(engine) and fill_slot(engine, rx, slot):
         done += 1
         engine.published += 1
-        pass_slot(engine, engine.worker, slot)
+        pass_slot(engine, engine.worker, slot, rx)
         retire_slot(engine, slot)
     return done
 

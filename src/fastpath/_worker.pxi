@@ -488,25 +488,38 @@ cdef inline void pass_ticks(engine_t *engine, worker_t *worker, slot_t *slot, ui
         tick[0] += 1
 
 
-cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+cdef inline void fetch_capture(rx_t *rx, const uint8_t *until, uint32_t lines) noexcept nogil:
+    """Fetches some more lines of what rx will read."""
+    cdef uint32_t line
+    if rx.fetched < until:
+        for line in range(lines):
+            prefetch(rx.fetched + line * CACHE_LINE)
+        rx.fetched += lines * CACHE_LINE
+
+
+cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
+                        rx_t *rx) noexcept nogil:
     cdef uint32_t i, tick = 0
     cdef bint wanted = each_packet(engine)
+    # while entries are counted memory has little to do: it brings as much of the capture as this burst was, if packets are short
+    cdef uint32_t lines = <uint32_t>(slot.bytes // (CACHE_LINE * slot.burst.packets)) + 1
+    cdef const uint8_t *until = NULL
+    if rx != NULL and lines <= LINES_AHEAD:
+        until = min(rx.end, rx.at + lines * CACHE_LINE * slot.burst.packets)
     for i in range(n):
         look_ahead(engine, slot, entries, i, n, wanted)
+        if until != NULL:
+            fetch_capture(rx, until, lines)
         pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
         count_entry(engine, worker, slot, entries[i], wanted)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
 
 
-cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
+                          bint sample) noexcept nogil:
     cdef uint32_t i, tick = 0
-    cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef bint whole = slot.rules != NULL or each_packet(engine)
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
-    if worker.scratch != NULL:
-        worker.scratch.timing = sample
-    worker.work.asked = asked_of(engine, slot.rules)
-    worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     for i in range(n):
         look_ahead(engine, slot, entries, i, n, whole)
         pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
@@ -518,15 +531,21 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
 
 
-cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot) noexcept nogil:
-    """A worker's way through a burst: it takes its entries in order, and ticks between them."""
+cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx) noexcept nogil:
+    """A worker's way through a burst: it takes its entries in order, and ticks between them. rx: where the next burst will be
+    read by this thread; NULL where another reads it."""
     cdef const uint16_t *entries
+    cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef uint64_t started = clock_ns()
     cdef uint32_t n = own_entries(engine, worker, slot, &entries)
+    if worker.scratch != NULL:
+        worker.scratch.timing = sample
+    worker.work.asked = asked_of(engine, slot.rules)
+    worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
     if is_bare(engine, slot):
-        count_entries(engine, worker, slot, entries, n)
+        count_entries(engine, worker, slot, entries, n, rx)
     else:
-        inspect_entries(engine, worker, slot, entries, n)
+        inspect_entries(engine, worker, slot, entries, n, sample)
     worker.burst_ns += clock_ns() - started
 
 
@@ -545,7 +564,7 @@ cdef void *run_worker(void *argument) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         slot = &engine.slot[worker.passed % SLOTS]
         worker.rows = &slot.rows[worker.number]
-        pass_slot(engine, worker, slot)
+        pass_slot(engine, worker, slot, NULL)
         store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 16)
         pthread_mutex_lock(&engine.lock)
         worker.passed += 1

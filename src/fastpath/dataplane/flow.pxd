@@ -112,9 +112,9 @@ cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogi
     return meta.caplen + (8 if meta.tunnel == TUNNEL_ERSPAN and be16(meta.frame - 2) != ERSPAN_PROTOCOL else 0)
 
 
-# Counts an entry on its flow and says on the entry in which direction it goes. `quoted`: it is an error about the flow, that is no
-# sign of life of its other side in IPv4. Which side sends is a coin toss to the processor, and whether there was an answer yet is
-# another: they are an index and a sum, never a branch.
+# Counts an entry on its flow and says on the entry in which direction it goes. `quoted`: it is an error about the flow, which in
+# IPv4 is no sign of life of its other side. Which side sends is a coin toss to the processor, and whether there was an answer
+# yet is another: they are an index and a sum, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now,
                                bint quoted) noexcept nogil:
     cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & config.answers[flow.key.proto]

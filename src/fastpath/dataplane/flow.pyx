@@ -12,15 +12,8 @@ from fastpath.dataplane.types cimport (
 )
 
 cdef extern from "<sys/mman.h>" nogil:
-    """
-    #ifndef MADV_COLLAPSE
-    #define MADV_COLLAPSE 25    /* Linux 6.1 */
-    #endif
-    """
     enum:
-        MADV_COLLAPSE
-    enum:
-        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
+        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MAP_POPULATE, MADV_HUGEPAGE
     void *MAP_FAILED
     void *mmap(void *address, size_t length, int protection, int flags, int descriptor, long offset) noexcept
     int munmap(void *address, size_t length) noexcept
@@ -29,30 +22,28 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef enum:
     FIRST_SLOTS = 4096
     LARGE_PAGE = 1 << 21
-    MANY_FLOWS = 1024
+    FEW_FLOWS = 1024            # of a bucket lie in small pages: to clear a large one costs more than a handful of flows does
     WHEEL_HEAD = 1 << 31        # in wheel_prev: the first of a second's list; the low bits name the second
 
 
-cdef void *map_pages(size_t length) noexcept nogil:
+cdef void *map_pages(size_t length, int flags) noexcept nogil:
     """Address space that becomes memory as it is touched; NULL where there is none."""
-    cdef void *pages = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    cdef void *pages = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0)
     return NULL if pages == MAP_FAILED else pages
 
 
 cdef int map_flows(bucket_t *bucket) noexcept nogil:
-    """The flows begin where a large page can: over thousands of small ones, every lookup would miss the TLB as well."""
-    bucket.region_size = <size_t>bucket.limit * sizeof(flow_t) + LARGE_PAGE
-    bucket.region = map_pages(bucket.region_size)
+    """Flows lie in large pages, but for the first: over thousands of small ones, every lookup would miss the TLB as well."""
+    cdef size_t few = FEW_FLOWS * sizeof(flow_t)
+    cdef uintptr_t large
+    bucket.region_size = <size_t>bucket.limit * sizeof(flow_t) + few + LARGE_PAGE
+    bucket.region = map_pages(bucket.region_size, 0)
     if bucket.region == NULL:
         return -1
-    bucket.flows = <flow_t *>((<uintptr_t>bucket.region + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1))
+    large = (<uintptr_t>bucket.region + few + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1)
+    bucket.flows = <flow_t *>(large - few)
+    madvise(<void *>large, <uintptr_t>bucket.region + bucket.region_size - large, MADV_HUGEPAGE)
     return 0
-
-
-cdef void use_large_pages(bucket_t *bucket) noexcept nogil:
-    """Hints, once a bucket has many flows: clearing a large page for a handful would cost more than they do."""
-    madvise(bucket.flows, bucket.region_size - LARGE_PAGE, MADV_HUGEPAGE)
-    madvise(bucket.flows, LARGE_PAGE, MADV_COLLAPSE)
 
 
 cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number) noexcept nogil:
@@ -65,7 +56,7 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
     bucket.limit = <uint32_t>(config.memcap // (sizeof(flow_t) + 2 * sizeof(flow_slot_t)))
     if bucket.limit == 0:
         bucket.limit = 1
-    bucket.slots = <flow_slot_t *>map_pages(FIRST_SLOTS * sizeof(flow_slot_t))
+    bucket.slots = <flow_slot_t *>map_pages(FIRST_SLOTS * sizeof(flow_slot_t), 0)
     bucket.mask = FIRST_SLOTS - 1
     if bucket.slots == NULL or map_flows(bucket):
         close_bucket(bucket)
@@ -98,7 +89,7 @@ cdef void put_slot(flow_slot_t *slots, uint32_t mask, uint32_t hash, uint32_t fl
 cdef bint grow_index(bucket_t *bucket) noexcept nogil:
     cdef uint32_t mask = bucket.mask * 2 + 1
     cdef uint32_t i
-    cdef flow_slot_t *slots = <flow_slot_t *>map_pages((<size_t>mask + 1) * sizeof(flow_slot_t))
+    cdef flow_slot_t *slots = <flow_slot_t *>map_pages((<size_t>mask + 1) * sizeof(flow_slot_t), MAP_POPULATE)
     if slots == NULL:
         return False
     for i in range(bucket.mask + 1):
@@ -256,8 +247,6 @@ cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow
     else:
         bucket.fresh += 1
         flow = bucket.fresh
-        if flow == MANY_FLOWS:
-            use_large_pages(bucket)
     it = &bucket.flows[flow - 1]
     set_flow_key(it, key)
     begin_flow(it, meta, now, ordinal)

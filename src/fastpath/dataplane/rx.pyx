@@ -463,7 +463,7 @@ cdef class FileSource(Source):
         if map == MAP_FAILED:
             raise OSError(errno, os.strerror(errno), path)
         madvise(map, self.size, MADV_SEQUENTIAL)
-        madvise(map, self.size, MADV_HUGEPAGE)      # what is read from the disk is cached, and mapped, by large pages where they are
+        madvise(map, self.size, MADV_HUGEPAGE)      # read from the disk, and from then on mapped, by large pages where there are
         self.rx.map = self.rx.at = self.rx.end = self.rx.released = <const uint8_t *>map
         self.rx.map_end = self.rx.map + self.size
         self.rx.populate = MADV_POPULATE_READ > 0

@@ -27,6 +27,7 @@ cdef enum:
     LINE = 64
     AHEAD = 4096            # bytes fetched ahead of the record that is read
     BLOCK = 1024            # and how many at a time
+    FAR = 1 << 20           # more than is ever fetched ahead
 
 
 cdef inline uint16_t load16(const uint8_t *at, bint swapped) noexcept nogil:
@@ -100,11 +101,11 @@ cdef inline bint choose_filter(rx_t *rx, interface_t *interface) noexcept nogil:
 
 
 cdef inline const uint8_t *fetch_ahead(const uint8_t *fetched, const uint8_t *at) noexcept nogil:
-    """Fetches the lines up to AHEAD bytes behind `at`, given how far the record before got: where the next record header
+    """Fetches the lines up to AHEAD bytes behind `at`, given how far that was done before: where the next record header
     stands is known only from this one, so that without it every long record would cost a wait for memory. By blocks: how
     many lines a record has, no branch foretells."""
     cdef uint32_t line
-    if rarely(<size_t>(fetched - at) > AHEAD + BLOCK):      # a record longer than that, or another chunk
+    if rarely(<size_t>(fetched - at) > FAR):        # a record longer than that, or another chunk
         fetched = at
     while rarely(fetched < at + AHEAD):
         for line in range(BLOCK // LINE):
