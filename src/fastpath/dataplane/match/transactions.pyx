@@ -270,8 +270,8 @@ cdef void renew_files(match_scratch_t *scratch, const ruleset_t *rules, tx_t *tx
 
 cdef bint inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, const packet_meta_t *meta,
                      flow_t *flow, tx_t *tx, uint32_t direction, uint64_t now) noexcept nogil:
-    """The candidates of a transaction and the rules that it remembers, in the order of inspection. True: there were none, and will
-    be none before more of it is parsed, unless the payload of an entry brings some."""
+    """The candidates of a transaction and the rules that it remembers, in the order of inspection. True: there were none, and
+    will be none before more of it is parsed, unless the payload of an entry brings some."""
     cdef detect_state_t *state = state_of(tx, direction)
     cdef stored_t *stored
     cdef uint32_t i = 0, k = 0, compiled
