@@ -56,9 +56,9 @@ from fastpath.dataplane.match.flowbits cimport BITS_FROM, texts_of
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
     CAPTURE_KEY, FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
-    INSPECT_NO_PAYLOAD, INSPECT_PICKED_UP, INSPECT_PROTO_FOUND, INSPECT_QUIET, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS, MATCH_ALERT,
-    MATCH_BYPASS, MATCH_FLOW, MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NOTE_CLIENT, NOTE_VERSION, NO_TX,
-    captured_t, captures_t, dataset_entry_t, datasets_t, inspection_t, match_scratch_t, match_t, noted_t, ruleset_t,
+    INSPECT_NO_PAYLOAD, INSPECT_PICKED_UP, INSPECT_PROTO_FOUND, INSPECT_QUIET, INSPECT_STREAM_END, INSPECT_TX, KIND_PASS,
+    MATCH_ALERT, MATCH_BYPASS, MATCH_FLOW, MATCH_NOTE, MATCH_STATE, MATCH_STREAM, MATCH_THRESHOLD, NOTE_CLIENT, NOTE_VERSION,
+    NO_TX, captured_t, captures_t, dataset_entry_t, datasets_t, inspection_t, match_scratch_t, match_t, noted_t, ruleset_t,
     texts_t, window_t,
 )
 from fastpath.dataplane.match.trace cimport Trace, trace_fate

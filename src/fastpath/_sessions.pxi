@@ -297,7 +297,7 @@ cdef void write_session(engine_t *engine, worker_t *worker, const packet_meta_t 
         while engine.keep_apps and tx.events_logged < tx.event_count:
             write_anomaly(worker, meta, tx.id, tx.events[tx.events_logged])
             tx.events_logged += 1
-        if engine.keep_apps or engine.apps.config.files.models:
+        if (engine.keep_apps or engine.apps.config.files.models) and (tx.files[0] != NULL or tx.files[1] != NULL):
             write_files(engine, worker, room, meta, tx, ended, rules)
         for direction in range(2):
             due = log_due(room, tx, direction, ended)

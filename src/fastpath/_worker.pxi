@@ -133,8 +133,8 @@ cdef void write_alert_bytes(engine_t *engine, worker_t *worker, const burst_t *b
     end_app_row(worker.rows, True)
 
 
-cdef void act_on_matches(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
-                         flow_t *flow, uint64_t now, verdict_t *verdict, uint32_t n) noexcept nogil:
+cdef void act_on_matches(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry,
+                         uint32_t rank, flow_t *flow, uint64_t now, verdict_t *verdict, uint32_t n) noexcept nogil:
     """What the rules that matched ask for, in order."""
     cdef uint32_t i, written, alerts = 0, notes = 0
     cdef uint8_t action, state, reject = ACTION_PASS

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from leak_samples import IDS, A, harmless, near_misses, secrets
 
 import fastpath as fp
+from fastpath.dataplane.match.secrets import Finder
 from fastpath.packs.ai_factory.leaks import entries
 
 
@@ -193,3 +194,23 @@ def test_validate_stands_behind_what_it_is_about():
     for text in ('validate:card; content:"x";', 'content:!"x"; validate:card;', 'content:"x"; validate:nothing;'):
         [refusal] = fp.RuleSet.parse(f"alert udp any any -> any any ({text} sid:1;)").refusals
         assert refusal.malformed and refusal.keyword == "validate"
+
+
+def test_the_first_question_about_mail_addresses_refuses_no_list_of_them():
+    """`first` is asked of every mail with an @; what the expression finds it must let through. A search that comes to a limit says nothing."""
+    entry = next(one for one in entries() if one["id"] == 58)
+    first, expression = (Finder([(str(entry[key]).encode(), "", None, b"")]) for key in ("first", "expression"))
+    choice = random.Random(58)
+    hosts = ["mail.example.org", "a.bc", "x" * 63 + "." + "y" * 63, "a" + ".bc" * 8, "a" + ".bc" * 9, "q.w" + "w" * 70, "e.fg."]
+    gaps = ["\r\n", ",", " and ", ";" * 78, ";" * 79, ".", "z" * 78]
+    found = 0
+    for _ in range(200):
+        rare = choice.choice((0, 0, 0.05))
+        made = [f"{choice.choice(hosts if choice.random() < rare else hosts[:2])}{choice.choice(gaps if choice.random() < rare else gaps[:3])}u{i}"
+                for i in range(choice.randint(20, 23))]
+        text = ("u@" + "@".join(made)).encode()
+        before = expression.limits
+        if expression.find(text) and expression.limits == before:
+            found += 1
+            assert first.find(text), text
+    assert found > 20

@@ -254,3 +254,52 @@ def test_a_protocol_alone_is_told_once(found):
 def exact_keywords() -> set[str]:
     from fastpath.rules.keywords import TABLE
     return {name for name, row in TABLE.items() if row.exact}
+
+
+# ---- what is looked at again, and what is not ----
+
+def test_nothing_is_looked_at_twice_in_vain():
+    made = trial('alert http any any -> any any (http.uri; content:"evil";)')
+    tx = made.transaction()
+    made.tell(tx, TO_SERVER, "http.uri", b"/good")
+    made.progress(tx, TO_SERVER, LINE)
+    for _ in range(3):
+        assert made.inspect(PACKET) == []
+        assert made.inspected(tx) == 1
+    assert made.inspect(PACKET, TO_CLIENT) == []        # each direction for itself
+    assert made.inspected(tx) == 2
+    made.tell(tx, TO_SERVER, "http.uri", b"/good/evil")
+    assert fired(made.inspect(PACKET)) == [(0, tx)]
+
+
+def test_what_one_packet_does_not_have_another_may():
+    """A candidate that is refused for a flowbit is asked again with the next entry, though nothing more was parsed."""
+    made = trial('alert http any any -> any any (http.uri; content:"evil"; flowbits:isset,open;)',
+                 'alert tcp any any -> any any (content:"open"; flowbits:set,open; noalert;)')
+    tx = made.transaction()
+    made.tell(tx, TO_SERVER, "http.uri", b"/evil")
+    made.progress(tx, TO_SERVER, LINE)
+    assert made.inspect(PACKET) == []
+    assert (0, tx) in fired(made.inspect(PACKET, windows=[(0, b"open")]))
+
+
+def test_payload_brings_candidates_to_a_transaction_that_was_seen():
+    made = trial('alert http any any -> any any (content:"knock"; fast_pattern; http.uri; content:"door";)')
+    tx = made.transaction()
+    made.tell(tx, TO_SERVER, "http.uri", b"/door")
+    made.progress(tx, TO_SERVER, LINE)
+    for _ in range(2):
+        assert made.inspect(PACKET) == []
+    assert fired(made.inspect(PACKET, windows=[(0, b"knock knock")])) == [(0, tx)]
+
+
+def test_what_lies_on_files_is_asked_where_there_are_some():
+    made = trial('alert smb any any -> any any (file.model; content:"gguf";)', proto="smb")
+    tx = made.transaction()
+    made.progress(tx, TO_SERVER, LINE)
+    for times in (1, 1):
+        assert made.inspect(PACKET) == []
+        assert made.inspected(tx) == times
+    made.new_file(tx, TO_SERVER)
+    assert made.inspect(PACKET) == []
+    assert made.inspected(tx) == 2

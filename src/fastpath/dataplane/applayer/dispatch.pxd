@@ -9,10 +9,10 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    app_config_t, app_context_t, app_t, app_work_t, room_t, tx_t,
+    TX_LOGGED_TO_SERVER, app_config_t, app_context_t, app_t, app_work_t, room_t, tx_t,
 )
 from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, recogniser_t    # the first for those who cimport from here
-from fastpath.dataplane.types cimport bytes_t
+from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER, bytes_t
 
 cdef struct app_table_t:
     room_t room[64]
@@ -52,8 +52,16 @@ cdef const room_t *room_of(const app_table_t *table, const app_context_t *contex
 cdef void feed_inner(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
                      uint32_t flags) noexcept nogil
 
-# Is an event of this direction due? It is marked as written.
-cdef bint log_due(const room_t *room, tx_t *tx, uint32_t direction, bint ended) noexcept nogil
+cdef inline bint log_due(const room_t *room, tx_t *tx, uint32_t direction, bint ended) noexcept nogil:
+    """Is an event of this direction due? It is marked as written."""
+    cdef uint16_t mark = TX_LOGGED_TO_SERVER << direction
+    if tx.flags & mark or not ended and (
+            tx.progress[TO_SERVER] < room.log_at[TO_SERVER]
+            or direction == TO_CLIENT and tx.progress[TO_CLIENT] < room.log_at[TO_CLIENT]):
+        return False
+    tx.flags |= mark
+    return True
+
 
 # Frees the transactions that are over in both directions and need neither log nor, with rules, detection.
 cdef void free_done(const app_table_t *table, app_context_t *context, bint rules) noexcept nogil

@@ -461,16 +461,6 @@ cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, ui
 
 # ---- the ends of transactions ----
 
-cdef bint log_due(const room_t *room, tx_t *tx, uint32_t direction, bint ended) noexcept nogil:
-    cdef uint16_t mark = TX_LOGGED_TO_SERVER << direction
-    if tx.flags & mark or not ended and (
-            tx.progress[TO_SERVER] < room.log_at[TO_SERVER]
-            or direction == TO_CLIENT and tx.progress[TO_CLIENT] < room.log_at[TO_CLIENT]):
-        return False
-    tx.flags |= mark
-    return True
-
-
 cdef void free_transaction(const app_table_t *table, app_context_t *context, tx_t *tx) noexcept nogil:
     cdef uint32_t direction
     if table.room[context.app.proto].free_tx != NULL:

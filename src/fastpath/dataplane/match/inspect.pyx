@@ -51,9 +51,9 @@ cdef uint32_t run_rules(const ruleset_t *rules, match_scratch_t *scratch, const 
     scratch.inspection = inspection
     scratch.meta = &burst.meta[entry]
     scratch.now = now
-    scratch.match_count = 0
-    if scratch.captures != NULL:
+    if scratch.captures != NULL and scratch.match_count:    # by the entry before: only a rule that matches leaves something there
         scratch.captures.packet.count = scratch.captures.packet.used = scratch.captures.noted_count = 0
+    scratch.match_count = 0
     if flow != NULL and flow.epoch != rules.epoch:
         renew_transactions(scratch, flow)
     if prefilter_entry(rules, scratch, burst, entry, flow):

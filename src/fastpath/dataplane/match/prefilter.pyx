@@ -214,13 +214,13 @@ cdef uint32_t prefilter_entry(const ruleset_t *rules, match_scratch_t *scratch, 
     cdef const group_t *group = &rules.groups[number]
     cdef const inspection_t *inspection = scratch.inspection
     cdef const uint8_t *payload = meta.frame + meta.payload
-    cdef bint hidden = inspection != NULL and inspection.flags & INSPECT_NO_PAYLOAD != 0
+    cdef bint asked = group.packet.patterns.count or group.stream.patterns.count or group.payload.count
     cdef bint something = meta.payload_len > 0
     cdef uint32_t i
     scratch.candidate_count = scratch.app_candidate_count = 0
     if rarely(scratch.trace != NULL):
         trace_entry(rules, scratch, burst, entry, flow, number)
-    if not hidden:
+    if (asked or scratch.trace != NULL) and (inspection == NULL or not inspection.flags & INSPECT_NO_PAYLOAD):
         if meta.payload_len:
             if rarely(scratch.trace != NULL):
                 trace_scan(scratch, BUFFER_PAYLOAD, payload, meta.payload_len, 0)

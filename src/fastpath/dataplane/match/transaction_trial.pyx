@@ -5,7 +5,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_QUIET_TO_CLIENT, APP_QUIET_TO_SERVER, TX_EVENTS_MAX, VIEW_NONE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t, view_t,
+    APP_QUIET_TO_CLIENT, APP_QUIET_TO_SERVER, TX_EVENTS_MAX, VIEW_NONE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t,
+    view_t,
 )
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.inspect cimport run_rules

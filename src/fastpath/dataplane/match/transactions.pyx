@@ -4,8 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastpath.dataplane.applayer.applayer cimport (
-    APP_QUIET_TO_CLIENT, APP_QUIET_TO_SERVER, BUFFER_BODY, BUFFER_FILES, BUFFER_MANY, BUFFER_NUMBER, TX_DETECTED_TO_SERVER, TX_NEW,
-    TX_NO_INSPECTION, VIEW_END, VIEW_LITTLE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t, view_t,
+    APP_QUIET_TO_CLIENT, APP_QUIET_TO_SERVER, BUFFER_BODY, BUFFER_FILES, BUFFER_MANY, BUFFER_NUMBER, TX_DETECTED_TO_SERVER,
+    TX_NEW, TX_NO_INSPECTION, VIEW_END, VIEW_LITTLE, VIEW_READY, app_context_t, app_t, file_t, room_t, tx_t, view_t,
 )
 from fastpath.dataplane.match.confirm cimport rule_begins, rule_matched, windows_hold
 from fastpath.dataplane.match.header cimport TCP, UDP
@@ -270,8 +270,8 @@ cdef void renew_files(match_scratch_t *scratch, const ruleset_t *rules, tx_t *tx
 
 cdef bint inspect_tx(const ruleset_t *rules, match_scratch_t *scratch, const burst_t *burst, const packet_meta_t *meta,
                      flow_t *flow, tx_t *tx, uint32_t direction, uint64_t now) noexcept nogil:
-    """The candidates of a transaction and the rules that it remembers, in the order of inspection. True: there were none, and will be
-    none before more of it is parsed, unless the payload of an entry brings some."""
+    """The candidates of a transaction and the rules that it remembers, in the order of inspection. True: there were none, and
+    will be none before more of it is parsed, unless the payload of an entry brings some."""
     cdef detect_state_t *state = state_of(tx, direction)
     cdef stored_t *stored
     cdef uint32_t i = 0, k = 0, compiled
