@@ -14,6 +14,8 @@ from runs import replay
 SURICATA = shutil.which("suricata")
 RULES = """alert tcp-pkt any any -> any any (content:"MARK"; sid:1;)
 alert tcp any any -> any any (content:"MARK"; sid:2;)
+alert dns any any -> any any (dns.query; content:"asked for, so that it is parsed"; sid:3;)
+alert smb any any -> any any (smb.share; content:"asked for, so that it is parsed"; sid:4;)
 """
 #: Protocol -> (port, what is said: direction and bytes), the last of which no parser takes.
 FAILING = {
