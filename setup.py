@@ -2,6 +2,7 @@
 import functools
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,8 @@ def short_strings():
     strategy = "unrolled_loop:256:noalign,libcall:-1:noalign"
     flags = [f"-mmemset-strategy={strategy}", f"-mmemcpy-strategy={strategy}"]
     compiler = shlex.split(os.environ.get("CC", "cc"))
+    if shutil.which(compiler[0]) is None:
+        return []
     tried = subprocess.run([*compiler, *flags, "-x", "c", "-c", os.devnull, "-o", os.devnull], capture_output=True, check=False)
     return flags if tried.returncode == 0 else []
 
