@@ -1,4 +1,4 @@
-"""The speed table: everything in one process, on one core, page cache warm, median of five rounds in turn.
+"""The speed table: everything in one process, on one core, page cache warm; of each definition the median of five rounds in turn.
 
     python bench/run.py [--rounds 5] [--only NAME,...] [--no-record] [--against RECORD] [--clock wall|cpu]
 
@@ -179,15 +179,15 @@ def bare_scan(bench: Bench, name: str, engine: fp.Engine, path: str) -> Work:
     recorder = ctypes.CDLL(None)
     recorder.hsrecord_replay.restype = ctypes.c_uint64
     recorder.hsrecord_scans.restype = recorder.hsrecord_bytes.restype = ctypes.c_size_t
-    recorder.hsrecord_start()
+    log = recorder.hsrecord_start()
     engine.replay(path, keep=())
     recorder.hsrecord_stop()
-    scans, scanned = recorder.hsrecord_scans(), recorder.hsrecord_bytes()
+    scans, scanned = recorder.hsrecord_scans(log), recorder.hsrecord_bytes(log)
     if not scans:
         raise RuntimeError("no hs_scan was recorded: the recorder is not preloaded, or libhs is linked statically")
 
     def scan() -> float:
-        taken = recorder.hsrecord_replay(bench.clock == "cpu")
+        taken = recorder.hsrecord_replay(log, bench.clock == "cpu")
         if not taken:
             raise RuntimeError("hs_scan failed over its own log")
         return taken * 1e-9
@@ -315,35 +315,44 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, *sys.argv])
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     definitions = {path.stem: tomllib.loads(path.read_text()) for path in sorted(DEFINITIONS.glob("*.toml"))}
-    bench = Bench(options.clock)
-    for name, definition in definitions.items():
+    works: dict[str, Work] = {}
+    targets: list[Target] = []
+    absent, wrong, stages = [], [], {}
+    for name, definition in definitions.items():        # one after the other: what one leaves in caches is no burden for the next
         if options.only and name not in options.only.split(","):
             continue
+        bench = Bench(options.clock)
         try:
             KINDS.get(name, no_rules)(bench, name, definition)
         except FileNotFoundError as missing:
-            bench.absent.append(f"{name}: {missing}")
-    if not bench.works:
-        print("nothing to measure:", *bench.absent, sep="\n", file=sys.stderr)
+            absent.append(f"{name}: {missing}")
+        interleave(list(bench.works.values()), options.rounds,
+                   lambda work: print(f"\r\033[K{work}", end="", file=sys.stderr) if sys.stderr.isatty() else None)
+        targets += [make() for make in bench.targets]
+        works = bench.works | works
+        absent += bench.absent
+        wrong += bench.wrong
+        stages |= bench.stages
+        for engine in bench.engines:
+            engine.close()
+    if not works:
+        print("nothing to measure:", *absent, sep="\n", file=sys.stderr)
         return 1
-    interleave(list(bench.works.values()), options.rounds, lambda name: print(f"\r\033[K{name}", end="", file=sys.stderr) if sys.stderr.isatty() else None)
-    targets = [make() for make in bench.targets]
-    record = record_of(list(bench.works.values()), targets=[asdict(target) | {"met": target.met} for target in targets], absent=bench.absent,
-                       stages=bench.stages)
+    record = record_of(list(works.values()), targets=[asdict(target) | {"met": target.met} for target in targets], absent=absent, stages=stages)
     changes = compare(record, before) if before else []
-    print_table(list(bench.works.values()), changes, bench.absent)
-    table(targets, bench.works)
-    for work, stages in bench.stages.items():
-        print(f"{work}, ns a packet by stage:", ", ".join(f"{stage} {ns:,.0f}" for stage, ns in stages.items()))
+    print_table(list(works.values()), changes, absent)
+    table(targets, works)
+    for work, by_stage in stages.items():
+        print(f"{work}, ns a packet by stage:", ", ".join(f"{stage} {ns:,.0f}" for stage, ns in by_stage.items()))
     if not options.no_record and options.clock == "wall":
         folder = HERE / "record" / slug(record["machine"])
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{record['date'][:10]}.json"
         path.write_text(json.dumps(record, indent=1) + "\n")
         print(path.relative_to(HERE.parent))
-    for line in bench.wrong:
+    for line in wrong:
         print(line, file=sys.stderr)
-    return 1 if bench.wrong else SLOWER if any(change.slower for change in changes) else 0
+    return 1 if wrong else SLOWER if any(change.slower for change in changes) else 0
 
 
 if __name__ == "__main__":
