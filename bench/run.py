@@ -85,7 +85,10 @@ class Bench:
         loaded = fp.RuleSet.load([str(DEFINITIONS / rules)]) if rules else None
         if loaded is not None and loaded.refusals:
             raise ValueError(f"{rules}: {len(loaded.refusals)} rules are refused; {loaded.refusals[0].place}: {loaded.refusals[0].reason}")
-        self.engines.append(fp.Engine(loaded, checksums="none"))
+        return self.engine_with(loaded)
+
+    def engine_with(self, rules: fp.RuleSet | None) -> fp.Engine:
+        self.engines.append(fp.Engine(rules, checksums="none"))
         return self.engines[-1]
 
     def expect(self, name: str, expected: dict[str, int], stats: dict) -> None:
@@ -100,13 +103,15 @@ class Bench:
         name = f"replay {trace_name}, {rules or 'no rules'}"
         if name in self.works:
             return self.works[name]
-        engine, path = self.engine(rules), str(trace(trace_name))
-        stats = engine.replay(path, keep=()).stats
+        return self.replaying(name, self.engine(rules), str(trace(trace_name)), expected)
+
+    def replaying(self, name: str, engine: fp.Engine, path: str, expected: dict[str, int], sinks: tuple = ()) -> Work:
+        """Inspection alone, as `replay` prints its rates: what the digest and the rows of flows cost comes after it."""
+        def replay() -> float:
+            return engine.replay(path, keep=(), sinks=sinks).stats["seconds"]
+        stats = engine.replay(path, keep=(), sinks=sinks).stats
         self.expect(name, expected, stats)
-        # inspection alone, as `replay` prints its rates: what the digest and the rows of flows cost comes after it
-        run = (lambda: engine.replay(path, keep=()).stats["seconds"]) if self.clock == "wall" else self.timed(
-            lambda: engine.replay(path, keep=()))
-        return self.add(Work(name, run, stats["packets"], stats["bytes"]))
+        return self.add(Work(name, replay if self.clock == "wall" else self.timed(replay), stats["packets"], stats["bytes"]))
 
 
 def no_rules(bench: Bench, name: str, definition: dict) -> None:
@@ -263,23 +268,16 @@ def pack(bench: Bench, name: str, definition: dict) -> None:
     """The engine with a pack beside three that look for nothing: without rules, which follows no sessions; with a rule that nothing
     meets, for which sessions of HTTP are parsed; and without rules, but with the events of all protocols. What the pack has
     Hyperscan do is told by itself: less than that it cannot cost."""
-    path = str(trace(definition["trace"]))
+    where, path = definition["trace"], str(trace(definition["trace"]))
 
-    def replayed(label: str, rules: fp.RuleSet | None, expected: dict[str, int], sinks: tuple = ()) -> Work:
-        engine = fp.Engine(rules, checksums="none")
-        bench.engines.append(engine)
-        stats = engine.replay(path, keep=(), sinks=sinks).stats
-        bench.expect(label, expected, stats)
-        replay = lambda: engine.replay(path, keep=(), sinks=sinks).stats["seconds"]     # noqa: E731
-        return bench.add(Work(label, replay if bench.clock == "wall" else bench.timed(replay), stats["packets"], stats["bytes"]))
-    rules, where = fp.RuleSet.pack(definition["pack"]), definition["trace"]
-    work, without = replayed(f"replay {where}, pack {definition['pack']}", rules, definition["expected"]), bench.replay(where, None, {})
+    def replayed(label: str, engine: fp.Engine, expected: dict[str, int], sinks: tuple = ()) -> Work:
+        return bench.replaying(f"replay {where}, {label}", engine, path, expected, sinks)
+    engine = bench.engine_with(fp.RuleSet.pack(definition["pack"]))
     followed = fp.RuleSet.parse('alert http any any -> any any (msg:"nobody asks for this"; http.uri; content:"|00|nowhere"; sid:1;)')
+    work, without = replayed(f"pack {definition['pack']}", engine, definition["expected"]), bench.replay(where, None, {})
     bench.compare_rates(work, without, definition["none"])
-    bench.compare_rates(work, replayed(f"replay {where}, one rule on HTTP", followed, {}), definition["followed"])
-    bench.compare_rates(work, replayed(f"replay {where}, no rules, all events", None, {}, (Events(),)), definition["events"])
-    engine = fp.Engine(rules, checksums="none")
-    bench.engines.append(engine)
+    bench.compare_rates(work, replayed("one rule on HTTP", bench.engine_with(followed), {}), definition["followed"])
+    bench.compare_rates(work, replayed("no rules, all events", bench.engine_with(None), {}, (Events(),)), definition["events"])
     bare = bare_scan(bench, name, engine, path)
     bench.targets.append(lambda: Target(without.name, "no rules + bare hs_scan of the pack", without.median / (without.median + bare.median), None))
 

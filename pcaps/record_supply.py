@@ -23,9 +23,8 @@ import zipfile
 from contextlib import ExitStack
 from pathlib import Path
 
-import record
 from record import CLIENT, HERE, SERVER, SERVER_IP, background, inside, listening, namespaces
-from record_ai import server
+from record_ai import recording, server
 
 PYTHON = Path(sys.executable)
 MLSERVER = os.environ.get("MLSERVER", PYTHON.parent / "mlserver")
@@ -199,11 +198,6 @@ EXPORT {{ Export_Id = 1; Path = {work}/share; Pseudo = /share; Access_Type = RW;
         inside(CLIENT, "nfs-ls", f"{share}?uid=0&gid=0")
         inside(CLIENT, "nfs-cat", f"{share}/shard-0001.txt?uid=0&gid=0")
         inside(CLIENT, "nfs-cp", work / "share/shard-0001.txt", f"{share}/shard-0002.txt?uid=0&gid=0")
-
-
-def recording(name, folder):
-    record.HERE, record.PACKAGE_DATA = Path(tempfile.gettempdir()), folder      # one copy of these is enough
-    return record.recording(name)
 
 
 CONVERSATIONS = {"registries": registries, "inference": inference, "redfish": redfish, "hardware": hardware, "neighbours": neighbours, "storage": storage}
