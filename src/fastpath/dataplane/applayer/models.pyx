@@ -201,10 +201,14 @@ cdef bint open_unpacked(walk_t *walk, pool_t *pool) noexcept nogil:
     return unpacked.inflating
 
 
+cdef void close_zip(walk_t *walk, pool_t *pool) noexcept nogil:
+    if walk.kind == WALK_ZIP:
+        walk.walker.zip.stream.opaque = pool
+        zip_close(&walk.walker.zip)
+
+
 cdef void close_member(unpacked_t *unpacked, pool_t *pool) noexcept nogil:
-    if unpacked.member.kind == WALK_ZIP:
-        unpacked.member.walker.zip.stream.opaque = pool
-        zip_close(&unpacked.member.walker.zip)
+    close_zip(&unpacked.member, pool)
     unpacked.member.kind = WALK_NONE
 
 
@@ -426,9 +430,7 @@ cdef void raise_events(tx_t *tx, walk_t *walk) noexcept nogil:
 cdef void release_walk(app_context_t *context, model_t *model) noexcept nogil:
     cdef walk_t *walk = <walk_t *> model.walk
     if walk != NULL:
-        if walk.kind == WALK_ZIP:
-            walk.walker.zip.stream.opaque = context.pool
-            zip_close(&walk.walker.zip)
+        close_zip(walk, context.pool)
         close_unpacked(walk, context.pool)
         pool_give(context.pool, ACCOUNT_APPLAYER, walk, sizeof(walk_t))
         model.walk = NULL

@@ -1,7 +1,7 @@
 # tar archives as they stream by, such as the layers of container images: headers of 512 bytes, what they describe behind them.
 # Source: POSIX.1-2017, pax: ustar and extended headers; GNU tar's manual: long names (L), numbers in base 256.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
 from fastpath.dataplane.applayer.model.facts cimport FOUND_TAR_MALFORMED, FOUND_TAR_PATH, find_word, model_facts_t, note_finding
 from fastpath.dataplane.applayer.model.paths cimport climbs, leads_out
