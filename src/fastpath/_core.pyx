@@ -39,8 +39,8 @@ from fastpath.dataplane.defrag cimport clear_defrag, close_defrag, open_defrag, 
 from fastpath.dataplane.device cimport *
 from fastpath.dataplane.events cimport EVENT_GTPU_FOREIGN_ADDRESS, EVENT_ROCE_ANOTHER_SEGMENT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
-    CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, flush_bucket, open_bucket,
-    is_timed_out, rearm_flow, restart_flow, tick_bucket,
+    ANSWERED_ESTABLISHES, CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, find_slot,
+    flow_in, flow_slot_t, flush_bucket, is_alike, is_timed_out, open_bucket, rearm_flow, restart_flow, tick_bucket,
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
@@ -113,8 +113,7 @@ cdef extern from "<stdlib.h>":
 cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
-    INDEX_AHEAD = 32            # entries whose place in the index is fetched before its turn
-    FLOWS_AHEAD = 16            # and whose flow is
+    AHEAD = 16                  # entries whose flow is fetched at a time, before their turn; their place in the index before that
     LINES_AHEAD = 4             # lines of the capture, at most, that are fetched beside an entry
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it

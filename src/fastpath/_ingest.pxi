@@ -96,11 +96,11 @@ cdef void reassemble(engine_t *engine, slot_t *slot) noexcept nogil:
             links += 1
 
 
-cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil:
-    """Takes one burst through rx, decode, decap, defrag and steer; 0 when the source has nothing for now."""
-    cdef uint64_t t0 = clock_ns()
+cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) noexcept nogil:
+    """Takes one burst through rx, decode, decap, defrag and steer, from one clock_ns to the next, which it returns; 0 when the
+    source has nothing for now."""
     cdef uint64_t t1, t2, t3, t4, t5
-    cdef uint32_t first = 0, walked, flags = 0
+    cdef uint32_t first = 0, found, flags
     cdef uint32_t count = take_burst(engine, rx, slot)
     while rarely(rx.secrets_used > engine.secrets_read):
         take_secrets(engine, rx, engine.next_ordinal + count)
@@ -115,22 +115,20 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     engine.next_ordinal += slot.burst.packets
     advance_time(engine, slot)
     t1 = clock_ns()
-    t3 = 0
-    while count:
-        walked = decode_burst(&engine.decode, &slot.burst, first, count)
-        flags |= walked
-        t2 = clock_ns()
-        if walked == 0:
-            break
-        first += count
-        count = decap_burst(&engine.decode, &slot.burst, first - count, count)
-        t4 = clock_ns()
-        t3 += t4 - t2
-        t2 = t4
+    flags = decode_burst(&engine.decode, &slot.burst, 0, count)
+    t2 = t3 = t5 = clock_ns()
     empty_arena(&slot.wholes)
-    t5 = t2
-    if flags & PM_FRAGMENT:
-        reassemble(engine, slot)
+    if flags:
+        while True:
+            found = decap_burst(&engine.decode, &slot.burst, first, count)
+            if found == 0:
+                break
+            flags |= decode_burst(&engine.decode, &slot.burst, first + count, found)
+            first += count
+            count = found
+        t3 = clock_ns()
+        if flags & PM_FRAGMENT:
+            reassemble(engine, slot)
         t5 = clock_ns()
     if engine.checksums_auto:
         judge_checksums(engine, slot)
@@ -146,11 +144,11 @@ cdef uint32_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot) noexcept nogil
     engine.entries += slot.burst.entries
     engine.events_lost += slot.burst.events_lost
     engine.rx_ns += t1 - t0
-    engine.decode_ns += t2 - t1 - t3
-    engine.decap_ns += t3
-    engine.defrag_ns += t5 - t2
+    engine.decode_ns += t2 - t1
+    engine.decap_ns += t3 - t2
+    engine.defrag_ns += t5 - t3
     engine.steer_ns += t4 - t5
-    return slot.burst.packets
+    return t4
 
 
 cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const verdict_t *verdict) noexcept nogil:
@@ -185,14 +183,15 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
             row.alerts = verdict.alerts
 
 
-cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
-    """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'."""
+cdef uint64_t retire_slot(engine_t *engine, slot_t *slot, uint64_t started) noexcept nogil:
+    """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'. From one
+    clock_ns to the next, which it returns."""
     cdef row_buffer_t *buffers[64]
     cdef uint32_t i, packet
     cdef bint eventful = each_packet(engine)
     cdef verdict_t verdict
     cdef verdict_t *entry
-    cdef uint64_t started = clock_ns()
+    cdef uint64_t ended
     for i in range(engine.workers):
         eventful |= slot.eventful[i]
         slot.eventful[i] = 0
@@ -232,7 +231,9 @@ cdef void retire_slot(engine_t *engine, slot_t *slot) noexcept nogil:
     if engine.ring != NULL:
         publish_rows(engine.ring)
     engine.retired += 1
-    engine.retire_ns += clock_ns() - started
+    ended = clock_ns()
+    engine.retire_ns += ended - started
+    return ended
 
 
 cdef bint all_passed(engine_t *engine, uint64_t slot) noexcept nogil:
@@ -255,7 +256,7 @@ cdef void retire_passed(engine_t *engine, uint64_t target) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         if not passed:
             return
-        retire_slot(engine, &engine.slot[engine.retired % SLOTS])
+        retire_slot(engine, &engine.slot[engine.retired % SLOTS], clock_ns())
 
 
 cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
@@ -264,14 +265,17 @@ cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
 
 
 cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
-    """Ingest and the one worker in one thread."""
+    """Ingest and the one worker in one thread. The clock is read once between two stages."""
     cdef uint32_t done = 0
     cdef slot_t *slot = &engine.slot[0]
-    while done < bursts and goes_on(engine) and fill_slot(engine, rx, slot):
+    cdef uint64_t now = clock_ns(), filled
+    while done < bursts and goes_on(engine):
+        filled = fill_slot(engine, rx, slot, now)
+        if filled == 0:
+            break
         done += 1
         engine.published += 1
-        pass_slot(engine, engine.worker, slot, rx)
-        retire_slot(engine, slot)
+        now = retire_slot(engine, slot, pass_slot(engine, engine.worker, slot, rx, filled))
     return done
 
 
@@ -281,7 +285,7 @@ cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept 
     while done < bursts and goes_on(engine):
         if engine.published - engine.retired == SLOTS:
             retire_passed(engine, engine.retired + 1)
-        if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS]) == 0:
+        if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS], clock_ns()) == 0:
             break
         pthread_mutex_lock(&engine.lock)
         engine.published += 1

@@ -38,22 +38,33 @@ cdef inline bint begins_again(const engine_t *engine, const flow_t *flow, const 
     return begins_anew(&engine.stream, flow, meta) if has_session(engine, flow) else follows_the_end(flow, meta)
 
 
+cdef flow_t *admit_flow(engine_t *engine, worker_t *worker, bucket_t *bucket, flow_slot_t *place, const packet_meta_t *meta,
+                       const flow_key_t *key, uint64_t now) noexcept nogil:
+    """A flow that begins, not yet counted; NULL at the memcap."""
+    cdef flow_t *flow = NULL
+    if worker.ordinal != engine.fail_flow:
+        flow = create_flow(bucket, place, meta, key, now, worker.ordinal, worker.order)
+    if flow != NULL:
+        greet_session(engine, flow, meta, key)
+    return flow
+
+
 cdef flow_t *flow_of(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, uint64_t now) noexcept nogil:
     """The flow of a keyed entry, counted; NULL where it has none (an ICMP error about an unknown flow, the memcap)."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef const flow_key_t *key = &slot.burst.key[entry]
     cdef bucket_t *bucket = &engine.bucket[meta.bucket]
     cdef flow_t *flow = slot.likely[entry]
+    cdef flow_slot_t *place
     if rarely(flow == NULL or flow.flags & FLOW_FREE or not flow_has_key(flow, key)):
-        flow = find_flow(bucket, meta.hash, key)
-    if rarely(flow == NULL):
-        if meta.flags & PM_QUOTED:
-            return NULL
-        flow = create_flow(bucket, meta, key, now, worker.ordinal, worker.order) if worker.ordinal != engine.fail_flow else NULL
-        if flow == NULL:
-            return NULL
-        greet_session(engine, flow, meta, key)
-    elif rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
+        place = find_slot(bucket, meta.hash, key)
+        if not place[0]:
+            flow = NULL if meta.flags & PM_QUOTED else admit_flow(engine, worker, bucket, place, meta, key, now)
+            if flow != NULL:
+                count_on_flow(&engine.flow, flow, meta, now, False)
+            return flow
+        flow = flow_in(bucket, place[0])
+    if rarely(is_timed_out(&engine.flow, flow, now) or begins_again(engine, flow, meta)):
         restart_flow(bucket, flow, meta, now, worker.ordinal, worker.order,
                      END_TIMEOUT if is_timed_out(&engine.flow, flow, now) else END_REUSE)
         greet_session(engine, flow, meta, key)
@@ -283,14 +294,38 @@ cdef inline bint is_bare(const engine_t *engine, const slot_t *slot) noexcept no
             and not engine.offloads and not engine.keep_log)
 
 
+cdef flow_t *look_again(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, uint64_t now) noexcept nogil:
+    """The flow of a keyed entry that had none when the index was asked: it has begun since, or begins now. NULL at the memcap."""
+    cdef packet_meta_t *meta = &slot.burst.meta[entry]
+    cdef const flow_key_t *key = &slot.burst.key[entry]
+    cdef bucket_t *bucket = &engine.bucket[meta.bucket]
+    cdef flow_slot_t *place = find_slot(bucket, meta.hash, key)
+    cdef bint decided = False
+    cdef flow_t *flow
+    if place[0]:
+        return flow_in(bucket, place[0])
+    worker.ordinal = slot.burst.first_ordinal + meta.packet
+    worker.order = entry_order(meta.packet, slot.steering.rank[entry])
+    flow = admit_flow(engine, worker, bucket, place, meta, key, now)
+    if flow == NULL:
+        except_entry(engine, worker, slot, entry, NULL, CAUSE_FLOW_MEMCAP, &decided)
+    return flow
+
+
 cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint wanted) noexcept nogil:
     """An entry where that is all; what is out of the ordinary with one goes the whole way (inspect_entry). `wanted`: somebody
     wants to know the flow of each packet."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef flow_t *flow = slot.likely[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
-    if rarely((meta.flags & (PM_KEYED | PM_INVALID | PM_QUOTED)) != PM_KEYED or meta.events != NO_INDEX or flow == NULL
-              or flow.flags & (FLOW_FREE | FLOW_OFFLOADED | FLOW_DROP | FLOW_PASS | FLOW_BYPASS)
+    if rarely((meta.flags & (PM_KEYED | PM_INVALID | PM_QUOTED)) != PM_KEYED or meta.events != NO_INDEX):
+        inspect_entry(engine, worker, slot, entry, False)
+        return
+    if rarely(flow == NULL):
+        flow = look_again(engine, worker, slot, entry, now)
+        if flow == NULL:
+            return
+    if rarely(flow.flags & (FLOW_FREE | FLOW_OFFLOADED | FLOW_DROP | FLOW_PASS | FLOW_BYPASS)
               or not flow_has_key(flow, &slot.burst.key[entry])
               or is_timed_out(&engine.flow, flow, now) or follows_the_end(flow, meta)):
         inspect_entry(engine, worker, slot, entry, False)
@@ -428,35 +463,30 @@ cdef inline void prefetch_flow(const engine_t *engine, slot_t *slot, uint32_t en
     cdef const packet_meta_t *meta = &slot.burst.meta[entry]
     cdef const bucket_t *bucket = &engine.bucket[meta.bucket]
     cdef uint32_t at = meta.hash & bucket.mask
-    cdef uint32_t number
     cdef flow_t *flow
     # the place after the first one is where a fifth of all flows are: a step that no branch foretells
-    at = (at + (bucket.slots[at].hash != meta.hash)) & bucket.mask
-    while bucket.slots[at].hash != meta.hash and bucket.slots[at].flow:
+    at = (at + (not is_alike(bucket.slots[at], meta.hash))) & bucket.mask
+    while bucket.slots[at] and not is_alike(bucket.slots[at], meta.hash):
         at = (at + 1) & bucket.mask
-    number = bucket.slots[at].flow
-    flow = &bucket.flows[number] - 1
-    slot.likely[entry] = flow if number else NULL
+    flow = flow_in(bucket, bucket.slots[at])
+    slot.likely[entry] = flow
     prefetch(flow)
     if whole:
         prefetch(<const char *>flow + CACHE_LINE)
-    if slot.policy != NULL and number:
-        prefetch(&engine.policy_flows[meta.bucket][number - 1])
+    if slot.policy != NULL and flow != NULL:
+        prefetch(&engine.policy_flows[meta.bucket][flow - bucket.flows])
 
 
 cdef inline void look_ahead(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t i, uint32_t n,
                             bint whole) noexcept nogil:
-    """At entry i of n: fetches what those that come later need."""
+    """At entry i of n: fetches what those that come later need. Some at a time: what each waits for, the others do not."""
     cdef uint32_t at
-    if i == 0:
-        for at in range(min(n, <uint32_t>INDEX_AHEAD)):
-            prefetch_index(engine, slot, entries[at])
-        for at in range(min(n, <uint32_t>FLOWS_AHEAD)):
-            prefetch_flow(engine, slot, entries[at], whole)
-    if i + INDEX_AHEAD < n:
-        prefetch_index(engine, slot, entries[i + INDEX_AHEAD])
-    if i + FLOWS_AHEAD < n:
-        prefetch_flow(engine, slot, entries[i + FLOWS_AHEAD], whole)
+    if i % AHEAD:
+        return
+    for at in range(0 if i == 0 else i + 2 * AHEAD, min(n, i + 3 * AHEAD)):
+        prefetch_index(engine, slot, entries[at])
+    for at in range(0 if i == 0 else i + AHEAD, min(n, i + 2 * AHEAD)):
+        prefetch_flow(engine, slot, entries[at], whole)
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:
@@ -488,31 +518,28 @@ cdef inline void pass_ticks(engine_t *engine, worker_t *worker, slot_t *slot, ui
         tick[0] += 1
 
 
-cdef inline void fetch_capture(rx_t *rx, const uint8_t *until, uint32_t lines) noexcept nogil:
-    """Fetches some more lines of what rx will read."""
-    cdef uint32_t line
-    if rx.fetched < until:
-        for line in range(lines):
-            prefetch(rx.fetched + line * CACHE_LINE)
-        rx.fetched += lines * CACHE_LINE
-
-
 cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
                         rx_t *rx) noexcept nogil:
-    cdef uint32_t i, tick = 0
+    cdef uint32_t i, line, tick = 0
     cdef bint wanted = each_packet(engine)
     # while entries are counted memory has little to do: it brings as much of the capture as this burst was, if packets are short
     cdef uint32_t lines = <uint32_t>(slot.bytes // (CACHE_LINE * slot.burst.packets)) + 1
+    cdef const uint8_t *fetched = NULL
     cdef const uint8_t *until = NULL
     if rx != NULL and lines <= LINES_AHEAD:
+        fetched = rx.fetched
         until = min(rx.end, rx.at + lines * CACHE_LINE * slot.burst.packets)
     for i in range(n):
         look_ahead(engine, slot, entries, i, n, wanted)
-        if until != NULL:
-            fetch_capture(rx, until, lines)
+        if fetched < until:
+            for line in range(lines):
+                prefetch(fetched)
+                fetched += CACHE_LINE
         pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
         count_entry(engine, worker, slot, entries[i], wanted)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
+    if until != NULL:
+        rx.fetched = fetched
 
 
 cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
@@ -531,12 +558,12 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
 
 
-cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx) noexcept nogil:
+cdef uint64_t pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx, uint64_t started) noexcept nogil:
     """A worker's way through a burst: it takes its entries in order, and ticks between them. rx: where the next burst will be
-    read by this thread; NULL where another reads it."""
+    read by this thread; NULL where another reads it. From one clock_ns to the next, which it returns."""
     cdef const uint16_t *entries
     cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
-    cdef uint64_t started = clock_ns()
+    cdef uint64_t ended
     cdef uint32_t n = own_entries(engine, worker, slot, &entries)
     if worker.scratch != NULL:
         worker.scratch.timing = sample
@@ -546,7 +573,9 @@ cdef void pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx) 
         count_entries(engine, worker, slot, entries, n, rx)
     else:
         inspect_entries(engine, worker, slot, entries, n, sample)
-    worker.burst_ns += clock_ns() - started
+    ended = clock_ns()
+    worker.burst_ns += ended - started
+    return ended
 
 
 cdef void *run_worker(void *argument) noexcept nogil:
@@ -564,7 +593,7 @@ cdef void *run_worker(void *argument) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         slot = &engine.slot[worker.passed % SLOTS]
         worker.rows = &slot.rows[worker.number]
-        pass_slot(engine, worker, slot, NULL)
+        pass_slot(engine, worker, slot, NULL, clock_ns())
         store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 16)
         pthread_mutex_lock(&engine.lock)
         worker.passed += 1

@@ -16,13 +16,13 @@ from fastpath.dataplane.wire.icmp cimport PROTO_ICMP, walk_icmp
 from fastpath.dataplane.wire.icmpv6 cimport PROTO_ICMPV6, walk_icmpv6
 from fastpath.dataplane.wire.igmp cimport PROTO_IGMP, walk_igmp
 from fastpath.dataplane.wire.ipv4 cimport (
-    IPV4_FRAGMENT_AT, IPV4_LEN, IPV4_MORE_FRAGMENTS, IPV4_OFFSET, IPV4_PROTO_AT, IPV4_TOTAL_AT, walk_ipv4,
+    IPV4_LEN, IPV4_PROTO_AT, IPV4_TOTAL_AT, walk_ipv4,
 )
 from fastpath.dataplane.wire.ipv6 cimport IPV6_LEN, walk_ipv6
 from fastpath.dataplane.wire.llc_snap cimport walk_llc
 from fastpath.dataplane.wire.checksum cimport checksum_wrong, pseudo_ipv4
 from fastpath.dataplane.wire.load cimport (
-    __builtin_bswap16, be16, be32, be64, put64, rarely, raw16, raw64, rotate32, rotate64,
+    __builtin_bswap16, __builtin_bswap64, be16, be32, put32, put64, rarely, raw16, raw64, rotate32, rotate64,
 )
 from fastpath.dataplane.wire.mpls cimport walk_mpls
 from fastpath.dataplane.wire.nsh cimport walk_nsh
@@ -44,6 +44,8 @@ cdef enum:
     STRAIGHT_LEAST = 48         # bytes up to the flags of TCP
     TIMESTAMP_LEAST = 58        # and up to the length of its first option behind two of padding
     COMPAT_FRAME_MAX = 65604
+    STRAIGHT_MASK = 0xff3f0000000000ff      # of the first eight bytes of an IPv4 header, as the machine orders them: version and
+    STRAIGHT_IPV4 = 0x45                    # length of the header; no further fragments, no offset
     OFFSET_MAX = 0xff00         # headers begin before this, so that every offset fits packet_meta_t
     PROTO_IPV4 = 4
     PROTO_IPV6 = 41
@@ -52,6 +54,7 @@ EVENT_NAMES = tuple([(<bytes>event_text(code)).decode("ascii") for code in range
 
 
 cdef void decode_defaults(decode_config_t *config) noexcept nogil:
+    cdef uint32_t proto
     memset(config, 0, sizeof(decode_config_t))
     config.checksums = True
     config.vlan_tracking = True
@@ -63,6 +66,10 @@ cdef void decode_defaults(decode_config_t *config) noexcept nogil:
     open_port(config, 6081, TUNNEL_GENEVE)
     open_port(config, 2152, TUNNEL_GTPU)
     open_port(config, 4791, PORT_ROCE)
+    for proto in range(256):
+        config.straight[proto].other = 1
+    config.straight[PROTO_TCP] = straight_t(0, 0, TCP_LEN, 0x3c, 0, 0xff)
+    config.straight[PROTO_UDP] = straight_t(0xffffffff, 0, UDP_LEN, 0, UDP_LEN, 0)
 
 
 cdef void open_port(decode_config_t *config, uint16_t port, uint8_t kind) noexcept nogil:
@@ -118,12 +125,18 @@ cdef int decode_settings(decode_config_t *config, dict settings) except -1:
 
 
 cdef uint32_t decode_burst(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t count) noexcept nogil:
+    cdef uint32_t entry, flags = 0
+    if first >= burst.packets:
+        for entry in range(first, first + count):
+            decode_entry(config, burst, entry)
+            flags |= burst.meta[entry].flags
+        return flags | <uint32_t>WALKED
     if config.checksums:
-        return decode_entries(config, burst, first, first + count, True)
-    return decode_entries(config, burst, first, first + count, False)
+        return decode_packets(config, burst, first, first + count, True)
+    return decode_packets(config, burst, first, first + count, False)
 
 
-cdef inline uint32_t decode_entries(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t end,
+cdef inline uint32_t decode_packets(const decode_config_t *config, burst_t *burst, uint32_t first, uint32_t end,
                                     bint checksums) noexcept nogil:
     cdef uint32_t entry, flags = 0
     for entry in range(first, end):
@@ -144,46 +157,52 @@ cdef uint8_t port_kind(const decode_config_t *config, uint16_t source, uint16_t 
 
 cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *meta, flow_key_t *key,
                                  bint checksums) noexcept nogil:
-    """Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not sound."""
+    """A wire packet: Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not sound."""
     cdef const uint8_t *frame = meta.frame
     cdef const uint8_t *l4 = frame + ETHERNET_LEN + IPV4_LEN
-    cdef uint32_t total, header, wrong, flags, tcp, udp, ports, reversed
-    cdef uint64_t addresses
-    cdef uint8_t proto, kind
-    if rarely(meta.caplen < STRAIGHT_LEAST or meta.linktype != LINKTYPE_ETHERNET or meta.depth):
+    cdef const straight_t *kind
+    cdef uint32_t total, header, length, flags, ports, reversed
+    cdef uint64_t wrong, addresses, source_first
+    cdef uint8_t proto, opened
+    if rarely(meta.caplen < STRAIGHT_LEAST or meta.linktype != LINKTYPE_ETHERNET):
         return False
+    # TCP or UDP, a timestamp or none: no branch foretells that, so all is read and what does not count is masked
     total = be16(frame + ETHERNET_LEN + IPV4_TOTAL_AT)
     proto = frame[ETHERNET_LEN + IPV4_PROTO_AT]
-    # TCP or UDP, a timestamp or none: no branch foretells that, so both are read and one is taken
-    tcp = proto == PROTO_TCP
-    udp = proto == PROTO_UDP
-    header = l4[TCP_OFFSET_AT] >> 2 & 0x3c & (0 - tcp) | udp * UDP_LEN
-    wrong = (header != TCP_LEN) & (tcp_only_timestamp(
-        l4 + TCP_LEN if meta.caplen >= TIMESTAMP_LEAST else l4) ^ 1 | (header != TCP_LEN + TCP_TIMESTAMP_LEN))
-    wrong = wrong & tcp | (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN ^ total) & (0 - udp) | tcp ^ udp ^ 1
-    wrong |= (be32(frame + ETHERNET_TYPE_AT) >> 8) ^ (TYPE_IPV4 << 8 | 0x45)
-    wrong |= raw16(frame + ETHERNET_LEN + IPV4_FRAGMENT_AT) & __builtin_bswap16(IPV4_MORE_FRAGMENTS | IPV4_OFFSET)
-    if rarely(wrong) or rarely(ETHERNET_LEN + total > meta.caplen) or rarely(total < IPV4_LEN + header):
+    kind = &config.straight[proto]
+    header = l4[TCP_OFFSET_AT] >> 2 & kind.offset | kind.fixed
+    length = total - IPV4_LEN - header
+    # a product is zero where one of two is: the usual length, or that with a timestamp
+    wrong = <uint64_t>(header ^ kind.usual) * (header ^ (TCP_LEN + TCP_TIMESTAMP_LEN) | tcp_only_timestamp(
+        l4 + TCP_LEN if meta.caplen >= TIMESTAMP_LEAST else l4) ^ 1)
+    wrong |= (be16(l4 + UDP_LENGTH_AT) + IPV4_LEN ^ total) & kind.udp | kind.other
+    wrong |= raw16(frame + ETHERNET_TYPE_AT) ^ __builtin_bswap16(TYPE_IPV4)
+    wrong |= raw64(frame + ETHERNET_LEN) & STRAIGHT_MASK ^ STRAIGHT_IPV4
+    wrong |= (meta.caplen - ETHERNET_LEN - total | length) >> 31
+    if rarely(wrong != 0):
         return False
     flags = PM_KEYED | meta.flags
     ports = be32(l4)
-    if udp & (config.port_hint[<uint8_t>(ports >> 16)] | config.port_hint[<uint8_t>ports]):
-        kind = port_kind(config, <uint16_t>(ports >> 16), <uint16_t>ports)
-        if kind == PORT_ROCE and not config.compat and bth_checked(l4 + UDP_LEN, total - IPV4_LEN - UDP_LEN):
+    if kind.udp & (config.port_hint[<uint8_t>(ports >> 16)] | config.port_hint[<uint8_t>ports]):
+        opened = port_kind(config, <uint16_t>(ports >> 16), <uint16_t>ports)
+        if opened == PORT_ROCE and not config.compat and bth_checked(l4 + UDP_LEN, length):
             flags |= PM_ROCE
-        elif kind != TUNNEL_NONE:
+        elif opened != TUNNEL_NONE:
             return False
     if checksums:
         if checksum_wrong(0, frame + ETHERNET_LEN, IPV4_LEN):
             flags |= PM_L3_CHECKSUM
-        if (tcp or l4[6] | l4[7]) \
+        if (not kind.udp or l4[6] | l4[7]) \
                 and checksum_wrong(pseudo_ipv4(frame + 26, proto, total - IPV4_LEN), l4, total - IPV4_LEN):
             flags |= PM_L4_CHECKSUM
-    # Which endpoint is the lower one is a coin toss: both are turned round by a shift, not by a branch. The key is made of
-    # whole words, since a load of what narrower stores have just written would wait for them.
-    addresses = be64(frame + 26)
-    reversed = (addresses >> 32 << 16 | ports >> 16) > (<uint64_t><uint32_t>addresses << 16 | <uint16_t>ports)
-    addresses = rotate64(raw64(frame + 26), reversed * 32)
+    # Which endpoint is the lower one is a coin toss: both are turned round by a shift, not by a branch. The key and the metadata
+    # are made of whole words, since a load of what narrower stores have just written would wait for them.
+    addresses = raw64(frame + 26)
+    source_first = __builtin_bswap64(addresses)
+    reversed = source_first > rotate64(source_first, 32)
+    if rarely(source_first == rotate64(source_first, 32)):
+        reversed = ports >> 16 > <uint16_t>ports
+    addresses = rotate64(addresses, reversed * 32)
     put64(&key.addr[0][0], <uint32_t>addresses)
     put64(&key.addr[0][8], 0)
     put64(&key.addr[1][0], addresses >> 32)
@@ -191,22 +210,12 @@ cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *m
     put64(&key.port, rotate32(ports, 16 - reversed * 16))
     put64(&key.vlan[2], <uint64_t>proto << 16 | <uint64_t>NET_IPV4 << 32)
 
-    meta.hash = 0
-    meta.flags = flags | reversed * PM_REVERSED
-    meta.tunnel_id = 0
-    meta.l3 = ETHERNET_LEN
-    meta.l4 = ETHERNET_LEN + IPV4_LEN
-    meta.payload = <uint16_t>(ETHERNET_LEN + IPV4_LEN + header)
-    meta.payload_len = <uint16_t>(total - IPV4_LEN - header)
-    meta.net = NET_IPV4
-    meta.proto = proto
-    meta.tcp_flags = <uint8_t>(l4[TCP_FLAGS_AT] & (0 - tcp))
-    meta.carries = TUNNEL_NONE
-    meta.inner = NO_INDEX
-    meta.bucket = 0
-    meta.qfi = 0
-    meta.icmp_type = 0
-    meta.icmp_code = 0
+    put64(&meta.hash, <uint64_t>(flags | reversed * PM_REVERSED) << 32)     # and flags
+    put64(&meta.tunnel_id, <uint64_t>ETHERNET_LEN << 32 | <uint64_t>(ETHERNET_LEN + IPV4_LEN) << 48)    # l3, l4
+    put32(&meta.payload, ETHERNET_LEN + IPV4_LEN + header | length << 16)   # payload_len
+    # proto, tcp_flags; depth, tunnel and what it carries are none; inner
+    put64(&meta.net, NET_IPV4 | <uint32_t>proto << 8 | <uint32_t>(l4[TCP_FLAGS_AT] & kind.flags) << 16 | <uint64_t>NO_INDEX << 48)
+    put32(&meta.bucket, 0)      # qfi, icmp_type, icmp_code
     return True
 
 

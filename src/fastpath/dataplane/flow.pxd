@@ -1,7 +1,7 @@
 # flow: the table of flows. A bucket owns its flows, its index and its timer wheel; buckets share nothing.
 #
 # Flows lie flat in address space that is reserved for the bucket's share of flow.memcap and becomes memory as it is used.
-# The index is open addressing over (hash, flow number), doubled when it is three quarters full. A flow sits in the wheel at
+# The index is open addressing over flow numbers, each beside some bits of its hash; made larger when it is half full. A flow sits in the wheel at
 # the second when it may time out; the wheel looks at it then and moves it on if packets came since, so that a packet costs
 # the wheel nothing.
 #
@@ -19,18 +19,20 @@ cdef enum:
     WHEEL = 1024                # seconds; later timeouts are looked at again after that
     SECOND = 1000000000
     ERSPAN_PROTOCOL = 0x88be
+    FLOWS_MAX = (1 << 24) - 1   # of a bucket, and the mask of a flow's number in its slot
+    ANSWERED_ESTABLISHES = 2    # flow_config_t.answers
 
 cdef enum flow_class:
     CLASS_DEFAULT, CLASS_TCP, CLASS_UDP, CLASS_ICMP, CLASS_MAX
 
-cdef struct flow_slot_t:
-    uint32_t hash
-    uint32_t flow               # number + 1; 0: empty
+ctypedef uint32_t flow_slot_t   # number + 1, and in the bits above it the hash's; 0: empty
 
 cdef struct flow_config_t:
     uint64_t timeout[4][3]      # ns, by flow_class and flow_state
+    uint64_t shortest           # of them
     uint8_t class_of[256]       # flow_class by IP protocol
-    uint8_t answers[256]        # 1: packets against the initiator's direction are to the client; 0: all are to the server
+    uint8_t answers[256]        # 1: packets against the initiator's direction are to the client; 0: all are to the server.
+                                # With 2: and the first of them establishes the flow (TCP's are established by stream)
     uint64_t memcap             # bytes a bucket
     bint captured_bytes         # count a flow's bytes as Suricata does, instead of those on the wire
 
@@ -62,9 +64,10 @@ cdef struct bucket_t:
 cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number) noexcept nogil
 cdef void close_bucket(bucket_t *bucket) noexcept nogil
 
-# A flow for this key, whose first packet this is. NULL only when the memcap leaves no room for a single flow.
-cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow_key_t *key, uint64_t now, uint64_t ordinal,
-                         uint64_t order) noexcept nogil
+# A flow for this key, whose first packet this is; slot: where find_slot ended, empty. NULL only when the memcap leaves no room
+# for a single flow.
+cdef flow_t *create_flow(bucket_t *bucket, flow_slot_t *slot, const packet_meta_t *meta, const flow_key_t *key, uint64_t now,
+                         uint64_t ordinal, uint64_t order) noexcept nogil
 
 # Ends the flow where it stands and begins a new one with the same key.
 cdef void restart_flow(bucket_t *bucket, flow_t *flow, const packet_meta_t *meta, uint64_t now, uint64_t ordinal, uint64_t order,
@@ -86,20 +89,33 @@ cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow)
 
 # Whether a flow is over at this time: whole seconds count, and there must be more of them than the timeout has.
 cdef inline bint is_timed_out(const flow_config_t *config, const flow_t *flow, uint64_t now) noexcept nogil:
-    cdef uint64_t due = flow.last + timeout_of(config, flow)
+    cdef uint64_t due
+    if now - flow.last < config.shortest:
+        return False
+    due = flow.last + timeout_of(config, flow)
     return due <= now and due // SECOND < now // SECOND
 
 
-cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_key_t *key) noexcept nogil:
+# Of a slot that is not empty: may it name a flow of this hash? One of 256 that do not says yes.
+cdef inline bint is_alike(flow_slot_t slot, uint32_t hash) noexcept nogil:
+    return (slot ^ hash) <= FLOWS_MAX
+
+
+# NULL of an empty one.
+cdef inline flow_t *flow_in(const bucket_t *bucket, flow_slot_t slot) noexcept nogil:
+    return &bucket.flows[slot & FLOWS_MAX] - 1 if slot else NULL
+
+
+# Where the index names the flow of a key, or the empty place where it would.
+cdef inline flow_slot_t *find_slot(const bucket_t *bucket, uint32_t hash, const flow_key_t *key) noexcept nogil:
     cdef uint32_t at = hash & bucket.mask
-    cdef flow_t *flow
-    while bucket.slots[at].flow:
-        if bucket.slots[at].hash == hash:
-            flow = &bucket.flows[bucket.slots[at].flow - 1]
-            if flow_has_key(flow, key):
-                return flow
+    while bucket.slots[at] and not (is_alike(bucket.slots[at], hash) and flow_has_key(flow_in(bucket, bucket.slots[at]), key)):
         at = (at + 1) & bucket.mask
-    return NULL
+    return &bucket.slots[at]
+
+
+cdef inline flow_t *find_flow(const bucket_t *bucket, uint32_t hash, const flow_key_t *key) noexcept nogil:
+    return flow_in(bucket, find_slot(bucket, hash, key)[0])
 
 
 # Captured bytes; of what VXLAN carries those from the IP header on, of ERSPAN type II its header as well (type I has none: what
@@ -117,15 +133,14 @@ cdef inline uint32_t as_suricata_counts(const packet_meta_t *meta) noexcept nogi
 # yet is another: they are an index and a sum, never a branch.
 cdef inline void count_on_flow(const flow_config_t *config, flow_t *flow, packet_meta_t *meta, uint64_t now,
                                bint quoted) noexcept nogil:
-    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & config.answers[flow.key.proto]
+    cdef uint32_t answers = config.answers[flow.key.proto]
+    cdef uint32_t to_client = (meta.flags // PM_REVERSED ^ flow.flags // FLOW_REVERSED) & answers & 1
     cdef uint32_t speaks = not (quoted and meta.net == NET_IPV4)
-    cdef uint32_t answered
     flow.last = now
     flow.pkts[to_client] += 1
     flow.bytes[to_client] += as_suricata_counts(meta) if config.captured_bytes else meta.wirelen
     flow.flags |= <uint16_t>((FLOW_SEEN_TO_SERVER >> to_client) * speaks)
-    # TCP is established by stream, and only for the packets after the handshake; an error about a flow is no answer in it
-    answered = (flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER & (flow.key.proto != 6)
-                & (flow.state == FLOW_NEW) & speaks)
-    flow.state += <uint8_t>(answered * (FLOW_ESTABLISHED - FLOW_NEW))
+    # an error about a flow is no answer in it; only TCP has a state beyond the two
+    flow.state |= <uint8_t>(flow.flags // FLOW_SEEN_TO_CLIENT & flow.flags // FLOW_SEEN_TO_SERVER
+                            & answers // ANSWERED_ESTABLISHES & speaks) * FLOW_ESTABLISHED
     meta.flags |= PM_FLOW | to_client * PM_TO_CLIENT | (flow.state != FLOW_NEW) * PM_ESTABLISHED

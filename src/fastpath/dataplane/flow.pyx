@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
-from fastpath.dataplane.hash cimport flow_key_of, hash_key, set_flow_key
+from fastpath.dataplane.hash cimport hash_flow, set_flow_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.types cimport (
@@ -21,6 +21,7 @@ cdef extern from "<sys/mman.h>" nogil:
 
 cdef enum:
     FIRST_SLOTS = 4096
+    SMALL_INDEX = 1 << 14       # slots, up to which an index grows fourfold: soon there is more, and each growth makes it anew
     LARGE_PAGE = 1 << 21
     FEW_FLOWS = 1024            # of a bucket lie in small pages: to clear a large one costs more than a handful of flows does
     WHEEL_HEAD = 1 << 31        # in wheel_prev: the first of a second's list; the low bits name the second
@@ -52,8 +53,8 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
     bucket.config = config
     bucket.number = number
     bucket.pool.cap[ACCOUNT_FLOW] = config.memcap // 4
-    # a flow, and its share of an index that is between 3/8 and 3/4 full
-    bucket.limit = <uint32_t>(config.memcap // (sizeof(flow_t) + 2 * sizeof(flow_slot_t)))
+    # a flow, and its share of an index that is between a quarter and half full
+    bucket.limit = <uint32_t>min(config.memcap // (sizeof(flow_t) + 3 * sizeof(flow_slot_t)), <uint64_t>FLOWS_MAX)
     if bucket.limit == 0:
         bucket.limit = 1
     bucket.slots = <flow_slot_t *>map_pages(FIRST_SLOTS * sizeof(flow_slot_t), 0)
@@ -78,23 +79,27 @@ cdef void close_bucket(bucket_t *bucket) noexcept nogil:
 
 # ---- the index ----
 
-cdef void put_slot(flow_slot_t *slots, uint32_t mask, uint32_t hash, uint32_t flow) noexcept nogil:
+cdef inline flow_slot_t slot_of(uint32_t hash, uint32_t flow) noexcept nogil:
+    return hash & ~<uint32_t>FLOWS_MAX | flow
+
+
+cdef inline flow_slot_t *empty_slot(flow_slot_t *slots, uint32_t mask, uint32_t hash) noexcept nogil:
     cdef uint32_t at = hash & mask
-    while slots[at].flow:
+    while slots[at]:
         at = (at + 1) & mask
-    slots[at].hash = hash
-    slots[at].flow = flow
+    return &slots[at]
 
 
 cdef bint grow_index(bucket_t *bucket) noexcept nogil:
-    cdef uint32_t mask = bucket.mask * 2 + 1
-    cdef uint32_t i
+    cdef uint32_t mask = bucket.mask * 4 + 3 if bucket.mask + 1 < SMALL_INDEX else bucket.mask * 2 + 1
+    cdef uint32_t i, hash
     cdef flow_slot_t *slots = <flow_slot_t *>map_pages((<size_t>mask + 1) * sizeof(flow_slot_t), MAP_POPULATE)
     if slots == NULL:
         return False
-    for i in range(bucket.mask + 1):
-        if bucket.slots[i].flow:
-            put_slot(slots, mask, bucket.slots[i].hash, bucket.slots[i].flow)
+    for i in range(bucket.fresh):
+        if not bucket.flows[i].flags & FLOW_FREE:
+            hash = <uint32_t>hash_flow(&bucket.flows[i])
+            empty_slot(slots, mask, hash)[0] = slot_of(hash, i + 1)
     munmap(bucket.slots, (<size_t>bucket.mask + 1) * sizeof(flow_slot_t))
     bucket.slots = slots
     bucket.mask = mask
@@ -103,20 +108,18 @@ cdef bint grow_index(bucket_t *bucket) noexcept nogil:
 
 cdef void remove_slot(bucket_t *bucket, uint32_t flow) noexcept nogil:
     """Takes a flow out of the index and closes the hole, so that no lookup ever passes a tombstone."""
-    cdef flow_key_t key = flow_key_of(&bucket.flows[flow - 1])
-    cdef uint32_t hash = <uint32_t>hash_key(&key)
-    cdef uint32_t hole = hash & bucket.mask
+    cdef uint32_t hole = <uint32_t>hash_flow(&bucket.flows[flow - 1]) & bucket.mask
     cdef uint32_t at, home
-    while bucket.slots[hole].flow != flow:
+    while bucket.slots[hole] & FLOWS_MAX != flow:
         hole = (hole + 1) & bucket.mask
     at = (hole + 1) & bucket.mask
-    while bucket.slots[at].flow:
-        home = bucket.slots[at].hash & bucket.mask
+    while bucket.slots[at]:
+        home = <uint32_t>hash_flow(flow_in(bucket, bucket.slots[at])) & bucket.mask
         if ((at - home) & bucket.mask) >= ((at - hole) & bucket.mask):
             bucket.slots[hole] = bucket.slots[at]
             hole = at
         at = (at + 1) & bucket.mask
-    bucket.slots[hole].flow = 0
+    bucket.slots[hole] = 0
 
 
 # ---- the wheel ----
@@ -227,8 +230,8 @@ cdef bint force_one(bucket_t *bucket, uint64_t ordinal, uint64_t order) noexcept
     return False
 
 
-cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow_key_t *key, uint64_t now, uint64_t ordinal,
-                         uint64_t order) noexcept nogil:
+cdef flow_t *create_flow(bucket_t *bucket, flow_slot_t *slot, const packet_meta_t *meta, const flow_key_t *key, uint64_t now,
+                         uint64_t ordinal, uint64_t order) noexcept nogil:
     cdef uint32_t flow
     cdef flow_t *it
     if bucket.second == 0:
@@ -237,10 +240,14 @@ cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow
         bucket.memcap_hits += 1
         if not force_one(bucket, ordinal, order):
             return NULL
-    if bucket.used >= bucket.mask // 4 * 3 and not grow_index(bucket):
-        bucket.memcap_hits += 1
-        if bucket.used >= bucket.mask - 1:
-            return NULL
+        slot = empty_slot(bucket.slots, bucket.mask, meta.hash)     # it closed a hole in the index
+    if bucket.used > bucket.mask // 2:
+        if grow_index(bucket):
+            slot = empty_slot(bucket.slots, bucket.mask, meta.hash)
+        else:
+            bucket.memcap_hits += 1
+            if bucket.used >= bucket.mask - 1:
+                return NULL
     if bucket.free:
         flow = bucket.free
         bucket.free = bucket.flows[flow - 1].wheel_next
@@ -250,7 +257,7 @@ cdef flow_t *create_flow(bucket_t *bucket, const packet_meta_t *meta, const flow
     it = &bucket.flows[flow - 1]
     set_flow_key(it, key)
     begin_flow(it, meta, now, ordinal)
-    put_slot(bucket.slots, bucket.mask, meta.hash, flow)
+    slot[0] = slot_of(meta.hash, flow)
     arm(bucket, flow)
     bucket.used += 1
     bucket.created += 1

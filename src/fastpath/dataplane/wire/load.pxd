@@ -69,7 +69,11 @@ cdef inline void put_be16(uint8_t *at, uint16_t value) noexcept nogil:
     at[1] = <uint8_t>value
 
 
-# One store of eight bytes, as the machine orders them (little-endian).
+# One store of several fields that lie side by side, as the machine orders them (little-endian).
+cdef inline void put32(void *at, uint32_t value) noexcept nogil:
+    memcpy(at, &value, 4)
+
+
 cdef inline void put64(void *at, uint64_t value) noexcept nogil:
     memcpy(at, &value, 8)
 

@@ -20,6 +20,16 @@ ctypedef struct port_t:
     uint16_t port
     uint8_t kind                # TUNNEL_TEREDO, _VXLAN, _GENEVE, _GTPU or PORT_ROCE
 
+# What the straight path of decode has to know of an IP protocol, as masks and lengths: it takes TCP and UDP alike, without a
+# branch.
+ctypedef struct straight_t:
+    uint32_t udp                # all ones: the header says the length again
+    uint32_t other              # neither TCP nor UDP
+    uint16_t usual              # length of the header without options
+    uint8_t offset              # mask of TCP's data offset
+    uint8_t fixed               # the length of a header that has but one
+    uint8_t flags               # mask of TCP's flags
+
 ctypedef struct decode_config_t:
     bint checksums              # verify them; a wrong one sets PM_L3_CHECKSUM or PM_L4_CHECKSUM
     bint compat                 # decode only what Suricata 7 decodes, and as it does
@@ -30,6 +40,7 @@ ctypedef struct decode_config_t:
     uint32_t max_layers         # headers of a wire packet, as decoder.max-layers of a suricata.yaml
     uint32_t ports_used
     port_t ports[16]
+    straight_t straight[256]    # by IP protocol
     uint8_t port_hint[256]      # 1 where a port with this low byte is in `ports`
 
 cdef enum:                      # link types of inner entries that LINKTYPE_* has no number for
