@@ -88,8 +88,8 @@ cdef struct worker_t:
     uint64_t turn               # (ordinal << 16 | low half of order) below which this worker touches no shared state
     uint64_t events[1024]       # by code
     policy_count_t *policy_counts   # by line, then of the default, then of what is not decided yet
-    uint64_t burst_ns
-    uint64_t sampled_ns[SAMPLED]
+    uint64_t burst_ticks
+    uint64_t sampled_ticks[SAMPLED]
     uint64_t exceptions[6][7]   # entries, by cause and by the policy that acted
     uint64_t alerts_lost        # beyond packet-alert-max
     uint64_t isolated           # entries of isolated addresses
@@ -164,6 +164,7 @@ cdef struct engine_t:
     uint32_t rule_base          # what its rule numbers begin with
     bint timing                 # of some bursts, stages and rules are timed
     uint64_t began              # when inspection would have begun, had it never paused; 0 while it does
+    uint64_t began_ticks
     uint64_t stepped            # when the latest step ended, where the next one follows at once; else 0
     uint64_t held_up_ns, held_up_longest_ns     # between such steps: no packet was under way
     uint64_t lost               # packets that never reached rx
@@ -171,4 +172,5 @@ cdef struct engine_t:
     keyring_t capture_keys      # secrets that the captures have brought
     uint64_t capture_secrets    # how many, those too that are forgotten by now
     uint32_t secrets_read       # bytes of rx_t.secrets that are in there
-    uint64_t rx_ns, decode_ns, defrag_ns, decap_ns, steer_ns, retire_ns, run_ns
+    uint64_t run_ns
+    uint64_t rx_ticks, decode_ticks, defrag_ticks, decap_ticks, steer_ticks, retire_ticks, run_ticks

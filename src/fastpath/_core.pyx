@@ -88,7 +88,7 @@ from fastpath.dataplane.telemetry cimport (
     write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
-    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely,
+    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely, ticks,
     pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
 )
 from fastpath.dataplane.types cimport *
@@ -820,7 +820,9 @@ cdef class DataPlane:
         cdef uint64_t now = clock_ns()
         cdef uint64_t began = load_acquire(&engine.began)
         cdef uint32_t i, j
-        cdef uint64_t lost, worker_ns = 0
+        cdef uint64_t lost, flow_ticks = 0
+        cdef uint64_t run_ns = now - began if began else engine.run_ns
+        cdef uint64_t run_ticks = ticks() - engine.began_ticks if began else engine.run_ticks
         cdef worker_t *worker
         sampled = [0] * SAMPLED
         ledger = {}
@@ -829,9 +831,9 @@ cdef class DataPlane:
         events = [0] * len(EVENT_NAMES)
         for i in range(engine.workers):
             worker = &engine.worker[i]
-            worker_ns += worker.burst_ns
+            flow_ticks += worker.burst_ticks
             for j in range(SAMPLED):
-                sampled[j] += worker.sampled_ns[j] * SAMPLE
+                sampled[j] += worker.sampled_ticks[j] * SAMPLE
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}
@@ -854,7 +856,7 @@ cdef class DataPlane:
                       for i in range(engine.throughput.used)]
         return {
             "packets": engine.read_packets, "bytes": engine.read_bytes, "entries": engine.entries,
-            "run_ns": now - began if began else engine.run_ns,
+            "run_ns": run_ns,
             "ledger": ledger, "flows": flows, "device": device_stats(&self.engine), "defrag": defrag,
             "throughput": throughput, "throughput_width": engine.throughput.width,
             "events": {name: n for name, n in zip(EVENT_NAMES, events) if n}, "events_lost": engine.events_lost,
@@ -868,11 +870,12 @@ cdef class DataPlane:
                                    if (count := self._excepted(i, j))} for i, cause in enumerate(EXCEPTION_CAUSES)},
             "alerts_lost": sum(engine.worker[i].alerts_lost for i in range(engine.workers)),
             "rules": self.rule_costs(),
-            "stages": {"rx": engine.rx_ns, "decode": engine.decode_ns, "defrag": engine.defrag_ns, "decap": engine.decap_ns,
-                       "steer": engine.steer_ns,
-                       "flow": max(0, <object>worker_ns - sum(sampled)), "stream": sampled[SAMPLED_STREAM],
-                       "applayer": sampled[SAMPLED_APPLAYER], "match": sampled[SAMPLED_MATCH],
-                       "telemetry": engine.retire_ns},
+            "stages": {stage: spent * run_ns // max(1, run_ticks) for stage, spent in (
+                ("rx", engine.rx_ticks), ("decode", engine.decode_ticks), ("defrag", engine.defrag_ticks),
+                ("decap", engine.decap_ticks), ("steer", engine.steer_ticks),
+                ("flow", max(0, <object>flow_ticks - sum(sampled))), ("stream", sampled[SAMPLED_STREAM]),
+                ("applayer", sampled[SAMPLED_APPLAYER]), ("match", sampled[SAMPLED_MATCH]),
+                ("telemetry", engine.retire_ticks))},
         }
 
     def services(self):

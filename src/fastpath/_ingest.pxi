@@ -97,7 +97,7 @@ cdef void reassemble(engine_t *engine, slot_t *slot) noexcept nogil:
 
 
 cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) noexcept nogil:
-    """Takes one burst through rx, decode, decap, defrag and steer, from one clock_ns to the next, which it returns; 0 when the
+    """Takes one burst through rx, decode, decap, defrag and steer, from one count of ticks to the next, which it returns; 0 when the
     source has nothing for now."""
     cdef uint64_t t1, t2, t3, t4, t5
     cdef uint32_t first = 0, found, flags
@@ -114,9 +114,9 @@ cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) n
     slot.burst.first_ordinal = engine.next_ordinal
     engine.next_ordinal += slot.burst.packets
     advance_time(engine, slot)
-    t1 = clock_ns()
+    t1 = ticks()
     flags = decode_burst(&engine.decode, &slot.burst, 0, count)
-    t2 = t3 = t5 = clock_ns()
+    t2 = t3 = t5 = ticks()
     empty_arena(&slot.wholes)
     if flags:
         while True:
@@ -126,16 +126,16 @@ cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) n
             flags |= decode_burst(&engine.decode, &slot.burst, first + count, found)
             first += count
             count = found
-        t3 = clock_ns()
+        t3 = ticks()
         if flags & PM_FRAGMENT:
             reassemble(engine, slot)
-        t5 = clock_ns()
+        t5 = ticks()
     if engine.checksums_auto:
         judge_checksums(engine, slot)
     steer_burst(&slot.steering, &slot.burst)
     if rarely(engine.bindings != NULL):
         bind_burst(engine.bindings, &slot.burst, slot.steering.order)
-    t4 = clock_ns()
+    t4 = ticks()
     slot.number = engine.published
     slot.rules = engine.rules
     slot.policy = engine.policy
@@ -143,11 +143,11 @@ cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) n
     engine.read_bytes += slot.bytes
     engine.entries += slot.burst.entries
     engine.events_lost += slot.burst.events_lost
-    engine.rx_ns += t1 - t0
-    engine.decode_ns += t2 - t1
-    engine.decap_ns += t3 - t2
-    engine.defrag_ns += t5 - t3
-    engine.steer_ns += t4 - t5
+    engine.rx_ticks += t1 - t0
+    engine.decode_ticks += t2 - t1
+    engine.decap_ticks += t3 - t2
+    engine.defrag_ticks += t5 - t3
+    engine.steer_ticks += t4 - t5
     return t4
 
 
@@ -185,7 +185,7 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
 
 cdef uint64_t retire_slot(engine_t *engine, slot_t *slot, uint64_t started) noexcept nogil:
     """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'. From one
-    clock_ns to the next, which it returns."""
+    count of ticks to the next, which it returns."""
     cdef row_buffer_t *buffers[64]
     cdef uint32_t i, packet
     cdef bint eventful = each_packet(engine)
@@ -231,8 +231,8 @@ cdef uint64_t retire_slot(engine_t *engine, slot_t *slot, uint64_t started) noex
     if engine.ring != NULL:
         publish_rows(engine.ring)
     engine.retired += 1
-    ended = clock_ns()
-    engine.retire_ns += ended - started
+    ended = ticks()
+    engine.retire_ticks += ended - started
     return ended
 
 
@@ -256,7 +256,7 @@ cdef void retire_passed(engine_t *engine, uint64_t target) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         if not passed:
             return
-        retire_slot(engine, &engine.slot[engine.retired % SLOTS], clock_ns())
+        retire_slot(engine, &engine.slot[engine.retired % SLOTS], ticks())
 
 
 cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
@@ -265,10 +265,10 @@ cdef inline bint goes_on(const engine_t *engine) noexcept nogil:
 
 
 cdef uint32_t run_alone(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
-    """Ingest and the one worker in one thread. The clock is read once between two stages."""
+    """Ingest and the one worker in one thread. Ticks are read once between two stages."""
     cdef uint32_t done = 0
     cdef slot_t *slot = &engine.slot[0]
-    cdef uint64_t now = clock_ns(), filled
+    cdef uint64_t now = ticks(), filled
     while done < bursts and goes_on(engine):
         filled = fill_slot(engine, rx, slot, now)
         if filled == 0:
@@ -285,7 +285,7 @@ cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept 
     while done < bursts and goes_on(engine):
         if engine.published - engine.retired == SLOTS:
             retire_passed(engine, engine.retired + 1)
-        if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS], clock_ns()) == 0:
+        if fill_slot(engine, rx, &engine.slot[engine.published % SLOTS], ticks()) == 0:
             break
         pthread_mutex_lock(&engine.lock)
         engine.published += 1
@@ -299,11 +299,13 @@ cdef uint32_t run_workers(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept 
 cdef uint32_t run_bursts(engine_t *engine, rx_t *rx, uint32_t bursts) noexcept nogil:
     """Up to so many bursts from ingest to retirement; returns how many there were."""
     cdef uint32_t done
+    engine.began_ticks = ticks() - engine.run_ticks
     store_release(&engine.began, clock_ns() - engine.run_ns)
     if engine.workers == 1:
         done = run_alone(engine, rx, bursts)
     else:
         done = run_workers(engine, rx, bursts)
     engine.run_ns = clock_ns() - engine.began
+    engine.run_ticks = ticks() - engine.began_ticks
     store_release(&engine.began, 0)
     return done

@@ -283,8 +283,8 @@ cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexc
     cdef uint64_t now
     if since == 0:
         return 0
-    now = clock_ns()
-    worker.sampled_ns[stage] += now - since
+    now = ticks()
+    worker.sampled_ticks[stage] += now - since
     return now
 
 
@@ -372,7 +372,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
         leave_cut(engine, worker, slot, entry, flow, verdict, entered)
         return
     if rarely(sample):
-        since = clock_ns()
+        since = ticks()
     if flow != NULL:
         if rarely(flow.flags & FLOW_OFFLOADED):
             offloaded = decided = hit_device(engine, flow, meta, now, verdict)
@@ -560,7 +560,7 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
 
 cdef uint64_t pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx, uint64_t started) noexcept nogil:
     """A worker's way through a burst: it takes its entries in order, and ticks between them. rx: where the next burst will be
-    read by this thread; NULL where another reads it. From one clock_ns to the next, which it returns."""
+    read by this thread; NULL where another reads it. From one count of ticks to the next, which it returns."""
     cdef const uint16_t *entries
     cdef bint sample = engine.timing and engine.sessions and slot.number % SAMPLE == 0
     cdef uint64_t ended
@@ -573,8 +573,8 @@ cdef uint64_t pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *
         count_entries(engine, worker, slot, entries, n, rx)
     else:
         inspect_entries(engine, worker, slot, entries, n, sample)
-    ended = clock_ns()
-    worker.burst_ns += ended - started
+    ended = ticks()
+    worker.burst_ticks += ended - started
     return ended
 
 
@@ -593,7 +593,7 @@ cdef void *run_worker(void *argument) noexcept nogil:
         pthread_mutex_unlock(&engine.lock)
         slot = &engine.slot[worker.passed % SLOTS]
         worker.rows = &slot.rows[worker.number]
-        pass_slot(engine, worker, slot, NULL, clock_ns())
+        pass_slot(engine, worker, slot, NULL, ticks())
         store_release(&worker.turn, (slot.burst.first_ordinal + slot.burst.packets) << 16)
         pthread_mutex_lock(&engine.lock)
         worker.passed += 1

@@ -7,6 +7,7 @@ cdef extern from "threads.h" nogil:
     void prefetch(const void *address) noexcept
     bint rarely(bint) noexcept
     uint64_t clock_ns() noexcept
+    uint64_t ticks() noexcept
     int sched_yield() noexcept
 
 cdef extern from "<pthread.h>" nogil:
