@@ -10,11 +10,9 @@ cdef void configure_flow(engine_t *engine, settings) except *:
     for protocol in (1, 6, 17, 58, 132):        # as in Suricata, of the others neither end is the client
         engine.flow.answers[protocol] = 1 if protocol == 6 else 1 | ANSWERED_ESTABLISHES
     engine.flow.captured_bytes = settings.get("compat", False)
-    engine.flow.shortest = <uint64_t>-1
     for i, name in enumerate(("default", "tcp", "udp", "icmp")):
         for j, state in enumerate(("new", "established", "closed")):
             engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
-            engine.flow.shortest = min(engine.flow.shortest, engine.flow.timeout[i][j])
 
 
 cdef void configure_stream(engine_t *engine, settings, midstream_policy) except *:

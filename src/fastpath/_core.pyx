@@ -77,7 +77,7 @@ from fastpath.dataplane.policy cimport (
 from fastpath.dataplane.pool cimport pool_take_raw
 from fastpath.dataplane.ring cimport Ring, publish_rows, write_row
 from fastpath.dataplane.rx cimport RX_MORE, Source, rx_burst
-from fastpath.dataplane.steer cimport steer_burst
+from fastpath.dataplane.steer cimport steer_burst, steering_t
 from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
@@ -113,7 +113,7 @@ cdef extern from "<stdlib.h>":
 cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
-    AHEAD = 16                  # entries whose flow is fetched at a time, before their turn; their place in the index before that
+    AHEAD = 16                  # entries whose flow is fetched at a time, before their turn
     LINES_AHEAD = 4             # lines of the capture, at most, that are fetched beside an entry
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it

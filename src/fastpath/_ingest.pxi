@@ -15,23 +15,26 @@ cdef void advance_time(engine_t *engine, slot_t *slot) noexcept nogil:
     cdef uint64_t time = engine.time
     cdef uint64_t boundary = (engine.second + 1) * SECOND
     cdef uint64_t total = 0, counted_bytes = 0
-    slot.ticks = 0
     for i in range(slot.burst.packets):
-        if slot.burst.meta[i].ts > time:
-            time = slot.burst.meta[i].ts
-            if time >= boundary:
+        time = max(time, slot.burst.meta[i].ts)
+        slot.burst.now[i] = time
+        total += slot.burst.meta[i].wirelen
+    engine.time = time
+    slot.bytes = total
+    slot.ticks = 0
+    if time >= boundary:
+        total = 0
+        for i in range(slot.burst.packets):
+            if slot.burst.now[i] >= boundary:
                 slot.tick_at[slot.ticks] = <uint16_t>i
                 slot.ticks += 1
                 count_throughput(engine, i - counted, total - counted_bytes)
                 counted = i
                 counted_bytes = total
-                engine.second = time // SECOND
+                engine.second = slot.burst.now[i] // SECOND
                 boundary = (engine.second + 1) * SECOND
-        total += slot.burst.meta[i].wirelen
-        slot.burst.now[i] = time
+            total += slot.burst.meta[i].wirelen
     count_throughput(engine, slot.burst.packets - counted, total - counted_bytes)
-    engine.time = time
-    slot.bytes = total
 
 
 cdef void judge_checksums(engine_t *engine, slot_t *slot) noexcept nogil:
@@ -96,6 +99,14 @@ cdef void reassemble(engine_t *engine, slot_t *slot) noexcept nogil:
             links += 1
 
 
+cdef inline void show_lookups(const engine_t *engine, steering_t *steering) noexcept nogil:
+    """Tells steer where it will be looked for; of what other threads may be changing, nothing."""
+    cdef uint32_t i
+    for i in range(engine.buckets):
+        steering.lookup[i].slots = <const uint8_t *>engine.bucket[i].slots if engine.workers == 1 else <const uint8_t *>steering
+        steering.lookup[i].mask = engine.bucket[i].mask if engine.workers == 1 else 0
+
+
 cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) noexcept nogil:
     """Takes one burst through rx, decode, decap, defrag and steer, from one count of ticks to the next, which it returns; 0 when the
     source has nothing for now."""
@@ -132,6 +143,7 @@ cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) n
         t5 = ticks()
     if engine.checksums_auto:
         judge_checksums(engine, slot)
+    show_lookups(engine, &slot.steering)
     steer_burst(&slot.steering, &slot.burst)
     if rarely(engine.bindings != NULL):
         bind_burst(engine.bindings, &slot.burst, slot.steering.order)

@@ -312,10 +312,10 @@ cdef flow_t *look_again(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     return flow
 
 
-cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint wanted) noexcept nogil:
+cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, packet_meta_t *meta,
+                             bint wanted) noexcept nogil:
     """An entry where that is all; what is out of the ordinary with one goes the whole way (inspect_entry). `wanted`: somebody
     wants to know the flow of each packet."""
-    cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef flow_t *flow = slot.likely[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
     if rarely((meta.flags & (PM_KEYED | PM_INVALID | PM_QUOTED)) != PM_KEYED or meta.events != NO_INDEX):
@@ -448,16 +448,21 @@ cdef uint32_t own_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
     return n
 
 
-# A lookup reads the index, then the flow that it names. Each is fetched some entries before its turn, so that memory works while
-# the entries before are worked on.
+# A lookup reads the index, then the flow that it names. Each is fetched before its turn, so that memory works while the entries
+# before are worked on: the index by steer, the flow here.
 
-cdef inline void prefetch_index(const engine_t *engine, const slot_t *slot, uint32_t entry) noexcept nogil:
-    cdef const packet_meta_t *meta = &slot.burst.meta[entry]
-    cdef const bucket_t *bucket = &engine.bucket[meta.bucket]
-    prefetch(&bucket.slots[meta.hash & bucket.mask])
+cdef void prefetch_indexes(const engine_t *engine, const slot_t *slot, const uint16_t *entries, uint32_t n) noexcept nogil:
+    """Where steer works in another thread, and so for another core."""
+    cdef uint32_t i
+    cdef const packet_meta_t *meta
+    cdef const bucket_t *bucket
+    for i in range(n):
+        meta = &slot.burst.meta[entries[i]]
+        bucket = &engine.bucket[meta.bucket]
+        prefetch(&bucket.slots[meta.hash & bucket.mask])
 
 
-cdef inline void prefetch_flow(const engine_t *engine, slot_t *slot, uint32_t entry, bint whole) noexcept nogil:
+cdef inline void prefetch_flow(const engine_t *engine, slot_t *slot, uint32_t entry, bint whole, bint policy) noexcept nogil:
     """Also notes which flow the index names now, so that the index need not be read again if nothing has changed by then.
     Of the flow, the second line is wanted by rules, by rows and by whoever asks for the flow of a packet: `whole`."""
     cdef const packet_meta_t *meta = &slot.burst.meta[entry]
@@ -473,20 +478,17 @@ cdef inline void prefetch_flow(const engine_t *engine, slot_t *slot, uint32_t en
     prefetch(flow)
     if whole:
         prefetch(<const char *>flow + CACHE_LINE)
-    if slot.policy != NULL and flow != NULL:
+    if policy and flow != NULL:
         prefetch(&engine.policy_flows[meta.bucket][flow - bucket.flows])
 
 
-cdef inline void look_ahead(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t i, uint32_t n,
-                            bint whole) noexcept nogil:
-    """At entry i of n: fetches what those that come later need. Some at a time: what each waits for, the others do not."""
-    cdef uint32_t at
-    if i % AHEAD:
-        return
-    for at in range(0 if i == 0 else i + 2 * AHEAD, min(n, i + 3 * AHEAD)):
-        prefetch_index(engine, slot, entries[at])
-    for at in range(0 if i == 0 else i + AHEAD, min(n, i + 2 * AHEAD)):
-        prefetch_flow(engine, slot, entries[at], whole)
+cdef inline void look_ahead(const engine_t *engine, slot_t *slot, const uint16_t *entries, uint32_t first, uint32_t n,
+                            bint whole, bint policy) noexcept nogil:
+    """At the entry `first` of n, then at every AHEADth: fetches what those that come later need. Some at a time: what each waits
+    for, the others do not."""
+    cdef uint32_t i
+    for i in range(0 if first == 0 else first + AHEAD, min(n, first + 2 * AHEAD)):
+        prefetch_flow(engine, slot, entries[i], whole, policy)
 
 
 cdef inline void prefetch_payload(const packet_meta_t *meta) noexcept nogil:
@@ -530,13 +532,17 @@ cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const 
         fetched = rx.fetched
         until = min(rx.end, rx.at + lines * CACHE_LINE * slot.burst.packets)
     for i in range(n):
-        look_ahead(engine, slot, entries, i, n, wanted)
+        if i % AHEAD == 0:
+            if wanted:
+                look_ahead(engine, slot, entries, i, n, True, False)
+            else:
+                look_ahead(engine, slot, entries, i, n, False, False)
         if fetched < until:
             for line in range(lines):
                 prefetch(fetched)
                 fetched += CACHE_LINE
         pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
-        count_entry(engine, worker, slot, entries[i], wanted)
+        count_entry(engine, worker, slot, entries[i], &slot.burst.meta[entries[i]], wanted)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
     if until != NULL:
         rx.fetched = fetched
@@ -548,7 +554,8 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
     cdef bint whole = slot.rules != NULL or each_packet(engine)
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     for i in range(n):
-        look_ahead(engine, slot, entries, i, n, whole)
+        if i % AHEAD == 0:
+            look_ahead(engine, slot, entries, i, n, whole, slot.policy != NULL)
         pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
         if cold and i + PAYLOADS_AHEAD < n:
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
@@ -569,6 +576,8 @@ cdef uint64_t pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *
         worker.scratch.timing = sample
     worker.work.asked = asked_of(engine, slot.rules)
     worker.work.llm = engine.apps.config.llm.always or slot.rules != NULL and slot.rules.llm
+    if engine.workers > 1:
+        prefetch_indexes(engine, slot, entries, n)
     if is_bare(engine, slot):
         count_entries(engine, worker, slot, entries, n, rx)
     else:

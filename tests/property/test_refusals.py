@@ -44,10 +44,14 @@ def test_broken_rules_are_listed(data):
         lines[number] = "".join(line)
     rules = accounted("\n".join(lines) + "\n")
     seen = [plan.place.line for plan in rules.plans] + [refusal.place.line for refusal in rules.refusals]
-    continued = [line.endswith("\\") for line in ["", *lines]]       # the next line belongs to it
-    written = [number for number, line in enumerate(lines, 1) if line[0] not in "#; " and not continued[number - 1]]
     assert set(seen) <= set(range(1, len(lines) + 1))
-    assert set(written) <= set(seen)
+    number = 1
+    while number <= len(lines):
+        first = number
+        while lines[number - 1].endswith("\\") and number < len(lines):     # the next line belongs to it, and may be where it is wrong
+            number += 1
+        assert lines[first - 1][0] in "#; " or set(range(first, number + 1)) & set(seen), lines[first - 1:number]
+        number += 1
 
 
 @quiet

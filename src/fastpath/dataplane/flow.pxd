@@ -29,7 +29,6 @@ ctypedef uint32_t flow_slot_t   # number + 1, and in the bits above it the hash'
 
 cdef struct flow_config_t:
     uint64_t timeout[4][3]      # ns, by flow_class and flow_state
-    uint64_t shortest           # of them
     uint8_t class_of[256]       # flow_class by IP protocol
     uint8_t answers[256]        # 1: packets against the initiator's direction are to the client; 0: all are to the server.
                                 # With 2: and the first of them establishes the flow (TCP's are established by stream)
@@ -89,10 +88,7 @@ cdef inline uint64_t timeout_of(const flow_config_t *config, const flow_t *flow)
 
 # Whether a flow is over at this time: whole seconds count, and there must be more of them than the timeout has.
 cdef inline bint is_timed_out(const flow_config_t *config, const flow_t *flow, uint64_t now) noexcept nogil:
-    cdef uint64_t due
-    if now - flow.last < config.shortest:
-        return False
-    due = flow.last + timeout_of(config, flow)
+    cdef uint64_t due = flow.last + timeout_of(config, flow)
     return due <= now and due // SECOND < now // SECOND
 
 

@@ -2,6 +2,7 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.hash cimport hash_key
+from fastpath.dataplane.threads cimport prefetch
 from fastpath.dataplane.types cimport NO_INDEX, PM_KEYED, burst_t, packet_meta_t
 
 
@@ -33,12 +34,15 @@ cdef void steer_burst(steering_t *steering, burst_t *burst) noexcept nogil:
     cdef uint32_t shift = 64 - steering.bucket_bits
     cdef uint32_t mask = (1 << steering.bucket_bits) - 1
     cdef packet_meta_t *meta
+    cdef const lookup_t *lookup
     for i in range(burst.entries):
         meta = &burst.meta[i]
         if meta.flags & PM_KEYED:
             hash = hash_key(&burst.key[i])
             meta.hash = <uint32_t>hash
             meta.bucket = <unsigned char>((hash >> shift) & mask) if mask else 0
+            lookup = &steering.lookup[meta.bucket]
+            prefetch(lookup.slots + 4 * (<uint32_t>hash & lookup.mask))
         else:
             meta.hash = 0
             meta.bucket = <unsigned char>((burst.first_ordinal + meta.packet) & mask)

@@ -4,6 +4,7 @@ from libc.string cimport memcpy
 
 from fastpath.dataplane.formats.reader cimport RX_DAMAGED, RX_NEED, interface_t, rx_t
 from fastpath.dataplane.types cimport NO_INDEX, PM_CUT, packet_meta_t
+from fastpath.dataplane.wire.load cimport put64
 
 cdef extern from *:
     """
@@ -56,10 +57,8 @@ cdef inline void fill(packet_meta_t *meta, uint32_t n, const uint8_t *frame, uin
     meta.caplen = caplen
     meta.wirelen = wirelen if wirelen > caplen else caplen
     meta.flags = PM_CUT if caplen < wirelen else 0
-    meta.packet = <uint16_t>n
-    meta.parent = <uint16_t>n
-    meta.events = NO_INDEX
-    meta.linktype = linktype
+    # packet and parent are the entry itself; events, linktype
+    put64(&meta.packet, n * 0x10001 | <uint64_t>NO_INDEX << 32 | <uint64_t>linktype << 48)
     meta.depth = 0
     meta.tunnel = 0
 
