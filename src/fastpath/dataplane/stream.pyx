@@ -17,8 +17,7 @@ from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
 from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
 from fastpath.dataplane.tcp.held cimport (
     SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end,
-    run_t,
-    side_t,
+    run_t, side_t,
 )
 from fastpath.dataplane.tcp.segment cimport before, read_segment, segment_t
 from fastpath.dataplane.tcp.session cimport (
@@ -30,6 +29,7 @@ from fastpath.dataplane.tcp.session cimport (
 from fastpath.dataplane.tcp.state cimport (
     TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 )
+from fastpath.dataplane.tcp.straight cimport take_straight
 from fastpath.dataplane.tcp.window cimport advance_raw, chunk_due, left_edge, next_inline, next_passive
 from fastpath.dataplane.types cimport (
     ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, note_event,
@@ -140,8 +140,18 @@ cdef void take_known(way_t *way) noexcept nogil:
         way.result |= STREAM_REJECTED
 
 
-cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst, uint32_t entry,
-                           uint64_t now) noexcept nogil:
+cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                           uint32_t entry) noexcept nogil:
+    cdef uint32_t told = 0
+    if burst.meta[entry].proto != 6:
+        return 0
+    if take_straight(config, pool, flow, &burst.meta[entry], &told):
+        return told
+    return take_any_segment(config, pool, flow, burst, entry)
+
+
+cdef uint32_t take_any_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                               uint32_t entry) noexcept nogil:
     cdef way_t way
     cdef packet_meta_t *meta = &burst.meta[entry]
     if meta.proto != 6 or (meta.flags & PM_L4_CHECKSUM and config.checksums):
@@ -315,20 +325,6 @@ cdef uint8_t waiting_bytes(const stream_config_t *config, const flow_t *flow, ui
 
 # ---- the raw stream, and letting go ----
 
-cdef bint raw_ready(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken) noexcept nogil:
-    cdef const tcp_session_t *session = session_of(flow)
-    cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0
-    cdef const side_t *side
-    if session == NULL or session.held == NULL or not config.raw:
-        return False
-    side = &held_of(session).side[number]
-    if side.marks_used == 0 or session.half_flags[number] & (HALF_NO_REASSEMBLY | HALF_RAW_OFF):
-        return False
-    if not config.passive:
-        return meta.payload_len > 0 and (taken & STREAM_IN) != 0
-    return side.raw != side.edge and chunk_due(config, flow, meta)
-
-
 cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken, bint depth_kept,
                    raw_t *raw) noexcept nogil:
     if not raw.started and not raw_ready(config, flow, meta, taken):
@@ -336,14 +332,10 @@ cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const pack
     return next_passive(flow, meta, depth_kept, raw) if config.passive else next_inline(config, flow, meta, raw)
 
 
-cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta,
-                        uint64_t progress) noexcept nogil:
-    cdef tcp_session_t *session = session_of(flow)
-    cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0
-    cdef side_t *side
-    if session == NULL or session.held == NULL or session.half_flags[number] & HALF_NO_REASSEMBLY:
-        return
-    side = &held_of(session).side[number]
+cdef void settle_side(const stream_config_t *config, pool_t *pool, flow_t *flow, uint32_t number,
+                      uint64_t progress) noexcept nogil:
+    cdef tcp_session_t *session = &flow.more.tcp
+    cdef side_t *side = &held_of(session).side[number]
     if flow.tcp_state >= TCP_ESTABLISHED:
         advance_raw(flow, session, number, progress)
     if side.flags & SIDE_DEPTH or (session.flags & SESSION_NO_APP

@@ -99,16 +99,20 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     return outcome < INSERT_REFUSED
 
 
+cdef inline uint32_t fed(tcp_session_t *session, uint32_t number, bint over) noexcept nogil:
+    """The application layer is due, if there is something for it, or no more will come: STREAM_FED_*, or 0."""
+    cdef side_t *side = &held_of(session).side[number]
+    if session.flags & SESSION_NO_APP or session.half_flags[number] & HALF_NO_REASSEMBLY:
+        return 0
+    if side.edge <= side.app and not over and not side.flags & SIDE_DEPTH:
+        return 0
+    side.flags &= <uint8_t>~SIDE_GAP_SAID
+    return STREAM_FED_TO_SERVER << number
+
+
 cdef inline void feed(way_t *way, uint32_t number) noexcept nogil:
-    """The application layer is due, if there is something for it."""
-    cdef held_t *held = held_of(way.session)
-    cdef side_t *side
-    if held == NULL or way.session.flags & SESSION_NO_APP or way.session.half_flags[number] & HALF_NO_REASSEMBLY:
-        return
-    side = &held.side[number]
-    if side.edge > side.app or way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO or side.flags & SIDE_DEPTH:
-        side.flags &= <uint8_t>~SIDE_GAP_SAID
-        way.result |= STREAM_FED_TO_SERVER << number
+    if way.session.held != NULL:
+        way.result |= fed(way.session, number, way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO != 0)
 
 
 cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:

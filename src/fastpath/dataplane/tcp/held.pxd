@@ -271,26 +271,33 @@ cdef inline void let_go(pool_t *pool, side_t *side, uint64_t offset) noexcept no
         i += 1
     if i:
         side.marks_used -= i
-        memmove(side.marks, side.marks + i, side.marks_used * sizeof(mark_t))
+        if side.marks_used:
+            memmove(side.marks, side.marks + i, side.marks_used * sizeof(mark_t))
 
 
 # ---- marks ----
 
-cdef inline bint insert_mark(pool_t *pool, side_t *side, uint32_t at, uint32_t seq, uint32_t length) noexcept nogil:
+cdef inline bint widen_marks(pool_t *pool, side_t *side) noexcept nogil:
+    """Room for more of them; False where the account refuses, or there are too many."""
     cdef uint32_t room
     cdef mark_t *grown
-    if side.marks_used == side.marks_room:
-        if side.marks_room >= MARKS_MAX:
-            return False
-        room = <uint32_t>(size_taken(max(64, side.marks_room * sizeof(mark_t) * 2)) // sizeof(mark_t))
-        grown = <mark_t *>pool_take_raw(pool, ACCOUNT_REASSEMBLY, room * sizeof(mark_t))
-        if grown == NULL:
-            return False
-        if side.marks_used:
-            memcpy(grown, side.marks, side.marks_used * sizeof(mark_t))
-        pool_give(pool, ACCOUNT_REASSEMBLY, side.marks, side.marks_room * sizeof(mark_t))
-        side.marks = grown
-        side.marks_room = room
+    if side.marks_room >= MARKS_MAX:
+        return False
+    room = <uint32_t>(size_taken(max(64, side.marks_room * sizeof(mark_t) * 2)) // sizeof(mark_t))
+    grown = <mark_t *>pool_take_raw(pool, ACCOUNT_REASSEMBLY, room * sizeof(mark_t))
+    if grown == NULL:
+        return False
+    if side.marks_used:
+        memcpy(grown, side.marks, side.marks_used * sizeof(mark_t))
+    pool_give(pool, ACCOUNT_REASSEMBLY, side.marks, side.marks_room * sizeof(mark_t))
+    side.marks = grown
+    side.marks_room = room
+    return True
+
+
+cdef inline bint insert_mark(pool_t *pool, side_t *side, uint32_t at, uint32_t seq, uint32_t length) noexcept nogil:
+    if side.marks_used == side.marks_room and not widen_marks(pool, side):
+        return False
     memmove(side.marks + at + 1, side.marks + at, (side.marks_used - at) * sizeof(mark_t))
     side.marks[at].seq = seq
     side.marks[at].length = length
