@@ -73,6 +73,27 @@ def test_the_short_way_says_what_the_general_one_does(session, ways):
         assert followed(frames, number, **ways) == followed(frames, number, straight=False, **ways)
 
 
+@pytest.mark.parametrize("marks", [2, 40])
+@pytest.mark.parametrize("holes", [False, True])
+def test_what_is_held_stays_held_when_the_sides_change_places(marks, holes):
+    """With a run in its own place and others, with few marks and with many."""
+    whole = random.Random(5).randbytes(30 * marks)
+    pieces = [(at, whole[at:at + 30]) for at in range(0, len(whole), 30)]
+    made = StreamTrial(checksums=False, chunk=1 << 20)
+    made.segments(handshake(window=60000))
+    early = pieces[1::2] + pieces[::2] if holes else pieces
+    frames = [segment(side, "PA", (1001, 5001)[side] + at, (5001, 1001)[side], piece, window=60000)
+              for at, piece in early for side in range(2)]
+    half = len(frames) // 2 + 1
+    made.segments(frames[:half])
+    made.turn()
+    made.segments(frames[half:])
+    made.end()
+    assert [bytes(side) for side in made.flow.bytes] == [whole, whole]
+    made.forget(made.flow)
+    assert made.memory == (0, 0)
+
+
 def test_ordinary_segments_do_take_it():
     made = StreamTrial(checksums=False)
     made.segments(handshake(window=60000))

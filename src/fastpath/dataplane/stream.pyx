@@ -17,7 +17,7 @@ from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
 from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
 from fastpath.dataplane.tcp.held cimport (
     SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end,
-    run_t, side_t,
+    run_t, side_t, turn_held,
 )
 from fastpath.dataplane.tcp.segment cimport before, read_segment, segment_t
 from fastpath.dataplane.tcp.session cimport (
@@ -32,7 +32,7 @@ from fastpath.dataplane.tcp.state cimport (
 from fastpath.dataplane.tcp.straight cimport take_straight
 from fastpath.dataplane.tcp.window cimport advance_raw, chunk_due, left_edge, next_inline, next_passive
 from fastpath.dataplane.types cimport (
-    ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, note_event,
+    ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, TO_SERVER, note_event,
 )
 from fastpath.dataplane.wire.load cimport be32
 from fastpath.dataplane.wire.tcp cimport TCP_SEQ_AT
@@ -191,7 +191,7 @@ cdef int64_t past_depth(const stream_config_t *config, const flow_t *flow, uint3
     cdef const tcp_session_t *session = session_of(flow)
     cdef uint32_t depth = config.depth
     if session != NULL and session.held != NULL:
-        depth = held_of(session).depth
+        depth = held_of(session).side[direction].depth
     return <int64_t>stream_size(flow, direction) - depth if depth else -1
 
 
@@ -393,7 +393,7 @@ cdef void turn_stream(flow_t *flow) noexcept nogil:
     session.os = <uint8_t>(session.os >> 4 | session.os << 4)
     held = held_of(session)
     if held != NULL:
-        held.side[0], held.side[1] = held.side[1], held.side[0]
+        turn_held(held)
 
 
 # ---- what a room or dispatch asks for ----
@@ -435,5 +435,7 @@ cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept no
 
 cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil:
     cdef tcp_session_t *session = session_of(flow)
-    if session != NULL and session.held != NULL and (depth == 0 or depth > held_of(session).depth):
-        held_of(session).depth = depth
+    cdef uint32_t direction
+    if session != NULL and session.held != NULL and (depth == 0 or depth > held_of(session).side[TO_SERVER].depth):
+        for direction in range(2):
+            held_of(session).side[direction].depth = depth

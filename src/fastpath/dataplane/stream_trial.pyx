@@ -13,7 +13,7 @@ from fastpath.dataplane.stream cimport (
     STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, SUPPLY_BYTES,
     SUPPLY_CUT, SUPPLY_END, SUPPLY_GAP, begins_anew, consume_bytes, deepen, keep_raw, left_in_stream, next_bytes, next_raw,
     release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly, stream_config_t, stream_defaults, stream_size,
-    take_any_segment, trigger_raw,
+    take_any_segment, trigger_raw, turn_stream,
 )
 from fastpath.dataplane.tcp.straight cimport take_straight
 from fastpath.dataplane.tcp.window cimport raw_t
@@ -263,6 +263,14 @@ cdef class StreamTrial:
     def keep(self, uint32_t direction, uint32_t count):
         cdef StreamFlow flow = self.flow
         keep_raw(&flow.at, direction, count)
+
+    def turn(self):
+        """Who was held to be the client is the server."""
+        cdef StreamFlow flow = self.flow
+        turn_stream(&flow.at)
+        flow.at.flags ^= FLOW_REVERSED
+        flow.at.pkts[0], flow.at.pkts[1] = flow.at.pkts[1], flow.at.pkts[0]
+        flow.bytes.reverse()
 
     def deepen(self, uint32_t depth):
         cdef StreamFlow flow = self.flow

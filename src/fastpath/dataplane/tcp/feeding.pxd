@@ -26,17 +26,17 @@ cdef enum:
     URGENT_MAX = 65535          # bytes taken out of band of a direction
 
 
-cdef inline bint within_depth(way_t *way, held_t *held, side_t *side, uint32_t isn, uint32_t seq, uint32_t length) noexcept nogil:
+cdef inline bint within_depth(way_t *way, side_t *side, uint32_t isn, uint32_t seq, uint32_t length) noexcept nogil:
     """A segment that reaches beyond the depth is left out, and all that follow."""
     cdef uint64_t end
     if before(seq, side.base_seq) and until(seq + length, side.base_seq):
         return False
-    if held.depth == 0:
+    if side.depth == 0:
         return True
     if side.flags & SIDE_DEPTH:
         return False
     end = side.base + <uint32_t>(seq + length - side.base_seq)
-    if end > held.depth:
+    if end > side.depth:
         side.flags |= SIDE_DEPTH
         raise_event(way, EVENT_STREAM_REASSEMBLY_DEPTH_REACHED)
         return False
@@ -86,7 +86,7 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     seq -= side.urgent_seen
     if not takes_urgent(way, side, &length):
         return False
-    if length == 0 or not within_depth(way, held, side, way.session.half[number].isn, seq, length):
+    if length == 0 or not within_depth(way, side, way.session.half[number].isn, seq, length):
         return True
     outcome = insert_segment(way.pool, side, os, way.config.passive, way.config.compare_overlaps, seq, way.segment.payload,
                              length)

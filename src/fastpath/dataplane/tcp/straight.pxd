@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from fastpath.dataplane.tcp.feeding cimport fed
 from fastpath.dataplane.tcp.held cimport (
-    SIDE_DEPTH, drop_run, held_t, mark_t, new_run, run_bytes, run_end, run_t, side_t, widen, widen_marks,
+    ROOM_BULK, SIDE_DEPTH, begin_run, held_t, mark_t, run_bytes, run_end, run_t, side_t, widen, widen_marks,
 )
 from fastpath.dataplane.tcp.segment cimport before
 from fastpath.dataplane.tcp.session cimport (
@@ -35,28 +35,22 @@ cdef enum:
 cdef inline bint make_room(pool_t *pool, side_t *side, uint32_t length) noexcept nogil:
     """Sees to it that side.last ends at the edge with room for so many bytes behind it, and that there is room for a mark."""
     cdef run_t *run = side.last
-    cdef uint64_t most = 1024 + 3 * <uint64_t>(length + (0 if run == NULL else run.length)) + 4 * sizeof(mark_t) * side.marks_used
+    cdef uint64_t most = ROOM_BULK + 3 * <uint64_t>(length + (0 if run == NULL else run.length)) + 4 * sizeof(mark_t) * side.marks_used
     if pool.used[ACCOUNT_REASSEMBLY] + most > pool.cap[ACCOUNT_REASSEMBLY]:
         return False            # what the account refuses is for the general way to say
     if side.marks_used == side.marks_room and not widen_marks(pool, side):
         return False
     if run != NULL:
         return run_end(run) == side.edge and widen(pool, run, 0, length)
-    run = new_run(pool, side, NULL, side.edge)
-    if run == NULL:
-        return False
-    if not widen(pool, run, 0, length):
-        drop_run(pool, side, NULL, run)
-        return False
-    return True
+    return begin_run(pool, side, NULL, side.edge, length) != NULL
 
 
-cdef inline bint append_segment(pool_t *pool, side_t *side, uint32_t depth, uint32_t isn, uint32_t seq, const uint8_t *data,
+cdef inline bint append_segment(pool_t *pool, side_t *side, uint32_t isn, uint32_t seq, const uint8_t *data,
                                 uint32_t length) noexcept nogil:
     """The bytes of a segment behind all that came before; False, and nothing done, where it does not lie there."""
     cdef run_t *run = side.last
     if (seq != side.base_seq + <uint32_t>(side.edge - side.base) or side.flags & SIDE_DEPTH
-            or depth and (side.edge + length > depth or before(seq, isn))):
+            or side.depth and (side.edge + length > side.depth or before(seq, isn))):
         return False
     if (run == NULL or run_end(run) != side.edge or run.room - run.head - run.length < length
             or side.marks_used == side.marks_room):
@@ -118,7 +112,7 @@ cdef inline bint take_straight(const stream_config_t *config, pool_t *pool, flow
         if (held == NULL or not session.os >> 4 * side & 15 or not session.flags & (SESSION_SPOKE_TO_SERVER | SESSION_SPOKE_TO_CLIENT)
                 or session.flags & SESSION_NO_APP and session.half_flags[side] & HALF_RAW_LAST
                 or config.fail_segment != <uint64_t>-1
-                or not append_segment(pool, &held.side[side], held.depth, own.isn, seq - held.side[side].urgent_seen,
+                or not append_segment(pool, &held.side[side], own.isn, seq - held.side[side].urgent_seen,
                                       meta.frame + meta.payload, length)):
             return False
         told[0] |= STREAM_IN
