@@ -99,20 +99,25 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     return outcome < INSERT_REFUSED
 
 
-cdef inline uint32_t fed(tcp_session_t *session, uint32_t number, bint over) noexcept nogil:
-    """The application layer is due, if there is something for it, or no more will come: STREAM_FED_*, or 0."""
+cdef inline uint32_t fed(const flow_t *flow, tcp_session_t *session, uint32_t number, bint passive, bint over) noexcept nogil:
+    """The application layer is due, if there is something for it, or no more will come: STREAM_FED_*, or 0. One that is there
+    already needs not be told of bytes that wait for their acknowledgment."""
     cdef side_t *side = &held_of(session).side[number]
     if session.flags & SESSION_NO_APP or session.half_flags[number] & HALF_NO_REASSEMBLY:
         return 0
     if side.edge <= side.app and not over and not side.flags & SIDE_DEPTH:
         return 0
     side.flags &= <uint8_t>~SIDE_GAP_SAID
+    if (passive and not over and not side.flags & SIDE_DEPTH and flow.more.app != NULL
+            and acked_offset(session, number) <= side.app):
+        return 0
     return STREAM_FED_TO_SERVER << number
 
 
 cdef inline void feed(way_t *way, uint32_t number) noexcept nogil:
     if way.session.held != NULL:
-        way.result |= fed(way.session, number, way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO != 0)
+        way.result |= fed(way.flow, way.session, number, way.config.passive,
+                          way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO != 0)
 
 
 cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:

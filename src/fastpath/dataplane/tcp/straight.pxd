@@ -18,6 +18,7 @@ from fastpath.dataplane.tcp.session cimport (
 from fastpath.dataplane.tcp.state cimport (
     STREAM_IN, TCP_ACK, TCP_ESTABLISHED, TCP_FIN, TCP_RST, TCP_SYN, TCP_URG, stream_config_t,
 )
+from fastpath.dataplane.threads cimport rarely
 from fastpath.dataplane.types cimport (
     ACCOUNT_REASSEMBLY, PM_L4_CHECKSUM, PM_PSEUDO, PM_TO_CLIENT, flow_t, packet_meta_t, pool_t, tcp_half_t, tcp_session_t,
 )
@@ -49,19 +50,21 @@ cdef inline bint append_segment(pool_t *pool, side_t *side, uint32_t isn, uint32
                                 uint32_t length) noexcept nogil:
     """The bytes of a segment behind all that came before; False, and nothing done, where it does not lie there."""
     cdef run_t *run = side.last
+    cdef mark_t *mark
     if (seq != side.base_seq + <uint32_t>(side.edge - side.base) or side.flags & SIDE_DEPTH
             or side.depth and (side.edge + length > side.depth or before(seq, isn))):
         return False
-    if (run == NULL or run_end(run) != side.edge or run.room - run.head - run.length < length
-            or side.marks_used == side.marks_room):
+    if rarely(run == NULL or run_end(run) != side.edge or run.room - run.head - run.length < length
+              or side.marks_used == side.marks_room):
         if not make_room(pool, side, length):
             return False
         run = side.last
     memcpy(run_bytes(run) + run.length, data, length)
     run.length += length
     side.edge += length
-    side.marks[side.marks_used].seq = seq
-    side.marks[side.marks_used].length = length
+    mark = &side.marks[side.marks_used]
+    mark.seq = seq
+    mark.length = length
     side.marks_used += 1
     return True
 
@@ -84,7 +87,8 @@ cdef inline bint goes_straight(const tcp_session_t *session, const held_t *held,
             return False
     elif header != TCP_LEN // 4 or session.flags & SESSION_STAMPS:
         return False
-    return held == NULL or held.side[side ^ 1].sacks_used == 0 and not held.side[side].flags & SIDE_DEPTH
+    return held == NULL or held.side[side ^ 1].sacks_used == 0 and not (
+        held.side[side].flags & SIDE_DEPTH and not session.half_flags[side] & HALF_NO_REASSEMBLY)
 
 
 cdef inline bint take_straight(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta,
@@ -128,5 +132,5 @@ cdef inline bint take_straight(const stream_config_t *config, pool_t *pool, flow
     if before(peer.next_win, edge):
         peer.next_win = edge
     if held != NULL:
-        told[0] |= fed(session, side ^ config.passive, False)
+        told[0] |= fed(flow, session, side ^ config.passive, config.passive, False)
     return True
