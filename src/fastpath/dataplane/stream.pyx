@@ -1,4 +1,5 @@
-# See stream.pxd. The states are in tcp/handshake, established and closing; the bytes in tcp/held, reassembly, feeding, window.
+# See stream.pxd. Most segments go by tcp/straight. The states are in tcp/handshake, established and closing; the bytes in
+# tcp/held, reassembly, feeding, window.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -30,7 +31,7 @@ from fastpath.dataplane.tcp.state cimport (
     TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 )
 from fastpath.dataplane.tcp.straight cimport take_straight
-from fastpath.dataplane.tcp.window cimport advance_raw, chunk_due, left_edge, next_inline, next_passive
+from fastpath.dataplane.tcp.window cimport advance_raw, left_edge, next_inline, next_passive
 from fastpath.dataplane.types cimport (
     ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, TO_SERVER, note_event,
 )

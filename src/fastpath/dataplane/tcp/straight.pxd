@@ -36,7 +36,8 @@ cdef enum:
 cdef inline bint make_room(pool_t *pool, side_t *side, uint32_t length) noexcept nogil:
     """Sees to it that side.last ends at the edge with room for so many bytes behind it, and that there is room for a mark."""
     cdef run_t *run = side.last
-    cdef uint64_t most = ROOM_BULK + 3 * <uint64_t>(length + (0 if run == NULL else run.length)) + 4 * sizeof(mark_t) * side.marks_used
+    cdef uint32_t held = 0 if run == NULL else run.length
+    cdef uint64_t most = ROOM_BULK + 3 * (<uint64_t>length + held) + 4 * sizeof(mark_t) * side.marks_used
     if pool.used[ACCOUNT_REASSEMBLY] + most > pool.cap[ACCOUNT_REASSEMBLY]:
         return False            # what the account refuses is for the general way to say
     if side.marks_used == side.marks_room and not widen_marks(pool, side):
@@ -113,7 +114,8 @@ cdef inline bint take_straight(const stream_config_t *config, pool_t *pool, flow
     own = &session.half[side]
     peer = &session.half[side ^ 1]
     if length and not session.half_flags[side] & HALF_NO_REASSEMBLY:
-        if (held == NULL or not session.os >> 4 * side & 15 or not session.flags & (SESSION_SPOKE_TO_SERVER | SESSION_SPOKE_TO_CLIENT)
+        if (held == NULL or not session.os >> 4 * side & 15
+                or not session.flags & (SESSION_SPOKE_TO_SERVER | SESSION_SPOKE_TO_CLIENT)
                 or session.flags & SESSION_NO_APP and session.half_flags[side] & HALF_RAW_LAST
                 or config.fail_segment != <uint64_t>-1
                 or not append_segment(pool, &held.side[side], own.isn, seq - held.side[side].urgent_seen,
