@@ -415,7 +415,7 @@ cdef void flush_direction(engine_t *engine, worker_t *worker, uint32_t bucket, f
     cdef verdict_t verdict
     make_pseudo(worker, bucket, flow, direction)
     clear_verdict(&verdict)
-    told = take_segment(&engine.stream, &engine.bucket[bucket].pool, flow, worker.flush, 0, flow.last)
+    told = take_segment(&engine.stream, &engine.bucket[bucket].pool, flow, worker.flush, 0)
     open_inspection(engine, worker, worker.flush, 0, flow, told, flow.last)
     if engine.rules != NULL and not bypassed and not flow.flags & (FLOW_DROP | FLOW_PASS):
         open_windows(engine, worker, &worker.flush.meta[0], flow, told)

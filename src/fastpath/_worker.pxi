@@ -266,7 +266,7 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
     cdef bucket_t *bucket = &engine.bucket[meta.bucket]
     cdef uint32_t told
     if has_session(engine, flow):
-        told = take_segment(&engine.stream, &bucket.pool, flow, burst, entry, now)
+        told = take_segment(&engine.stream, &bucket.pool, flow, burst, entry)
     else:
         told = follow_flags(flow, meta) * STREAM_CLOSED_NOW
     if rarely(flow.flags & FLOW_OFFLOADED) and not told & STREAM_REJECTED:

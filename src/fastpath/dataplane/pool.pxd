@@ -1,13 +1,17 @@
 # The memory of a bucket: everything that a flow needs beyond flow_t, from lists of equal pieces, so that packets cost no malloc
 # and a cap is a cap. Pieces of one size class are carved from chunks and go back to the list of their class; what is larger
-# than POOL_LARGEST is malloc's. What is taken counts with the size of its class.
+# than POOL_LARGEST is malloc's. What is taken counts with the size of its class. Each piece begins a
+# cache line.
 #
 # Errors: none. A taking that its account's cap or the machine refuses gives NULL (or False) and is counted in pool.refused.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset
 
 from fastpath.dataplane.types cimport POOL_CHUNK, POOL_LARGEST, bytes_t, pool_t
+
+cdef enum:
+    CACHE_LINE = 64
 
 cdef extern from * nogil:
     int __builtin_clzll(unsigned long long)
@@ -36,9 +40,23 @@ cdef inline bint new_chunk(pool_t *pool) noexcept nogil:
         return False
     chunk[0] = pool.chunks
     pool.chunks = chunk
-    pool.fresh = <uint8_t *> chunk + 64
-    pool.fresh_left = POOL_CHUNK - 64
+    pool.fresh = <uint8_t *> chunk + sizeof(void *)
+    pool.fresh_left = POOL_CHUNK - sizeof(void *)
     return True
+
+
+cdef inline void *carve(pool_t *pool, uint64_t size) noexcept nogil:
+    """A piece of a class from the latest chunk, or from a new one; NULL where the machine has none."""
+    cdef uint64_t unused = -<uintptr_t> pool.fresh & CACHE_LINE - 1
+    cdef void *piece
+    if pool.fresh_left < unused + size:
+        if not new_chunk(pool):
+            return NULL
+        unused = -<uintptr_t> pool.fresh & CACHE_LINE - 1
+    piece = pool.fresh + unused
+    pool.fresh += unused + size
+    pool.fresh_left -= unused + size
+    return piece
 
 
 cdef inline void *pool_take_raw(pool_t *pool, uint32_t account, uint64_t size) noexcept nogil:
@@ -56,10 +74,8 @@ cdef inline void *pool_take_raw(pool_t *pool, uint32_t account, uint64_t size) n
         piece = pool.free[number]
         if piece != NULL:
             pool.free[number] = (<void **> piece)[0]
-        elif pool.fresh_left >= taken or new_chunk(pool):
-            piece = pool.fresh
-            pool.fresh += taken
-            pool.fresh_left -= taken
+        else:
+            piece = carve(pool, taken)
     if piece == NULL:
         pool.refused[account] += 1
         return NULL

@@ -14,14 +14,17 @@
 # bytes, and what few sessions need, come from the pool of the bucket.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.tcp.session cimport SESSION_MIDSTREAM, SESSION_MIDSTREAM_SYNACK
+from fastpath.dataplane.tcp.held cimport side_t
+from fastpath.dataplane.tcp.session cimport (
+    HALF_NO_REASSEMBLY, HALF_RAW_OFF, SESSION_MIDSTREAM, SESSION_MIDSTREAM_SYNACK, held_of,
+)
 from fastpath.dataplane.tcp.state cimport (     # for those who cimport from here
     STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_CLIENT, STREAM_FED_TO_SERVER, STREAM_IN,
     STREAM_MIDSTREAM, STREAM_NO_SEGMENT, STREAM_NO_SESSION, STREAM_REJECTED, TCP_ACK, TCP_CLOSED, TCP_ESTABLISHED, TCP_FIN,
     TCP_NONE, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG, URGENT_DROP, URGENT_GAP, URGENT_INLINE, URGENT_OOB, stream_config_t,
 )
-from fastpath.dataplane.tcp.window cimport raw_t
-from fastpath.dataplane.types cimport burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t
+from fastpath.dataplane.tcp.window cimport chunk_due, is_settled, raw_t
+from fastpath.dataplane.types cimport PM_TO_CLIENT, burst_t, flow_t, packet_meta_t, pool_t, tcp_session_t
 
 cdef enum supply:               # what next_bytes says
     SUPPLY_NONE                 # no more for now
@@ -30,14 +33,22 @@ cdef enum supply:               # what next_bytes says
     SUPPLY_END                  # no more will come. Said once a direction
     SUPPLY_CUT                  # no more will be held: the reassembly depth was reached. Said once a direction
 
+cdef inline tcp_session_t *session_of(const flow_t *flow) noexcept nogil:
+    """NULL for a flow that no session was begun for."""
+    return &flow.more.tcp if flow.more != NULL and flow.tcp_state != TCP_NONE else NULL
+
+
 # Stock, but for hosts.
 cdef void stream_defaults(stream_config_t *config) noexcept nogil
 
 # State and reassembly of one TCP entry of a flow, counted on it already (PM_TO_CLIENT). Notes stream events on the entry, sets
 # PM_ESTABLISHED where the entry itself shows an established session. `entry` may be a pseudo-packet. Entries that are not
 # TCP: 0.
-cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst, uint32_t entry,
-                           uint64_t now) noexcept nogil
+cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                           uint32_t entry) noexcept nogil
+# The same, with no shorter way for those that are as most are (tcp/straight.pxd): what tests hold it against.
+cdef uint32_t take_any_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                               uint32_t entry) noexcept nogil
 
 # A segment that the device decided on: what its header says of both directions, so that segments which come to the inspectors
 # later find their place. Its payload, if the other side acknowledges it, is a gap.
@@ -60,13 +71,38 @@ cdef uint8_t waiting_bytes(const stream_config_t *config, const flow_t *flow, ui
 
 # Whether stream rules have something to inspect with this entry, and the windows one after another: False, no more.
 # `depth_kept`: with as much before as keep_raw asked for (rules that mix stream and application layer).
-cdef bint raw_ready(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken) noexcept nogil
+cdef inline bint raw_ready(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta,
+                           uint32_t taken) noexcept nogil:
+    cdef const tcp_session_t *session = session_of(flow)
+    cdef uint32_t number = meta.flags // PM_TO_CLIENT & 1
+    cdef const side_t *side
+    if session == NULL or session.held == NULL or not config.raw:
+        return False
+    side = &held_of(session).side[number]
+    if side.marks_used == 0 or session.half_flags[number] & (HALF_NO_REASSEMBLY | HALF_RAW_OFF):
+        return False
+    if not config.passive:
+        return meta.payload_len > 0 and (taken & STREAM_IN) != 0
+    return side.raw != side.edge and chunk_due(config, flow, meta)
+
+
 cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken, bint depth_kept,
                    raw_t *raw) noexcept nogil
 
 # After inspection: `progress` of the raw_t that was used up, 0 where none was. Gives back what nobody needs any more.
-cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta,
-                        uint64_t progress) noexcept nogil
+cdef inline void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta,
+                               uint64_t progress) noexcept nogil:
+    cdef tcp_session_t *session = session_of(flow)
+    cdef uint32_t number = meta.flags // PM_TO_CLIENT & 1
+    cdef const side_t *side
+    if session == NULL or session.held == NULL or session.half_flags[number] & HALF_NO_REASSEMBLY:
+        return
+    side = &held_of(session).side[number]
+    if progress or not is_settled(config, session, number, side):
+        settle_side(config, pool, flow, number, progress)
+
+cdef void settle_side(const stream_config_t *config, pool_t *pool, flow_t *flow, uint32_t number,
+                      uint64_t progress) noexcept nogil
 
 # The directions (STREAM_FED_*) in which a flow that ends still has bytes that were not handed on or not inspected.
 cdef uint32_t left_in_stream(const flow_t *flow) noexcept nogil
@@ -91,11 +127,6 @@ cdef void without_raw(flow_t *flow, uint32_t direction) noexcept nogil          
 cdef void trigger_raw(flow_t *flow, uint32_t direction) noexcept nogil              # inspect what there is, with the next entry
 cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept nogil  # behind what was inspected, for depth_kept
 cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil                       # another depth for this session: larger, or 0
-
-
-cdef inline tcp_session_t *session_of(const flow_t *flow) noexcept nogil:
-    """NULL for a flow that no session was begun for."""
-    return &flow.more.tcp if flow.more != NULL and flow.tcp_state != TCP_NONE else NULL
 
 
 # Was the session picked up from one of its segments, so that its client may be the server? A SYN/ACK shows who is who.

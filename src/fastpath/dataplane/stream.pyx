@@ -1,4 +1,5 @@
-# See stream.pxd. The states are in tcp/handshake, established and closing; the bytes in tcp/held, reassembly, feeding, window.
+# See stream.pxd. Most segments go by tcp/straight. The states are in tcp/handshake, established and closing; the bytes in
+# tcp/held, reassembly, feeding, window.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -17,8 +18,7 @@ from fastpath.dataplane.tcp.feeding cimport handed_on_until, lost, reassemble
 from fastpath.dataplane.tcp.handshake cimport state_none, state_syn_recv, state_syn_sent
 from fastpath.dataplane.tcp.held cimport (
     SIDE_CUT_SAID, SIDE_DEPTH, SIDE_END_SAID, SIDE_GAP_SAID, empty_side, give_held, held_t, let_go, run_at, run_bytes, run_end,
-    run_t,
-    side_t,
+    run_t, side_t, turn_held,
 )
 from fastpath.dataplane.tcp.segment cimport before, read_segment, segment_t
 from fastpath.dataplane.tcp.session cimport (
@@ -30,9 +30,10 @@ from fastpath.dataplane.tcp.session cimport (
 from fastpath.dataplane.tcp.state cimport (
     TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 )
-from fastpath.dataplane.tcp.window cimport advance_raw, chunk_due, left_edge, next_inline, next_passive
+from fastpath.dataplane.tcp.straight cimport take_straight
+from fastpath.dataplane.tcp.window cimport advance_raw, left_edge, next_inline, next_passive
 from fastpath.dataplane.types cimport (
-    ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, note_event,
+    ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, TO_SERVER, note_event,
 )
 from fastpath.dataplane.wire.load cimport be32
 from fastpath.dataplane.wire.tcp cimport TCP_SEQ_AT
@@ -140,8 +141,18 @@ cdef void take_known(way_t *way) noexcept nogil:
         way.result |= STREAM_REJECTED
 
 
-cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst, uint32_t entry,
-                           uint64_t now) noexcept nogil:
+cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                           uint32_t entry) noexcept nogil:
+    cdef uint32_t told = 0
+    if burst.meta[entry].proto != 6:
+        return 0
+    if take_straight(config, pool, flow, &burst.meta[entry], &told):
+        return told
+    return take_any_segment(config, pool, flow, burst, entry)
+
+
+cdef uint32_t take_any_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                               uint32_t entry) noexcept nogil:
     cdef way_t way
     cdef packet_meta_t *meta = &burst.meta[entry]
     if meta.proto != 6 or (meta.flags & PM_L4_CHECKSUM and config.checksums):
@@ -181,7 +192,7 @@ cdef int64_t past_depth(const stream_config_t *config, const flow_t *flow, uint3
     cdef const tcp_session_t *session = session_of(flow)
     cdef uint32_t depth = config.depth
     if session != NULL and session.held != NULL:
-        depth = held_of(session).depth
+        depth = held_of(session).side[direction].depth
     return <int64_t>stream_size(flow, direction) - depth if depth else -1
 
 
@@ -315,20 +326,6 @@ cdef uint8_t waiting_bytes(const stream_config_t *config, const flow_t *flow, ui
 
 # ---- the raw stream, and letting go ----
 
-cdef bint raw_ready(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken) noexcept nogil:
-    cdef const tcp_session_t *session = session_of(flow)
-    cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0
-    cdef const side_t *side
-    if session == NULL or session.held == NULL or not config.raw:
-        return False
-    side = &held_of(session).side[number]
-    if side.marks_used == 0 or session.half_flags[number] & (HALF_NO_REASSEMBLY | HALF_RAW_OFF):
-        return False
-    if not config.passive:
-        return meta.payload_len > 0 and (taken & STREAM_IN) != 0
-    return side.raw != side.edge and chunk_due(config, flow, meta)
-
-
 cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta, uint32_t taken, bint depth_kept,
                    raw_t *raw) noexcept nogil:
     if not raw.started and not raw_ready(config, flow, meta, taken):
@@ -336,14 +333,10 @@ cdef bint next_raw(const stream_config_t *config, const flow_t *flow, const pack
     return next_passive(flow, meta, depth_kept, raw) if config.passive else next_inline(config, flow, meta, raw)
 
 
-cdef void settle_stream(const stream_config_t *config, pool_t *pool, flow_t *flow, const packet_meta_t *meta,
-                        uint64_t progress) noexcept nogil:
-    cdef tcp_session_t *session = session_of(flow)
-    cdef uint32_t number = (meta.flags & PM_TO_CLIENT) != 0
-    cdef side_t *side
-    if session == NULL or session.held == NULL or session.half_flags[number] & HALF_NO_REASSEMBLY:
-        return
-    side = &held_of(session).side[number]
+cdef void settle_side(const stream_config_t *config, pool_t *pool, flow_t *flow, uint32_t number,
+                      uint64_t progress) noexcept nogil:
+    cdef tcp_session_t *session = &flow.more.tcp
+    cdef side_t *side = &held_of(session).side[number]
     if flow.tcp_state >= TCP_ESTABLISHED:
         advance_raw(flow, session, number, progress)
     if side.flags & SIDE_DEPTH or (session.flags & SESSION_NO_APP
@@ -401,7 +394,7 @@ cdef void turn_stream(flow_t *flow) noexcept nogil:
     session.os = <uint8_t>(session.os >> 4 | session.os << 4)
     held = held_of(session)
     if held != NULL:
-        held.side[0], held.side[1] = held.side[1], held.side[0]
+        turn_held(held)
 
 
 # ---- what a room or dispatch asks for ----
@@ -443,5 +436,7 @@ cdef void keep_raw(flow_t *flow, uint32_t direction, uint32_t bytes) noexcept no
 
 cdef void deepen(flow_t *flow, uint32_t depth) noexcept nogil:
     cdef tcp_session_t *session = session_of(flow)
-    if session != NULL and session.held != NULL and (depth == 0 or depth > held_of(session).depth):
-        held_of(session).depth = depth
+    cdef uint32_t direction
+    if session != NULL and session.held != NULL and (depth == 0 or depth > held_of(session).side[TO_SERVER].depth):
+        for direction in range(2):
+            held_of(session).side[direction].depth = depth

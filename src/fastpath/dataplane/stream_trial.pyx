@@ -13,8 +13,9 @@ from fastpath.dataplane.stream cimport (
     STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, SUPPLY_BYTES,
     SUPPLY_CUT, SUPPLY_END, SUPPLY_GAP, begins_anew, consume_bytes, deepen, keep_raw, left_in_stream, next_bytes, next_raw,
     release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly, stream_config_t, stream_defaults, stream_size,
-    take_segment, trigger_raw,
+    take_any_segment, trigger_raw, turn_stream,
 )
+from fastpath.dataplane.tcp.straight cimport take_straight
 from fastpath.dataplane.tcp.window cimport raw_t
 from fastpath.dataplane.types cimport (
     ACCOUNT_FLOW, ACCOUNT_REASSEMBLY, ACCOUNT_STREAM, FLOW_CLOSED, FLOW_NEW, FLOW_REVERSED, NO_INDEX, PM_ESTABLISHED, PM_FLOW,
@@ -54,21 +55,23 @@ cdef class StreamTrial:
 
     inline, midstream, async_oneside, compare_overlaps, urgent: as in a suricata.yaml. depth, chunk: bytes. hosts:
     host-os-policy, OS name -> networks. stream_memory, reassembly_memory: caps in bytes. take: bytes of what it is fed that
-    the application layer consumes at a time, None for all. settings: as decode takes them.
+    the application layer consumes at a time, None for all. straight: ordinary segments may take the straight
+    way; `straight_ones` counts them. settings: as decode takes them.
     """
     cdef readonly dict flows
+    cdef readonly int straight_ones
     cdef stream_config_t config
     cdef hosts_t hosts
     cdef decode_config_t decode
     cdef burst_t *burst
     cdef pool_t pool
     cdef object take
-    cdef bint raw
+    cdef bint raw, straight
 
     def __cinit__(self, *, bint inline=False, bint midstream=False, bint async_oneside=False, bint compare_overlaps=True,
                   uint32_t depth=1 << 20, uint32_t chunk=2560, dict hosts=None, uint64_t stream_memory=1 << 26,
                   uint64_t reassembly_memory=1 << 28, take=None, bint raw=True, str urgent="inline",
-                  **settings):
+                  bint straight=True, **settings):
         stream_defaults(&self.config)
         self.config.passive = not inline
         self.config.midstream = midstream
@@ -87,6 +90,7 @@ cdef class StreamTrial:
         self.flows = {}
         self.take = take
         self.raw = raw
+        self.straight = straight
         self.burst = <burst_t *>malloc(sizeof(burst_t))
         if self.burst == NULL:
             raise MemoryError
@@ -172,7 +176,11 @@ cdef class StreamTrial:
         cdef uint32_t taken, direction, number
         cdef raw_t raw
         number = (meta.flags & PM_TO_CLIENT) != 0
-        taken = take_segment(&self.config, &self.pool, &flow.at, self.burst, 0, 0)
+        taken = 0
+        if self.straight and take_straight(&self.config, &self.pool, &flow.at, meta, &taken):    # as take_segment does it
+            self.straight_ones += 1
+        else:
+            taken = take_any_segment(&self.config, &self.pool, &flow.at, self.burst, 0)
         fed = []
         for direction in (number ^ 1, number):
             if taken & STREAM_FED_TO_SERVER << direction:
@@ -255,6 +263,14 @@ cdef class StreamTrial:
     def keep(self, uint32_t direction, uint32_t count):
         cdef StreamFlow flow = self.flow
         keep_raw(&flow.at, direction, count)
+
+    def turn(self):
+        """Who was held to be the client is the server."""
+        cdef StreamFlow flow = self.flow
+        turn_stream(&flow.at)
+        flow.at.flags ^= FLOW_REVERSED
+        flow.at.pkts[0], flow.at.pkts[1] = flow.at.pkts[1], flow.at.pkts[0]
+        flow.bytes.reverse()
 
     def deepen(self, uint32_t depth):
         cdef StreamFlow flow = self.flow

@@ -26,17 +26,17 @@ cdef enum:
     URGENT_MAX = 65535          # bytes taken out of band of a direction
 
 
-cdef inline bint within_depth(way_t *way, held_t *held, side_t *side, uint32_t isn, uint32_t seq, uint32_t length) noexcept nogil:
+cdef inline bint within_depth(way_t *way, side_t *side, uint32_t isn, uint32_t seq, uint32_t length) noexcept nogil:
     """A segment that reaches beyond the depth is left out, and all that follow."""
     cdef uint64_t end
     if before(seq, side.base_seq) and until(seq + length, side.base_seq):
         return False
-    if held.depth == 0:
+    if side.depth == 0:
         return True
     if side.flags & SIDE_DEPTH:
         return False
     end = side.base + <uint32_t>(seq + length - side.base_seq)
-    if end > held.depth:
+    if end > side.depth:
         side.flags |= SIDE_DEPTH
         raise_event(way, EVENT_STREAM_REASSEMBLY_DEPTH_REACHED)
         return False
@@ -86,7 +86,7 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     seq -= side.urgent_seen
     if not takes_urgent(way, side, &length):
         return False
-    if length == 0 or not within_depth(way, held, side, way.session.half[number].isn, seq, length):
+    if length == 0 or not within_depth(way, side, way.session.half[number].isn, seq, length):
         return True
     outcome = insert_segment(way.pool, side, os, way.config.passive, way.config.compare_overlaps, seq, way.segment.payload,
                              length)
@@ -99,16 +99,25 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     return outcome < INSERT_REFUSED
 
 
+cdef inline uint32_t fed(const flow_t *flow, tcp_session_t *session, uint32_t number, bint passive, bint over) noexcept nogil:
+    """The application layer is due, if there is something for it, or no more will come: STREAM_FED_*, or 0. One that is there
+    already needs not be told of bytes that wait for their acknowledgment."""
+    cdef side_t *side = &held_of(session).side[number]
+    if session.flags & SESSION_NO_APP or session.half_flags[number] & HALF_NO_REASSEMBLY:
+        return 0
+    if side.edge <= side.app and not over and not side.flags & SIDE_DEPTH:
+        return 0
+    side.flags &= <uint8_t>~SIDE_GAP_SAID
+    if (passive and not over and not side.flags & SIDE_DEPTH and flow.more.app != NULL
+            and acked_offset(session, number) <= side.app):
+        return 0
+    return STREAM_FED_TO_SERVER << number
+
+
 cdef inline void feed(way_t *way, uint32_t number) noexcept nogil:
-    """The application layer is due, if there is something for it."""
-    cdef held_t *held = held_of(way.session)
-    cdef side_t *side
-    if held == NULL or way.session.flags & SESSION_NO_APP or way.session.half_flags[number] & HALF_NO_REASSEMBLY:
-        return
-    side = &held.side[number]
-    if side.edge > side.app or way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO or side.flags & SIDE_DEPTH:
-        side.flags &= <uint8_t>~SIDE_GAP_SAID
-        way.result |= STREAM_FED_TO_SERVER << number
+    if way.session.held != NULL:
+        way.result |= fed(way.flow, way.session, number, way.config.passive,
+                          way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO != 0)
 
 
 cdef inline void reassemble(way_t *way, uint32_t number) noexcept nogil:

@@ -5,7 +5,7 @@
 # at its end and is let go at its front. What comes too early begins a run of its own; where two runs meet, the shorter one is
 # copied to the longer one. Offsets count from the first byte behind the SYN; they never wrap.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy, memmove, memset
 
 from fastpath.dataplane.pool cimport pool_give, pool_take, pool_take_raw, size_taken
 from fastpath.dataplane.types cimport ACCOUNT_REASSEMBLY, ACCOUNT_STREAM, pool_t
@@ -14,7 +14,9 @@ cdef enum:
     RUNS_MAX = 1024             # holes in what is held of a direction
     MARKS_MAX = 16384           # segments held of a direction
     SACKS_MAX = 64
+    MARKS_FEW = 6               # for which a side has room of its own
     ROOM_FIRST = 512            # bytes
+    ROOM_BULK = 8192            # where as many went by already: for what comes between two windows of the raw stream
 
 cdef enum side_flag:            # side_t.flags
     SIDE_DEPTH = 1 << 0         # reassembly depth was reached
@@ -23,6 +25,7 @@ cdef enum side_flag:            # side_t.flags
     SIDE_GAP_SAID = 1 << 3      # the latest thing handed on was a gap
     SIDE_ENDED = 1 << 4         # a pseudo-packet: the flow is over
     SIDE_URGENT_SAID = 1 << 5   # no more bytes are taken out of band
+    SIDE_OWN_RUN = 1 << 6       # side_t.own is one of its runs
 
 cdef struct run_t:
     run_t *next
@@ -43,29 +46,32 @@ cdef struct offer_t:            # a SYN or SYN/ACK that may yet turn out to be t
     uint8_t scale, has_stamp, has_scale, sack_ok
     uint16_t reserved
 
-cdef struct side_t:             # one direction
-    run_t *runs                 # by offset
-    run_t *last
-    mark_t *marks               # by sequence number, then length
-    sack_t *sacks               # by left edge, not overlapping
+cdef struct side_t:             # one direction: two cache lines
+    # what a segment in its order, an acknowledgment and the windows ask for
     uint64_t base               # offset of the first byte that may still be held
     uint64_t edge               # behind the last byte that came
     uint64_t app, raw           # handed on, inspected: up to here
+    run_t *last
+    run_t *runs                 # by offset
     uint32_t base_seq           # sequence number at base, less urgent_seen
-    uint32_t marks_used, marks_room
-    uint32_t sacks_used
-    uint32_t run_count
-    uint32_t keep               # bytes behind raw that are kept: keep_raw
-    uint8_t flags               # SIDE_*
-    uint8_t reserved
+    uint16_t marks_used, marks_room
+    uint16_t run_count
     uint16_t urgent_seen        # bytes taken out of band so far: what follows counts without them
+    uint8_t sacks_used
+    uint8_t flags               # SIDE_*
+    uint16_t reserved
+    # second line
+    mark_t *marks               # by sequence number, then length; with room for MARKS_FEW, those of held_t
+    sack_t *sacks               # by left edge, not overlapping
+    uint32_t depth              # up to which bytes are held; 0 no end
+    uint32_t keep               # bytes behind raw that are kept: keep_raw
+    run_t own                   # a place for a run: most often there is one
 
 cdef struct held_t:
     side_t side[2]
+    mark_t few[2][6]
     offer_t *offers
     uint32_t offers_used, offers_room
-    uint32_t depth              # of this session; 0 no end
-    uint32_t reserved
 
 
 # ---- runs ----
@@ -78,9 +84,12 @@ cdef inline uint8_t *run_bytes(const run_t *run) noexcept nogil:
     return run.piece + run.head
 
 
-cdef inline void give_run(pool_t *pool, run_t *run) noexcept nogil:
+cdef inline void give_run(pool_t *pool, side_t *side, run_t *run) noexcept nogil:
     pool_give(pool, ACCOUNT_REASSEMBLY, run.piece, run.room)
-    pool_give(pool, ACCOUNT_REASSEMBLY, run, sizeof(run_t))
+    if run == &side.own:
+        side.flags &= <uint8_t>~SIDE_OWN_RUN
+    else:
+        pool_give(pool, ACCOUNT_REASSEMBLY, run, sizeof(run_t))
 
 
 cdef inline bint widen(pool_t *pool, run_t *run, uint32_t front, uint32_t behind) noexcept nogil:
@@ -92,7 +101,7 @@ cdef inline bint widen(pool_t *pool, run_t *run, uint32_t front, uint32_t behind
     wanted = <uint64_t>front + run.length + behind
     if wanted > 0x3fffffff:
         return False
-    if front == 0 and wanted <= run.room and run.head >= run.room // 2:     # room enough: at the front, where bytes were let go
+    if front == 0 and wanted <= run.room and run.head >= run.length:    # at the front, where more was let go than is left
         memmove(run.piece, run_bytes(run), run.length)
         run.head = 0
         return True
@@ -116,7 +125,12 @@ cdef inline run_t *new_run(pool_t *pool, side_t *side, run_t *after, uint64_t st
     cdef run_t *run
     if side.run_count >= RUNS_MAX:
         return NULL
-    run = <run_t *>pool_take(pool, ACCOUNT_REASSEMBLY, sizeof(run_t))
+    if not side.flags & SIDE_OWN_RUN:
+        side.flags |= SIDE_OWN_RUN
+        run = &side.own
+        memset(run, 0, sizeof(run_t))
+    else:
+        run = <run_t *>pool_take(pool, ACCOUNT_REASSEMBLY, sizeof(run_t))
     if run == NULL:
         return NULL
     run.start = start
@@ -140,7 +154,17 @@ cdef inline void drop_run(pool_t *pool, side_t *side, run_t *before, run_t *run)
     if side.last == run:
         side.last = before
     side.run_count -= 1
-    give_run(pool, run)
+    give_run(pool, side, run)
+
+
+cdef inline run_t *begin_run(pool_t *pool, side_t *side, run_t *after, uint64_t start, uint32_t length) noexcept nogil:
+    """As new_run, with room for so many bytes."""
+    cdef uint32_t room = ROOM_BULK if side.run_count == 0 and side.base >= ROOM_BULK else 0
+    cdef run_t *run = new_run(pool, side, after, start)
+    if run != NULL and not widen(pool, run, 0, max(length, room)):
+        drop_run(pool, side, after, run)
+        return NULL
+    return run
 
 
 cdef inline bint join_runs(pool_t *pool, side_t *side, run_t *first, run_t *second) noexcept nogil:
@@ -188,11 +212,8 @@ cdef inline bint fill_hole(pool_t *pool, side_t *side, run_t *before, uint64_t s
         filled[0] = following
         return True
     else:
-        run = new_run(pool, side, before, start)
+        run = begin_run(pool, side, before, start, length)
         if run == NULL:
-            return False
-        if not widen(pool, run, 0, length):
-            drop_run(pool, side, before, run)
             return False
         memcpy(run_bytes(run), data, length)
         run.length = length
@@ -271,26 +292,40 @@ cdef inline void let_go(pool_t *pool, side_t *side, uint64_t offset) noexcept no
         i += 1
     if i:
         side.marks_used -= i
-        memmove(side.marks, side.marks + i, side.marks_used * sizeof(mark_t))
+        if side.marks_used:
+            memmove(side.marks, side.marks + i, side.marks_used * sizeof(mark_t))
 
 
 # ---- marks ----
 
-cdef inline bint insert_mark(pool_t *pool, side_t *side, uint32_t at, uint32_t seq, uint32_t length) noexcept nogil:
+cdef inline void give_marks(pool_t *pool, side_t *side) noexcept nogil:
+    if side.marks_room > MARKS_FEW:
+        pool_give(pool, ACCOUNT_REASSEMBLY, side.marks, side.marks_room * sizeof(mark_t))
+    side.marks = NULL
+    side.marks_room = 0
+
+
+cdef inline bint widen_marks(pool_t *pool, side_t *side) noexcept nogil:
+    """Room for more of them; False where the account refuses, or there are too many."""
     cdef uint32_t room
     cdef mark_t *grown
-    if side.marks_used == side.marks_room:
-        if side.marks_room >= MARKS_MAX:
-            return False
-        room = <uint32_t>(size_taken(max(64, side.marks_room * sizeof(mark_t) * 2)) // sizeof(mark_t))
-        grown = <mark_t *>pool_take_raw(pool, ACCOUNT_REASSEMBLY, room * sizeof(mark_t))
-        if grown == NULL:
-            return False
-        if side.marks_used:
-            memcpy(grown, side.marks, side.marks_used * sizeof(mark_t))
-        pool_give(pool, ACCOUNT_REASSEMBLY, side.marks, side.marks_room * sizeof(mark_t))
-        side.marks = grown
-        side.marks_room = room
+    if side.marks_room >= MARKS_MAX:
+        return False
+    room = <uint32_t>(size_taken(max(64, side.marks_room * sizeof(mark_t) * 2)) // sizeof(mark_t))
+    grown = <mark_t *>pool_take_raw(pool, ACCOUNT_REASSEMBLY, room * sizeof(mark_t))
+    if grown == NULL:
+        return False
+    if side.marks_used:
+        memcpy(grown, side.marks, side.marks_used * sizeof(mark_t))
+    give_marks(pool, side)
+    side.marks = grown
+    side.marks_room = <uint16_t>room
+    return True
+
+
+cdef inline bint insert_mark(pool_t *pool, side_t *side, uint32_t at, uint32_t seq, uint32_t length) noexcept nogil:
+    if side.marks_used == side.marks_room and not widen_marks(pool, side):
+        return False
     memmove(side.marks + at + 1, side.marks + at, (side.marks_used - at) * sizeof(mark_t))
     side.marks[at].seq = seq
     side.marks[at].length = length
@@ -305,18 +340,47 @@ cdef inline void remove_mark(side_t *side, uint32_t at) noexcept nogil:
 
 # ---- the whole ----
 
+cdef inline void begin_held(held_t *held, uint32_t depth) noexcept nogil:
+    """`held` is zeroed."""
+    cdef uint32_t i
+    for i in range(2):
+        held.side[i].depth = depth
+        held.side[i].marks = held.few[i]
+        held.side[i].marks_room = MARKS_FEW
+
+
+cdef inline void turn_held(held_t *held) noexcept nogil:
+    """What belongs to one direction belongs to the other, and what points at a place of its own, at that of the other."""
+    cdef uint32_t i
+    cdef side_t *side
+    cdef run_t **link
+    held.side[0], held.side[1] = held.side[1], held.side[0]
+    for i in range(MARKS_FEW):
+        held.few[0][i], held.few[1][i] = held.few[1][i], held.few[0][i]
+    for i in range(2):
+        side = &held.side[i]
+        if side.marks_room == MARKS_FEW:
+            side.marks = held.few[i]
+        if side.last == &held.side[i ^ 1].own:
+            side.last = &side.own
+        link = &side.runs
+        while link[0] != NULL:
+            if link[0] == &held.side[i ^ 1].own:
+                link[0] = &side.own
+            link = &link[0].next
+
+
 cdef inline void empty_side(pool_t *pool, side_t *side) noexcept nogil:
     """Gives back the bytes of a direction; how far it has come stays known."""
     cdef run_t *run
     while side.runs != NULL:
         run = side.runs
         side.runs = run.next
-        give_run(pool, run)
+        give_run(pool, side, run)
     side.last = NULL
     side.run_count = 0
-    pool_give(pool, ACCOUNT_REASSEMBLY, side.marks, side.marks_room * sizeof(mark_t))
-    side.marks = NULL
-    side.marks_used = side.marks_room = 0
+    give_marks(pool, side)
+    side.marks_used = 0
 
 
 cdef inline void give_held(pool_t *pool, held_t *held) noexcept nogil:

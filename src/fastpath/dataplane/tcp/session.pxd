@@ -1,7 +1,7 @@
 # What the files of stream share about a session: its flags, its halves, and how one is changed.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.tcp.held cimport held_t, side_t
+from fastpath.dataplane.tcp.held cimport begin_held, held_t, side_t
 from fastpath.dataplane.hash cimport flow_key_of
 from fastpath.dataplane.hosts cimport OS_BSD, OS_BSD_RIGHT, OS_OLD_SOLARIS, OS_SOLARIS, OS_UNKNOWN, os_of
 from fastpath.dataplane.pool cimport pool_take
@@ -83,7 +83,7 @@ cdef inline held_t *ensure_held(way_t *way) noexcept nogil:
     if held == NULL:
         held = <held_t *>pool_take(way.pool, ACCOUNT_STREAM, sizeof(held_t))
         if held != NULL:
-            held.depth = way.config.depth
+            begin_held(held, way.config.depth)
             for i in range(2):
                 held.side[i].base_seq = way.session.half[i].isn + 1
             way.session.held = <void *>held

@@ -134,6 +134,15 @@ cdef inline void advance_raw(const flow_t *flow, tcp_session_t *session, uint32_
         session.half_flags[number] |= HALF_RAW_OFF
 
 
+cdef inline bint is_settled(const stream_config_t *config, const tcp_session_t *session, uint32_t number,
+                            const side_t *side) noexcept nogil:
+    """Passive, and without a window with this entry: would advance_raw change nothing, and nothing be let go? So it is where no
+    more has come than the window that advance_raw leaves, and some reader has not moved on from the first byte held."""
+    return (config.passive and config.raw and not session.half_flags[number] & (HALF_TRIGGER | HALF_RAW_LAST | HALF_RAW_OFF)
+            and not side.flags & SIDE_DEPTH and side.edge - side.raw <= session.half[number].window
+            and (side.raw == side.base or side.app == side.base and not session.flags & SESSION_NO_APP))
+
+
 cdef inline uint64_t left_edge(const stream_config_t *config, const flow_t *flow, const tcp_session_t *session,
                                uint32_t number) noexcept nogil:
     """The offset before which nobody needs bytes any more."""
