@@ -37,7 +37,7 @@ cdef enum:
     SLOTS = 32                  # bursts in flight with several workers
     WINDOWS_MAX = 16            # of the raw stream, inspected with one entry
     PSEUDO_MAX = 80             # bytes of a pseudo-packet: its headers
-    SAMPLE = 32                 # of so many bursts one has its later stages timed entry by entry
+    SAMPLE = 128                # of so many bursts one has its later stages timed entry by entry
     SAMPLED_STREAM = 0, SAMPLED_APPLAYER, SAMPLED_MATCH, SAMPLED
 
 cdef enum:

@@ -267,6 +267,31 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
     return told
 
 
+cdef void heed_stream(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint32_t told,
+                      bint *decided) noexcept nogil:
+    """What follows from STREAM_UNUSUAL."""
+    if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
+        raise_verdict(&slot.verdict[entry], ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
+        slot.eventful[worker.number] = 1
+    except_segment(engine, worker, slot, entry, flow, told, decided)
+
+
+cdef inline bint inspect_by_rules(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint32_t told,
+                                  uint64_t now) noexcept nogil:
+    """Has some rule matched?"""
+    cdef packet_meta_t *meta = &slot.burst.meta[entry]
+    if flow != NULL:
+        if meta.proto == TCP:
+            open_windows(engine, worker, meta, flow, told)
+        if is_idle(slot.rules, worker.scratch, meta, flow, &worker.inspection):
+            return False
+    match_entry(engine, worker, slot.rules, &slot.burst, entry, slot.steering.rank[entry], flow, now, &slot.verdict[entry])
+    if worker.scratch.match_count == 0:
+        return False
+    slot.eventful[worker.number] = 1
+    return True
+
+
 cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexcept nogil:
     """Puts the time since then down to a stage; 0 where this burst is not sampled."""
     cdef uint64_t now
@@ -346,11 +371,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             cut = dropped_by_rule(engine, flow)
         if meta.proto == TCP and not meta.flags & PM_QUOTED and not offloaded and not cut:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
-            if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
-                raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
-                slot.eventful[worker.number] = 1
-            if rarely(told & (STREAM_MIDSTREAM | STREAM_NO_SESSION | STREAM_NO_SEGMENT)):
-                except_segment(engine, worker, slot, entry, flow, told, &decided)
+            if rarely(told & STREAM_UNUSUAL):
+                heed_stream(engine, worker, slot, entry, flow, told, &decided)
         since = lap(worker, SAMPLED_STREAM, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
@@ -363,13 +385,9 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
-        if flow != NULL and meta.proto == TCP:
-            open_windows(engine, worker, meta, flow, told)
-        match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
-        if worker.scratch.match_count:
-            slot.eventful[worker.number] = 1
-            if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
-                cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
+        if (inspect_by_rules(engine, worker, slot, entry, flow, told, now) and rarely(slot.policy != NULL) and flow != NULL
+                and judge_data(engine, worker, slot.policy, meta, rank, flow)):
+            cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
         since = lap(worker, SAMPLED_MATCH, since)
     if flow != NULL:
         if rarely(engine.keep_log):
@@ -519,6 +537,7 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
                           bint sample) noexcept nogil:
     cdef uint32_t i, tick = 0
     cdef bint whole = slot.rules != NULL or each_packet(engine)
+    cdef bint plain = asks_rules_alone(engine, slot) and not sample
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     for i in range(n):
         look_ahead(engine, slot, entries, i, n, whole)
@@ -527,7 +546,10 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
         if rarely(engine.offloads):
             fetch_ahead(engine, slot, entries, i, n)
-        inspect_entry(engine, worker, slot, entries[i], sample)
+        if plain:
+            inspect_plainly(engine, worker, slot, entries[i])
+        else:
+            inspect_entry(engine, worker, slot, entries[i], sample)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
 
 

@@ -58,11 +58,6 @@ cdef bint open_session(app_context_t *context) noexcept nogil:
     return True
 
 
-cdef const room_t *room_of(const app_table_t *table, const app_context_t *context) noexcept nogil:
-    cdef const room_t *room = &table.room[context.app.proto]
-    return room if room.parse != NULL else NULL
-
-
 # ---- recognition ----
 
 cdef void turn_round(app_t *app) noexcept nogil:
@@ -240,11 +235,6 @@ cdef uint32_t feed_gap(const app_table_t *table, app_context_t *context, uint32_
         app.flags &= ~<uint32_t> APP_UPGRADE
         return False
     return app.proto != ALPROTO_UNKNOWN
-
-
-cdef inline bint asks_nobody(const app_context_t *context, const room_t *room) noexcept nogil:
-    """Would nothing follow from parsing what is at hand?"""
-    return room.inert and not context.work.asked.protos >> room.proto & 1
 
 
 cdef inline bint passes_unasked(app_context_t *context, const room_t *room) noexcept nogil:
