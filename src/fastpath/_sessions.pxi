@@ -340,20 +340,26 @@ cdef void write_tx_context(worker_t *worker, const packet_meta_t *meta, const ro
         end_app_row(worker.rows, said)
 
 
-cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
-    """The rules are through with an entry: what is due is written, what is over is freed."""
+cdef void settle_transactions(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow,
+                              bint rules) noexcept nogil:
+    """The rules are through with an entry: of transactions, what is due is written, what is over is freed."""
     cdef uint32_t quiet = APP_QUIET_TO_SERVER << (meta.flags // PM_TO_CLIENT & 1)
-    if worker.inspection.context != NULL and not (
+    if worker.inspection.context == NULL or (
             rules and worker.inspection.flags & INSPECT_QUIET and worker.context.app.flags & quiet):    # all of that was done
-        if worker.context.app.first != NULL or worker.context.app.inner != NULL or engine.keep_apps:
-            write_session(engine, worker, meta, False, rules)
-            free_done(&engine.apps, &worker.context, rules)
-        if worker.context.app.inner != NULL:
-            enter_inner(engine, &worker.context)
-            free_done(&engine.apps, &worker.context, rules)
-            leave_inner(&worker.context)
-        if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
-            flow.flags |= FLOW_BYPASS
+        return
+    if worker.context.app.first != NULL or worker.context.app.inner != NULL or engine.keep_apps:
+        write_session(engine, worker, meta, False, rules)
+        free_done(&engine.apps, &worker.context, rules)
+    if worker.context.app.inner != NULL:
+        enter_inner(engine, &worker.context)
+        free_done(&engine.apps, &worker.context, rules)
+        leave_inner(&worker.context)
+    if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
+        flow.flags |= FLOW_BYPASS
+
+
+cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
+    settle_transactions(engine, worker, meta, flow, rules)
     if flow.key.proto == TCP:
         settle_stream(&engine.stream, &engine.bucket[meta.bucket].pool, flow, meta, worker.raw.progress)
 

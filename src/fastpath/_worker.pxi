@@ -223,14 +223,15 @@ cdef void act_on_matches(engine_t *engine, worker_t *worker, const ruleset_t *ru
     verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
 
 
-cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
+cdef bint match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
                       flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
-    """Runs the rules over an entry and all that worker.inspection adds to it."""
+    """Runs the rules over an entry and all that worker.inspection adds to it. Did one match?"""
     cdef uint32_t n
     worker.scratch.pool = &engine.bucket[burst.meta[entry].bucket].pool
     n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
     if n:
         act_on_matches(engine, worker, rules, burst, entry, rank, flow, now, verdict, n)
+    return n != 0
 
 
 cdef void count_in_ledger(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint8_t ledger) noexcept nogil:
@@ -274,22 +275,6 @@ cdef void heed_stream(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t
         raise_verdict(&slot.verdict[entry], ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
         slot.eventful[worker.number] = 1
     except_segment(engine, worker, slot, entry, flow, told, decided)
-
-
-cdef inline bint inspect_by_rules(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint32_t told,
-                                  uint64_t now) noexcept nogil:
-    """Has some rule matched?"""
-    cdef packet_meta_t *meta = &slot.burst.meta[entry]
-    if flow != NULL:
-        if meta.proto == TCP:
-            open_windows(engine, worker, meta, flow, told)
-        if is_idle(slot.rules, worker.scratch, meta, flow, &worker.inspection):
-            return False
-    match_entry(engine, worker, slot.rules, &slot.burst, entry, slot.steering.rank[entry], flow, now, &slot.verdict[entry])
-    if worker.scratch.match_count == 0:
-        return False
-    slot.eventful[worker.number] = 1
-    return True
 
 
 cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexcept nogil:
@@ -385,9 +370,12 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if rarely(meta.events != NO_INDEX):
         write_event_rows(&worker.rows.events, &slot.burst, entry, rank, worker.events)
     if slot.rules != NULL and not decided:
-        if (inspect_by_rules(engine, worker, slot, entry, flow, told, now) and rarely(slot.policy != NULL) and flow != NULL
-                and judge_data(engine, worker, slot.policy, meta, rank, flow)):
-            cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
+        if flow != NULL and meta.proto == TCP:
+            open_windows(engine, worker, meta, flow, told)
+        if match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict):
+            slot.eventful[worker.number] = 1
+            if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
+                cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
         since = lap(worker, SAMPLED_MATCH, since)
     if flow != NULL:
         if rarely(engine.keep_log):
@@ -536,7 +524,8 @@ cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const 
 cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
                           bint sample) noexcept nogil:
     cdef uint32_t i, tick = 0
-    cdef bint whole = slot.rules != NULL or each_packet(engine)
+    cdef bint wanted = each_packet(engine)
+    cdef bint whole = slot.rules != NULL or wanted
     cdef bint plain = asks_rules_alone(engine, slot) and not sample
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     for i in range(n):
@@ -547,7 +536,7 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
         if rarely(engine.offloads):
             fetch_ahead(engine, slot, entries, i, n)
         if plain:
-            inspect_plainly(engine, worker, slot, entries[i])
+            inspect_plainly(engine, worker, slot, entries[i], wanted)
         else:
             inspect_entry(engine, worker, slot, entries[i], sample)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)

@@ -81,6 +81,10 @@ cdef inline bint log_due(const room_t *room, tx_t *tx, uint32_t direction, bint 
 # Frees the transactions that are over in both directions and need neither log nor, with rules, detection.
 cdef void free_done(const app_table_t *table, app_context_t *context, bint rules) noexcept nogil
 
+# With an entry of a direction the transactions of a session that nobody looks at count as inspected and written; those that are
+# over are freed.
+cdef void pass_transactions(const app_table_t *table, app_context_t *context, uint32_t direction) noexcept nogil
+
 # Frees the session.
 cdef void close_session(const app_table_t *table, app_context_t *context) noexcept nogil
 
