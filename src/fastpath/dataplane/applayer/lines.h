@@ -26,6 +26,45 @@ static inline uint32_t line_length(const uint8_t *data, uint32_t length)
     return at;
 }
 
+/* Of a text that begins with a line: the bytes of the lines before the first one that is not whole, has more than `most` bytes, or
+   begins with '.' or '-'. A carriage return with which the text ends may be half of an end. */
+static inline uint32_t plain_lines(const uint8_t *data, uint32_t length, uint32_t most)
+{
+    uint32_t start = 0, at = 0;         /* start: of the line at work */
+    if (length == 0 || data[0] == '.' || data[0] == '-')
+        return 0;
+#if defined(__SSE2__)
+    const __m128i feed = _mm_set1_epi8('\n'), carriage = _mm_set1_epi8('\r'), dot = _mm_set1_epi8('.'), dash = _mm_set1_epi8('-');
+    for (; length - at > 64; at += 64) {
+        uint64_t ends = 0, marks = 0;
+        for (uint32_t i = 0; i < 64; i += 16) {
+            const __m128i bytes = _mm_loadu_si128((const __m128i *)(data + at + i));
+            const __m128i next = _mm_loadu_si128((const __m128i *)(data + at + i + 1));
+            const __m128i end = _mm_or_si128(_mm_cmpeq_epi8(bytes, feed), _mm_cmpeq_epi8(bytes, carriage));
+            const __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(next, dot), _mm_cmpeq_epi8(next, dash));
+            ends |= (uint64_t)(uint32_t)_mm_movemask_epi8(end) << i;
+            marks |= (uint64_t)(uint32_t)_mm_movemask_epi8(mark) << i;
+        }
+        if (ends && at + (uint32_t)__builtin_ctzll(ends) - start > most)
+            return start;
+        if (ends & marks)
+            return at + (uint32_t)__builtin_ctzll(ends & marks) + 1;
+        if (ends)
+            start = at + 64 - (uint32_t)__builtin_clzll(ends);
+    }
+#endif
+    for (; at < length; at++) {
+        if (data[at] != '\n' && (data[at] != '\r' || at + 1 == length))
+            continue;
+        if (at - start > most)
+            return start;
+        start = at + 1;
+        if (start < length && (data[start] == '.' || data[start] == '-'))
+            return start;
+    }
+    return start;
+}
+
 /* A byte of a token, as RFC 7230 section 3.2.6 has it, with what separates left out. */
 static inline int is_token(uint8_t c)
 {

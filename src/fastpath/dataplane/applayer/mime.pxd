@@ -16,6 +16,7 @@ from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
 
 cdef extern from "applayer/lines.h" nogil:
     uint32_t line_length(const uint8_t *data, uint32_t length) noexcept
+    uint32_t plain_lines(const uint8_t *data, uint32_t length, uint32_t most) noexcept
 
 cdef enum:
     MIME_CHUNK = 3072
@@ -774,15 +775,15 @@ cdef inline uint32_t pass_lines(app_context_t *context, mime_t *mime, const uint
     cdef uint32_t at = 0, size, left
     if context.work.asked.contents >> ALPROTO_SMTP & 1 or mime.state != MIME_BODY_STARTED or mime.top == NULL:
         return 0
-    while at < length and data[at] != 45 and data[at] != 46:
+    while True:
+        at += plain_lines(data + at, length - at, MIME_LINE_MAX)
         left = length - at
         size = line_length(data + at, min(left, most))
-        if size == left or size == most or data[at + size] == 13 and size + 1 == left:
-            break
-        if size > MIME_LINE_MAX:
-            mime.odd |= MIME_LONG_LINE
+        if size <= MIME_LINE_MAX or size == left or size == most or data[at] == 45 or data[at] == 46 \
+                or data[at + size] == 13 and size + 1 == left:
+            return at
+        mime.odd |= MIME_LONG_LINE
         at += size + (2 if data[at + size] == 13 and data[at + size + 1] == 10 else 1)
-    return at
 
 
 cdef inline bint mime_end(app_context_t *context, tx_t *tx, mime_t *mime) noexcept nogil:
