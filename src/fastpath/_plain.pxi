@@ -61,15 +61,15 @@ cdef inline void inspect_and_settle(engine_t *engine, worker_t *worker, slot_t *
     if idle and not settled and nobody_looks(engine, worker):
         pass_transactions(&engine.apps, &worker.context, to_client)
         return
-    if not (idle and settled) and match_entry(engine, worker, slot.rules, &slot.burst, entry, slot.steering.rank[entry], flow, now,
-                                              &slot.verdict[entry]):
+    if not (idle and settled) and match_entry(engine, worker, slot.rules, &slot.burst, entry, slot.steering.rank[entry], flow,
+                                              now, &slot.verdict[entry]):
         slot.eventful[worker.number] = 1
     settle_transactions(engine, worker, meta, flow, not flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS))
 
 
 cdef inline void inspect_plainly(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, bint wanted) noexcept nogil:
-    """One entry where asks_rules_alone; what is not ordinary goes the whole way. `wanted`: somebody wants to know the flow of each
-    packet."""
+    """One entry where asks_rules_alone; what is not ordinary goes the whole way. `wanted`: somebody wants to know the flow of
+    each packet."""
     cdef packet_meta_t *meta = &slot.burst.meta[entry]
     cdef flow_t *flow = slot.likely[entry]
     cdef pool_t *pool = &engine.bucket[meta.bucket].pool

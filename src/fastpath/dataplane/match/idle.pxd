@@ -1,5 +1,5 @@
-# idle: the entries with which rules have nothing to do, most of what goes by: an acknowledgment, a segment whose bytes are looked at
-# in a later window of the stream, a datagram too short for any pattern. For them run_rules would find nothing, write nothing.
+# idle: the entries with which rules have nothing to do, most of what goes by: an acknowledgment, a segment whose bytes are looked
+# at in a later window of the stream, a datagram too short for any pattern. For them run_rules would find nothing, write nothing.
 from libc.stdint cimport uint32_t
 
 from fastpath.dataplane.applayer.applayer cimport APP_QUIET_TO_SERVER, app_t
