@@ -16,7 +16,7 @@ from fastpath.dataplane.policy import COUNT
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
     EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, free_work, log_due,
-    open_session, open_table, pass_transactions, passes_by, room_of,
+    open_session, open_table, passes_by, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,
@@ -53,7 +53,6 @@ from fastpath.dataplane.log cimport *
 from fastpath.dataplane.match.database cimport Database, Scratch
 from fastpath.dataplane.match.datasets cimport clear_datasets, close_datasets, name_datasets, open_datasets
 from fastpath.dataplane.match.flowbits cimport BITS_FROM, texts_of
-from fastpath.dataplane.match.idle cimport asks_nothing, is_settled
 from fastpath.dataplane.match.inspect cimport run_rules
 from fastpath.dataplane.match.program cimport (
     CAPTURE_KEY, FATE_ALERT, FATE_NO_ALERT, FATE_SUPPRESSED, FATE_THRESHOLD, FATE_TOO_MANY, INSPECT_FLUSH, INSPECT_IN_STREAM,
@@ -135,7 +134,6 @@ include "_isolation.pxi"
 include "_log.pxi"
 include "_state.pxi"
 include "_policy.pxi"
-include "_plain.pxi"
 include "_worker.pxi"
 include "_sessions.pxi"
 include "_sight.pxi"

@@ -1,6 +1,9 @@
 # plain: the way of an entry of a known flow where nobody asks but rules, and nothing is out of the ordinary: most of all entries.
 # What it leaves out of inspect_entry (_worker.pxi) has nothing to do there. Part of _core.pyx. Read from the bottom up.
 
+from fastpath.dataplane.applayer.dispatch cimport pass_transactions
+from fastpath.dataplane.match.idle cimport asks_nothing, is_settled
+
 cdef enum:
     STREAM_UNUSUAL = STREAM_REJECTED | STREAM_MIDSTREAM | STREAM_NO_SESSION | STREAM_NO_SEGMENT
 

@@ -1,4 +1,6 @@
 # worker: entry by entry. Part of _core.pyx. Read from the bottom up: run_worker, pass_slot, inspect_entry.
+include "_plain.pxi"
+
 
 cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil:
     """The sink of every bucket: a flow has ended."""
