@@ -27,7 +27,7 @@ static inline uint32_t line_length(const uint8_t *data, uint32_t length)
 }
 
 /* Of a text that begins with a line: the bytes of the lines before the first one that is not whole, has more than `most` bytes,
-   or begins with '.' or '-'. A carriage return with which the text ends may be half of an end. */
+   or begins with '.' or '-'. A carriage return with which the text ends may be half of an end. `most`: 64 or more. */
 static inline uint32_t plain_lines(const uint8_t *data, uint32_t length, uint32_t most)
 {
     uint32_t start = 0, at = 0;         /* start: of the line at work */
