@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from captures import write_pcap
-from hypothesis import HealthCheck, given, settings
+from captures import conversation, write_pcap
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from property.strategies import traffic
 from runs import MIXED_RULES, rules_of
@@ -17,6 +17,7 @@ from runs import MIXED_RULES, rules_of
 import fastpath as fp
 
 quiet = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+BURST = 1       # packet: of bursts that are timed, as the first one is, all entries go the whole way
 RULES = {
     "mixed": MIXED_RULES,
     "literals": 'alert tcp any any -> any any (content:"a"; sid:1;)\nalert udp any any -> any any (content:"com"; sid:2;)',
@@ -30,11 +31,11 @@ everything = SimpleNamespace(wants=frozenset({"apps"}), write=lambda batch: None
 
 
 def outcome(path: Path, rules: fp.RuleSet, whole: bool, sinks: list, **options):
-    with fp.Engine(rules, checksums="none", **options) as engine:
+    with fp.Engine(rules, checksums="none", burst=BURST, **options) as engine:
         if whole:
             engine.isolate("203.0.113.254")
         result = engine.replay(str(path), sinks=sinks)
-        return result.digest, result.alerts["sid"].tolist(), result.stats["alerts"]
+        return result.digest, result.alerts["sid"].tolist(), result.alerts["ordinal"].tolist(), result.stats["alerts"]
 
 
 @quiet
@@ -46,12 +47,28 @@ def test_any_traffic(packets, kind, mode, apps):
         assert outcome(path, rules, False, sinks, mode=mode) == outcome(path, rules, True, sinks, mode=mode)
 
 
+REQUESTS = (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"POST /a HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc", b"def", b"a" * 3000)
+REPLIES = (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", b"cd", b"HTTP/1.1 204 No Content\r\n\r\n", b"a" * 3000)
+
+
+@quiet
+@given(talk=st.lists(st.tuples(st.sampled_from(REQUESTS), st.sampled_from(REPLIES)), max_size=12), kind=st.sampled_from(sorted(RULES)),
+       mode=st.sampled_from(["ids", "ips"]), apps=st.booleans())
+@example(talk=[(REQUESTS[2], b""), (REQUESTS[3], b"")], kind="transactions", mode="ids", apps=False)
+def test_requests_and_replies(talk, kind, mode, apps):
+    """Whoever speaks, and whatever is acknowledged without an answer: transactions are looked at with the same packets."""
+    rules, sinks = rules_of(RULES[kind]), [everything] if apps else []
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_pcap(Path(folder) / "a.pcap", conversation([(REQUESTS[1], b""), *talk]))
+        assert outcome(path, rules, False, sinks, mode=mode) == outcome(path, rules, True, sinks, mode=mode)
+
+
 @quiet
 @given(packets=traffic(), mode=st.sampled_from(["ids", "ips"]))
 def test_verdicts_and_their_flows(packets, mode):
     rows = []
     for whole in (False, True):
-        with fp.Engine(rules_of(MIXED_RULES), mode=mode) as engine:
+        with fp.Engine(rules_of(MIXED_RULES), mode=mode, burst=BURST) as engine:
             if whole:
                 engine.isolate("203.0.113.254")
             rows.append(engine.inspect([frame for _, frame, _ in packets]).array)
