@@ -16,7 +16,7 @@ from fastpath.dataplane.policy import COUNT
 from fastpath.dataplane.applayer.applayer cimport *
 from fastpath.dataplane.applayer.dispatch cimport (
     EITHER_WAY, FEED_REVERSED, close_session, feed_bytes, feed_datagram, feed_inner, free_done, free_work, log_due,
-    open_session, open_table, room_of,
+    open_session, open_table, passes_by, room_of,
 )
 from fastpath.dataplane.applayer.expectations cimport (
     announced_t, expectation_t, expectations_t, meet_expectation, remember_announced,

@@ -98,11 +98,11 @@ cdef void feed_session(engine_t *engine, app_context_t *context, burst_t *burst,
     context.app.flags &= ~<uint32_t>(APP_RAW_TO_SERVER | APP_RAW_TO_CLIENT)
 
 
-cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, uint32_t bucket, uint64_t now) noexcept nogil:
+cdef inline bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, uint32_t bucket, uint64_t now) noexcept nogil:
     """Makes worker.context that of this flow; False where it has no application layer, or no memory for one."""
     cdef app_context_t *context = &worker.context
     cdef pool_t *pool = &engine.bucket[bucket].pool
-    if ensure_more(flow, pool) == NULL:
+    if flow.more == NULL and ensure_more(flow, pool) == NULL:
         return False
     context.flow = flow
     context.app = <app_t *>flow.more.app
@@ -110,7 +110,7 @@ cdef bint enter_session(engine_t *engine, worker_t *worker, flow_t *flow, uint32
     context.sight = &engine.sight[bucket]
     context.now = now
     context.ordinal = worker.ordinal
-    return open_session(context)
+    return context.app != NULL or open_session(context)
 
 
 cdef uint32_t datagram_length(const packet_meta_t *meta) noexcept nogil:
@@ -132,7 +132,6 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
     cdef inspection_t *inspection = &worker.inspection
     cdef app_context_t *context = &worker.context
     cdef uint32_t direction = meta.flags // PM_TO_CLIENT & 1
-    cdef uint32_t payload = datagram_length(meta) if flow.key.proto == UDP else 0
     memset(inspection, 0, sizeof(inspection_t))
     worker.raw.started = 0
     worker.raw.progress = 0
@@ -158,7 +157,8 @@ cdef void open_inspection(engine_t *engine, worker_t *worker, burst_t *burst, ui
         if told & (STREAM_FED_TO_SERVER | STREAM_FED_TO_CLIENT):
             feed_session(engine, context, burst, entry, told)
             remember_expectations(engine, worker)
-    elif feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload, payload) & FEED_REVERSED:
+    elif (not passes_by(&engine.apps, context, direction)
+          and feed_datagram(&engine.apps, context, direction, meta.frame + meta.payload, datagram_length(meta)) & FEED_REVERSED):
         turn_flow_round(flow, meta)
     inspection.context = context
     inspection.room = room_of(&engine.apps, context)
@@ -340,19 +340,26 @@ cdef void write_tx_context(worker_t *worker, const packet_meta_t *meta, const ro
         end_app_row(worker.rows, said)
 
 
-cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
-    """The rules are through with an entry: what is due is written, what is over is freed."""
+cdef void settle_transactions(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow,
+                              bint rules) noexcept nogil:
+    """The rules are through with an entry: of transactions, what is due is written, what is over is freed."""
     cdef uint32_t quiet = APP_QUIET_TO_SERVER << (meta.flags // PM_TO_CLIENT & 1)
-    if worker.inspection.context != NULL and not (
+    if worker.inspection.context == NULL or (
             rules and worker.inspection.flags & INSPECT_QUIET and worker.context.app.flags & quiet):    # all of that was done
+        return
+    if worker.context.app.first != NULL or worker.context.app.inner != NULL or engine.keep_apps:
         write_session(engine, worker, meta, False, rules)
         free_done(&engine.apps, &worker.context, rules)
-        if worker.context.app.inner != NULL:
-            enter_inner(engine, &worker.context)
-            free_done(&engine.apps, &worker.context, rules)
-            leave_inner(&worker.context)
-        if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
-            flow.flags |= FLOW_BYPASS
+    if worker.context.app.inner != NULL:
+        enter_inner(engine, &worker.context)
+        free_done(&engine.apps, &worker.context, rules)
+        leave_inner(&worker.context)
+    if worker.context.app.flags & APP_BYPASS and engine.stream.bypass:
+        flow.flags |= FLOW_BYPASS
+
+
+cdef void settle_session(engine_t *engine, worker_t *worker, const packet_meta_t *meta, flow_t *flow, bint rules) noexcept nogil:
+    settle_transactions(engine, worker, meta, flow, rules)
     if flow.key.proto == TCP:
         settle_stream(&engine.stream, &engine.bucket[meta.bucket].pool, flow, meta, worker.raw.progress)
 

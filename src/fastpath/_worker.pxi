@@ -1,4 +1,6 @@
 # worker: entry by entry. Part of _core.pyx. Read from the bottom up: run_worker, pass_slot, inspect_entry.
+include "_plain.pxi"
+
 
 cdef void take_flow(bucket_t *bucket, flow_t *flow, uint8_t end, uint64_t ordinal, uint64_t order) noexcept nogil:
     """The sink of every bucket: a flow has ended."""
@@ -234,14 +236,15 @@ cdef void act_on_matches(engine_t *engine, worker_t *worker, const ruleset_t *ru
     verdict.alerts = <uint8_t>(alerts if alerts < 255 else 255)
 
 
-cdef void match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
+cdef bint match_entry(engine_t *engine, worker_t *worker, const ruleset_t *rules, burst_t *burst, uint32_t entry, uint32_t rank,
                       flow_t *flow, uint64_t now, verdict_t *verdict) noexcept nogil:
-    """Runs the rules over an entry and all that worker.inspection adds to it."""
+    """Runs the rules over an entry and all that worker.inspection adds to it. Did one match?"""
     cdef uint32_t n
     worker.scratch.pool = &engine.bucket[burst.meta[entry].bucket].pool
     n = run_rules(rules, worker.scratch, burst, entry, flow, &worker.inspection, now)
     if n:
         act_on_matches(engine, worker, rules, burst, entry, rank, flow, now, verdict, n)
+    return n != 0
 
 
 cdef void count_in_ledger(engine_t *engine, flow_t *flow, const packet_meta_t *meta, uint8_t ledger) noexcept nogil:
@@ -276,6 +279,15 @@ cdef uint32_t track_session(engine_t *engine, packet_meta_t *meta, flow_t *flow,
         if flow.tcp_state == TCP_CLOSED or not session_of_flow(flow):   # else the session waits for the last acknowledgment
             end_session(engine, meta.bucket, flow, CLOSE_RST if meta.tcp_flags & TCP_RST else CLOSE_FINACK, now)
     return told
+
+
+cdef void heed_stream(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t entry, flow_t *flow, uint32_t told,
+                      bint *decided) noexcept nogil:
+    """What follows from STREAM_UNUSUAL."""
+    if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
+        raise_verdict(&slot.verdict[entry], ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
+        slot.eventful[worker.number] = 1
+    except_segment(engine, worker, slot, entry, flow, told, decided)
 
 
 cdef inline uint64_t lap(worker_t *worker, uint32_t stage, uint64_t since) noexcept nogil:
@@ -381,11 +393,8 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
             cut = dropped_by_rule(engine, flow)
         if meta.proto == TCP and not meta.flags & PM_QUOTED and not offloaded and not cut:
             told = track_session(engine, meta, flow, &slot.burst, entry, now)
-            if told & STREAM_REJECTED and engine.inline_mode and flow.tcp_state != TCP_NONE:
-                raise_verdict(verdict, ACTION_DROP, REASON_STREAM, LEDGER_DROPPED, NO_RULE)
-                slot.eventful[worker.number] = 1
-            if rarely(told & (STREAM_MIDSTREAM | STREAM_NO_SESSION | STREAM_NO_SEGMENT)):
-                except_segment(engine, worker, slot, entry, flow, told, &decided)
+            if rarely(told & STREAM_UNUSUAL):
+                heed_stream(engine, worker, slot, entry, flow, told, &decided)
         since = lap(worker, SAMPLED_STREAM, since)
         if rarely(flow.flags & (FLOW_DROP | FLOW_PASS | FLOW_BYPASS)):
             slot.eventful[worker.number] = 1
@@ -400,8 +409,7 @@ cdef void inspect_entry(engine_t *engine, worker_t *worker, slot_t *slot, uint32
     if slot.rules != NULL and not decided:
         if flow != NULL and meta.proto == TCP:
             open_windows(engine, worker, meta, flow, told)
-        match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict)
-        if worker.scratch.match_count:
+        if match_entry(engine, worker, slot.rules, &slot.burst, entry, rank, flow, now, verdict):
             slot.eventful[worker.number] = 1
             if rarely(slot.policy != NULL) and flow != NULL and judge_data(engine, worker, slot.policy, meta, rank, flow):
                 cut_by_policy(engine, worker, slot, line_of(engine, meta, flow), verdict)
@@ -551,7 +559,9 @@ cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const 
 cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
                           bint sample) noexcept nogil:
     cdef uint32_t i, tick = 0
-    cdef bint whole = slot.rules != NULL or each_packet(engine)
+    cdef bint wanted = each_packet(engine)
+    cdef bint whole = slot.rules != NULL or wanted
+    cdef bint plain = asks_rules_alone(engine, slot) and not sample
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
     for i in range(n):
         if i % AHEAD == 0:
@@ -561,7 +571,10 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
         if rarely(engine.offloads):
             fetch_ahead(engine, slot, entries, i, n)
-        inspect_entry(engine, worker, slot, entries[i], sample)
+        if plain:
+            inspect_plainly(engine, worker, slot, entries[i], wanted)
+        else:
+            inspect_entry(engine, worker, slot, entries[i], sample)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from captures import conversation, udp
+from captures import conversation, udp, write_pcap
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from runs import rules_of
 
 import fastpath as fp
@@ -61,6 +63,21 @@ def test_real_captures(corpus, kind):
     found = sorted(path for folder in ("zeek", "ndpi") for path in (corpus / "pcaps" / folder).rglob("*.pcap") if path.stat().st_size < 1 << 20)
     assert found
     assert assert_same(kind, found[::4])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(lines=st.lists(st.tuples(st.sampled_from([b"", b".", b"..", b"-", b"--b", b"--b--", b"a", b"=41", b"Content-Type: text/html"]),
+                                st.sampled_from([0, 0, 3, 60, 76, 996, 1000, 4094, 5000]), st.sampled_from([b"\r\n", b"\r\n", b"\n", b"\r"])),
+                      max_size=40), cut=st.sampled_from([1, 7, 100, 1400]))
+def test_mail_of_any_lines(tmp_path_factory, lines, cut):
+    """Lines of a message that nobody asks for are passed over together, but not those that may end it: behind it TLS begins."""
+    text = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"".join(first + b"x" * size + end for first, size, end in lines) + b"\r\n.\r\n"
+    parts = [(text[at:at + cut], b"") for at in range(0, min(len(text), 300 * cut), cut)]
+    mail = [(b"", b"220 a\r\n"), (b"EHLO b\r\n", b"250 c\r\n"), (b"MAIL FROM:<d>\r\n", b"250 e\r\n"), (b"DATA\r\n", b"354 f\r\n"), *parts,
+            (b"", b"250 g\r\n"), (b"STARTTLS\r\n", b"220 h\r\n"), (b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x16\x03\x01\x00\x01\x02")]
+    path = write_pcap(tmp_path_factory.mktemp("mail") / "a.pcap", conversation(mail, dport=25))
+    for kind in ("raw", "mail"):
+        assert_same(kind, [path])
 
 
 def query(name: bytes) -> bytes:

@@ -9,7 +9,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport (
-    TX_LOGGED_TO_SERVER, app_config_t, app_context_t, app_t, app_work_t, room_t, tx_t,
+    ALPROTO_FAILED, ALPROTO_UNKNOWN, TX_LOGGED_TO_SERVER, app_config_t, app_context_t, app_t, app_work_t, room_t, tx_t,
 )
 from fastpath.dataplane.applayer.recognition cimport EITHER_WAY, recogniser_t    # the first for those who cimport from here
 from fastpath.dataplane.types cimport TO_CLIENT, TO_SERVER, bytes_t
@@ -44,8 +44,23 @@ cdef uint32_t feed_bytes(const app_table_t *table, app_context_t *context, uint3
 cdef uint32_t feed_datagram(const app_table_t *table, app_context_t *context, uint32_t direction, const uint8_t *data,
                             uint32_t length) noexcept nogil
 
-# The room of the session, NULL where none has been recognised.
-cdef const room_t *room_of(const app_table_t *table, const app_context_t *context) noexcept nogil
+cdef inline const room_t *room_of(const app_table_t *table, const app_context_t *context) noexcept nogil:
+    """The room of the session, NULL where none has been recognised."""
+    cdef const room_t *room = &table.room[context.app.proto]
+    return room if room.parse != NULL else NULL
+
+
+cdef inline bint asks_nobody(const app_context_t *context, const room_t *room) noexcept nogil:
+    """Would nothing follow from parsing what is at hand?"""
+    return room.inert and not context.work.asked.protos >> room.proto & 1
+
+
+cdef inline bint passes_by(const app_table_t *table, const app_context_t *context, uint32_t direction) noexcept nogil:
+    """Would feed_datagram make nothing of a datagram of this direction?"""
+    cdef const room_t *room = room_of(table, context)
+    return (context.app.seen[direction] != ALPROTO_UNKNOWN and not (table.config.beyond and context.app.proto <= ALPROTO_FAILED)
+            and (room == NULL or asks_nobody(context, room)))
+
 
 # Decrypted bytes, in order, of the session at work: they are recognised and parsed as a stream of their own, in app_t.inner.
 # PARSE_GAP: no more of this direction will come, though there is more.
@@ -65,6 +80,10 @@ cdef inline bint log_due(const room_t *room, tx_t *tx, uint32_t direction, bint 
 
 # Frees the transactions that are over in both directions and need neither log nor, with rules, detection.
 cdef void free_done(const app_table_t *table, app_context_t *context, bint rules) noexcept nogil
+
+# With an entry of a direction the transactions of a session that nobody looks at count as inspected and written; those that are
+# over are freed.
+cdef void pass_transactions(const app_table_t *table, app_context_t *context, uint32_t direction) noexcept nogil
 
 # Frees the session.
 cdef void close_session(const app_table_t *table, app_context_t *context) noexcept nogil

@@ -58,11 +58,6 @@ cdef bint open_session(app_context_t *context) noexcept nogil:
     return True
 
 
-cdef const room_t *room_of(const app_table_t *table, const app_context_t *context) noexcept nogil:
-    cdef const room_t *room = &table.room[context.app.proto]
-    return room if room.parse != NULL else NULL
-
-
 # ---- recognition ----
 
 cdef void turn_round(app_t *app) noexcept nogil:
@@ -240,11 +235,6 @@ cdef uint32_t feed_gap(const app_table_t *table, app_context_t *context, uint32_
         app.flags &= ~<uint32_t> APP_UPGRADE
         return False
     return app.proto != ALPROTO_UNKNOWN
-
-
-cdef inline bint asks_nobody(const app_context_t *context, const room_t *room) noexcept nogil:
-    """Would nothing follow from parsing what is at hand?"""
-    return room.inert and not context.work.asked.protos >> room.proto & 1
 
 
 cdef inline bint passes_unasked(app_context_t *context, const room_t *room) noexcept nogil:
@@ -507,6 +497,34 @@ cdef void free_done(const app_table_t *table, app_context_t *context, bint rules
             last = tx
             link = &tx.next
     app.last = last
+
+
+cdef void pass_transactions(const app_table_t *table, app_context_t *context, uint32_t direction) noexcept nogil:
+    cdef app_t *app = context.app
+    cdef const room_t *room = &table.room[app.proto]
+    cdef uint16_t done = <uint16_t> (TX_DETECTED_TO_SERVER << direction)
+    cdef tx_t **link = &app.first
+    cdef tx_t *tx
+    cdef tx_t *last = NULL
+    while link[0] != NULL:
+        tx = link[0]
+        if not tx.flags & (done | TX_NO_INSPECTION):
+            tx.inspected[direction] = tx.progress[direction]
+            tx.flags &= ~<uint16_t> TX_NEW
+            if tx.progress[direction] >= room.complete[direction]:
+                tx.flags |= done
+            if room.inspected != NULL:
+                room.inspected(context, tx, direction)
+        log_due(room, tx, TO_SERVER, False)
+        log_due(room, tx, TO_CLIENT, False)
+        if is_over(room, tx, True):
+            link[0] = tx.next
+            free_transaction(table, context, tx)
+        else:
+            last = tx
+            link = &tx.next
+    app.last = last
+    app.flags |= APP_QUIET_TO_SERVER << direction
 
 
 cdef void close_session(const app_table_t *table, app_context_t *context) noexcept nogil:

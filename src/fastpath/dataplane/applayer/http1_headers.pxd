@@ -10,11 +10,14 @@ from fastpath.dataplane.applayer.applayer cimport (
 from fastpath.dataplane.applayer.http1_state cimport (
     HEADER_TEXT_MAX, HEADERS_MAX, HTTP1_INVALID_HEADER, HTTP1_UNPARSEABLE, REPETITIONS_MAX, bytes_of, header_t, is_named,
     http1_tx_t,
-    is_blank, is_token, lower, message_t, same, span_t,
+    is_blank, is_token, lower, message_t, same, span_t, token_length,
 )
 from fastpath.dataplane.applayer.transaction cimport tx_event
-from fastpath.dataplane.pool cimport bytes_append
+from fastpath.dataplane.pool cimport bytes_append, pool_take_raw
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
+
+cdef enum:
+    HEADER_ROOM = 384           # bytes that a message takes for its headers, at first; a size of the pool
 
 
 cdef inline header_t *header_at(const message_t *message, uint32_t index) noexcept nogil:
@@ -28,9 +31,17 @@ cdef inline header_t *find_header(const message_t *message, const char *name, ui
     cdef header_t *header
     for i in range(message.header_count):
         header = header_at(message, i)
-        if is_named(bytes_of(&message.text, header.name), header.name.length, name, length):
+        if header.name.length >= length and is_named(bytes_of(&message.text, header.name), header.name.length, name, length):
             return header
     return NULL
+
+
+cdef inline bint add_bytes(app_context_t *context, bytes_t *bytes, const uint8_t *data, uint32_t length) noexcept nogil:
+    """bytes_append for what many follow: it begins with room for some."""
+    if bytes.data == NULL:
+        bytes.data = <uint8_t *> pool_take_raw(context.pool, ACCOUNT_APPLAYER, HEADER_ROOM)
+        bytes.room = HEADER_ROOM if bytes.data != NULL else 0
+    return bytes_append(context.pool, ACCOUNT_APPLAYER, bytes, data, length)
 
 
 cdef inline bint add_text(app_context_t *context, message_t *message, const uint8_t *data, uint32_t length,
@@ -39,7 +50,7 @@ cdef inline bint add_text(app_context_t *context, message_t *message, const uint
         return False
     span.at = message.text.length
     span.length = length
-    return bytes_append(context.pool, ACCOUNT_APPLAYER, &message.text, data, length)
+    return add_bytes(context, &message.text, data, length)
 
 
 cdef inline int64_t content_length_of(const uint8_t *data, uint32_t length) noexcept nogil:
@@ -133,7 +144,7 @@ cdef inline bint add_header(app_context_t *context, http1_tx_t *tx, uint32_t dir
     fresh.repeated = 0
     if not (add_text(context, message, name, name_length, &fresh.name)
             and add_text(context, message, value, value_length, &fresh.value)
-            and bytes_append(context.pool, ACCOUNT_APPLAYER, &message.headers, <const uint8_t *> &fresh, sizeof(header_t))):
+            and add_bytes(context, &message.headers, <const uint8_t *> &fresh, sizeof(header_t))):
         return False
     message.header_count += 1
     return True
@@ -149,8 +160,9 @@ cdef inline void invalid_header(http1_tx_t *tx, uint32_t direction) noexcept nog
 cdef inline bint read_header(app_context_t *context, http1_tx_t *tx, uint32_t direction, const uint8_t *data,
                              uint32_t length) noexcept nogil:
     """One header, continuations joined, without the end of its line. One without a colon has no name and is all value."""
-    cdef uint32_t colon = 0, name_end, start, end, i
+    cdef uint32_t colon = token_length(data, length), name_end, start, end, i
     cdef bint to_server = direction == TO_SERVER
+    cdef bint proper = colon > 0 and colon < length and data[colon] == 58
     while colon < length and data[colon] != 58 and not (to_server and data[colon] == 0):
         colon += 1
     if colon == length or data[colon] == 0:
@@ -160,6 +172,9 @@ cdef inline bint read_header(app_context_t *context, http1_tx_t *tx, uint32_t di
         if to_server:
             return add_header(context, tx, direction, data, 0, data, length)
         name_end = start = 0
+    elif proper:
+        name_end = colon
+        start = colon + 1
     else:
         if colon == 0:
             invalid_header(tx, direction)
@@ -173,8 +188,9 @@ cdef inline bint read_header(app_context_t *context, http1_tx_t *tx, uint32_t di
     end = length
     while end > start + 1 and is_blank(data[end - 1]):
         end -= 1
-    for i in range(name_end):
-        if not is_token(data[i]):
-            invalid_header(tx, direction)
-            break
+    if not proper:
+        for i in range(name_end):
+            if not is_token(data[i]):
+                invalid_header(tx, direction)
+                break
     return add_header(context, tx, direction, data, name_end, data + start, end - start)

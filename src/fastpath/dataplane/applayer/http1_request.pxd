@@ -76,12 +76,12 @@ cdef inline uint32_t request_line_done(app_context_t *context, http1_t *http) no
 cdef inline uint32_t request_protocol(app_context_t *context, side_t *side) noexcept nogil:
     """Without a protocol it is HTTP/0.9, unless more follows than a little white space."""
     cdef http1_tx_t *tx = side.tx
-    cdef uint32_t at
+    cdef uint32_t at = side.at
     if side.length - side.at > JUNK_MAX:
         tx.is_0_9 = False
-    for at in range(side.at, side.length):
-        if not is_space(side.data[at]):
-            tx.is_0_9 = False
+    while tx.is_0_9 and at < side.length:
+        tx.is_0_9 = is_space(side.data[at])
+        at += 1
     if tx.is_0_9:
         side.state = REQUEST_FINALIZE
     else:

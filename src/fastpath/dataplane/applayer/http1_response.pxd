@@ -97,18 +97,20 @@ cdef inline bint read_line_end(side_t *side, bint *waits) noexcept nogil:
     """Reads up to the end of a line: LF, CR LF, or a CR that no LF follows. `waits`: for what follows a CR."""
     waits[0] = False
     while side.at < side.length:
+        side.at += line_length(side.data + side.at, side.length - side.at)
+        if side.at == side.length:
+            return False
         side.at += 1
         if side.data[side.at - 1] == 10:
             return True
-        if side.data[side.at - 1] == 13:
-            if side.at == side.length:
-                waits[0] = True
-                return False
-            if side.data[side.at] == 10:
-                side.at += 1
-                return True
-            if side.data[side.at] != 13:
-                return True
+        if side.at == side.length:
+            waits[0] = True
+            return False
+        if side.data[side.at] == 10:
+            side.at += 1
+            return True
+        if side.data[side.at] != 13:
+            return True
     return False
 
 

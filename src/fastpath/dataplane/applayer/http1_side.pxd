@@ -9,7 +9,7 @@ from fastpath.dataplane.applayer.applayer cimport (
 )
 from fastpath.dataplane.applayer.files cimport file_gap, last_file
 from fastpath.dataplane.applayer.http1_body cimport add_body, end_body_file, file_flag
-from fastpath.dataplane.applayer.http1_headers cimport read_header
+from fastpath.dataplane.applayer.http1_headers cimport add_bytes, read_header
 from fastpath.dataplane.applayer.http1_inflate cimport finish_inflaters, inflate_bytes
 from fastpath.dataplane.applayer.http1_state cimport (
     CODING_NONE, CODING_UNKNOWN, FIELD_MAX, HEADER_TEXT_MAX, HTTP1_INVALID_FOLDING, STEP_ERROR, STEP_HOLD, STEP_MORE, STEP_ON,
@@ -80,7 +80,7 @@ cdef inline void unread(side_t *side, uint32_t length) noexcept nogil:
 
 cdef inline bint add_raw(app_context_t *context, message_t *message, const uint8_t *data, uint32_t length) noexcept nogil:
     return (<uint64_t> message.raw.length + length <= HEADER_TEXT_MAX
-            and bytes_append(context.pool, ACCOUNT_APPLAYER, &message.raw, data, length))
+            and add_bytes(context, &message.raw, data, length))
 
 
 cdef inline bint is_folding(uint8_t c) noexcept nogil:

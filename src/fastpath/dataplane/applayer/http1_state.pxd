@@ -10,6 +10,11 @@ from fastpath.dataplane.pool cimport bytes_free
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, bytes_t
 from fastpath.dataplane.zlib cimport z_stream
 
+cdef extern from "applayer/lines.h" nogil:
+    uint32_t line_length(const uint8_t *data, uint32_t length) noexcept
+    bint is_token(uint8_t c) noexcept
+    uint32_t token_length(const uint8_t *data, uint32_t length) noexcept
+
 cdef enum:
     FIELD_MAX = 18000           # bytes of a line, or of a header with its continuations, that may wait for their end
     HEADERS_MAX = 1024          # headers of one message
@@ -176,14 +181,6 @@ cdef inline int digit_of(int c) noexcept nogil:
         return c - 48
     c = lower(c)
     return c - 87 if 97 <= c <= 102 else -1
-
-
-cdef inline bint is_token(int c) noexcept nogil:
-    """RFC 7230 section 3.2.6, with what separates left out."""
-    if c <= 32 or c >= 127:
-        return False
-    return not (c == 40 or c == 41 or c == 60 or c == 62 or c == 64 or c == 44 or c == 59 or c == 58 or c == 92 or c == 34
-                or c == 47 or c == 91 or c == 93 or c == 63 or c == 61 or c == 123 or c == 125)
 
 
 cdef inline bint same(const uint8_t *data, uint32_t length, const char *text, uint32_t size) noexcept nogil:

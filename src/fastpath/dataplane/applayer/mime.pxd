@@ -14,6 +14,10 @@ from fastpath.dataplane.applayer.files cimport file_append, file_close, file_for
 from fastpath.dataplane.pool cimport bytes_append, bytes_drop, bytes_free, pool_give, pool_take
 from fastpath.dataplane.types cimport ACCOUNT_APPLAYER, TO_SERVER, bytes_t
 
+cdef extern from "applayer/lines.h" nogil:
+    uint32_t line_length(const uint8_t *data, uint32_t length) noexcept
+    uint32_t plain_lines(const uint8_t *data, uint32_t length, uint32_t most) noexcept
+
 cdef enum:
     MIME_CHUNK = 3072
     MIME_TOKEN_MAX = 255            # of a file name
@@ -383,15 +387,6 @@ cdef inline void search_line(app_context_t *context, mime_t *mime) noexcept nogi
         if start == at and end > start:
             add_url(context, mime.top, line + start, end - start)
         at = min(end + 1, length) if end > start else at
-
-
-cdef inline uint32_t line_length(const uint8_t *data, uint32_t length) noexcept nogil:
-    """Bytes before the first line feed or carriage return; all of them where there is none."""
-    cdef int32_t feed = find_byte(data, length, 10), found
-    if feed >= 0:
-        length = <uint32_t> feed
-    found = find_byte(data, length, 13)
-    return length if found < 0 else <uint32_t> found
 
 
 cdef inline void feed_urls(app_context_t *context, mime_t *mime, const uint8_t *data, uint32_t length) noexcept nogil:
@@ -771,6 +766,24 @@ cdef inline bint mime_line(app_context_t *context, tx_t *tx, mime_t *mime, const
     if not good:
         mime.state = MIME_PARSE_ERROR
     return good
+
+
+cdef inline uint32_t pass_lines(app_context_t *context, mime_t *mime, const uint8_t *data, uint32_t length,
+                                uint32_t most) noexcept nogil:
+    """The bytes of whole lines of a body that nobody asks for, up to one that may mean more (a boundary, the end of the message)
+    or has `most` bytes: what mime_line would make of them, in one go."""
+    cdef uint32_t at = 0, size, left
+    if context.work.asked.contents >> ALPROTO_SMTP & 1 or mime.state != MIME_BODY_STARTED or mime.top == NULL:
+        return 0
+    while True:
+        at += plain_lines(data + at, length - at, MIME_LINE_MAX)
+        left = length - at
+        size = line_length(data + at, min(left, most))
+        if size <= MIME_LINE_MAX or size == left or size == most or data[at] == 45 or data[at] == 46 \
+                or data[at + size] == 13 and size + 1 == left:
+            return at
+        mime.odd |= MIME_LONG_LINE
+        at += size + (2 if data[at + size] == 13 and data[at + size + 1] == 10 else 1)
 
 
 cdef inline bint mime_end(app_context_t *context, tx_t *tx, mime_t *mime) noexcept nogil:

@@ -8,7 +8,8 @@ from fastpath.dataplane.applayer.mime cimport (
     ENTITY_ATTACHMENT, FIELD_CC, FIELD_FROM, FIELD_TO, MIME_BODY_END_BOUND, MIME_BODY_STARTED, MIME_HEADER_DONE,
     MIME_HEADER_READY, MIME_HEADER_STARTED, MIME_INVALID_QP, MIME_LONG_BOUNDARY, MIME_LONG_ENC_LINE, MIME_LONG_FILENAME,
     MIME_LONG_HEADER_NAME, MIME_LONG_HEADER_VALUE, MIME_LONG_LINE, MIME_MALFORMED_MSG, MIME_PARSE_DONE, MIME_PARSE_ERROR,
-    URL_ADDRESS, URL_EXE, entity_t, find_byte, free_mime, line_length, mime_cut, mime_end, mime_line, mime_t, new_mime, same_text,
+    URL_ADDRESS, URL_EXE, entity_t, find_byte, free_mime, line_length, mime_cut, mime_end, mime_line, mime_t, new_mime,
+    pass_lines, same_text,
 )
 from fastpath.dataplane.applayer.msgpack cimport (
     close_nested, open_array, open_map, put_bytes, put_key, say_bool, say_bytes, say_text, writer_t,
@@ -419,6 +420,16 @@ cdef bint take_reply(app_context_t *context, smtp_state_t *state, const line_t *
 
 # ---- parsing ----
 
+cdef inline uint32_t pass_message(app_context_t *context, smtp_state_t *state, const uint8_t *data,
+                                  uint32_t length) noexcept nogil:
+    """The bytes of a message, from its next line on, that need not be looked at line by line."""
+    cdef uint32_t wanted = DATA_MODE | FIRST_REPLY_SEEN
+    if (state.flags & (wanted | DISCARD_TO_SERVER) != wanted or state.command != COMMAND_DATA or state.tx == NULL or state.tx.done
+            or state.tx.mime == NULL):
+        return 0
+    return pass_lines(context, state.tx.mime, data, length, LINE_MAX)
+
+
 cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8_t *data, uint32_t length,
                          uint32_t flags) noexcept nogil:
     cdef smtp_state_t *state = <smtp_state_t *> context.app.state
@@ -439,6 +450,7 @@ cdef parsed_t parse_smtp(app_context_t *context, uint32_t direction, const uint8
     while True:
         first = at == 0
         if direction == TO_SERVER:
+            at += pass_message(context, state, data + at, length - at)
             found = next_request(state, data, length, &at, end, &in_chunk, &line)
         else:
             found = strict_line(state, TO_CLIENT, data, length, &at, &line)

@@ -648,7 +648,7 @@ cdef uint32_t buffer(app_context_t *context, tx_t *tx, uint32_t direction, uint3
     if which == BUFFER_TLS_RANDOM_BYTES:
         return show(view, side.random + 4, 28, session.side[1 - direction].has_random)
     if which == BUFFER_JA3_HASH or which == BUFFER_JA3S_HASH:
-        return show(view, side.ja3_hash, 32, side.has_ja3)
+        return show(view, side.ja3_hash, 32, side.has_ja3 == JA3_THERE)
     if which == BUFFER_JA3_STRING or which == BUFFER_JA3S_STRING:
         return show(view, side.ja3.data, side.ja3.length, side.ja3.length != 0)
     if which == BUFFER_JA4_HASH:
@@ -717,7 +717,7 @@ cdef void say_ja3(writer_t *writer, const char *key, const side_t *side) noexcep
         return
     put_key(writer, key)
     open_map(writer)
-    if side.has_ja3:
+    if side.has_ja3 == JA3_THERE:
         say_bytes(writer, b"hash", side.ja3_hash, 32)
     say_bytes(writer, b"string", side.ja3.data, side.ja3.length)
     close_nested(writer)

@@ -5,7 +5,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from fastpath.dataplane.applayer.applayer cimport (
-    TLS_HANDSHAKE_INVALID_LENGTH, TLS_INVALID_SNI_LENGTH, TLS_INVALID_SNI_TYPE, TLS_MULTIPLE_SNI_EXTENSIONS, app_context_t,
+    ALPROTO_TLS, TLS_HANDSHAKE_INVALID_LENGTH, TLS_INVALID_SNI_LENGTH, TLS_INVALID_SNI_TYPE, TLS_MULTIPLE_SNI_EXTENSIONS,
+    app_context_t,
 )
 from fastpath.dataplane.applayer.cursor cimport cursor_left, cursor_over, cursor_t, read_be16, read_bytes, read_u8, read_within
 from fastpath.dataplane.applayer.ja3 cimport is_grease, ja3_field, ja3_hash, ja3_number
@@ -28,6 +29,7 @@ cdef struct hello_t:                # one at work
     ja4_lists_t *ja4                # NULL for none
     bint client
     bint ja3
+    bint asked                      # somebody looks at what is made of it; else what is read of it is read all the same
     bint alpn_seen
     bytes_t groups, formats         # fields of JA3
 
@@ -35,6 +37,17 @@ cdef struct hello_t:                # one at work
 cdef inline void session_event(session_t *session, uint16_t event) noexcept nogil:
     if session.tx != NULL:
         tx_event(session.tx, event)
+
+
+cdef inline void add_number(hello_t *hello, bytes_t *text, uint32_t value) noexcept nogil:
+    """One more number of JA3."""
+    if hello.asked:
+        ja3_number(hello.context.pool, text, value)
+
+
+cdef inline void begin_field(hello_t *hello) noexcept nogil:
+    if hello.asked:
+        ja3_field(hello.context.pool, &hello.side.ja3)
 
 
 cdef inline bint invalid_length(hello_t *hello) noexcept nogil:
@@ -53,7 +66,7 @@ cdef inline bint read_version(hello_t *hello, cursor_t *cursor) noexcept nogil:
     if 0x7f01 <= version < 0x7f10 or version == TLS13:
         hello.side.version = TLS13_EARLY_DRAFT
     if hello.ja3 and hello.side.ja3.length == 0:
-        ja3_number(hello.context.pool, &hello.side.ja3, version)
+        add_number(hello, &hello.side.ja3, version)
     if hello.ja4 != NULL:
         ja4_version(hello.ja4, version)
     return True
@@ -97,7 +110,7 @@ cdef inline bint read_ciphers(hello_t *hello, cursor_t *cursor) noexcept nogil:
     if list.failed or length & 1:
         return invalid_length(hello)
     if hello.ja3:
-        ja3_field(hello.context.pool, &hello.side.ja3)
+        begin_field(hello)
     while cursor_left(&list):
         cipher = read_be16(&list)
         if not hello.client:
@@ -105,7 +118,7 @@ cdef inline bint read_ciphers(hello_t *hello, cursor_t *cursor) noexcept nogil:
         if hello.ja4 != NULL:
             ja4_value(hello.context.pool, &hello.ja4.ciphers, cipher)
         if hello.ja3 and not is_grease(cipher):
-            ja3_number(hello.context.pool, &hello.side.ja3, cipher)
+            add_number(hello, &hello.side.ja3, cipher)
     return True
 
 
@@ -225,7 +238,7 @@ cdef inline bint read_groups(hello_t *hello, cursor_t *cursor) noexcept nogil:
         if cursor.failed:
             return invalid_length(hello)
         if not is_grease(group):
-            ja3_number(hello.context.pool, &hello.groups, group)
+            add_number(hello, &hello.groups, group)
         left -= min(left, <uint32_t> 2)
     return True
 
@@ -236,7 +249,7 @@ cdef inline bint read_formats(hello_t *hello, cursor_t *cursor) noexcept nogil:
     if list.failed:
         return invalid_length(hello)
     while hello.client and hello.ja3 and cursor_left(&list):
-        ja3_number(hello.context.pool, &hello.formats, read_u8(&list))
+        add_number(hello, &hello.formats, read_u8(&list))
     return True
 
 
@@ -287,7 +300,7 @@ cdef inline bint read_each_extension(hello_t *hello, cursor_t *cursor) noexcept 
         if hello.ja4 != NULL:
             ja4_extension(hello.context.pool, hello.ja4, kind)
         if hello.ja3 and not is_grease(kind):
-            ja3_number(hello.context.pool, &hello.side.ja3, kind)
+            add_number(hello, &hello.side.ja3, kind)
     return True
 
 
@@ -298,14 +311,14 @@ cdef inline bint read_extensions(hello_t *hello, cursor_t *cursor) noexcept nogi
     cdef uint32_t before = ja3.length
     cdef bint good
     if hello.ja3:
-        ja3_field(pool, ja3)
+        begin_field(hello)
     good = read_each_extension(hello, cursor)
     if not good:
         ja3.length = before
     elif hello.ja3 and hello.client:
-        ja3_field(pool, ja3)
+        begin_field(hello)
         bytes_append(pool, ACCOUNT_APPLAYER, ja3, hello.groups.data, hello.groups.length)
-        ja3_field(pool, ja3)
+        begin_field(hello)
         bytes_append(pool, ACCOUNT_APPLAYER, ja3, hello.formats.data, hello.formats.length)
     bytes_free(pool, ACCOUNT_APPLAYER, &hello.groups)
     bytes_free(pool, ACCOUNT_APPLAYER, &hello.formats)
@@ -332,13 +345,15 @@ cdef inline void read_hello(app_context_t *context, session_t *session, side_t *
     hello.side = side
     hello.client = client
     hello.ja3 = context.config.tls.ja3 and not side.has_ja3
+    hello.asked = context.work.asked.protos >> ALPROTO_TLS & 1
     hello.ja4 = NULL
     hello.alpn_seen = False
     memset(&hello.groups, 0, sizeof(bytes_t))
     memset(&hello.formats, 0, sizeof(bytes_t))
-    if client and context.config.tls.ja4 and side == &session.side[TO_SERVER] and not session.flags & HANDSHAKE_OVER:
+    if (hello.asked and client and context.config.tls.ja4 and side == &session.side[TO_SERVER]
+            and not session.flags & HANDSHAKE_OVER):
         hello.ja4 = &session.ja4_lists
     if read_fields(&hello, &cursor) and hello.ja3:
-        side.has_ja3 = ja3_hash(&side.ja3, side.ja3_hash)
+        side.has_ja3 = JA3_UNASKED if not hello.asked else JA3_THERE if ja3_hash(&side.ja3, side.ja3_hash) else JA3_NONE
     if hello.ja4 != NULL:
         session.has_ja4 = ja4_finish(hello.ja4, <ja4_work_t *> context.work.room, session.ja4)

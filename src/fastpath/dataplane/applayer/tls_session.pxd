@@ -28,6 +28,7 @@ cdef enum:                          # session_t.flags
 cdef enum:
     NAME_MAX = 255                  # of a server name
     FINGERPRINT_LENGTH = 59
+    JA3_NONE = 0, JA3_THERE, JA3_UNASKED        # side_t.has_ja3; unasked: its hello is over, and nobody wanted it
 
 cdef struct side_t:                 # of one direction
     uint16_t version
