@@ -82,14 +82,12 @@ from fastpath.dataplane.stream cimport *
 from fastpath.dataplane.tcp.flags cimport follow_flags, follows_the_end
 from fastpath.dataplane.telemetry cimport (
     APP_ROW_CHUNK, APP_ROW_NOTED, APP_ROW_VARS, KEEP_ALERTS, KEEP_DROPS, KEPT_MAX, add_row, add_run, begin_app_row, bin_of, bin_t,
-    close_buffer, close_kept, close_rows,
-    end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer, open_rows, packet_row_t,
-    policy_row_t, tick_order,
-    write_alert_row, write_event_rows, write_flow_row,
+    close_buffer, close_kept, close_rows, end_app_row, entry_order, keep_packet, merge_app_rows, merge_rows, open_buffer,
+    open_rows, packet_row_t, policy_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
-    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely, ticks,
-    pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release,
+    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely,
+    pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release, ticks,
 )
 from fastpath.dataplane.types cimport *
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
@@ -803,7 +801,7 @@ cdef class DataPlane:
         if not self.rooms:
             return None
         costs = sum(room.counters() for room in self.rooms)
-        costs[3] *= SAMPLE
+        costs[3] = costs[3] * engine.published // max(1, timed_bursts(engine))
         return costs
 
     cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
@@ -833,7 +831,7 @@ cdef class DataPlane:
             worker = &engine.worker[i]
             flow_ticks += worker.burst_ticks
             for j in range(SAMPLED):
-                sampled[j] += worker.sampled_ticks[j] * SAMPLE
+                sampled[j] += worker.sampled_ticks[j] * engine.published // max(1, timed_bursts(engine))
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}

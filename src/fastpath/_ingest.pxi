@@ -108,8 +108,8 @@ cdef inline void show_lookups(const engine_t *engine, steering_t *steering) noex
 
 
 cdef uint64_t fill_slot(engine_t *engine, rx_t *rx, slot_t *slot, uint64_t t0) noexcept nogil:
-    """Takes one burst through rx, decode, decap, defrag and steer, from one count of ticks to the next, which it returns; 0 when the
-    source has nothing for now."""
+    """Takes one burst through rx, decode, decap, defrag and steer, from one count of ticks to the next, which it returns; 0 when
+    the source has nothing for now."""
     cdef uint64_t t1, t2, t3, t4, t5
     cdef uint32_t first = 0, found, flags
     cdef uint32_t count = take_burst(engine, rx, slot)

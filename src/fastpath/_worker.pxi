@@ -41,7 +41,7 @@ cdef inline bint begins_again(const engine_t *engine, const flow_t *flow, const 
 
 
 cdef flow_t *admit_flow(engine_t *engine, worker_t *worker, bucket_t *bucket, flow_slot_t *place, const packet_meta_t *meta,
-                       const flow_key_t *key, uint64_t now) noexcept nogil:
+                        const flow_key_t *key, uint64_t now) noexcept nogil:
     """A flow that begins, not yet counted; NULL at the memcap."""
     cdef flow_t *flow = NULL
     if worker.ordinal != engine.fail_flow:
@@ -576,6 +576,11 @@ cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, cons
         else:
             inspect_entry(engine, worker, slot, entries[i], sample)
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
+
+
+cdef inline uint64_t timed_bursts(const engine_t *engine) noexcept nogil:
+    """Of those so far, how many had their later stages and rules timed: the first, then every SAMPLEth."""
+    return (engine.published + SAMPLE - 1) // SAMPLE
 
 
 cdef uint64_t pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *rx, uint64_t started) noexcept nogil:

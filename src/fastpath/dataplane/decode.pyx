@@ -157,7 +157,8 @@ cdef uint8_t port_kind(const decode_config_t *config, uint16_t source, uint16_t 
 
 cdef inline bint decode_straight(const decode_config_t *config, packet_meta_t *meta, flow_key_t *key,
                                  bint checksums) noexcept nogil:
-    """A wire packet: Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not sound."""
+    """A wire packet: Ethernet II, IPv4 without options, no fragment, TCP or UDP that is no tunnel. False: not that, or not
+    sound."""
     cdef const uint8_t *frame = meta.frame
     cdef const uint8_t *l4 = frame + ETHERNET_LEN + IPV4_LEN
     cdef const straight_t *kind

@@ -1,9 +1,9 @@
 # flow: the table of flows. A bucket owns its flows, its index and its timer wheel; buckets share nothing.
 #
 # Flows lie flat in address space that is reserved for the bucket's share of flow.memcap and becomes memory as it is used.
-# The index is open addressing over flow numbers, each beside some bits of its hash; made larger when it is half full. A flow sits in the wheel at
-# the second when it may time out; the wheel looks at it then and moves it on if packets came since, so that a packet costs
-# the wheel nothing.
+# The index is open addressing over flow numbers, each beside some bits of its hash; made larger when it is half full. A flow
+# sits in the wheel at the second when it may time out; the wheel looks at it then and moves it on if packets came since, so
+# that a packet costs the wheel nothing.
 #
 # Errors: none. At the memcap the flow nearest to its timeout is ended (END_FORCED) and counted in `forced`.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -30,8 +30,9 @@ ctypedef uint32_t flow_slot_t   # number + 1, and in the bits above it the hash'
 cdef struct flow_config_t:
     uint64_t timeout[4][3]      # ns, by flow_class and flow_state
     uint8_t class_of[256]       # flow_class by IP protocol
-    uint8_t answers[256]        # 1: packets against the initiator's direction are to the client; 0: all are to the server.
-                                # With 2: and the first of them establishes the flow (TCP's are established by stream)
+    # 1: packets against the initiator's direction are to the client; 0: all are to the server. With 2: and the first of them
+    # establishes the flow (TCP's are established by stream)
+    uint8_t answers[256]
     uint64_t memcap             # bytes a bucket
     bint captured_bytes         # count a flow's bytes as Suricata does, instead of those on the wire
 
