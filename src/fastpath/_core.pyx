@@ -801,7 +801,7 @@ cdef class DataPlane:
         if not self.rooms:
             return None
         costs = sum(room.counters() for room in self.rooms)
-        costs[3] = costs[3] * engine.published // max(1, timed_bursts(engine))
+        costs[3] = costs[3] * self.engine.published // max(1, timed_bursts(&self.engine))
         return costs
 
     cdef uint64_t _excepted(self, uint32_t cause, uint32_t policy):
