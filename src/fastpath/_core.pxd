@@ -89,6 +89,7 @@ cdef struct worker_t:
     uint64_t events[1024]       # by code
     policy_count_t *policy_counts   # by line, then of the default, then of what is not decided yet
     uint64_t burst_ticks
+    uint64_t timed_ticks        # of that, bursts whose stages were timed: sampled_ticks are parts of it
     uint64_t sampled_ticks[SAMPLED]
     uint64_t exceptions[6][7]   # entries, by cause and by the policy that acted
     uint64_t alerts_lost        # beyond packet-alert-max

@@ -831,7 +831,7 @@ cdef class DataPlane:
             worker = &engine.worker[i]
             flow_ticks += worker.burst_ticks
             for j in range(SAMPLED):
-                sampled[j] += worker.sampled_ticks[j] * engine.published // max(1, timed_bursts(engine))
+                sampled[j] += <object>worker.sampled_ticks[j] * worker.burst_ticks // max(1, worker.timed_ticks)
             for j in range(len(EVENT_NAMES)):
                 events[j] += worker.events[j]
         flows = {"active": 0, "created": 0, "forced": 0, "memcap_hits": 0, "ended": [0, 0, 0, 0]}

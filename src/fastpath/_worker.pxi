@@ -602,6 +602,8 @@ cdef uint64_t pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *
         inspect_entries(engine, worker, slot, entries, n, sample)
     ended = ticks()
     worker.burst_ticks += ended - started
+    if sample:
+        worker.timed_ticks += ended - started
     return ended
 
 
