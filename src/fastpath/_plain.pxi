@@ -14,13 +14,22 @@ cdef inline bint asks_rules_alone(const engine_t *engine, const slot_t *slot) no
             and not engine.keep_log)
 
 
+cdef inline bint is_sound(const packet_meta_t *meta) noexcept nogil:
+    """Is this an entry of a flow, with no event to tell of?"""
+    return (meta.flags & (PM_KEYED | PM_INVALID | PM_QUOTED)) == PM_KEYED and meta.events == NO_INDEX
+
+
+cdef inline bint continues(const engine_t *engine, const flow_t *flow, const flow_key_t *key, uint64_t now) noexcept nogil:
+    """Is it the flow of the key, one that goes on and about which nothing has been decided?"""
+    return not (flow.flags & (FLOW_FREE | FLOW_OFFLOADED | FLOW_DROP | FLOW_PASS | FLOW_BYPASS)
+                or not flow_has_key(flow, key) or is_timed_out(&engine.flow, flow, now))
+
+
 cdef inline bint is_ordinary(const engine_t *engine, const slot_t *slot, uint32_t entry, const flow_t *flow,
                              uint64_t now) noexcept nogil:
     """Is this an entry of a flow that goes on, with nothing to say of either?"""
     cdef const packet_meta_t *meta = &slot.burst.meta[entry]
-    if ((meta.flags & (PM_KEYED | PM_INVALID | PM_QUOTED)) != PM_KEYED or meta.events != NO_INDEX or flow == NULL
-            or flow.flags & (FLOW_FREE | FLOW_OFFLOADED | FLOW_DROP | FLOW_PASS | FLOW_BYPASS)
-            or not flow_has_key(flow, &slot.burst.key[entry]) or is_timed_out(&engine.flow, flow, now)):
+    if not is_sound(meta) or flow == NULL or not continues(engine, flow, &slot.burst.key[entry], now):
         return False
     return meta.proto == UDP or meta.proto == TCP and flow.more != NULL and not meta.tcp_flags & TCP_SYN
 

@@ -330,16 +330,14 @@ cdef inline void count_entry(engine_t *engine, worker_t *worker, slot_t *slot, u
     wants to know the flow of each packet."""
     cdef flow_t *flow = slot.likely[entry]
     cdef uint64_t now = slot.burst.now[meta.packet]
-    if rarely((meta.flags & (PM_KEYED | PM_INVALID | PM_QUOTED)) != PM_KEYED or meta.events != NO_INDEX):
+    if rarely(not is_sound(meta)):
         inspect_entry(engine, worker, slot, entry, False)
         return
     if rarely(flow == NULL):
         flow = look_again(engine, worker, slot, entry, now)
         if flow == NULL:
             return
-    if rarely(flow.flags & (FLOW_FREE | FLOW_OFFLOADED | FLOW_DROP | FLOW_PASS | FLOW_BYPASS)
-              or not flow_has_key(flow, &slot.burst.key[entry])
-              or is_timed_out(&engine.flow, flow, now) or follows_the_end(flow, meta)):
+    if rarely(not continues(engine, flow, &slot.burst.key[entry], now) or follows_the_end(flow, meta)):
         inspect_entry(engine, worker, slot, entry, False)
         return
     count_on_flow(&engine.flow, flow, meta, now, False)

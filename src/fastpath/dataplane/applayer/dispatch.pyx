@@ -503,11 +503,8 @@ cdef void pass_transactions(const app_table_t *table, app_context_t *context, ui
     cdef app_t *app = context.app
     cdef const room_t *room = &table.room[app.proto]
     cdef uint16_t done = <uint16_t> (TX_DETECTED_TO_SERVER << direction)
-    cdef tx_t **link = &app.first
-    cdef tx_t *tx
-    cdef tx_t *last = NULL
-    while link[0] != NULL:
-        tx = link[0]
+    cdef tx_t *tx = app.first
+    while tx != NULL:
         if not tx.flags & (done | TX_NO_INSPECTION):
             tx.inspected[direction] = tx.progress[direction]
             tx.flags &= ~<uint16_t> TX_NEW
@@ -517,13 +514,8 @@ cdef void pass_transactions(const app_table_t *table, app_context_t *context, ui
                 room.inspected(context, tx, direction)
         log_due(room, tx, TO_SERVER, False)
         log_due(room, tx, TO_CLIENT, False)
-        if is_over(room, tx, True):
-            link[0] = tx.next
-            free_transaction(table, context, tx)
-        else:
-            last = tx
-            link = &tx.next
-    app.last = last
+        tx = tx.next
+    free_done(table, context, True)
     app.flags |= APP_QUIET_TO_SERVER << direction
 
 
