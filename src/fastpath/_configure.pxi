@@ -15,6 +15,19 @@ cdef void configure_flow(engine_t *engine, settings) except *:
             engine.flow.timeout[i][j] = <uint64_t>settings["flow_timeouts"][name][state] * SECOND
 
 
+cdef int open_buckets(engine_t *engine, settings, FlowMemory memory) except -1:
+    cdef uint32_t i
+    for i in range(engine.buckets):
+        if open_bucket(&engine.bucket[i], &engine.flow, i, &memory.tables[i]):
+            raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
+        for account, name in ((ACCOUNT_STREAM, "stream"), (ACCOUNT_REASSEMBLY, "reassembly"), (ACCOUNT_APPLAYER, "app_layer")):
+            engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
+        engine.bucket[i].sink = take_flow
+        engine.bucket[i].owner = &engine.worker[i % engine.workers]
+        configure_device(engine, i, settings.get("device"))
+    return 0
+
+
 cdef void configure_stream(engine_t *engine, settings, midstream_policy) except *:
     cdef stream_config_t *config = &engine.stream
     stream_defaults(config)

@@ -68,6 +68,11 @@ cdef struct slot_t:
     rows_t *rows                # one a worker
     uint8_t *eventful           # one a worker: its verdicts are not all the plain one
 
+cdef struct ahead_t:            # of the capture: what is fetched beside the entries of a burst
+    const uint8_t *at
+    const uint8_t *until
+    uint32_t lines              # beside each
+
 cdef struct worker_t:
     engine_t *engine
     uint32_t number

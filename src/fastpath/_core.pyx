@@ -40,7 +40,7 @@ from fastpath.dataplane.device cimport *
 from fastpath.dataplane.events cimport EVENT_GTPU_FOREIGN_ADDRESS, EVENT_ROCE_ANOTHER_SEGMENT, EVENT_TOO_MANY_LAYERS
 from fastpath.dataplane.flow cimport (
     ANSWERED_ESTABLISHES, CLASS_ICMP, CLASS_TCP, CLASS_UDP, close_bucket, count_on_flow, create_flow, find_flow, find_slot,
-    flow_in, flow_slot_t, flush_bucket, is_alike, is_timed_out, open_bucket, rearm_flow, restart_flow, tick_bucket,
+    flow_in, flow_slot_t, FlowMemory, flush_bucket, is_alike, is_timed_out, open_bucket, rearm_flow, restart_flow, tick_bucket,
 )
 from fastpath.dataplane.hash cimport flow_has_key, flow_id_of, flow_key_of, hash_key
 from fastpath.dataplane.hosts cimport close_hosts, open_hosts
@@ -69,10 +69,8 @@ from fastpath.dataplane.match.threshold cimport (
 )
 from fastpath.dataplane.policy cimport (
     FOR_EVER, NO_LINE, POLICY_ASTRAY, POLICY_CONDITIONAL, POLICY_CUT, POLICY_DENIED, POLICY_NAMED, POLICY_NONE, POLICY_PENDING,
-    POLICY_REVERSED,
-    POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint, policy_count_t,
-    policy_flow_t,
-    policy_t, service_of, told_t,
+    POLICY_REVERSED, POLICY_STATE, WHY_BINDING, Classifier, asked_t, decide, decide_data, find_encapsulation, find_endpoint,
+    policy_count_t, policy_flow_t, policy_t, service_of, told_t,
 )
 from fastpath.dataplane.pool cimport pool_take_raw
 from fastpath.dataplane.ring cimport Ring, publish_rows, write_row
@@ -86,8 +84,9 @@ from fastpath.dataplane.telemetry cimport (
     open_rows, packet_row_t, policy_row_t, tick_order, write_alert_row, write_event_rows, write_flow_row,
 )
 from fastpath.dataplane.threads cimport (
-    clock_ns, load_acquire, prefetch, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait, pthread_create, rarely,
-    pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, sched_yield, store_release, ticks,
+    clock_ns, load_acquire, prefetch, prefetch_later, pthread_cond_broadcast, pthread_cond_init, pthread_cond_wait,
+    pthread_create, pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, rarely, sched_yield,
+    store_release, ticks,
 )
 from fastpath.dataplane.types cimport *
 from fastpath.dataplane.verdict cimport clear_verdict, judge_flow, judge_malformed, judge_match, raise_verdict
@@ -112,7 +111,8 @@ cdef enum:
     SECOND = 1000000000
     CACHE_LINE = 64
     AHEAD = 16                  # entries whose flow is fetched at a time, before their turn
-    LINES_AHEAD = 4             # lines of the capture, at most, that are fetched beside an entry
+    LINES_COUNTED = 4           # lines of the capture, at most, that are fetched beside an entry that is but counted,
+    LINES_INSPECTED = 24        # and beside one with which there is more to do
     PAYLOADS_AHEAD = 2          # entries whose payload is fetched before its turn
     PAYLOAD_FETCHED = 2048      # bytes of it
     AUTO_SAMPLE = 1000
@@ -170,6 +170,7 @@ cdef class DataPlane:
     cdef Ring ring              # of engine.ring
     cdef list prepared          # the same, for the one that comes next; or None
     cdef list before            # of rule sets that are in force no more
+    cdef FlowMemory flow_memory     # that the one before has left, and this one leaves
     cdef dict limits
     cdef dict outside           # (bucket, row of its keyed table) by the identifier of a session that was added from outside
     cdef dict changes           # of data sets, of the run that ended with the latest flush; or None
@@ -309,15 +310,8 @@ cdef class DataPlane:
         if settings.get("device"):
             engine.offloads = True
             configure_offload(engine, settings["device"]["offload"])
-        for i in range(engine.buckets):
-            if open_bucket(&engine.bucket[i], &engine.flow, i):
-                raise MemoryError(f"no address space for a flow table of {engine.flow.memcap} bytes")
-            for account, name in ((ACCOUNT_STREAM, "stream"), (ACCOUNT_REASSEMBLY, "reassembly"), (ACCOUNT_APPLAYER,
-                                                                                                   "app_layer")):
-                engine.bucket[i].pool.cap[account] = settings["memcaps"][name] // engine.buckets
-            engine.bucket[i].sink = take_flow
-            engine.bucket[i].owner = &engine.worker[i % engine.workers]
-            configure_device(engine, i, settings.get("device"))
+        self.flow_memory = settings.get("flow_memory") or FlowMemory()
+        open_buckets(engine, settings, self.flow_memory)
 
     def set_device(self, settings):
         """Changes the session table from the next packet on; its sessions stay. MemoryError when address space is lacking: then
@@ -354,7 +348,7 @@ cdef class DataPlane:
         for i in range(engine.buckets):
             if engine.bucket != NULL:
                 self._drop_sessions(i)
-                close_bucket(&engine.bucket[i])
+                close_bucket(&engine.bucket[i], &self.flow_memory.tables[i] if self.flow_memory is not None else NULL)
             if engine.device != NULL:
                 close_device(&engine.device[i])
             if engine.keyed != NULL:

@@ -519,52 +519,80 @@ cdef inline app_asked_t asked_of(const engine_t *engine, const ruleset_t *rules)
     return asked
 
 
-cdef inline void pass_ticks(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t packet, uint32_t *tick) noexcept nogil:
-    """The ticks that stand before this packet or at it."""
-    while rarely(tick[0] < slot.ticks) and slot.tick_at[tick[0]] <= packet:
+cdef inline uint32_t packet_of_tick(const slot_t *slot, uint32_t tick) noexcept nogil:
+    return slot.tick_at[tick] if tick < slot.ticks else <uint32_t>-1
+
+
+cdef uint32_t pass_ticks(engine_t *engine, worker_t *worker, slot_t *slot, uint32_t packet, uint32_t *tick) noexcept nogil:
+    """The ticks that stand before this packet or at it. Before which packet does the next one?"""
+    while packet_of_tick(slot, tick[0]) <= packet:
         tick_worker(engine, worker, slot, slot.tick_at[tick[0]])
         tick[0] += 1
+    return packet_of_tick(slot, tick[0])
+
+
+cdef inline ahead_t ahead_of(const rx_t *rx, const slot_t *slot, uint32_t most) noexcept nogil:
+    """As much of the capture as this burst was, unless that is more than `most` lines a packet. While entries are worked on
+    memory has little to do; rx, which does little but wait for it, finds what it reads next."""
+    cdef ahead_t ahead
+    ahead.at = ahead.until = NULL
+    ahead.lines = <uint32_t>(slot.bytes // (CACHE_LINE * slot.burst.packets)) + 1
+    if rx != NULL and ahead.lines <= most:
+        ahead.at = rx.fetched
+        ahead.until = min(rx.end, rx.at + ahead.lines * CACHE_LINE * slot.burst.packets)
+    return ahead
+
+
+cdef inline void fetch_lines(ahead_t *ahead, bint soon) noexcept nogil:
+    """The share of one entry."""
+    cdef uint32_t line
+    if ahead.at < ahead.until:
+        for line in range(ahead.lines):
+            if soon:
+                prefetch(ahead.at)
+            else:
+                prefetch_later(ahead.at)
+            ahead.at += CACHE_LINE
 
 
 cdef void count_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
                         rx_t *rx) noexcept nogil:
-    cdef uint32_t i, line, tick = 0
+    cdef uint32_t first = 0, i, tick = 0, due = packet_of_tick(slot, 0)
     cdef bint wanted = each_packet(engine)
-    # while entries are counted memory has little to do: it brings as much of the capture as this burst was, if packets are short
-    cdef uint32_t lines = <uint32_t>(slot.bytes // (CACHE_LINE * slot.burst.packets)) + 1
-    cdef const uint8_t *fetched = NULL
-    cdef const uint8_t *until = NULL
-    if rx != NULL and lines <= LINES_AHEAD:
-        fetched = rx.fetched
-        until = min(rx.end, rx.at + lines * CACHE_LINE * slot.burst.packets)
-    for i in range(n):
-        if i % AHEAD == 0:
-            if wanted:
-                look_ahead(engine, slot, entries, i, n, True, False)
-            else:
-                look_ahead(engine, slot, entries, i, n, False, False)
-        if fetched < until:
-            for line in range(lines):
-                prefetch(fetched)
-                fetched += CACHE_LINE
-        pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
-        count_entry(engine, worker, slot, entries[i], &slot.burst.meta[entries[i]], wanted)
+    cdef ahead_t ahead = ahead_of(rx, slot, LINES_COUNTED)
+    cdef packet_meta_t *meta
+    while first < n:
+        if wanted:
+            look_ahead(engine, slot, entries, first, n, True, False)
+        else:
+            look_ahead(engine, slot, entries, first, n, False, False)
+        for i in range(first, min(n, first + AHEAD)):
+            meta = &slot.burst.meta[entries[i]]
+            fetch_lines(&ahead, True)
+            if rarely(meta.packet >= due):
+                due = pass_ticks(engine, worker, slot, meta.packet, &tick)
+            count_entry(engine, worker, slot, entries[i], meta, wanted)
+        first += AHEAD
     pass_ticks(engine, worker, slot, BURST_MAX, &tick)
-    if until != NULL:
-        rx.fetched = fetched
+    if ahead.at != NULL:
+        rx.fetched = ahead.at
 
 
 cdef void inspect_entries(engine_t *engine, worker_t *worker, slot_t *slot, const uint16_t *entries, uint32_t n,
-                          bint sample) noexcept nogil:
-    cdef uint32_t i, tick = 0
+                          const rx_t *rx, bint sample) noexcept nogil:
+    cdef uint32_t i, packet, tick = 0, due = packet_of_tick(slot, 0)
     cdef bint wanted = each_packet(engine)
     cdef bint whole = slot.rules != NULL or wanted
     cdef bint plain = asks_rules_alone(engine, slot) and not sample
     cdef bint cold = slot.rules != NULL and engine.verdicts_out != NULL     # what rx reads of a capture it has fetched itself
+    cdef ahead_t ahead = ahead_of(rx, slot, LINES_INSPECTED)
     for i in range(n):
         if i % AHEAD == 0:
             look_ahead(engine, slot, entries, i, n, whole, slot.policy != NULL)
-        pass_ticks(engine, worker, slot, slot.burst.meta[entries[i]].packet, &tick)
+        fetch_lines(&ahead, False)
+        packet = slot.burst.meta[entries[i]].packet
+        if rarely(packet >= due):
+            due = pass_ticks(engine, worker, slot, packet, &tick)
         if cold and i + PAYLOADS_AHEAD < n:
             prefetch_payload(&slot.burst.meta[entries[i + PAYLOADS_AHEAD]])
         if rarely(engine.offloads):
@@ -597,7 +625,7 @@ cdef uint64_t pass_slot(engine_t *engine, worker_t *worker, slot_t *slot, rx_t *
     if is_bare(engine, slot):
         count_entries(engine, worker, slot, entries, n, rx)
     else:
-        inspect_entries(engine, worker, slot, entries, n, sample)
+        inspect_entries(engine, worker, slot, entries, n, rx, sample)
     ended = ticks()
     worker.burst_ticks += ended - started
     if sample:

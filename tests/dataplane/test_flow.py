@@ -123,3 +123,34 @@ def test_engine_tick_ends_flows():
         assert len(engine.tick(START * 10**9 + 5 * 10**9)) == 0
         ended = engine.tick(START * 10**9 + 40 * 10**9)
         assert len(ended) == 1
+
+
+def test_an_engine_that_has_replayed_begins_anew(tmp_path):
+    """Whatever tables the replays before have left: many flows, few, none that was ended in order, those of another table."""
+    def run(engine, name, **options):
+        return engine.replay(tmp_path / name, keep=("flows",), **options)
+    packets = [(START + at / 1000, udp(b"x", f"10.{at % 7}.{at >> 8}.{at & 255}", 1024 + at)) for at in range(20_000)]
+    write_pcap(tmp_path / "many", packets)
+    write_pcap(tmp_path / "others", [(stamp, udp(b"y", "10.9.9.9", 1024 + at % 5000)) for at, (stamp, _) in enumerate(packets)])
+    write_pcap(tmp_path / "few", packets[:10])
+    names = ["many", "few", "others", "many", "others", "few"]
+    for workers in (1, 2):
+        expected = {}
+        for name in names:
+            with fp.Engine(workers=workers) as engine:
+                expected[name] = run(engine, name)
+        with fp.Engine(workers=workers) as engine:
+            for name in names:
+                engine.inspect([udp(b"z", sport=at) for at in range(100)])      # by a data plane that stands all the while
+                result = run(engine, name)
+                assert result.digest == expected[name].digest
+                assert result.stats["flows"] == expected[name].stats["flows"]
+                with pytest.raises(RuntimeError, match="enough"):
+                    run(engine, "many", progress=Stop())
+
+
+class Stop:
+    """Progress that ends a replay in its middle."""
+
+    def __call__(self, progress):
+        raise RuntimeError("enough")

@@ -40,6 +40,7 @@ from fastpath.control.subscription import ON_FULL, Subscription
 from fastpath.control.told import told
 from fastpath.dataplane import rows
 from fastpath.dataplane.bindings import TAG
+from fastpath.dataplane.flow import FlowMemory
 
 if TYPE_CHECKING:
     from fastpath.control.anonymise import Anonymiser
@@ -146,6 +147,7 @@ class Engine:
         settings["app_layer"]["files.models"] = bool(models)
         settings["app_layer"]["http.http-body-inline"] = mode == "ips" if inline_bodies == "auto" else inline_bodies == "yes"
         settings["keys"] = key_ring(keylog)
+        settings["flow_memory"] = FlowMemory()      # which one data plane leaves to the next
         self._settings = settings
         self._hardware = hardware
         self._process = _process

@@ -61,8 +61,21 @@ cdef struct bucket_t:
     uint64_t created, forced, memcap_hits
     uint64_t ended[4]           # by flow_end
 
-cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number) noexcept nogil
-cdef void close_bucket(bucket_t *bucket) noexcept nogil
+# The memory of a bucket that is closed, all zero where there is none. The one that is opened in its place takes it, and finds
+# pages that it need not have the kernel look for and clear.
+cdef struct tables_t:
+    void *region
+    size_t region_size
+    flow_slot_t *slots          # empty
+    uint32_t mask
+
+cdef class FlowMemory:
+    cdef tables_t tables[128]   # by bucket
+
+# 0, or -1 when address space or memory is lacking. The bucket's sink and owner are the caller's to set.
+cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number, tables_t *left) noexcept nogil
+# left: NULL to keep nothing.
+cdef void close_bucket(bucket_t *bucket, tables_t *left) noexcept nogil
 
 # A flow for this key, whose first packet this is; slot: where find_slot ended, empty. NULL only when the memcap leaves no room
 # for a single flow.

@@ -6,8 +6,9 @@ from libc.string cimport memset
 from fastpath.dataplane.hash cimport hash_flow, set_flow_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.pool cimport close_pool
+from fastpath.dataplane.threads cimport prefetch
 from fastpath.dataplane.types cimport (
-    ACCOUNT_FLOW, END_FORCED, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
+    ACCOUNT_FLOW, BUCKETS_MAX, END_FORCED, END_TIMEOUT, FLOW_FREE, FLOW_NEW, FLOW_REVERSED, NO_RULE, PM_REVERSED, flow_key_t,
     flow_t, packet_meta_t,
 )
 
@@ -24,6 +25,8 @@ cdef enum:
     SMALL_INDEX = 1 << 14       # slots, up to which an index grows fourfold: soon there is more, and each growth makes it anew
     LARGE_PAGE = 1 << 21
     FEW_FLOWS = 1024            # of a bucket lie in small pages: to clear a large one costs more than a handful of flows does
+    CACHE_LINE = 64
+    FRESH_AHEAD = 8             # flows never taken yet that are fetched before their turn
     WHEEL_HEAD = 1 << 31        # in wheel_prev: the first of a second's list; the low bits name the second
 
 
@@ -33,22 +36,43 @@ cdef void *map_pages(size_t length, int flags) noexcept nogil:
     return NULL if pages == MAP_FAILED else pages
 
 
-cdef int map_flows(bucket_t *bucket) noexcept nogil:
-    """Flows lie in large pages, but for the first: over thousands of small ones, every lookup would miss the TLB as well."""
+cdef inline size_t index_size(uint32_t mask) noexcept nogil:
+    return (<size_t>mask + 1) * sizeof(flow_slot_t)
+
+
+cdef void unmap_tables(tables_t *tables) noexcept nogil:
+    if tables.region != NULL:
+        munmap(tables.region, tables.region_size)
+    if tables.slots != NULL:
+        munmap(tables.slots, index_size(tables.mask))
+    memset(tables, 0, sizeof(tables_t))
+
+
+cdef bint map_tables(tables_t *tables, size_t region_size) noexcept nogil:
+    unmap_tables(tables)        # those of another size
+    tables.region = map_pages(region_size, 0)
+    tables.region_size = region_size
+    tables.mask = FIRST_SLOTS - 1
+    tables.slots = <flow_slot_t *>map_pages(index_size(tables.mask), 0)
+    if tables.region != NULL and tables.slots != NULL:
+        return True
+    unmap_tables(tables)
+    return False
+
+
+cdef class FlowMemory:
+    """The tables of flows that a data plane leaves to the next one of its engine, by the bucket's number."""
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(BUCKETS_MAX):
+            unmap_tables(&self.tables[i])
+
+
+cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number, tables_t *left) noexcept nogil:
     cdef size_t few = FEW_FLOWS * sizeof(flow_t)
     cdef uintptr_t large
-    bucket.region_size = <size_t>bucket.limit * sizeof(flow_t) + few + LARGE_PAGE
-    bucket.region = map_pages(bucket.region_size, 0)
-    if bucket.region == NULL:
-        return -1
-    large = (<uintptr_t>bucket.region + few + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1)
-    bucket.flows = <flow_t *>(large - few)
-    madvise(<void *>large, <uintptr_t>bucket.region + bucket.region_size - large, MADV_HUGEPAGE)
-    return 0
-
-
-cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t number) noexcept nogil:
-    """0, or -1 when address space or memory is lacking. The bucket's sink and owner are the caller's to set."""
+    cdef size_t region_size
     memset(bucket, 0, sizeof(bucket_t))
     bucket.config = config
     bucket.number = number
@@ -57,23 +81,35 @@ cdef int open_bucket(bucket_t *bucket, const flow_config_t *config, uint32_t num
     bucket.limit = <uint32_t>min(config.memcap // (sizeof(flow_t) + 3 * sizeof(flow_slot_t)), <uint64_t>FLOWS_MAX)
     if bucket.limit == 0:
         bucket.limit = 1
-    bucket.slots = <flow_slot_t *>map_pages(FIRST_SLOTS * sizeof(flow_slot_t), 0)
-    bucket.mask = FIRST_SLOTS - 1
-    if bucket.slots == NULL or map_flows(bucket):
-        close_bucket(bucket)
+    region_size = <size_t>bucket.limit * sizeof(flow_t) + few + LARGE_PAGE
+    if left.region_size != region_size and not map_tables(left, region_size):
         return -1
+    bucket.region = left.region
+    bucket.region_size = region_size
+    bucket.slots = left.slots
+    bucket.mask = left.mask
+    memset(left, 0, sizeof(tables_t))
+    # in large pages, but for the first flows: over thousands of small ones, every lookup would miss the TLB as well
+    large = (<uintptr_t>bucket.region + few + LARGE_PAGE - 1) & ~<uintptr_t>(LARGE_PAGE - 1)
+    bucket.flows = <flow_t *>(large - few)
+    madvise(<void *>large, <uintptr_t>bucket.region + region_size - large, MADV_HUGEPAGE)
     return 0
 
 
-cdef void close_bucket(bucket_t *bucket) noexcept nogil:
+cdef void close_bucket(bucket_t *bucket, tables_t *left) noexcept nogil:
+    cdef tables_t tables
     cdef uint32_t i
     for i in range(bucket.fresh):
         release_more(&bucket.flows[i], &bucket.pool)
     close_pool(&bucket.pool)
-    if bucket.region != NULL:
-        munmap(bucket.region, bucket.region_size)
-    if bucket.slots != NULL:
-        munmap(bucket.slots, (<size_t>bucket.mask + 1) * sizeof(flow_slot_t))
+    tables.region = bucket.region
+    tables.region_size = bucket.region_size
+    tables.slots = bucket.slots
+    tables.mask = bucket.mask
+    if left != NULL and left.region == NULL and bucket.region != NULL and bucket.used == 0:     # so that the index is all zero
+        left[0] = tables
+    else:
+        unmap_tables(&tables)
     memset(bucket, 0, sizeof(bucket_t))
 
 
@@ -93,14 +129,14 @@ cdef inline flow_slot_t *empty_slot(flow_slot_t *slots, uint32_t mask, uint32_t 
 cdef bint grow_index(bucket_t *bucket) noexcept nogil:
     cdef uint32_t mask = bucket.mask * 4 + 3 if bucket.mask + 1 < SMALL_INDEX else bucket.mask * 2 + 1
     cdef uint32_t i, hash
-    cdef flow_slot_t *slots = <flow_slot_t *>map_pages((<size_t>mask + 1) * sizeof(flow_slot_t), MAP_POPULATE)
+    cdef flow_slot_t *slots = <flow_slot_t *>map_pages(index_size(mask), MAP_POPULATE)
     if slots == NULL:
         return False
     for i in range(bucket.fresh):
         if not bucket.flows[i].flags & FLOW_FREE:
             hash = <uint32_t>hash_flow(&bucket.flows[i])
             empty_slot(slots, mask, hash)[0] = slot_of(hash, i + 1)
-    munmap(bucket.slots, (<size_t>bucket.mask + 1) * sizeof(flow_slot_t))
+    munmap(bucket.slots, index_size(bucket.mask))
     bucket.slots = slots
     bucket.mask = mask
     return True
@@ -254,6 +290,8 @@ cdef flow_t *create_flow(bucket_t *bucket, flow_slot_t *slot, const packet_meta_
     else:
         bucket.fresh += 1
         flow = bucket.fresh
+        prefetch(&bucket.flows[flow + FRESH_AHEAD])
+        prefetch(<const char *>&bucket.flows[flow + FRESH_AHEAD] + CACHE_LINE)
     it = &bucket.flows[flow - 1]
     set_flow_key(it, key)
     begin_flow(it, meta, now, ordinal)
@@ -305,7 +343,7 @@ cdef void flush_bucket(bucket_t *bucket, uint64_t ordinal, uint8_t end) noexcept
         bucket.ended[end] += bucket.used
     for i in range(bucket.fresh):
         release_more(&bucket.flows[i], &bucket.pool)
-    memset(bucket.slots, 0, (<size_t>bucket.mask + 1) * sizeof(flow_slot_t))
+    memset(bucket.slots, 0, index_size(bucket.mask))
     memset(bucket.wheel, 0, sizeof(bucket.wheel))
     bucket.used = bucket.fresh = bucket.free = 0
     bucket.second = 0

@@ -5,6 +5,7 @@ cdef extern from "threads.h" nogil:
     uint64_t load_acquire(const uint64_t *source) noexcept
     void store_release(uint64_t *target, uint64_t value) noexcept
     void prefetch(const void *address) noexcept
+    void prefetch_later(const void *address) noexcept
     bint rarely(bint) noexcept
     uint64_t clock_ns() noexcept
     uint64_t ticks() noexcept
