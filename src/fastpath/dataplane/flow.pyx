@@ -158,6 +158,11 @@ cdef void remove_slot(bucket_t *bucket, uint32_t flow) noexcept nogil:
     bucket.slots[hole] = 0
 
 
+cdef inline void prefetch_whole(const flow_t *flow) noexcept nogil:
+    prefetch(flow)
+    prefetch(<const char *>flow + CACHE_LINE)
+
+
 # ---- the wheel ----
 
 cdef void arm(bucket_t *bucket, uint32_t flow) noexcept nogil:
@@ -212,6 +217,7 @@ cdef void tick_bucket(bucket_t *bucket, uint64_t second, uint64_t ordinal, uint6
         while flow:
             it = &bucket.flows[flow - 1]
             following = it.wheel_next
+            prefetch_whole(&bucket.flows[following] - 1)
             if is_timed_out(bucket.config, it, second * SECOND):
                 end_flow(bucket, flow, END_TIMEOUT, ordinal, order)
             else:
@@ -287,11 +293,11 @@ cdef flow_t *create_flow(bucket_t *bucket, flow_slot_t *slot, const packet_meta_
     if bucket.free:
         flow = bucket.free
         bucket.free = bucket.flows[flow - 1].wheel_next
+        prefetch_whole(&bucket.flows[bucket.free] - 1)
     else:
         bucket.fresh += 1
         flow = bucket.fresh
-        prefetch(&bucket.flows[flow + FRESH_AHEAD])
-        prefetch(<const char *>&bucket.flows[flow + FRESH_AHEAD] + CACHE_LINE)
+        prefetch_whole(&bucket.flows[flow + FRESH_AHEAD])
     it = &bucket.flows[flow - 1]
     set_flow_key(it, key)
     begin_flow(it, meta, now, ordinal)

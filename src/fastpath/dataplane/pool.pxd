@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset
 
+from fastpath.dataplane.threads cimport prefetch
 from fastpath.dataplane.types cimport POOL_CHUNK, POOL_LARGEST, bytes_t, pool_t
 
 cdef enum:
@@ -74,6 +75,7 @@ cdef inline void *pool_take_raw(pool_t *pool, uint32_t account, uint64_t size) n
         piece = pool.free[number]
         if piece != NULL:
             pool.free[number] = (<void **> piece)[0]
+            prefetch(pool.free[number])         # which was given back long ago, and will be read when it is taken
         else:
             piece = carve(pool, taken)
     if piece == NULL:
