@@ -195,12 +195,29 @@ cdef void retire_packet(engine_t *engine, slot_t *slot, uint32_t packet, const v
             row.alerts = verdict.alerts
 
 
+cdef void give_plain_verdicts(engine_t *engine, slot_t *slot) noexcept nogil:
+    """To inspect, where nothing was done about any packet: each has but its flow to tell."""
+    cdef uint32_t i, packet, entry
+    cdef uint32_t n = <uint32_t>min(<uint64_t>slot.burst.packets, engine.verdicts_room)
+    cdef verdict_t *out = engine.verdicts_out
+    for i in range(n):
+        clear_verdict(&out[i])
+    for i in range(slot.burst.entries):
+        entry = slot.steering.order[i]
+        packet = slot.burst.meta[entry].packet
+        if packet < n and out[packet].flow == 0:
+            out[packet].flow = slot.verdict[entry].flow
+        slot.verdict[entry].flow = 0
+    engine.verdicts_out += n
+    engine.verdicts_room -= n
+
+
 cdef uint64_t retire_slot(engine_t *engine, slot_t *slot, uint64_t started) noexcept nogil:
     """All workers have passed: rows are merged, and the verdict of a wire packet is the most severe of its entries'. From one
     count of ticks to the next, which it returns."""
     cdef row_buffer_t *buffers[64]
     cdef uint32_t i, packet
-    cdef bint eventful = each_packet(engine)
+    cdef bint eventful = engine.keep_packets or engine.ring != NULL
     cdef verdict_t verdict
     cdef verdict_t *entry
     cdef uint64_t ended
@@ -223,6 +240,8 @@ cdef uint64_t retire_slot(engine_t *engine, slot_t *slot, uint64_t started) noex
         merge_app_rows(&engine.rows, slot.rows, engine.workers)
     clear_verdict(&verdict)
     if not eventful:
+        if engine.verdicts_out != NULL:
+            give_plain_verdicts(engine, slot)
         engine.ledger_packets[LEDGER_INSPECTED] += slot.burst.packets
         engine.ledger_bytes[LEDGER_INSPECTED] += slot.bytes
         add_run(&engine.runs, &verdict, slot.burst.packets)
