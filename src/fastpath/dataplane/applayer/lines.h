@@ -26,43 +26,94 @@ static inline uint32_t line_length(const uint8_t *data, uint32_t length)
     return at;
 }
 
-/* Of a text that begins with a line: the bytes of the lines before the first one that is not whole, has more than `most` bytes,
-   or begins with '.' or '-'. A carriage return with which the text ends may be half of an end. `most`: 64 or more. */
-static inline uint32_t plain_lines(const uint8_t *data, uint32_t length, uint32_t most)
+/* Does a line end here? */
+static inline int is_line_end(uint8_t c)
 {
-    uint32_t start = 0, at = 0;         /* start: of the line at work */
-    if (length == 0 || data[0] == '.' || data[0] == '-')
-        return 0;
+    return c == '\n' || c == '\r';
+}
+
+/* Where the last line feed or carriage return stands; -1 for nowhere. */
+static inline int32_t last_line_end(const uint8_t *data, uint32_t length)
+{
 #if defined(__SSE2__)
-    const __m128i feed = _mm_set1_epi8('\n'), carriage = _mm_set1_epi8('\r'), dot = _mm_set1_epi8('.'), dash = _mm_set1_epi8('-');
-    for (; length - at > 64; at += 64) {
-        uint64_t ends = 0, marks = 0;
-        for (uint32_t i = 0; i < 64; i += 16) {
-            const __m128i bytes = _mm_loadu_si128((const __m128i *)(data + at + i));
-            const __m128i next = _mm_loadu_si128((const __m128i *)(data + at + i + 1));
-            const __m128i end = _mm_or_si128(_mm_cmpeq_epi8(bytes, feed), _mm_cmpeq_epi8(bytes, carriage));
-            const __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(next, dot), _mm_cmpeq_epi8(next, dash));
-            ends |= (uint64_t)(uint32_t)_mm_movemask_epi8(end) << i;
-            marks |= (uint64_t)(uint32_t)_mm_movemask_epi8(mark) << i;
-        }
-        if (ends && at + (uint32_t)__builtin_ctzll(ends) - start > most)
-            return start;
-        if (ends & marks)
-            return at + (uint32_t)__builtin_ctzll(ends & marks) + 1;
-        if (ends)
-            start = at + 64 - (uint32_t)__builtin_clzll(ends);
+    const __m128i feed = _mm_set1_epi8('\n'), carriage = _mm_set1_epi8('\r');
+    for (; length >= 16; length -= 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(data + length - 16));
+        const int found = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, feed), _mm_cmpeq_epi8(bytes, carriage)));
+        if (found)
+            return (int32_t)length - 16 + 31 - __builtin_clz((unsigned)found);
     }
 #endif
-    for (; at < length; at++) {
-        if (data[at] != '\n' && (data[at] != '\r' || at + 1 == length))
+    while (length && !is_line_end(data[length - 1]))
+        length--;
+    return (int32_t)length - 1;
+}
+
+#if defined(__SSE2__)
+/* Which of these sixteen bytes are '.' or '-'? */
+static inline __m128i marks_among(const uint8_t *data)
+{
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)data);
+    return _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+}
+
+/* The same, of those that begin a line. */
+static inline uint32_t starts_among(const uint8_t *data)
+{
+    const __m128i before = _mm_loadu_si128((const __m128i *)(data - 1));
+    const __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(before, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(before, _mm_set1_epi8('\r')));
+    return (uint32_t)_mm_movemask_epi8(_mm_and_si128(marks_among(data), ends));
+}
+#endif
+
+/* Where a line begins with '.' or '-' first, of bytes that others stand before; all of them where none does. */
+static inline uint32_t marked_line(const uint8_t *data, uint32_t length)
+{
+    uint32_t at = 0;
+#if defined(__SSE2__)
+    for (; length - at >= 64; at += 64) {
+        const uint8_t *next = data + at;
+        const __m128i any = _mm_or_si128(_mm_or_si128(marks_among(next), marks_among(next + 16)),
+                                         _mm_or_si128(marks_among(next + 32), marks_among(next + 48)));
+        if (!_mm_movemask_epi8(any))        /* of base64 nearly always */
             continue;
-        if (at - start > most)
+        for (uint32_t i = 0; i < 64; i += 16) {
+            const uint32_t starts = starts_among(next + i);
+            if (starts)
+                return at + i + (uint32_t)__builtin_ctz(starts);
+        }
+    }
+    for (; length - at >= 16; at += 16) {
+        const uint32_t starts = starts_among(data + at);
+        if (starts)
+            return at + (uint32_t)__builtin_ctz(starts);
+    }
+#endif
+    while (at < length && !((data[at] == '.' || data[at] == '-') && is_line_end(*(data + at - 1))))
+        at++;
+    return at;
+}
+
+/* Of a text that begins with a line: the bytes of the lines before the first one that is not whole, has more than `most` bytes,
+   or begins with '.' or '-'. A carriage return with which the text ends may be half of an end. */
+static inline uint32_t plain_lines(const uint8_t *data, uint32_t length, uint32_t most)
+{
+    uint32_t start = 0;
+    if (length == 0 || data[0] == '.' || data[0] == '-')
+        return 0;
+    const uint32_t shown = length - (data[length - 1] == '\r');
+    for (;;) {
+        /* the lines that end among so many bytes are short enough, and none is where no line ends */
+        const uint32_t left = shown - start, within = left <= most ? left : most + 1;
+        const uint32_t whole = (uint32_t)(last_line_end(data + start, within) + 1);
+        if (whole == 0)
             return start;
-        start = at + 1;
-        if (start < length && (data[start] == '.' || data[start] == '-'))
+        const uint32_t looked = whole - (start + whole == length);      /* with the first byte behind them */
+        const uint32_t marked = marked_line(data + start + 1, looked);
+        start += marked < looked ? marked + 1 : whole;
+        if (marked < looked)
             return start;
     }
-    return start;
 }
 
 /* A byte of a token, as RFC 7230 section 3.2.6 has it, with what separates left out. */
