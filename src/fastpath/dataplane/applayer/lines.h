@@ -8,63 +8,73 @@
 #include <emmintrin.h>
 #endif
 
-/* Bytes before the first line feed or carriage return; all of them where there is none. */
-static inline uint32_t line_length(const uint8_t *data, uint32_t length)
-{
-    uint32_t at = 0;
-#if defined(__SSE2__)
-    const __m128i feed = _mm_set1_epi8('\n'), carriage = _mm_set1_epi8('\r');
-    for (; length - at >= 16; at += 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(data + at));
-        const int found = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, feed), _mm_cmpeq_epi8(bytes, carriage)));
-        if (found)
-            return at + (uint32_t)__builtin_ctz((unsigned)found);
-    }
-#endif
-    while (at < length && data[at] != '\n' && data[at] != '\r')
-        at++;
-    return at;
-}
-
 /* Does a line end here? */
 static inline int is_line_end(uint8_t c)
 {
     return c == '\n' || c == '\r';
 }
 
+#if defined(__SSE2__)
+/* Which of sixteen bytes are one of two? */
+static inline __m128i either_among(const uint8_t *data, char one, char other)
+{
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)data);
+    return _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(one)), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(other)));
+}
+
+/* A bit for each of sixteen bytes with which a line ends. */
+static inline uint32_t ends_among(const uint8_t *data)
+{
+    return (uint32_t)_mm_movemask_epi8(either_among(data, '\n', '\r'));
+}
+
+/* Likewise for each '.' or '-' that a line begins with. The byte before them is read. */
+static inline uint32_t starts_among(const uint8_t *data)
+{
+    return (uint32_t)_mm_movemask_epi8(_mm_and_si128(either_among(data, '.', '-'), either_among(data - 1, '\n', '\r')));
+}
+#endif
+
+/* Below, what is left of many bytes, fewer than sixteen, is looked at with some that were seen before and hold nothing. */
+
+/* Bytes before the first line feed or carriage return; all of them where there is none. */
+static inline uint32_t line_length(const uint8_t *data, uint32_t length)
+{
+    uint32_t at = 0;
+#if defined(__SSE2__)
+    if (length >= 16) {
+        for (; length - at >= 16; at += 16) {
+            const uint32_t found = ends_among(data + at);
+            if (found)
+                return at + (uint32_t)__builtin_ctz(found);
+        }
+        const uint32_t found = ends_among(data + length - 16);
+        return found ? length - 16 + (uint32_t)__builtin_ctz(found) : length;
+    }
+#endif
+    while (at < length && !is_line_end(data[at]))
+        at++;
+    return at;
+}
+
 /* Where the last line feed or carriage return stands; -1 for nowhere. */
 static inline int32_t last_line_end(const uint8_t *data, uint32_t length)
 {
 #if defined(__SSE2__)
-    const __m128i feed = _mm_set1_epi8('\n'), carriage = _mm_set1_epi8('\r');
-    for (; length >= 16; length -= 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(data + length - 16));
-        const int found = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, feed), _mm_cmpeq_epi8(bytes, carriage)));
-        if (found)
-            return (int32_t)length - 16 + 31 - __builtin_clz((unsigned)found);
+    if (length >= 16) {
+        for (uint32_t at = length; at >= 16; at -= 16) {
+            const uint32_t found = ends_among(data + at - 16);
+            if (found)
+                return (int32_t)at + 15 - __builtin_clz(found);
+        }
+        const uint32_t found = ends_among(data);
+        return found ? 31 - __builtin_clz(found) : -1;
     }
 #endif
     while (length && !is_line_end(data[length - 1]))
         length--;
     return (int32_t)length - 1;
 }
-
-#if defined(__SSE2__)
-/* Which of these sixteen bytes are '.' or '-'? */
-static inline __m128i marks_among(const uint8_t *data)
-{
-    const __m128i bytes = _mm_loadu_si128((const __m128i *)data);
-    return _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
-}
-
-/* The same, of those that begin a line. */
-static inline uint32_t starts_among(const uint8_t *data)
-{
-    const __m128i before = _mm_loadu_si128((const __m128i *)(data - 1));
-    const __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(before, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(before, _mm_set1_epi8('\r')));
-    return (uint32_t)_mm_movemask_epi8(_mm_and_si128(marks_among(data), ends));
-}
-#endif
 
 /* Where a line begins with '.' or '-' first, of bytes that others stand before; all of them where none does. */
 static inline uint32_t marked_line(const uint8_t *data, uint32_t length)
@@ -73,8 +83,8 @@ static inline uint32_t marked_line(const uint8_t *data, uint32_t length)
 #if defined(__SSE2__)
     for (; length - at >= 64; at += 64) {
         const uint8_t *next = data + at;
-        const __m128i any = _mm_or_si128(_mm_or_si128(marks_among(next), marks_among(next + 16)),
-                                         _mm_or_si128(marks_among(next + 32), marks_among(next + 48)));
+        const __m128i any = _mm_or_si128(_mm_or_si128(either_among(next, '.', '-'), either_among(next + 16, '.', '-')),
+                                         _mm_or_si128(either_among(next + 32, '.', '-'), either_among(next + 48, '.', '-')));
         if (!_mm_movemask_epi8(any))        /* of base64 nearly always */
             continue;
         for (uint32_t i = 0; i < 64; i += 16) {
@@ -83,10 +93,14 @@ static inline uint32_t marked_line(const uint8_t *data, uint32_t length)
                 return at + i + (uint32_t)__builtin_ctz(starts);
         }
     }
-    for (; length - at >= 16; at += 16) {
-        const uint32_t starts = starts_among(data + at);
-        if (starts)
-            return at + (uint32_t)__builtin_ctz(starts);
+    if (length >= 16) {
+        for (; length - at >= 16; at += 16) {
+            const uint32_t starts = starts_among(data + at);
+            if (starts)
+                return at + (uint32_t)__builtin_ctz(starts);
+        }
+        const uint32_t starts = starts_among(data + length - 16);
+        return starts ? length - 16 + (uint32_t)__builtin_ctz(starts) : length;
     }
 #endif
     while (at < length && !((data[at] == '.' || data[at] == '-') && is_line_end(*(data + at - 1))))
