@@ -96,6 +96,19 @@ def test_bytes_tell_on_any_port(proto, direction, udp, data):
     assert recognised(data, direction, udp=udp) == proto
 
 
+METHODS = """get put post head trace options connect delete patch propfind proppatch mkcol copy move lock unlock checkout uncheckout
+checkin update label report mkworkspace mkactivity merge invalid version-control baseline-control""".split()
+
+
+@pytest.mark.parametrize("end", [b" ", b"\t"])
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_in_any_case(method, end):
+    for text in (method, method.upper(), method.title()):
+        assert recognised(text.encode() + end, TO_SERVER) == "http"
+        assert recognised(bytes([text.encode()[0] ^ 0x40]) + text.encode()[1:] + end, TO_SERVER) == "unknown"
+    assert recognised(method.encode(), TO_SERVER) == "unknown"
+
+
 @pytest.mark.parametrize(("proto", "port", "direction", "udp", "data"), BY_PORT)
 def test_a_port_tells(proto, port, direction, udp, data):
     assert recognised(data, direction, port=port, udp=udp) == proto

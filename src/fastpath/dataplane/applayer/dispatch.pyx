@@ -503,8 +503,11 @@ cdef void pass_transactions(const app_table_t *table, app_context_t *context, ui
     cdef app_t *app = context.app
     cdef const room_t *room = &table.room[app.proto]
     cdef uint16_t done = <uint16_t> (TX_DETECTED_TO_SERVER << direction)
-    cdef tx_t *tx = app.first
-    while tx != NULL:
+    cdef tx_t **link = &app.first
+    cdef tx_t *last = NULL
+    cdef tx_t *tx
+    while link[0] != NULL:
+        tx = link[0]
         if not tx.flags & (done | TX_NO_INSPECTION):
             tx.inspected[direction] = tx.progress[direction]
             tx.flags &= ~<uint16_t> TX_NEW
@@ -512,10 +515,16 @@ cdef void pass_transactions(const app_table_t *table, app_context_t *context, ui
                 tx.flags |= done
             if room.inspected != NULL:
                 room.inspected(context, tx, direction)
-        log_due(room, tx, TO_SERVER, False)
-        log_due(room, tx, TO_CLIENT, False)
-        tx = tx.next
-    free_done(table, context, True)
+        if tx.progress[TO_SERVER] >= room.log_at[TO_SERVER]:        # else neither event is due
+            log_due(room, tx, TO_SERVER, False)
+            log_due(room, tx, TO_CLIENT, False)
+        if is_over(room, tx, True):
+            link[0] = tx.next
+            free_transaction(table, context, tx)
+        else:
+            last = tx
+            link = &tx.next
+    app.last = last
     app.flags |= APP_QUIET_TO_SERVER << direction
 
 

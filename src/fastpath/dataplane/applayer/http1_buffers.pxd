@@ -147,6 +147,8 @@ cdef inline uint32_t http1_view(app_context_t *context, http1_tx_t *tx, uint32_t
         return show_span(view, &response.line, response.second, response.has_status)
     if buffer == BUFFER_HTTP_STAT_MSG:
         return show_span(view, &response.line, response.third, response.has_message)
+    if message.passed and (buffer == BUFFER_HTTP_START or buffer == BUFFER_HTTP_HEADER or buffer == BUFFER_HTTP_HEADER_NAMES):
+        return VIEW_NONE            # a reload asks for what was not kept
     if buffer == BUFFER_HTTP_START:
         return show_start(&out, message, view)
     if buffer == BUFFER_HTTP_HEADER:

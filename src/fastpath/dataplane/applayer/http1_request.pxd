@@ -10,6 +10,7 @@ from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_h
 from fastpath.dataplane.applayer.http1_decoders cimport AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA
 from fastpath.dataplane.applayer.http1_inflate cimport add_inflater
 from fastpath.dataplane.applayer.http1_line cimport find_host, method_of, read_request_line, read_uri
+from fastpath.dataplane.applayer.http1_passing cimport pass_head
 from fastpath.dataplane.applayer.http1_side cimport (
     body_bytes, body_step, chunk_end_step, chunk_length, end_message, flush_header, header_line, line_at_work, line_done,
     read_upto, unread,
@@ -154,6 +155,11 @@ cdef inline uint32_t request_headers_done(app_context_t *context, side_t *side) 
 cdef inline uint32_t request_headers(app_context_t *context, side_t *side) noexcept nogil:
     cdef const uint8_t *data
     cdef uint32_t length
+    cdef uint32_t passed = pass_head(context, side, TO_SERVER)
+    if passed == STEP_ON:
+        return request_headers_done(context, side)
+    if passed == STEP_ERROR:
+        return STEP_ERROR
     while True:
         if side.status == SIDE_CLOSED and side.at == side.length:
             # the stream ends among the headers: they are all there will be

@@ -12,6 +12,7 @@ from fastpath.dataplane.applayer.http1_headers cimport content_length_of, find_h
 from fastpath.dataplane.applayer.http1_decoders cimport AS_BROTLI, AS_DEFLATE, AS_GZIP, AS_LZMA
 from fastpath.dataplane.applayer.http1_inflate cimport add_inflater, free_inflaters
 from fastpath.dataplane.applayer.http1_line cimport looks_like_response, read_response_line
+from fastpath.dataplane.applayer.http1_passing cimport pass_head
 from fastpath.dataplane.applayer.http1_request cimport begin_tx, complete_request, request_line_done
 from fastpath.dataplane.applayer.http1_side cimport (
     CHUNK_EMPTY, add_raw, body_bytes, body_step, chunk_end_step, chunk_length, end_message, flush_header, header_line, hold,
@@ -195,6 +196,10 @@ cdef inline uint32_t response_headers(app_context_t *context, side_t *side) noex
     cdef const uint8_t *data
     cdef uint32_t length
     cdef bint waits, odd = False
+    cdef uint32_t passed = pass_head(context, side, TO_CLIENT)
+    if passed != STEP_HOLD:
+        side.state = RESPONSE_BODY_DETERMINE
+        return passed
     while True:
         if side.status == SIDE_CLOSED and side.at == side.length:
             if not flush_header(context, side, TO_CLIENT):

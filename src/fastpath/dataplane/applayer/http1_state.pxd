@@ -89,6 +89,7 @@ cdef struct message_t:          # a request or a response
     uint8_t has_line, has_protocol, has_uri, has_status, has_message
     uint8_t fetched             # its body was shown since the rules were done with it last
     uint8_t trailers
+    uint8_t passed              # nobody read its head as it came: most of it was not kept
     uint8_t over                # of HTTP/2: its stream has ended in this direction
 
 cdef struct http1_tx_t:

@@ -3,7 +3,7 @@
 # Patterns are tried first, then the probing functions of the server's port, then those of the client's. A direction is through
 # with patterns when it is longer than any of them, and with probes when all of its ports have said no; what is left open is
 # asked again, with more bytes. What one side was recognised as is asked about first on the other.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath.dataplane.applayer.applayer cimport app_config_t, app_context_t, room_t
 
@@ -30,10 +30,12 @@ cdef struct hint_t:             # a port and whom to ask about it
 
 cdef struct recogniser_t:
     uint8_t pattern[2][2][80]   # rows of pattern_rows, by transport and direction
+    uint64_t begins[2][2][32][2]    # by the low bits of the first byte, which either case shares: 1 << those that may stand there
     uint32_t patterns[2][2]
     uint32_t depth[2][2]        # bytes that the longest pattern needs
     uint32_t probed_depth[2][2]  # and with a probe's word on it
     hint_t hint[2][64]          # by transport
+    uint64_t hinted[2][64]      # by the low bits of a port: 1 << hints that may be of it
     uint32_t hints[2]
 
 # Reads the lists for the protocols that are on. `settings`: of dispatch (tcp_ports, udp_ports, and *_source_ports).

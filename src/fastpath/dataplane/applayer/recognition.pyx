@@ -1,5 +1,5 @@
 # See recognition.pxd.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from fastpath.dataplane.applayer.applayer cimport *
@@ -25,6 +25,9 @@ cdef extern from "recognition.h" nogil:
     enum:
         PATTERN_ROWS, PROBE_ROWS, OVER_TCP, OVER_UDP
 
+cdef extern from *:
+    int lowest "__builtin_ctzll"(unsigned long long) noexcept nogil     # bit that is set
+
 cdef enum:
     UDP = 17
 
@@ -42,9 +45,11 @@ cdef hint_t *hint_at(recogniser_t *recogniser, uint32_t transport, uint32_t port
             return &recogniser.hint[transport][i]
     if recogniser.hints[transport] == PORTS_MAX:
         raise ValueError(f"app-layer.protocols: more than {PORTS_MAX} ports to look at over {'udp' if transport else 'tcp'}")
+    i = recogniser.hints[transport]
     recogniser.hints[transport] += 1
-    recogniser.hint[transport][recogniser.hints[transport] - 1].port = <uint16_t> port
-    return &recogniser.hint[transport][recogniser.hints[transport] - 1]
+    recogniser.hint[transport][i].port = <uint16_t> port
+    recogniser.hinted[transport][port & 63] |= <uint64_t> 1 << i
+    return &recogniser.hint[transport][i]
 
 
 cdef void enter_probe(recogniser_t *recogniser, uint32_t row, uint32_t port, bint source) except *:
@@ -62,9 +67,13 @@ cdef void enter_probe(recogniser_t *recogniser, uint32_t row, uint32_t port, bin
 
 cdef void enter_pattern(recogniser_t *recogniser, uint32_t row) noexcept:
     cdef const pattern_row_t *pattern = &pattern_rows[row]
-    cdef uint32_t transport = pattern.transport, direction = pattern.direction
-    recogniser.pattern[transport][direction][recogniser.patterns[transport][direction]] = <uint8_t> row
+    cdef uint32_t transport = pattern.transport, direction = pattern.direction, low
+    cdef uint32_t at = recogniser.patterns[transport][direction]
+    recogniser.pattern[transport][direction][at] = <uint8_t> row
     recogniser.patterns[transport][direction] += 1
+    for low in range(32):
+        if pattern.offset or <uint8_t> pattern.text[0] & 31 == low:
+            recogniser.begins[transport][direction][low][at // 64] |= <uint64_t> 1 << at % 64
     recogniser.depth[transport][direction] = max(recogniser.depth[transport][direction],
                                                  <uint32_t> pattern.offset + pattern.length)
     recogniser.probed_depth[transport][direction] = max(recogniser.probed_depth[transport][direction], <uint32_t> pattern.most)
@@ -123,6 +132,8 @@ cdef void describe_probes(room_t *rooms) noexcept nogil:
 cdef bint stands_there(const pattern_row_t *pattern, const uint8_t *data) noexcept nogil:
     cdef uint32_t i
     cdef uint8_t byte
+    if (data[pattern.offset] ^ <uint8_t> pattern.text[0]) & 31:
+        return False
     if pattern.cased:
         return memcmp(data + pattern.offset, pattern.text, pattern.length) == 0
     for i in range(pattern.length):
@@ -135,21 +146,27 @@ cdef bint stands_there(const pattern_row_t *pattern, const uint8_t *data) noexce
 cdef uint8_t find_pattern(const recogniser_t *recogniser, const room_t *rooms, uint32_t transport, uint32_t direction,
                           const uint8_t *data, uint32_t length, uint32_t flags, bint *reversed, uint32_t *hits) noexcept nogil:
     """The protocol of the first pattern of a direction that stands there and whose probe does not object."""
-    cdef uint32_t i, said
+    cdef uint32_t half, said
+    cdef uint64_t left
     cdef const pattern_row_t *pattern
-    for i in range(recogniser.patterns[transport][direction]):
-        pattern = &pattern_rows[recogniser.pattern[transport][direction][i]]
-        if length < <uint32_t> pattern.offset + pattern.length or not stands_there(pattern, data):
-            continue
-        hits[0] += 1
-        if pattern.probed:
-            if length < pattern.least:
+    if length == 0:
+        return ALPROTO_UNKNOWN
+    for half in range(2):
+        left = recogniser.begins[transport][direction][data[0] & 31][half]
+        while left:
+            pattern = &pattern_rows[recogniser.pattern[transport][direction][64 * half + lowest(left)]]
+            left &= left - 1
+            if length < <uint32_t> pattern.offset + pattern.length or not stands_there(pattern, data):
                 continue
-            said = rooms[pattern.proto].recognise(direction, data, length, flags, True)
-            if said != RECOGNISED_YES and said != RECOGNISED_REVERSED:
-                continue
-            reversed[0] = said == RECOGNISED_REVERSED
-        return pattern.proto
+            hits[0] += 1
+            if pattern.probed:
+                if length < pattern.least:
+                    continue
+                said = rooms[pattern.proto].recognise(direction, data, length, flags, True)
+                if said != RECOGNISED_YES and said != RECOGNISED_REVERSED:
+                    continue
+                reversed[0] = said == RECOGNISED_REVERSED
+            return pattern.proto
     return ALPROTO_UNKNOWN
 
 
@@ -170,10 +187,13 @@ cdef uint8_t try_patterns(const recogniser_t *recogniser, const room_t *rooms, a
 # ---- probes ----
 
 cdef const hint_t *hint_of(const recogniser_t *recogniser, uint32_t transport, uint16_t port) noexcept nogil:
-    cdef uint32_t i
-    for i in range(recogniser.hints[transport]):
-        if recogniser.hint[transport][i].port == port:
-            return &recogniser.hint[transport][i]
+    cdef const hint_t *hint
+    cdef uint64_t left = recogniser.hinted[transport][port & 63]
+    while left:
+        hint = &recogniser.hint[transport][lowest(left)]
+        if hint.port == port:
+            return hint
+        left &= left - 1
     return NULL
 
 

@@ -42,8 +42,8 @@ cdef class RoomTrial:
     """One session of one flow.
 
     proto: the name of its protocol, or None to have it recognised from what is fed. ports: of client and server. udp: datagrams.
-    memory: cap of the session's pool, bytes. keys: a KeyRing with which it is decrypted, by at most `ciphers` cipher contexts.
-    settings: as dispatch takes them.
+    memory: cap of the session's pool, bytes. asked: somebody looks at what is parsed. keys: a KeyRing with which it is decrypted, by
+    at most `ciphers` cipher contexts. settings: as dispatch takes them.
     """
     cdef app_table_t table
     cdef flow_t flow
@@ -61,8 +61,8 @@ cdef class RoomTrial:
     cdef list left              # what the latest call of each direction did not consume
     cdef uint32_t passed[2]     # of that, what was consumed since, when the other direction was recognised
 
-    def __init__(self, proto=None, *, ports=(40000, 0), bint udp=False, uint64_t memory=1 << 26, KeyRing keys=None,
-                 uint32_t ciphers=2, **settings):
+    def __init__(self, proto=None, *, ports=(40000, 0), bint udp=False, uint64_t memory=1 << 26, bint asked=True,
+                 KeyRing keys=None, uint32_t ciphers=2, **settings):
         cdef uint32_t number
         open_table(&self.table, settings)
         self.udp = udp
@@ -78,7 +78,7 @@ cdef class RoomTrial:
         if self.work.room == NULL:
             raise MemoryError
         self.work.announced = &self.announced
-        self.work.asked.protos = self.work.asked.contents = <uint64_t> -1
+        self.work.asked.protos = self.work.asked.contents = <uint64_t> -1 if asked else 0
         self.work.llm = self.table.config.llm.always
         if keys is not None:
             self.keys = keys
