@@ -37,6 +37,7 @@ cdef bint feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, 
             continue
         if context.app.flags & APP_TURN_TO_SERVER << direction:
             feed_stream(engine, context, burst, entry, 1 - direction)
+            supply = SUPPLY_BYTES if supply == SUPPLY_ALL else supply       # what there is may be another's now
             used = feed_bytes(&engine.apps, context, direction, data, length, flags)
         consume_bytes(context.flow, direction, used)
         if context.app.proto == ALPROTO_FAILED:
@@ -46,7 +47,7 @@ cdef bint feed_stream(engine_t *engine, app_context_t *context, burst_t *burst, 
             stop_reassembly(context.flow, TO_SERVER)
             stop_reassembly(context.flow, TO_CLIENT)
             return turned
-        if supply >= SUPPLY_END:
+        if supply >= SUPPLY_END or supply == SUPPLY_ALL:
             return turned
         if used < length:
             supply = behind_bytes(&engine.stream, context.flow, burst, entry, direction) if context.app.need[direction] \

@@ -14,7 +14,7 @@
 # bytes, and what few sessions need, come from the pool of the bucket.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath.dataplane.tcp.held cimport side_t
+from fastpath.dataplane.tcp.held cimport run_t, side_t
 from fastpath.dataplane.tcp.session cimport (
     HALF_NO_REASSEMBLY, HALF_RAW_OFF, SESSION_MIDSTREAM, SESSION_MIDSTREAM_SYNACK, held_of,
 )
@@ -28,6 +28,7 @@ from fastpath.dataplane.types cimport PM_TO_CLIENT, burst_t, flow_t, packet_meta
 
 cdef enum supply:               # what next_bytes says
     SUPPLY_NONE                 # no more for now
+    SUPPLY_ALL                  # bytes, and nothing behind them for now: next_bytes and behind_bytes need not be asked
     SUPPLY_BYTES
     SUPPLY_GAP                  # so many bytes will never come
     SUPPLY_END                  # no more will come. Said once a direction
@@ -58,6 +59,8 @@ cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil
 # settle_stream of the flow. Notes the event of a gap.
 cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction,
                          const uint8_t **data, uint32_t *length) noexcept nogil
+cdef uint32_t next_but_bytes(flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction, const run_t *run, uint64_t edge,
+                             uint32_t *length) noexcept nogil       # a part of it
 # The room wants more than the bytes it was shown last. SUPPLY_GAP: what follows them is lost, and they with it; SUPPLY_END:
 # nothing
 # follows. Else SUPPLY_NONE: more may come.

@@ -269,13 +269,23 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
     side = &held_of(session).side[direction]
     run = run_at(side, side.app)
     edge = handed_on_until(flow, session, direction, config.passive, pseudo)
-    if run != NULL and run.start <= side.app:
-        if edge > side.app:
-            data[0] = run_bytes(run) + (side.app - run.start)
-            length[0] = <uint32_t>(min(edge, run_end(run)) - side.app)
-            side.flags &= <uint8_t>~SIDE_GAP_SAID
-            return SUPPLY_BYTES
-    elif run != NULL and edge > side.app and not side.flags & SIDE_GAP_SAID and lost(flow, session, direction, side.app):
+    if run == NULL or run.start > side.app or edge <= side.app:
+        return next_but_bytes(flow, burst, entry, direction, run, edge, length)
+    data[0] = run_bytes(run) + (side.app - run.start)
+    length[0] = <uint32_t>(min(edge, run_end(run)) - side.app)
+    side.flags &= <uint8_t>~SIDE_GAP_SAID
+    if (side.flags & SIDE_DEPTH or pseudo or flow.tcp_state == TCP_CLOSED or run.next != NULL and edge > run_end(run)):
+        return SUPPLY_BYTES
+    return SUPPLY_ALL
+
+
+cdef uint32_t next_but_bytes(flow_t *flow, burst_t *burst, uint32_t entry, uint32_t direction, const run_t *run, uint64_t edge,
+                             uint32_t *length) noexcept nogil:
+    """What next_bytes says where no bytes are due. `run`: of what is not handed on yet; `edge`: until where it may be."""
+    cdef tcp_session_t *session = &flow.more.tcp
+    cdef side_t *side = &held_of(session).side[direction]
+    if (run != NULL and run.start > side.app and edge > side.app and not side.flags & SIDE_GAP_SAID
+            and lost(flow, session, direction, side.app)):
         length[0] = <uint32_t>(min(edge, run.start) - side.app)
         side.flags |= SIDE_GAP_SAID
         session.flags |= SESSION_LOSSY
@@ -284,7 +294,7 @@ cdef uint32_t next_bytes(const stream_config_t *config, flow_t *flow, burst_t *b
     if side.flags & SIDE_DEPTH and not side.flags & SIDE_CUT_SAID:
         side.flags |= SIDE_CUT_SAID
         return SUPPLY_CUT
-    return say_end(flow, side, pseudo)
+    return say_end(flow, side, (burst.meta[entry].flags & PM_PSEUDO) != 0)
 
 
 cdef inline uint32_t say_end(const flow_t *flow, side_t *side, bint pseudo) noexcept nogil:

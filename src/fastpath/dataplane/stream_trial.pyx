@@ -10,10 +10,10 @@ from fastpath.dataplane.hash cimport set_flow_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.stream cimport (
-    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, SUPPLY_BYTES,
-    SUPPLY_CUT, SUPPLY_END, SUPPLY_GAP, begins_anew, consume_bytes, deepen, keep_raw, left_in_stream, next_bytes, next_raw,
-    release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly, stream_config_t, stream_defaults, stream_size,
-    take_any_segment, trigger_raw, turn_stream,
+    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, SUPPLY_ALL,
+    SUPPLY_BYTES, SUPPLY_CUT, SUPPLY_END, SUPPLY_GAP, SUPPLY_NONE, begins_anew, behind_bytes, consume_bytes, deepen, keep_raw,
+    left_in_stream, next_bytes, next_raw, release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly,
+    stream_config_t, stream_defaults, stream_size, take_any_segment, trigger_raw, turn_stream,
 )
 from fastpath.dataplane.tcp.straight cimport take_straight
 from fastpath.dataplane.tcp.window cimport raw_t
@@ -56,7 +56,7 @@ cdef class StreamTrial:
     inline, midstream, async_oneside, compare_overlaps, urgent: as in a suricata.yaml. depth, chunk: bytes. hosts:
     host-os-policy, OS name -> networks. stream_memory, reassembly_memory: caps in bytes. take: bytes of what it is fed that
     the application layer consumes at a time, None for all. straight: ordinary segments may take the straight
-    way; `straight_ones` counts them. settings: as decode takes them.
+    way, and what SUPPLY_ALL says is believed; `straight_ones` counts such segments. settings: as decode takes them.
     """
     cdef readonly dict flows
     cdef readonly int straight_ones
@@ -153,7 +153,7 @@ cdef class StreamTrial:
         fed = []
         while True:
             kind = next_bytes(&self.config, &flow.at, self.burst, 0, direction, &data, &length)
-            if kind == SUPPLY_BYTES:
+            if kind == SUPPLY_BYTES or kind == SUPPLY_ALL:
                 count = length if self.take is None else min(length, <uint32_t>self.take)
                 piece = (<const char *>data)[:count]
                 flow.bytes[direction] += piece
@@ -169,7 +169,11 @@ cdef class StreamTrial:
                 return fed
             if count == 0:
                 return fed
+            if kind == SUPPLY_ALL and not self.straight:
+                assert behind_bytes(&self.config, &flow.at, self.burst, 0, direction) == SUPPLY_NONE
             consume_bytes(&flow.at, direction, count)
+            if kind == SUPPLY_ALL and self.straight and count == length:
+                return fed
 
     cdef dict pass_entry(self, StreamFlow flow):
         cdef packet_meta_t *meta = &self.burst.meta[0]
