@@ -1,6 +1,6 @@
 # The headers of a message: one after the other into the table, those of one name joined.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
 from fastpath.dataplane.applayer.applayer cimport (
     HTTP1_DUPLICATE_CONTENT_LENGTH_FIELD_IN_REQUEST, HTTP1_DUPLICATE_CONTENT_LENGTH_FIELD_IN_RESPONSE,
@@ -26,12 +26,15 @@ cdef inline header_t *header_at(const message_t *message, uint32_t index) noexce
 
 
 cdef inline header_t *find_header(const message_t *message, const char *name, uint32_t length) noexcept nogil:
-    """By its name in lower case; NULL for none."""
+    """By its name in lower case; NULL for none. One that is longer is it only with NULs among its bytes."""
     cdef uint32_t i
     cdef header_t *header
+    cdef const uint8_t *its
     for i in range(message.header_count):
         header = header_at(message, i)
-        if header.name.length >= length and is_named(bytes_of(&message.text, header.name), header.name.length, name, length):
+        its = bytes_of(&message.text, header.name)
+        if (same(its, length, name, length) if header.name.length == length else header.name.length > length
+                and memchr(its, 0, header.name.length) != NULL and is_named(its, header.name.length, name, length)):
             return header
     return NULL
 

@@ -33,6 +33,12 @@ static inline uint32_t starts_among(const uint8_t *data)
 {
     return (uint32_t)_mm_movemask_epi8(_mm_and_si128(either_among(data, '.', '-'), either_among(data - 1, '\n', '\r')));
 }
+
+/* How far sixteen bytes stand behind '-', which '.' follows: 0 or 1 is one of both. */
+static inline __m128i beyond_dash(const uint8_t *data)
+{
+    return _mm_sub_epi8(_mm_loadu_si128((const __m128i *)data), _mm_set1_epi8('-'));
+}
 #endif
 
 /* Below, what is left of many bytes, fewer than sixteen, is looked at with some that were seen before and hold nothing. */
@@ -83,10 +89,10 @@ static inline uint32_t marked_line(const uint8_t *data, uint32_t length)
 #if defined(__SSE2__)
     for (; length - at >= 64; at += 64) {
         const uint8_t *next = data + at;
-        const __m128i any = _mm_or_si128(_mm_or_si128(either_among(next, '.', '-'), either_among(next + 16, '.', '-')),
-                                         _mm_or_si128(either_among(next + 32, '.', '-'), either_among(next + 48, '.', '-')));
-        if (!_mm_movemask_epi8(any))        /* of base64 nearly always */
-            continue;
+        const __m128i least = _mm_min_epu8(_mm_min_epu8(beyond_dash(next), beyond_dash(next + 16)),
+                                           _mm_min_epu8(beyond_dash(next + 32), beyond_dash(next + 48)));
+        if (!_mm_movemask_epi8(_mm_cmpeq_epi8(least, _mm_min_epu8(least, _mm_set1_epi8(1)))))
+            continue;                       /* of base64 nearly always */
         for (uint32_t i = 0; i < 64; i += 16) {
             const uint32_t starts = starts_among(next + i);
             if (starts)

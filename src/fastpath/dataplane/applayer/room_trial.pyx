@@ -42,8 +42,8 @@ cdef class RoomTrial:
     """One session of one flow.
 
     proto: the name of its protocol, or None to have it recognised from what is fed. ports: of client and server. udp: datagrams.
-    memory: cap of the session's pool, bytes. asked: somebody looks at what is parsed. keys: a KeyRing with which it is decrypted, by
-    at most `ciphers` cipher contexts. settings: as dispatch takes them.
+    memory: cap of the session's pool, bytes. asked: somebody looks at what is parsed. keys: a KeyRing with which it is decrypted,
+    by at most `ciphers` cipher contexts. settings: as dispatch takes them.
     """
     cdef app_table_t table
     cdef flow_t flow
