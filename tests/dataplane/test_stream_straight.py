@@ -51,7 +51,7 @@ def followed(frames: list[bytes], seed: int, **ways) -> list:
     """All that can be seen of a session."""
     made, rng, seen = StreamTrial(checksums=False, **ways), random.Random(seed), []
     for frame in frames:
-        seen.append((made.segment(frame), made.memory, made.refused, made.flow.size(0), made.flow.size(1)))
+        seen.append((made.segment(frame), made.memory, made.refused, made.flow.size(0), made.flow.size(1), made.flow.flags))
         wish = asked(rng)
         if wish is not None and wish[0] == "trigger":
             made.trigger(wish[1])
@@ -70,6 +70,14 @@ def test_the_short_way_says_what_the_general_one_does(session, ways):
     rng = random.Random(77)
     for number in range(60):
         frames = session(rng, 2000 + number)
+        assert followed(frames, number, **ways) == followed(frames, number, straight=False, **ways)
+
+
+@pytest.mark.parametrize("ways", [{}, {"inline": True}, {"midstream": True}, {"async_oneside": True}], ids=str)
+def test_it_does_so_of_sessions_whose_beginning_was_not_seen(ways):
+    rng = random.Random(78)
+    for number in range(60):
+        frames = calm_session(rng, 2000 + number)[rng.randrange(1, 5):]
         assert followed(frames, number, **ways) == followed(frames, number, straight=False, **ways)
 
 

@@ -51,6 +51,12 @@ cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *
 cdef uint32_t take_any_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
                                uint32_t entry) noexcept nogil
 
+# Parts of take_segment: functions of their own, so that each goes by little code.
+cdef uint32_t take_with_bytes(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                              const packet_meta_t *meta) noexcept nogil
+cdef uint32_t take_without_bytes(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                                 const packet_meta_t *meta) noexcept nogil
+
 # A segment that the device decided on: what its header says of both directions, so that segments which come to the inspectors
 # later find their place. Its payload, if the other side acknowledges it, is a gap.
 cdef void skip_segment(flow_t *flow, const packet_meta_t *meta) noexcept nogil

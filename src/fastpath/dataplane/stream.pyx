@@ -30,7 +30,7 @@ from fastpath.dataplane.tcp.session cimport (
 from fastpath.dataplane.tcp.state cimport (
     TCP_CLOSE_WAIT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 )
-from fastpath.dataplane.tcp.straight cimport take_straight
+from fastpath.dataplane.tcp.straight cimport STRAIGHT, UNFOLLOWED, take_ack, take_bytes, way_of
 from fastpath.dataplane.tcp.window cimport advance_raw, left_edge, next_inline, next_passive
 from fastpath.dataplane.types cimport (
     ACCOUNT_STREAM, FLOW_REVERSED, PM_L4_CHECKSUM, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, TO_SERVER, note_event,
@@ -143,12 +143,34 @@ cdef void take_known(way_t *way) noexcept nogil:
 
 cdef uint32_t take_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
                            uint32_t entry) noexcept nogil:
-    cdef uint32_t told = 0
-    if burst.meta[entry].proto != 6:
+    cdef const packet_meta_t *meta = &burst.meta[entry]
+    cdef uint32_t way
+    if meta.proto != 6:
         return 0
-    if take_straight(config, pool, flow, &burst.meta[entry], &told):
-        return told
+    way = way_of(config, flow, meta)
+    if way == STRAIGHT:
+        return take_with_bytes(config, pool, flow, burst, meta) if meta.payload_len \
+            else take_without_bytes(config, pool, flow, burst, meta)
+    if way == UNFOLLOWED:
+        flow.tcp_flags[meta.flags // PM_TO_CLIENT & 1] |= meta.tcp_flags
+        return STREAM_MIDSTREAM
     return take_any_segment(config, pool, flow, burst, entry)
+
+
+cdef uint32_t take_with_bytes(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                              const packet_meta_t *meta) noexcept nogil:
+    cdef uint32_t told = 0
+    if take_bytes(config, pool, flow, meta, &told):
+        return told
+    return take_any_segment(config, pool, flow, burst, <uint32_t>(meta - &burst.meta[0]))
+
+
+cdef uint32_t take_without_bytes(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
+                                 const packet_meta_t *meta) noexcept nogil:
+    cdef uint32_t told = 0
+    if take_ack(config, flow, meta, &told):
+        return told
+    return take_any_segment(config, pool, flow, burst, <uint32_t>(meta - &burst.meta[0]))
 
 
 cdef uint32_t take_any_segment(const stream_config_t *config, pool_t *pool, flow_t *flow, burst_t *burst,
@@ -157,7 +179,9 @@ cdef uint32_t take_any_segment(const stream_config_t *config, pool_t *pool, flow
     cdef packet_meta_t *meta = &burst.meta[entry]
     if meta.proto != 6 or (meta.flags & PM_L4_CHECKSUM and config.checksums):
         return 0
-    memset(&way, 0, sizeof(way_t))
+    memset(&way.segment, 0, sizeof(segment_t))
+    way.own = way.peer = NULL
+    way.result = 0
     way.config = config
     way.pool = pool
     way.flow = flow

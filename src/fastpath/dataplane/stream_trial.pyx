@@ -10,17 +10,19 @@ from fastpath.dataplane.hash cimport set_flow_key
 from fastpath.dataplane.more cimport release_more
 from fastpath.dataplane.pool cimport close_pool
 from fastpath.dataplane.stream cimport (
-    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_REJECTED, SUPPLY_ALL,
-    SUPPLY_BYTES, SUPPLY_CUT, SUPPLY_END, SUPPLY_GAP, SUPPLY_NONE, begins_anew, behind_bytes, consume_bytes, deepen, keep_raw,
-    left_in_stream, next_bytes, next_raw, release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly,
-    stream_config_t, stream_defaults, stream_size, take_any_segment, trigger_raw, turn_stream,
+    STREAM_BEGUN, STREAM_CLOSED_NOW, STREAM_DEPTH_REACHED, STREAM_FED_TO_SERVER, STREAM_IN, STREAM_MIDSTREAM, STREAM_REJECTED,
+    SUPPLY_ALL, SUPPLY_BYTES, SUPPLY_CUT, SUPPLY_END, SUPPLY_GAP, SUPPLY_NONE, begins_anew, behind_bytes, consume_bytes, deepen,
+    keep_raw, left_in_stream, next_bytes, next_raw, release_stream, settle_stream, stop_feeding, stop_raw, stop_reassembly,
+    stream_config_t, stream_defaults, stream_size, take_any_segment, take_segment, trigger_raw, turn_stream,
 )
-from fastpath.dataplane.tcp.straight cimport take_straight
+from fastpath.dataplane.tcp.straight cimport STRAIGHT, goes_straight, way_of
 from fastpath.dataplane.tcp.window cimport raw_t
 from fastpath.dataplane.types cimport (
     ACCOUNT_FLOW, ACCOUNT_REASSEMBLY, ACCOUNT_STREAM, FLOW_CLOSED, FLOW_NEW, FLOW_REVERSED, NO_INDEX, PM_ESTABLISHED, PM_FLOW,
     PM_KEYED, PM_PSEUDO, PM_REVERSED, PM_TO_CLIENT, burst_t, flow_t, packet_meta_t, pool_t,
 )
+from fastpath.dataplane.wire.load cimport be32
+from fastpath.dataplane.wire.tcp cimport TCP_ACK_AT, TCP_SEQ_AT
 from fastpath.dataplane.wire.walk cimport decode_config_t
 
 from fastpath.dataplane.hosts import host_ranges
@@ -28,7 +30,8 @@ from fastpath.dataplane.hosts import host_ranges
 STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait1", "fin_wait2", "time_wait", "last_ack", "close_wait",
           "closing", "closed")
 RESULTS = (("in", STREAM_IN), ("to_server", STREAM_FED_TO_SERVER), ("to_client", STREAM_FED_TO_SERVER << 1),
-           ("closed", STREAM_CLOSED_NOW), ("rejected", STREAM_REJECTED), ("begun", STREAM_BEGUN), ("depth", STREAM_DEPTH_REACHED))
+           ("closed", STREAM_CLOSED_NOW), ("rejected", STREAM_REJECTED), ("begun", STREAM_BEGUN), ("depth", STREAM_DEPTH_REACHED),
+           ("midstream", STREAM_MIDSTREAM))
 
 
 cdef class StreamFlow:
@@ -45,9 +48,25 @@ cdef class StreamFlow:
     def state(self):
         return STATES[self.at.tcp_state]
 
+    @property
+    def flags(self):
+        """TCP flags seen, by direction."""
+        return self.at.tcp_flags[0], self.at.tcp_flags[1]
+
     def size(self, uint32_t direction):
         """What stream_size compares with."""
         return stream_size(&self.at, direction)
+
+
+cdef bint seems_straight(const stream_config_t *config, const flow_t *flow, const packet_meta_t *meta):
+    cdef const uint8_t *at = meta.frame + meta.l4
+    cdef uint32_t seq, side
+    if way_of(config, flow, meta) != STRAIGHT or flow.more.tcp.held == NULL:
+        return False
+    seq = be32(at + TCP_SEQ_AT)
+    side = meta.flags // PM_TO_CLIENT & 1
+    return goes_straight(&flow.more.tcp, &flow.more.tcp.half[side], &flow.more.tcp.half[side ^ 1], at, side, seq,
+                         be32(at + TCP_ACK_AT), seq + meta.payload_len)
 
 
 cdef class StreamTrial:
@@ -181,8 +200,9 @@ cdef class StreamTrial:
         cdef raw_t raw
         number = (meta.flags & PM_TO_CLIENT) != 0
         taken = 0
-        if self.straight and take_straight(&self.config, &self.pool, &flow.at, meta, &taken):    # as take_segment does it
-            self.straight_ones += 1
+        if self.straight:
+            self.straight_ones += seems_straight(&self.config, &flow.at, meta)
+            taken = take_segment(&self.config, &self.pool, &flow.at, self.burst, 0)
         else:
             taken = take_any_segment(&self.config, &self.pool, &flow.at, self.burst, 0)
         fed = []
@@ -208,9 +228,9 @@ cdef class StreamTrial:
         return names
 
     def segment(self, packet not None, int linktype=1):
-        """One packet. A dict: `direction`, `state` after it, `did` (in, to_server, to_client, closed, rejected, begun, depth),
-        `fed`: (direction, bytes | length of a gap | "end" | "cut") in order, `raw`: (offset, bytes) windows, `established`,
-        `closed`, `events` (names; also those of decode). None for what is no TCP segment of a flow."""
+        """One packet. A dict: `direction`, `state` after it, `did` (in, to_server, to_client, closed, rejected, begun, depth,
+        midstream), `fed`: (direction, bytes | length of a gap | "end" | "cut") in order, `raw`: (offset, bytes) windows,
+        `established`, `closed`, `events` (names; also those of decode). None for what is no TCP segment of a flow."""
         cdef packet_meta_t *meta = self.fill(packet, linktype)
         if not meta.flags & PM_KEYED or meta.proto != 6:
             return None

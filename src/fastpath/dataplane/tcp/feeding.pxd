@@ -99,10 +99,11 @@ cdef inline bint hold_bytes(way_t *way, uint32_t number) noexcept nogil:
     return outcome < INSERT_REFUSED
 
 
-cdef inline uint32_t fed(const flow_t *flow, tcp_session_t *session, uint32_t number, bint passive, bint over) noexcept nogil:
+cdef inline uint32_t fed(const flow_t *flow, const tcp_session_t *session, held_t *held, uint32_t number, bint passive,
+                         bint over) noexcept nogil:
     """The application layer is due, if there is something for it, or no more will come: STREAM_FED_*, or 0. One that is there
     already needs not be told of bytes that wait for their acknowledgment."""
-    cdef side_t *side = &held_of(session).side[number]
+    cdef side_t *side = &held.side[number]
     if session.flags & SESSION_NO_APP or session.half_flags[number] & HALF_NO_REASSEMBLY:
         return 0
     if side.edge <= side.app and not over and not side.flags & SIDE_DEPTH:
@@ -116,7 +117,7 @@ cdef inline uint32_t fed(const flow_t *flow, tcp_session_t *session, uint32_t nu
 
 cdef inline void feed(way_t *way, uint32_t number) noexcept nogil:
     if way.session.held != NULL:
-        way.result |= fed(way.flow, way.session, number, way.config.passive,
+        way.result |= fed(way.flow, way.session, held_of(way.session), number, way.config.passive,
                           way.flow.tcp_state >= TCP_CLOSING or way.meta.flags & PM_PSEUDO != 0)
 
 
